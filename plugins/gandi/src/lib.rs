@@ -1,0 +1,1 @@
+//! The Gandi provider plugin.
