@@ -140,11 +140,7 @@ where
         drop: Some(Self::drop),
     };
 
-    unsafe extern "C" fn poll(
-        data: *mut c_void,
-        waker: raw::Waker,
-        out: *mut raw::Reply,
-    ) -> u32 {
+    unsafe extern "C" fn poll(data: *mut c_void, waker: raw::Waker, out: *mut raw::Reply) -> u32 {
         // SAFETY: `data` is the shell that `new` boxed, not dropped yet, polled by one at a time.
         let shell = unsafe { &mut *data.cast::<Self>() };
         // SAFETY: the caller lends a waker for this call.
@@ -175,8 +171,7 @@ where
         // SAFETY: the shell is boxed, and its future is dropped in place.
         let future = unsafe { Pin::new_unchecked(future) };
         // SAFETY: the waker is the caller's promise.
-        let polled =
-            panic::catch(|| unsafe { waker::with_context(waker, |cx| future.poll(cx)) });
+        let polled = panic::catch(|| unsafe { waker::with_context(waker, |cx| future.poll(cx)) });
         let reply = match polled {
             Ok(Some(Poll::Pending)) => return Poll::Pending,
             Ok(Some(Poll::Ready(reply))) => reply,

@@ -75,8 +75,32 @@ macro_rules! entry {
 
 /// Makes a shared library a plugin: emits the entry symbol and the stamp. Once per library.
 ///
-/// ```ignore
-/// purveyor_abi::export_plugin!(Acme, "acme", env!("CARGO_PKG_VERSION"));
+/// ```
+/// use purveyor_abi::guest::{Call, Host, Plugin};
+/// use purveyor_abi::{Code, Reply, ReplyFuture};
+///
+/// struct Echo;
+///
+/// impl Plugin for Echo {
+///     fn manifest() -> Vec<u8> {
+///         Vec::new()
+///     }
+///
+///     fn open(_host: Host, _config: &[u8]) -> Result<Self, Vec<u8>> {
+///         Ok(Self)
+///     }
+///
+///     fn start(&self, call: Call<'_>, request: &[u8]) -> Result<ReplyFuture, Code> {
+///         let request = request.to_vec();
+///         match call.info.op {
+///             1 => Ok(call.reply_with(async move { Reply::ok(request) })),
+///             _ => Err(Code::UNKNOWN_OP),
+///         }
+///     }
+/// }
+///
+/// purveyor_abi::export_plugin!(Echo, "echo", "1.0.0");
+/// # fn main() {}
 /// ```
 #[macro_export]
 macro_rules! export_plugin {

@@ -45,6 +45,7 @@ pub enum TableError {
 pub(crate) struct Table<T> {
     ptr: *const T,
     size: usize,
+    minor: u16,
 }
 
 /// A place in a table, made by [`field!`] so that name, offset and type belong together.
@@ -96,7 +97,12 @@ impl<T> Table<T> {
         if (header.size as usize) < least {
             return Err(TableError::TooSmall { size: header.size, least });
         }
-        Ok(Self { ptr, size: header.size as usize })
+        Ok(Self { ptr, size: header.size as usize, minor: header.minor })
+    }
+
+    /// The minor version of its maker.
+    pub(crate) fn minor(&self) -> u16 {
+        self.minor
     }
 
     /// A function that any version may lack: `None` when the table ends before it or it is null.
@@ -133,3 +139,41 @@ impl fmt::Display for TableError {
 }
 
 impl Error for TableError {}
+
+#[cfg(test)]
+mod tests {
+    use super::{Field, Table};
+    use crate::raw::Header;
+
+    type Function = extern "C" fn() -> u32;
+
+    /// A table that got a field after version 1.0.
+    #[repr(C)]
+    struct Grown {
+        header: Header,
+        old: Option<Function>,
+        new: Option<Function>,
+    }
+
+    extern "C" fn one() -> u32 {
+        1
+    }
+
+    #[test]
+    fn a_later_field_is_read_only_where_it_is() {
+        fn check(size: u32, new: Option<Function>, expected: Option<u32>) {
+            let header = Header { magic: 5, size, major: 1, minor: 0 };
+            let grown = Grown { header, old: Some(one), new };
+            // SAFETY: the table is readable as far as every size below says.
+            let table = unsafe { Table::check(&raw const grown, 5, 24) }.unwrap();
+            let old: Field<Grown, Function> = field!(Grown, old);
+            assert_eq!(table.get(&old).map(|function| function()), Some(1));
+            let found = table.get(&field!(Grown, new)).map(|function| function());
+            assert_eq!(found, expected, "size {size}");
+        }
+        check(24, Some(one), None);
+        check(31, Some(one), None);
+        check(32, Some(one), Some(1));
+        check(32, None, None);
+    }
+}

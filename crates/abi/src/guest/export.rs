@@ -112,8 +112,7 @@ unsafe extern "C" fn open<E: Export>(
         let Some(config) = (unsafe { config.bytes() }) else {
             return Err((Code::MALFORMED, b"the config is an impossible slice".to_vec()));
         };
-        let plugin =
-            E::Plugin::open(host.clone(), config).map_err(|error| (Code::ERROR, error))?;
+        let plugin = E::Plugin::open(host.clone(), config).map_err(|error| (Code::ERROR, error))?;
         Ok(Box::new(Instance { plugin, host }))
     });
     let refused = match opened {

@@ -41,9 +41,7 @@ impl Host {
         let (request, attachment) = (Slice::new(request), Slice::new(attachment));
         let HostContext { functions, ctx } = &*self.context;
         // SAFETY: the context lives until the last handle is gone; the slices outlive the call.
-        receive(|out| unsafe {
-            (functions.call)(*ctx, op, parent_call, request, attachment, out)
-        })
+        receive(|out| unsafe { (functions.call)(*ctx, op, parent_call, request, attachment, out) })
     }
 
     /// A future that is ready at `deadline_ns` on the clock of [`Host::monotonic_now`].
