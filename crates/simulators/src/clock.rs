@@ -47,27 +47,23 @@ impl Clock {
         self.moved.send_modify(|moved| *moved = moved.saturating_add(by));
     }
 
-    /// Waits until `pause` of simulated time has passed. On a manual clock this needs somebody
-    /// to move it.
-    pub async fn pause(&self, pause: Duration) {
+    /// Waits until `pause` of simulated time has passed since this was called, not since it was
+    /// first polled. On a manual clock this needs somebody to move it.
+    pub fn pause(&self, pause: Duration) -> impl Future<Output = ()> + Send + '_ {
         let mut moved = self.moved.subscribe();
         let deadline = self.now().checked_add(pause).unwrap_or(Timestamp::MAX);
-        loop {
-            let left = self.now().duration_until(deadline);
-            let Ok(left) = Duration::try_from(left) else { return };
-            if left.is_zero() {
-                return;
-            }
-            match self.base {
-                Base::Manual(_) => {
-                    if moved.changed().await.is_err() {
-                        return;
-                    }
+        async move {
+            loop {
+                let left = Duration::try_from(self.now().duration_until(deadline));
+                let Some(left) = left.ok().filter(|left| !left.is_zero()) else { return };
+                match self.base {
+                    // The sender lives as long as this clock, so waiting cannot fail.
+                    Base::Manual(_) => drop(moved.changed().await),
+                    Base::Real => tokio::select! {
+                        () = tokio::time::sleep(left) => {}
+                        _ = moved.changed() => {}
+                    },
                 }
-                Base::Real => tokio::select! {
-                    () = tokio::time::sleep(left) => {}
-                    _ = moved.changed() => {}
-                },
             }
         }
     }

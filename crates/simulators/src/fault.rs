@@ -229,8 +229,10 @@ pub(crate) async fn play(
             responder.send(commit.await.delivered(Delivery::Cut(bytes)));
         }
         FaultKind::LateCommit { ms } => {
+            // The pause begins before the caller can know of it.
+            let pause = clock.pause(Duration::from_millis(ms));
             responder.send(Reply::nothing(Delivery::Close));
-            clock.pause(Duration::from_millis(ms)).await;
+            pause.await;
             commit.await;
         }
         FaultKind::Slow { ms } => {

@@ -123,7 +123,9 @@ impl Ledger {
         let entries: Vec<Entry> =
             lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
         let last_sequence = entries.iter().map(|entry| entry.sequence).max().unwrap_or(0);
-        Ok(Self { book: Mutex::new(Book { file: Some(file), entries, last_sequence }) })
+        Ok(Self {
+            book: Mutex::new(Book { file: Some(file), entries, last_sequence, broken: false }),
+        })
     }
 
     /// Writes the sales in one piece and returns when they are durable. May not be repeated: each
@@ -135,10 +137,8 @@ impl Ledger {
     pub fn append(&self, time: Timestamp, sales: Vec<Sale>) -> Result<(), LedgerError> {
         let mut book = self.lock();
         let first = book.last_sequence + 1;
-        let entries: Vec<Entry> = (first..)
-            .zip(sales)
-            .map(|(sequence, sale)| Entry { sequence, time, sale })
-            .collect();
+        let entries: Vec<Entry> =
+            (first..).zip(sales).map(|(sequence, sale)| Entry { sequence, time, sale }).collect();
         book.write(&entries)?;
         book.last_sequence += entries.len() as u64;
         book.entries.extend(entries);
@@ -214,6 +214,21 @@ mod tests {
         second.append(time, vec![sale("3")]).unwrap();
         assert_eq!(second.entries().last().map(|entry| entry.sequence), Some(3));
         assert!(fs::read_to_string(&path).unwrap().starts_with(&before));
+    }
+
+    #[test]
+    fn nothing_follows_a_write_that_failed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.jsonl");
+        let ledger = Ledger::open(&path).unwrap();
+        let append = || ledger.append(Timestamp::UNIX_EPOCH, vec![sale("1")]);
+        let give = |file: fs::File| ledger.lock().file = Some(file);
+        give(fs::File::open(&path).unwrap());
+        assert!(append().is_err(), "wrote to a file that is open for reading");
+        give(fs::File::options().append(true).open(&path).unwrap());
+        assert!(append().is_err());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "");
+        assert!(ledger.entries().is_empty());
     }
 
     #[test]

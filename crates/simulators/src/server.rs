@@ -239,8 +239,8 @@ where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let service = service_fn(|request| exchange(request, desk.clone(), fate.clone()));
-    let connection = hyper::server::conn::http1::Builder::new()
-        .serve_connection(TokioIo::new(io), service);
+    let connection =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(io), service);
     // How a connection ends is the caller's business or the fault's; there is nobody to tell.
     drop(connection.await);
 }
@@ -291,4 +291,3 @@ fn response(reply: Reply) -> Response<ReplyBody> {
     response.headers_mut().insert(CONTENT_LENGTH, length);
     response
 }
-

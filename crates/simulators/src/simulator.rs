@@ -135,22 +135,20 @@ impl<P> Simulator<P> {
     }
 }
 
-impl<P: Site + Levers> Simulator<P> {
-    /// Opens both listeners and serves `provider`, whose API is at `path`.
-    pub(crate) async fn serve(
-        provider: Arc<P>,
-        rig: Arc<Rig>,
-        path: &str,
-        instruments: Instruments,
-    ) -> Result<Self, StartError> {
-        let scheme = if instruments.tls.is_some() { "https" } else { "http" };
-        let server = listen(instruments.listen, provider.clone(), instruments.tls).await?;
-        let server = Arc::new(server);
-        let url = format!("{scheme}://{}{path}", server.address());
-        let desk = Control::new(provider.clone(), rig.clone(), Arc::downgrade(&server));
-        let control = listen(instruments.control, Arc::new(desk), None).await?;
-        Ok(Self { provider, rig, url, server, control })
-    }
+/// Opens both listeners and serves `provider`, whose API is at `path`.
+pub(crate) async fn serve<P: Site + Levers>(
+    provider: Arc<P>,
+    rig: Arc<Rig>,
+    path: &str,
+    instruments: Instruments,
+) -> Result<Simulator<P>, StartError> {
+    let scheme = if instruments.tls.is_some() { "https" } else { "http" };
+    let server = listen(instruments.listen, provider.clone(), instruments.tls).await?;
+    let server = Arc::new(server);
+    let url = format!("{scheme}://{}{path}", server.address());
+    let desk = Control::new(provider.clone(), rig.clone(), Arc::downgrade(&server));
+    let control = listen(instruments.control, Arc::new(desk), None).await?;
+    Ok(Simulator { provider, rig, url, server, control })
 }
 
 async fn listen<S: Site>(

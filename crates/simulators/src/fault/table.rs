@@ -117,9 +117,9 @@ mod tests {
     #[test]
     fn weights_are_kept() {
         let drawn = draws(3, &["buy"; 10_000]);
-        let share = |kind: Option<FaultKind>| drawn.iter().filter(|d| **d == kind).count();
         let check = |kind: Option<FaultKind>, expected: usize| {
-            assert!(share(kind.clone()).abs_diff(expected) < 200, "{kind:?}: {}", share(kind));
+            let share = drawn.iter().filter(|draw| **draw == kind).count();
+            assert!(share.abs_diff(expected) < 200, "{kind:?}: {share}");
         };
         check(Some(FaultKind::DropBeforeCommit), 1000);
         check(Some(FaultKind::DropAfterCommit), 2000);
