@@ -1,0 +1,235 @@
+//! The engine: accepts writes into the journal, carries them out at most once, and finds out what
+//! became of those whose answer was lost.
+//!
+//! What may follow what stands in `machine`, and only there. A caller's task never spends: it stores
+//! and waits, and the executor's own tasks do the rest, whatever becomes of the caller.
+
+pub mod accept;
+pub mod executor;
+pub mod fields;
+pub mod listing;
+pub mod look;
+pub mod machine;
+pub mod naming;
+pub mod operations;
+pub mod options;
+pub mod orders;
+pub mod page_token;
+pub mod policy;
+pub mod poll;
+pub mod price;
+pub mod products;
+pub mod providers;
+pub mod renewals;
+pub mod services;
+pub mod step;
+pub mod waiters;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use purveyor_sdk::{Error, Result};
+use purveyor_sdk::v1::ErrorReason;
+use tokio::sync::{Notify, Semaphore};
+use uuid::Uuid;
+
+use self::machine::{Backoff, Now};
+use self::waiters::Waiters;
+use crate::plugin::{Clock, Registry};
+use crate::store::operation::Operation;
+use crate::store::{Change, Committed, Store, StoreError};
+
+/// How the engine works; every field has a default that suits production.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// The most operations carried out at a time. Each may hold one upstream connection.
+    pub concurrent_operations: usize,
+    /// How long this server may work on an operation before another replica may take it over.
+    pub lease: Duration,
+    /// How attempts that may be repeated are spaced.
+    pub retry: Backoff,
+    /// How looks at an unknown outcome are spaced.
+    pub look: Backoff,
+    /// `start_before` of a write that names none.
+    pub start_within: Duration,
+    /// Accept and store, but send nothing.
+    pub hold: bool,
+}
+
+impl Default for EngineConfig {
+    fn default() -> EngineConfig {
+        EngineConfig {
+            concurrent_operations: 256,
+            lease: Duration::from_secs(300),
+            retry: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) },
+            look: Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(60) },
+            start_within: Duration::from_secs(600),
+            hold: false,
+        }
+    }
+}
+
+/// Who calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// Whose operations they are; survives a rotated credential.
+    pub owner: String,
+    /// The credential that was used.
+    pub actor: String,
+    /// Whether the caller may see and resolve what needs a person.
+    pub operator: bool,
+}
+
+impl Caller {
+    /// Everybody who can reach a loopback address.
+    pub fn local() -> Caller {
+        Caller { owner: "local".into(), actor: "local".into(), operator: true }
+    }
+}
+
+/// The engine. Cheap to clone; all clones are the same.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: EngineConfig,
+    store: Arc<dyn Store>,
+    providers: Arc<Registry>,
+    clock: Arc<dyn Clock>,
+    /// This process among those that share the store.
+    replica: Uuid,
+    waiters: Waiters,
+    /// Something may be due.
+    due: Notify,
+    /// One place for each operation under way.
+    places: Arc<Semaphore>,
+    stopping: AtomicBool,
+}
+
+impl Engine {
+    /// Takes up what an earlier process left, and begins to work.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot tell what was left.
+    pub async fn start(
+        config: EngineConfig,
+        store: Arc<dyn Store>,
+        providers: Arc<Registry>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Engine, StoreError> {
+        let engine = Engine {
+            inner: Arc::new(Inner {
+                config,
+                store,
+                providers,
+                clock,
+                replica: Uuid::new_v4(),
+                waiters: Waiters::default(),
+                due: Notify::new(),
+                places: Arc::new(Semaphore::new(config.concurrent_operations)),
+                stopping: AtomicBool::new(false),
+            }),
+        };
+        engine.recover().await?;
+        tokio::spawn(engine.clone().dispatch());
+        Ok(engine)
+    }
+
+    /// Takes nothing new, and waits at most `drain` for what is under way. What is not finished by
+    /// then is what a crash would leave, and is taken up at the next start.
+    pub async fn stop(&self, drain: Duration) {
+        self.inner.stopping.store(true, Ordering::SeqCst);
+        self.inner.due.notify_waiters();
+        self.inner.waiters.wake_all();
+        let all = u32::try_from(self.inner.config.concurrent_operations).unwrap_or(u32::MAX);
+        let drained =
+            tokio::time::timeout(drain, self.inner.places.acquire_many(all)).await.is_ok();
+        if !drained {
+            tracing::warn!(?drain, "operations are still under way; they go on at the next start");
+        }
+    }
+
+    /// The journal.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.inner.store
+    }
+
+    /// The configured providers.
+    pub fn providers(&self) -> &Arc<Registry> {
+        &self.inner.providers
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.inner.clock
+    }
+
+    /// Looks for due operations at once; after the clock was moved by hand.
+    pub fn wake(&self) {
+        self.inner.due.notify_one();
+    }
+
+    fn stopping(&self) -> bool {
+        self.inner.stopping.load(Ordering::SeqCst)
+    }
+
+    fn now(&self) -> Now {
+        let boot = self.inner.clock.boot();
+        Now {
+            wall: self.inner.clock.wall(),
+            boot_id: boot.boot_id.to_string(),
+            boot_ns: boot.ns,
+        }
+    }
+
+    /// Commits what the machine decided, as the next version, and wakes whoever waits for it.
+    ///
+    /// A lost acknowledgement is read back, never assumed.
+    async fn commit(&self, mut change: Change) -> Result<(Committed, Operation), StoreError> {
+        change.operation.version += 1;
+        let operation = change.operation.clone();
+        let committed = match self.inner.store.commit(change).await {
+            Err(StoreError::Ambiguous(message)) => self.read_back(&operation, message).await?,
+            other => other?,
+        };
+        if committed == Committed::Done {
+            self.inner.waiters.wake(operation.request_id);
+        }
+        Ok((committed, operation))
+    }
+
+    async fn read_back(
+        &self,
+        intended: &Operation,
+        message: String,
+    ) -> Result<Committed, StoreError> {
+        match self.inner.store.get(intended.request_id).await? {
+            Some(stored) if stored == *intended => Ok(Committed::Done),
+            Some(stored) if stored.version < intended.version => {
+                Err(StoreError::Unavailable(message))
+            }
+            _ => Ok(Committed::Stale),
+        }
+    }
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Error {
+        match error {
+            StoreError::Corrupt(_) => {
+                Error::new(ErrorReason::Internal, "the journal cannot be read").with_source(error)
+            }
+            StoreError::Invalid(_) => {
+                Error::new(ErrorReason::Internal, "the journal refused a row").with_source(error)
+            }
+            StoreError::Unavailable(_) | StoreError::Ambiguous(_) => {
+                Error::new(ErrorReason::StoreUnavailable, "the journal cannot commit at present")
+                    .with_source(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Accepting a write: one commit, on a task that the caller's disappearance does not reach; then
+//! waiting, which can be cut short at any time without losing anything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use purveyor_sdk::{Error, Result};
+use purveyor_sdk::plugin::v1::{CallContext, CallKind, Op, PlanRequest, Write};
+use purveyor_sdk::v1::operation::State;
+use purveyor_sdk::v1::{ErrorReason, Quote, UpstreamRef};
+use prost::Message;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use super::machine;
+use super::{Caller, Engine};
+use crate::plugin::Provider;
+use crate::store::operation::{Lock, Operation, PROTOCOL};
+use crate::store::{Accepted, Lease, NewOperation, StoreError};
+
+/// A write, checked and ready to be stored.
+#[derive(Clone)]
+pub struct Submission {
+    /// Who asks.
+    pub caller: Caller,
+    /// W3C trace id of the call; may be empty.
+    pub trace_id: String,
+    /// Which write.
+    pub op: Op,
+    /// At which provider.
+    pub provider: Arc<Provider>,
+    /// The caller's request id.
+    pub request_id: Uuid,
+    /// The request message with canonical names, without `request_id` and `wait`, encoded again.
+    pub request: Vec<u8>,
+    /// The canonical name of the resource that it is about.
+    pub target: String,
+    /// The upstream's identifier of the target; empty for one that is made.
+    pub upstream_target: String,
+    /// Canonical names of the resources that it must have for itself.
+    pub exclusive: Vec<String>,
+    /// If nothing was sent by then, nothing will be.
+    pub start_before: Option<Timestamp>,
+    /// How long to wait for the operation to be done.
+    pub wait: Duration,
+}
+
+impl Engine {
+    /// Stores the write, and shows its operation as it is when it is done or `wait` is over.
+    ///
+    /// May be repeated: the same caller, method and content get the same operation.
+    ///
+    /// # Errors
+    ///
+    /// REQUEST_ID_REUSED, OPERATION_IN_PROGRESS, STORE_UNAVAILABLE; then nothing was stored. After
+    /// STORE_UNAVAILABLE the same call may be repeated.
+    pub async fn submit(&self, submission: Submission) -> Result<Operation> {
+        let (request_id, wait) = (submission.request_id, submission.wait);
+        let engine = self.clone();
+        let accepted = tokio::spawn(async move { engine.accept(submission).await }).await;
+        let operation = accepted.map_err(|error| {
+            Error::new(ErrorReason::Internal, "accepting the write failed").with_source(error)
+        })??;
+        if operation.done() || wait.is_zero() {
+            return Ok(operation);
+        }
+        Ok(self.wait_until(request_id, wait).await?.unwrap_or(operation))
+    }
+
+    /// What a write would do and cost; nothing is stored and nothing is sent that costs anything.
+    ///
+    /// # Errors
+    ///
+    /// Those of the provider.
+    pub async fn quote(&self, provider: &Arc<Provider>, write: Write) -> Result<Quote> {
+        let context =
+            CallContext { upstream_id: write.upstream_id.clone(), ..CallContext::default() };
+        let request = PlanRequest { write: Some(write) }.encode_to_vec();
+        let answer = provider.call(CallKind::Plan, Op::Plan, &request, &context).await?;
+        Quote::decode(answer).map_err(|error| {
+            Error::new(ErrorReason::PluginFault, "the plugin's quote cannot be decoded")
+                .with_source(error)
+        })
+    }
+
+    async fn accept(&self, submission: Submission) -> Result<Operation> {
+        let operation = self.new_operation(submission);
+        let policy = self.policy(&operation);
+        // Who accepts carries out, if there is a place: so the inline wait is local.
+        let place = if self.inner.config.hold || self.stopping() {
+            None
+        } else {
+            Arc::clone(&self.inner.places).try_acquire_owned().ok()
+        };
+        let new = NewOperation {
+            locks: machine::locks(&operation, &policy),
+            lease: place.as_ref().map(|_| self.lease()),
+            operation: operation.clone(),
+        };
+        let accepted = match self.inner.store.accept(new).await {
+            Err(StoreError::Ambiguous(message)) => {
+                match self.inner.store.get(operation.request_id).await? {
+                    Some(stored) if stored == operation => Accepted::Stored,
+                    Some(stored) => Accepted::Exists(Box::new(stored)),
+                    None => return Err(StoreError::Unavailable(message).into()),
+                }
+            }
+            other => other?,
+        };
+        match accepted {
+            Accepted::Stored => {
+                match place {
+                    Some(place) => self.spawn_drive(operation.clone(), place),
+                    None => self.inner.due.notify_one(),
+                }
+                Ok(operation)
+            }
+            Accepted::Exists(stored) if stored.fingerprint == operation.fingerprint => Ok(*stored),
+            Accepted::Exists(_) => Err(Error::new(
+                ErrorReason::RequestIdReused,
+                "the request_id belongs to another request",
+            )),
+            Accepted::Held { lock, by } => Err(in_progress(&lock, by)),
+        }
+    }
+
+    fn new_operation(&self, submission: Submission) -> Operation {
+        let now = self.now().wall;
+        let start_before = submission
+            .start_before
+            .unwrap_or_else(|| now.checked_add(self.inner.config.start_within).unwrap_or(now));
+        Operation {
+            request_id: submission.request_id,
+            protocol: PROTOCOL,
+            fingerprint: fingerprint(&submission),
+            owner: submission.caller.owner,
+            actor: submission.caller.actor,
+            trace_id: submission.trace_id,
+            op: submission.op,
+            provider: submission.provider.id().to_owned(),
+            account: String::new(),
+            target: submission.target,
+            upstream_target: submission.upstream_target,
+            exclusive: submission.exclusive,
+            request: submission.request,
+            state: State::Accepted,
+            version: 1,
+            create_time: now,
+            update_time: now,
+            start_before,
+            wake_time: Some(now),
+            tries: 0,
+            step: 1,
+            handle: Vec::new(),
+            baseline: None,
+            attempts: Vec::new(),
+            upstream: UpstreamRef::default(),
+            view: None,
+            error: None,
+            message: String::new(),
+            candidates: Vec::new(),
+            blocked_by: None,
+            settle: None,
+            notes: Vec::new(),
+        }
+    }
+
+    pub(super) fn lease(&self) -> Lease {
+        let now = self.now().wall;
+        let until = now.checked_add(self.inner.config.lease).unwrap_or(Timestamp::MAX);
+        Lease { replica: self.inner.replica, until }
+    }
+}
+
+/// Whether two requests are the same: caller, method and content.
+fn fingerprint(submission: &Submission) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update((submission.caller.owner.len() as u64).to_be_bytes());
+    hash.update(&submission.caller.owner);
+    hash.update((submission.op as i32).to_be_bytes());
+    hash.update(&submission.request);
+    hash.finalize().into()
+}
+
+fn in_progress(lock: &Lock, by: Uuid) -> Error {
+    let message = format!("{} has a write that has not ended: operations/{by}", lock.0);
+    Error::new(ErrorReason::OperationInProgress, message)
+        .with_metadata("operation", format!("operations/{by}"))
+}

@@ -1,0 +1,92 @@
+//! Looking for what became of a request whose answer was lost. Reads only.
+
+use prost::Message;
+use prost_types::Timestamp;
+use purveyor_sdk::{Error, Result};
+use purveyor_sdk::plugin::v1::find_request::Attempt;
+use purveyor_sdk::plugin::v1::{CallKind, FindRequest, FindResponse, Op};
+use purveyor_sdk::v1::ErrorReason;
+
+use super::Engine;
+use super::machine::{Event, apply};
+use super::step::{context, logged, write};
+use crate::store::operation::Operation;
+use crate::store::{Committed, StoreError};
+
+impl Engine {
+    /// Looks once; `None`: the operation is somebody else's now.
+    pub(super) async fn look(
+        &self,
+        operation: Operation,
+    ) -> Result<Option<Operation>, StoreError> {
+        let policy = self.policy(&operation);
+        let event = match self.find(&operation).await {
+            Ok(event) => event,
+            Err(error) => Event::LookFailed(error),
+        };
+        let Some(change) = logged(apply(&operation, event, &policy, &self.now())) else {
+            return Ok(None);
+        };
+        let next = match self.commit(change).await? {
+            (Committed::Done, next) => Some(next),
+            (Committed::Claimed { by, .. }, _) => {
+                self.record(operation, Event::FoundClaimed { by }, &policy).await?
+            }
+            (Committed::Stale | Committed::Held { .. }, _) => None,
+        };
+        if let Some(next) = &next
+            && next.unresolved().is_none()
+        {
+            self.unblock(next).await;
+        }
+        Ok(next)
+    }
+
+    async fn find(&self, operation: &Operation) -> Result<Event> {
+        let provider = self.available(operation).await?;
+        let account = provider.identify().await?;
+        if account != operation.account {
+            return Ok(Event::AccountChanged { now: account });
+        }
+        let request = self.find_request(operation).await?;
+        let answer = provider
+            .call(CallKind::Find, Op::Find, &request.encode_to_vec(), &context(operation))
+            .await?;
+        let response = FindResponse::decode(answer).map_err(|error| {
+            Error::new(ErrorReason::PluginFault, "the plugin's finding cannot be decoded")
+                .with_source(error)
+        })?;
+        Ok(Event::Looked(response))
+    }
+
+    pub(super) async fn find_request(&self, operation: &Operation) -> Result<FindRequest> {
+        let gate = self.policy(operation).gate;
+        let claimed_ids = self
+            .inner
+            .store
+            .claimed_ids(&gate, operation.request_id, operation.create_time)
+            .await?;
+        let attempts = operation
+            .attempts
+            .iter()
+            .filter(|attempt| attempt.step == operation.step)
+            .map(|attempt| Attempt {
+                number: i32::try_from(attempt.number).unwrap_or(i32::MAX),
+                call: attempt.call.clone(),
+                send_time: Some(Timestamp {
+                    seconds: attempt.permit_time.as_second(),
+                    nanos: attempt.permit_time.subsec_nanosecond(),
+                }),
+            })
+            .collect();
+        Ok(FindRequest {
+            write: Some(write(operation)),
+            step: i32::try_from(operation.step).unwrap_or(i32::MAX),
+            handle: operation.handle.clone(),
+            evidence: context(operation).baseline,
+            attempts,
+            claimed_ids,
+            upstream_id: String::new(),
+        })
+    }
+}

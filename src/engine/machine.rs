@@ -1,0 +1,528 @@
+//! What may follow what: the protocol of a spend as a pure function.
+//!
+//! `apply` takes an operation, one event and the time, and gives back the operation as it shall be
+//! stored, what it holds from then on and what it claims; or it refuses. It reads no clock, asks
+//! nobody and stores nothing, so that every order of events can be tried. Nothing else in the
+//! engine changes an operation.
+
+mod close;
+mod look;
+mod rules;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use purveyor_sdk::Error;
+use purveyor_sdk::plugin::v1::{FindResponse, PollOutcome, Resource, StepOutcome};
+use purveyor_sdk::v1::operation::{Outcome, State};
+use purveyor_sdk::v1::{Effect, ErrorReason, Evidence};
+use uuid::Uuid;
+
+use crate::plugin::Spend;
+use crate::store::Change;
+use crate::store::operation::{Attempt, Baseline, Claim, Note, Operation, Settle};
+
+pub use self::rules::{broken_invariant, locks, transient};
+
+/// The time, on both clocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// The wall clock: what is shown, and what `start_before` is compared with.
+    pub wall: Timestamp,
+    /// The boot that `boot_ns` belongs to.
+    pub boot_id: String,
+    /// CLOCK_BOOTTIME, nanoseconds.
+    pub boot_ns: u64,
+}
+
+/// What the plugin's manifest and the configuration say about one method of one provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// The account's name among all accounts of the plugin; what gates are shared by.
+    pub gate: String,
+    /// How an unknown outcome is found out.
+    pub evidence: Evidence,
+    /// The strongest effect of the method's calls.
+    pub effect: Effect,
+    /// Whether a step that sent nothing can end the write as done.
+    pub must_send: bool,
+    /// Whether absence after the settle window leads to the next attempt.
+    pub absence_is_proof: bool,
+    /// Whether somebody else may buy on the same account.
+    pub account_shared: bool,
+    /// From a lost answer until absence counts.
+    pub settle: Duration,
+    /// How attempts that may be repeated are spaced.
+    pub retry: Backoff,
+    /// How looks at an unknown outcome are spaced.
+    pub look: Backoff,
+}
+
+/// Doubling delays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    /// The first delay.
+    pub first: Duration,
+    /// No delay is longer.
+    pub longest: Duration,
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// The executor begins the next step. May fail the operation: see `start_before`.
+    Begin {
+        /// The account that the provider's configuration points to now.
+        account: String,
+    },
+    /// The step cannot begin now, for a reason that may pass.
+    Deferred(Error),
+    /// What the step needs is held by another operation.
+    Blocked {
+        /// By whom.
+        by: Uuid,
+    },
+    /// What it waited for may be free.
+    Unblocked,
+    /// Evidence before the spend.
+    BaselineTaken(Baseline),
+    /// The host is about to write a request.
+    Permitted(NewAttempt),
+    /// The step has ended.
+    Closed(Closing),
+    /// The process that ran the step is gone.
+    Recovered,
+    /// The upstream was asked how far it has come.
+    Polled(PollOutcome),
+    /// The upstream could not be asked.
+    PollFailed(Error),
+    /// It was looked for what became of the unknown attempt.
+    Looked(FindResponse),
+    /// It could not be looked for.
+    LookFailed(Error),
+    /// What was found belongs to another operation.
+    FoundClaimed {
+        /// Whose it is.
+        by: Uuid,
+    },
+    /// The provider's configuration points to another account than the operation's.
+    AccountChanged {
+        /// The account that it points to.
+        now: String,
+    },
+    /// The caller takes it back.
+    CancelRequested,
+    /// An operator has found out.
+    Resolved {
+        /// What.
+        resolution: Resolution,
+        /// Who, and why.
+        note: Note,
+    },
+}
+
+/// A permit about to be committed.
+#[derive(Clone, Debug)]
+pub struct NewAttempt {
+    /// What makes it single-use.
+    pub nonce: Uuid,
+    /// The upstream call.
+    pub call: String,
+    /// The call's effect.
+    pub effect: Effect,
+    /// Name and version of the plugin.
+    pub plugin: String,
+    /// SHA-256 of the plugin's file.
+    pub plugin_sha256: String,
+}
+
+/// What is known when a step has ended: what the host saw, and what the plugin says.
+#[derive(Debug)]
+pub struct Closing {
+    /// The host's own record; `None`: no permit was used.
+    pub spend: Option<Spend>,
+    /// What the plugin returned; an error also for a panic or a hang.
+    pub said: Result<StepOutcome, Error>,
+}
+
+/// What an operator found out.
+#[derive(Clone, Debug)]
+pub enum Resolution {
+    /// It was executed; `outcome` is how the plugin goes on with it, if it can.
+    Executed {
+        /// The upstream's identifier.
+        upstream_id: String,
+        /// How it goes on; `None`: the upstream cannot be read, the operation ends as done.
+        outcome: Option<StepOutcome>,
+    },
+    /// It was not executed.
+    NotExecuted {
+        /// Whether the next attempt follows, or the operation ends.
+        try_again: bool,
+    },
+}
+
+/// Why an event does not apply.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{event} does not apply to an operation that is {state}: {reason}")]
+pub struct Refusal {
+    event: &'static str,
+    state: &'static str,
+    reason: &'static str,
+}
+
+/// What follows.
+///
+/// The version is left as it is; who commits raises it. Requires: the event is about this
+/// operation. Promises: a terminal operation is never changed, and what comes out breaks no
+/// invariant.
+pub fn apply(
+    operation: &Operation,
+    event: Event,
+    policy: &Policy,
+    now: &Now,
+) -> Result<Change, Refusal> {
+    let mut step = Step { next: operation.clone(), claims: Vec::new(), policy, now };
+    if operation.done() {
+        return Err(step.refusal(&event, "it has ended"));
+    }
+    step.take(event)?;
+    step.next.update_time = step.next.update_time.max(now.wall);
+    let locks = locks(&step.next, policy);
+    debug_assert_eq!(broken_invariant(&step.next), None);
+    Ok(Change { operation: step.next, locks, claims: step.claims })
+}
+
+/// One application under way.
+struct Step<'a> {
+    next: Operation,
+    claims: Vec<Claim>,
+    policy: &'a Policy,
+    now: &'a Now,
+}
+
+impl Step<'_> {
+    fn take(&mut self, event: Event) -> Result<(), Refusal> {
+        use State::{Accepted, NeedsOperator, OutcomeUnknown, Reconciling, Running, WaitingUpstream};
+        match (self.next.state, event) {
+            (Accepted, Event::Begin { account }) => self.begin(account),
+            (Accepted, Event::Deferred(error)) => self.deferred(&error),
+            (Accepted, Event::Unblocked) if self.next.blocked_by.is_some() => self.unblocked(),
+            (Accepted | Running, Event::Blocked { by }) if self.open_attempt().is_none() => {
+                self.blocked(by)
+            }
+            (Running, Event::BaselineTaken(baseline)) if self.open_attempt().is_none() => {
+                self.next.baseline = Some(baseline);
+            }
+            (Running, Event::Permitted(attempt)) => return self.permit(attempt),
+            (Running, Event::Closed(closing)) => self.close(closing),
+            (Running, Event::Recovered) => self.recover(),
+            (WaitingUpstream, Event::Polled(outcome)) => self.polled(outcome),
+            (WaitingUpstream, Event::PollFailed(error)) => self.poll_failed(&error),
+            (OutcomeUnknown | Reconciling, Event::Looked(found)) => self.looked(found),
+            (OutcomeUnknown | Reconciling, Event::LookFailed(error)) => self.look_failed(&error),
+            (OutcomeUnknown | Reconciling, Event::FoundClaimed { by }) => self.found_claimed(by),
+            (
+                Accepted | WaitingUpstream | OutcomeUnknown | Reconciling,
+                Event::AccountChanged { now },
+            ) => self.account_changed(&now),
+            (Accepted, Event::CancelRequested) if self.nothing_sent() => {
+                self.end(State::Cancelled);
+            }
+            (NeedsOperator, Event::Resolved { resolution, note }) => self.resolve(resolution, note),
+            (_, event) => return Err(self.refusal(&event, "its state does not allow this")),
+        }
+        Ok(())
+    }
+
+    /// Nothing is started after `start_before`; a write that has begun upstream is carried on.
+    fn begin(&mut self, account: String) {
+        if self.too_late() {
+            return;
+        }
+        if self.next.account.is_empty() {
+            self.next.account = account;
+        } else if self.next.account != account {
+            return self.account_changed(&account);
+        }
+        self.next.state = State::Running;
+        self.next.blocked_by = None;
+        self.next.baseline = None;
+        self.next.message.clear();
+        self.next.wake_time = None;
+    }
+
+    fn deferred(&mut self, error: &Error) {
+        if !self.too_late() {
+            self.again_later(error.to_string());
+        }
+    }
+
+    fn too_late(&mut self) -> bool {
+        let late = self.now.wall > self.next.start_before && self.nothing_applied();
+        if late {
+            let message = format!("nothing was sent before {}", self.next.start_before);
+            self.fail(Error::new(ErrorReason::NotStarted, message));
+        }
+        late
+    }
+
+    fn unblocked(&mut self) {
+        self.next.blocked_by = None;
+        self.next.tries = 0;
+        self.next.wake_time = Some(self.now.wall);
+    }
+
+    fn blocked(&mut self, by: Uuid) {
+        self.next.state = State::Accepted;
+        self.next.baseline = None;
+        self.next.blocked_by = Some(by);
+        // Whoever frees what is held wakes us; should that be missed, the backoff does.
+        self.try_later();
+    }
+
+    /// Attempt n+1 exists only after one that provably moved nothing, or, for a setting, after an
+    /// unknown one whose settle window has passed.
+    fn permit(&mut self, new: NewAttempt) -> Result<(), Refusal> {
+        let refuse = |reason| Refusal { event: "a permit", state: "running", reason };
+        if let Some(last) = self.next.attempts.last() {
+            let may_follow = match last.outcome {
+                Outcome::NotSent | Outcome::Rejected | Outcome::Absent => true,
+                Outcome::Applied | Outcome::Pending => last.step < self.next.step,
+                Outcome::Unknown => last.effect == Effect::Setting && last.step == self.next.step,
+                Outcome::Unspecified => false,
+            };
+            if !may_follow {
+                return Err(refuse("the attempt before it does not allow another"));
+            }
+        }
+        if self.now.wall > self.next.start_before && self.nothing_applied() {
+            return Err(refuse("start_before has passed"));
+        }
+        self.next.attempts.push(Attempt {
+            number: self.next.attempts.len() as u32 + 1,
+            step: self.next.step,
+            nonce: new.nonce,
+            call: new.call,
+            effect: new.effect,
+            permit_time: self.now.wall,
+            outcome: Outcome::Unspecified,
+            message: String::new(),
+            upstream_id: String::new(),
+            plugin: new.plugin,
+            plugin_sha256: new.plugin_sha256,
+            answer_status: 0,
+            answer: Vec::new(),
+        });
+        Ok(())
+    }
+
+    /// A permit without an outcome is unknown after a crash, never ready again.
+    fn recover(&mut self) {
+        if self.open_attempt().is_some() {
+            self.unknown("the server stopped while the request was under way", Vec::new(), 0);
+        } else {
+            self.next.state = State::Accepted;
+            self.next.baseline = None;
+            self.next.wake_time = Some(self.now.wall);
+        }
+    }
+
+    fn account_changed(&mut self, now: &str) {
+        let message = format!(
+            "the provider now points to account {now}; this operation belongs to {}",
+            self.next.account
+        );
+        self.ask_operator(message);
+    }
+
+    fn resolve(&mut self, resolution: Resolution, note: Note) {
+        self.next.notes.push(note);
+        match resolution {
+            Resolution::Executed { upstream_id, outcome } => self.executed(upstream_id, outcome),
+            Resolution::NotExecuted { try_again } => {
+                if let Some(attempt) = self.next.attempts.last_mut()
+                    && matches!(attempt.outcome, Outcome::Unknown | Outcome::Unspecified)
+                {
+                    attempt.outcome = Outcome::Absent;
+                }
+                if try_again {
+                    // The person's word stands for the caller's patience.
+                    let patience = Duration::from_secs(600);
+                    self.next.start_before = self.next.start_before.max(self.now.wall + patience);
+                    self.again_now();
+                } else {
+                    let message = "an operator found that it was not executed";
+                    self.fail(Error::new(ErrorReason::NotExecuted, message));
+                }
+            }
+        }
+    }
+
+    // ---- what several events share ----
+
+    fn open_attempt(&self) -> Option<&Attempt> {
+        self.next.attempts.last().filter(|attempt| attempt.outcome == Outcome::Unspecified)
+    }
+
+    /// Whether no upstream request of this operation can have moved anything.
+    fn nothing_applied(&self) -> bool {
+        self.next.step == 1
+            && self.next.attempts.iter().all(|attempt| {
+                matches!(attempt.outcome, Outcome::NotSent | Outcome::Rejected | Outcome::Absent)
+            })
+    }
+
+    fn nothing_sent(&self) -> bool {
+        self.next.step == 1
+            && self.next.attempts.iter().all(|attempt| attempt.outcome == Outcome::NotSent)
+    }
+
+    fn end(&mut self, state: State) {
+        self.next.state = state;
+        self.next.wake_time = None;
+        self.next.blocked_by = None;
+        self.next.settle = None;
+        self.next.candidates.clear();
+        self.next.message.clear();
+    }
+
+    fn succeed(&mut self, view: Option<Resource>) {
+        self.see(view);
+        self.end(State::Succeeded);
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.end(State::Failed);
+        self.next.error = Some(error.into());
+    }
+
+    /// Loud: it does not go on until a person has looked.
+    fn ask_operator(&mut self, message: String) {
+        self.next.state = State::NeedsOperator;
+        self.next.wake_time = None;
+        self.next.blocked_by = None;
+        self.next.message = message;
+    }
+
+    fn wait(&mut self, handle: Vec<u8>, after: Duration, view: Option<Resource>) {
+        self.see(view);
+        self.next.state = State::WaitingUpstream;
+        self.next.handle = handle;
+        self.next.tries = 0;
+        self.next.settle = None;
+        self.next.candidates.clear();
+        self.next.message.clear();
+        self.next.wake_time = Some(self.now.wall + after);
+    }
+
+    fn next_step(&mut self, handle: Vec<u8>, view: Option<Resource>) {
+        self.see(view);
+        self.next.step += 1;
+        self.next.handle = handle;
+        self.next.settle = None;
+        self.next.candidates.clear();
+        self.again_now();
+    }
+
+    fn again_now(&mut self) {
+        self.next.state = State::Accepted;
+        self.next.baseline = None;
+        self.next.tries = 0;
+        self.next.message.clear();
+        self.next.wake_time = Some(self.now.wall);
+    }
+
+    /// Nothing was done; once more after a while, but not past `start_before` unseen.
+    fn again_later(&mut self, message: String) {
+        self.next.state = State::Accepted;
+        self.next.baseline = None;
+        self.next.message = message;
+        self.try_later();
+    }
+
+    fn try_later(&mut self) {
+        let mut at = self.now.wall + self.policy.retry.delay(self.next.tries);
+        if self.nothing_applied() && self.next.start_before > self.now.wall {
+            at = at.min(self.next.start_before + Duration::from_millis(1));
+        }
+        self.next.tries = self.next.tries.saturating_add(1);
+        self.next.wake_time = Some(at);
+    }
+
+    fn unknown(&mut self, message: &str, answer: Vec<u8>, status: u16) {
+        let window = self.policy.settle;
+        if let Some(attempt) = self.next.attempts.last_mut() {
+            attempt.outcome = Outcome::Unknown;
+            attempt.message = message.to_owned();
+            attempt.answer = answer;
+            attempt.answer_status = status;
+        }
+        self.next.settle = Some(Settle::begin(window, self.now));
+        self.next.tries = 0;
+        if self.policy.evidence == Evidence::None && self.unknown_effect() == Effect::Spend {
+            return self.ask_operator(format!("{message}; the upstream cannot be asked"));
+        }
+        self.next.state = State::OutcomeUnknown;
+        self.next.message = message.to_owned();
+        self.next.wake_time = Some(self.now.wall);
+    }
+
+    fn unknown_effect(&self) -> Effect {
+        self.next.attempts.last().map_or(Effect::Spend, |attempt| attempt.effect)
+    }
+
+    fn see(&mut self, view: Option<Resource>) {
+        let Some(view) = view else { return };
+        if let Some(upstream) = rules::upstream(&view) {
+            self.next.upstream = upstream.clone();
+        }
+        self.next.view = Some(view);
+    }
+
+    fn refusal(&self, event: &Event, reason: &'static str) -> Refusal {
+        Refusal { event: event.name(), state: self.next.state.as_str_name(), reason }
+    }
+}
+
+impl Settle {
+    fn begin(window: Duration, now: &Now) -> Settle {
+        let window_ns = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
+        Settle {
+            boot_id: now.boot_id.clone(),
+            boot_ns: now.boot_ns.saturating_add(window_ns),
+            window_ns,
+            wall: now.wall.checked_add(window).unwrap_or(Timestamp::MAX),
+        }
+    }
+}
+
+impl Backoff {
+    /// The delay after `tries` earlier ones.
+    pub fn delay(&self, tries: u32) -> Duration {
+        let factor = 2u32.saturating_pow(tries.min(20));
+        self.first.saturating_mul(factor).min(self.longest)
+    }
+}
+
+impl Event {
+    fn name(&self) -> &'static str {
+        match self {
+            Event::Begin { .. } => "begin",
+            Event::Deferred(_) => "a delay",
+            Event::Blocked { .. } => "blocked",
+            Event::Unblocked => "unblocked",
+            Event::BaselineTaken(_) => "a baseline",
+            Event::Permitted(_) => "a permit",
+            Event::Closed(_) => "the end of a step",
+            Event::Recovered => "recovery",
+            Event::Polled(_) | Event::PollFailed(_) => "a poll",
+            Event::Looked(_) | Event::LookFailed(_) | Event::FoundClaimed { .. } => "a look",
+            Event::AccountChanged { .. } => "another account",
+            Event::CancelRequested => "cancellation",
+            Event::Resolved { .. } => "an operator's resolution",
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! How a step ends: the attempt is closed from the host's own record, never from the plugin's word.
+//! The plugin's word says how to go on, and can only narrow what the host saw.
+
+use std::time::Duration;
+
+use purveyor_sdk::Error;
+use purveyor_sdk::plugin::v1::step_outcome::{Outcome as Said, Rejected};
+use purveyor_sdk::plugin::v1::{PollOutcome, StepOutcome, poll_outcome};
+use purveyor_sdk::v1::ErrorReason;
+use purveyor_sdk::v1::operation::Outcome;
+
+use super::{Closing, Step, rules};
+use crate::plugin::{ProofSeen, Seen, Spend};
+use crate::store::operation::Claim;
+
+/// When a plugin gives no delay, the upstream is asked again after this.
+const POLL_DEFAULT: Duration = Duration::from_secs(5);
+/// However long the plugin wants to wait, the upstream is asked at least so often.
+const POLL_LONGEST: Duration = Duration::from_secs(3600);
+
+impl Step<'_> {
+    pub(super) fn close(&mut self, closing: Closing) {
+        let said = match closing.said {
+            Ok(StepOutcome { outcome: Some(said) }) => Ok(said),
+            Ok(StepOutcome { outcome: None }) => {
+                Err(Error::new(ErrorReason::PluginFault, "the plugin returned an empty outcome"))
+            }
+            Err(error) => Err(error),
+        };
+        match (self.open_attempt().is_some(), closing.spend) {
+            (true, Some(spend)) => self.close_attempt(spend, said),
+            // A permit without a record: the task that held it is gone.
+            (true, None) => self.unknown("what became of the request was not recorded", vec![], 0),
+            // No connection, or no permit: no byte left, whatever the plugin says.
+            (false, Some(spend)) => self.not_sent(&spend, said),
+            (false, None) => self.close_without_attempt(said),
+        }
+    }
+
+    fn not_sent(&mut self, spend: &Spend, said: Result<Said, Error>) {
+        match (&spend.seen, said) {
+            (_, Err(error)) if error.reason == ErrorReason::PluginFault => {
+                self.give_up(error, Rejected::default());
+            }
+            (Seen::NotSent { reason }, _) => self.again_later(reason.clone()),
+            (_, _) => self.again_later("no permit was given".to_owned()),
+        }
+    }
+
+    fn close_attempt(&mut self, spend: Spend, said: Result<Said, Error>) {
+        match spend.seen.clone() {
+            Seen::NotSent { reason } => {
+                self.mark(Outcome::NotSent, &reason);
+                self.again_later(reason);
+            }
+            Seen::Success { upstream_id, id_kind } => {
+                self.claim(upstream_id.as_deref(), &id_kind);
+                self.accepted(&spend, upstream_id.as_deref(), said);
+            }
+            Seen::PaymentDue { upstream_id: Some(id), id_kind } => {
+                self.claim(Some(&id), &id_kind);
+                self.accepted(&spend, Some(&id), said);
+            }
+            Seen::PaymentDue { upstream_id: None, .. } => {
+                self.lost("the upstream asks for payment and names no order", &spend);
+            }
+            Seen::Refusable { proofs, message } => self.refused(&spend, &proofs, &message, said),
+            Seen::Unproven { reason } => self.lost(&reason, &spend),
+        }
+    }
+
+    /// The host saw a complete success; the plugin says how it goes on.
+    fn accepted(&mut self, spend: &Spend, id: Option<&str>, said: Result<Said, Error>) {
+        let view = match &said {
+            Ok(Said::Done(done)) => done.resource.as_ref(),
+            Ok(Said::Pending(pending)) => pending.view.as_ref(),
+            Ok(Said::Next(next)) => next.view.as_ref(),
+            Ok(Said::Rejected(_)) => {
+                return self.lost("the plugin calls a successful answer a refusal", spend);
+            }
+            Ok(Said::Unknown(unknown)) => return self.lost(&unknown.message, spend),
+            Err(error) => return self.lost(&error.to_string(), spend),
+        };
+        if let Some(id) = id
+            && !rules::names_id(view, id)
+        {
+            let message = format!("the plugin does not name {id}, which the upstream answered");
+            return self.lost(&message, spend);
+        }
+        match said {
+            Ok(Said::Pending(_)) => self.mark(Outcome::Pending, ""),
+            _ => self.mark(Outcome::Applied, ""),
+        }
+        if let Ok(said) = said {
+            self.go_on(said);
+        }
+    }
+
+    fn refused(
+        &mut self,
+        spend: &Spend,
+        proofs: &[ProofSeen],
+        message: &str,
+        said: Result<Said, Error>,
+    ) {
+        let Ok(Said::Rejected(rejected)) = said else {
+            return self.lost(message, spend);
+        };
+        let Some(proof) = proofs.iter().find(|proof| proof.name == rejected.proof) else {
+            let message =
+                format!("the answer does not satisfy the proof that the plugin names: {}", rejected.proof);
+            return self.lost(&message, spend);
+        };
+        self.mark(Outcome::Rejected, message);
+        let error = rejection(rejected.error.clone());
+        if proof.may_repeat {
+            return self.again_later(error.to_string());
+        }
+        self.give_up(error, rejected);
+    }
+
+    /// The write cannot be done as asked. What earlier steps did is not forgotten.
+    fn give_up(&mut self, error: Error, rejected: Rejected) {
+        if self.nothing_applied() {
+            self.see(rejected.view);
+            self.fail(error);
+        } else if rejected.handle.is_empty() {
+            self.ask_operator(format!("earlier steps were done, and then: {error}"));
+        } else {
+            self.wait(rejected.handle, Duration::ZERO, rejected.view);
+        }
+    }
+
+    fn close_without_attempt(&mut self, said: Result<Said, Error>) {
+        match said {
+            Ok(Said::Done(_)) if self.policy.must_send && self.nothing_applied() => {
+                let message = "the plugin says done and sent nothing";
+                self.fail(Error::new(ErrorReason::PluginFault, message));
+            }
+            Ok(Said::Pending(_)) if self.policy.must_send && self.nothing_applied() => {
+                let message = "the plugin says accepted and sent nothing";
+                self.fail(Error::new(ErrorReason::PluginFault, message));
+            }
+            Ok(Said::Rejected(rejected)) => {
+                self.give_up(rejection(rejected.error.clone()), rejected);
+            }
+            Ok(Said::Unknown(unknown)) => self.again_later(unknown.message),
+            Ok(said) => self.go_on(said),
+            Err(error) if rules::transient(error.reason) => self.again_later(error.to_string()),
+            Err(error) => self.give_up(error, Rejected::default()),
+        }
+    }
+
+    /// How the plugin goes on with what was done.
+    pub(super) fn go_on(&mut self, said: Said) {
+        match said {
+            Said::Done(done) => self.succeed(done.resource),
+            Said::Pending(pending) => {
+                self.wait(pending.handle, delay(pending.after), pending.view);
+            }
+            Said::Next(next) => self.next_step(next.handle, next.view),
+            Said::Rejected(rejected) => {
+                self.give_up(rejection(rejected.error.clone()), rejected);
+            }
+            Said::Unknown(unknown) => self.ask_operator(unknown.message),
+        }
+    }
+
+    pub(super) fn polled(&mut self, outcome: PollOutcome) {
+        match outcome.outcome {
+            Some(poll_outcome::Outcome::Done(done)) => {
+                self.mark_applied();
+                self.succeed(done.resource);
+            }
+            Some(poll_outcome::Outcome::Pending(pending)) => {
+                self.wait(pending.handle, delay(pending.after), pending.view);
+            }
+            Some(poll_outcome::Outcome::Failed(failed)) => {
+                self.see(failed.view);
+                self.fail(failed.error.map_or_else(
+                    || Error::new(ErrorReason::UpstreamFailed, "the upstream did not carry it out"),
+                    Error::from,
+                ));
+            }
+            Some(poll_outcome::Outcome::Next(next)) => {
+                self.mark_applied();
+                self.next_step(next.handle, next.view);
+            }
+            Some(poll_outcome::Outcome::Unavailable(error)) => {
+                self.poll_failed(&Error::from(error));
+            }
+            None => {
+                let message = "the plugin returned an empty outcome";
+                self.poll_failed(&Error::new(ErrorReason::PluginFault, message));
+            }
+        }
+    }
+
+    pub(super) fn poll_failed(&mut self, error: &Error) {
+        self.next.message = error.to_string();
+        self.next.wake_time = Some(self.now.wall + self.policy.retry.delay(self.next.tries));
+        self.next.tries = self.next.tries.saturating_add(1);
+    }
+
+    pub(super) fn mark(&mut self, outcome: Outcome, message: &str) {
+        if let Some(attempt) = self.next.attempts.last_mut() {
+            attempt.outcome = outcome;
+            attempt.message = message.to_owned();
+        }
+    }
+
+    fn mark_applied(&mut self) {
+        for attempt in &mut self.next.attempts {
+            if attempt.outcome == Outcome::Pending {
+                attempt.outcome = Outcome::Applied;
+            }
+        }
+    }
+
+    fn lost(&mut self, message: &str, spend: &Spend) {
+        let (body, status) = match &spend.answer {
+            Some(answer) => (answer.body.to_vec(), answer.status),
+            None => (Vec::new(), 0),
+        };
+        self.unknown(message, body, status);
+    }
+
+    pub(super) fn claim(&mut self, id: Option<&str>, kind: &str) {
+        let Some(id) = id else { return };
+        if let Some(attempt) = self.next.attempts.last_mut() {
+            attempt.upstream_id = id.to_owned();
+        }
+        self.claims.push(Claim {
+            account: self.policy.gate.clone(),
+            kind: kind.to_owned(),
+            upstream_id: id.to_owned(),
+        });
+    }
+}
+
+fn rejection(error: Option<purveyor_sdk::plugin::v1::Error>) -> Error {
+    error.map_or_else(
+        || Error::new(ErrorReason::UpstreamRejected, "the upstream refused"),
+        Error::from,
+    )
+}
+
+fn delay(after: Option<prost_types::Duration>) -> Duration {
+    after
+        .and_then(|after| Duration::try_from(after).ok())
+        .unwrap_or(POLL_DEFAULT)
+        .min(POLL_LONGEST)
+}

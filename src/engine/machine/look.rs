@@ -1,0 +1,147 @@
+//! Finding out what became of a request whose answer was lost. What is found ends the search at any
+//! moment; only absence waits for the settle window.
+
+use purveyor_sdk::Error;
+use purveyor_sdk::plugin::v1::find_response::{Found, Outcome as Finding};
+use purveyor_sdk::plugin::v1::step_outcome::Outcome as Said;
+use purveyor_sdk::plugin::v1::{FindResponse, StepOutcome};
+use purveyor_sdk::v1::operation::{Outcome, State};
+use purveyor_sdk::v1::{Effect, Evidence, UpstreamRef};
+use uuid::Uuid;
+
+use super::{Step, rules};
+use crate::store::operation::Settle;
+
+/// The kind under which an identifier is claimed that no success shape has named: one that was
+/// found, or that an operator told.
+const FOUND_KIND: &str = "found";
+
+impl Step<'_> {
+    pub(super) fn looked(&mut self, response: FindResponse) {
+        self.follow_boot();
+        match response.outcome {
+            Some(Finding::Found(found)) => self.found(found),
+            Some(Finding::Absent(_)) => self.absent(),
+            Some(Finding::Several(several)) => {
+                self.next.candidates = several.candidates;
+                self.undecided("more than one upstream object could be it");
+            }
+            None => self.undecided("the plugin returned an empty finding"),
+        }
+    }
+
+    fn found(&mut self, found: Found) {
+        let present = self.next.baseline.as_ref().is_some_and(|baseline| {
+            !found.upstream_id.is_empty() && baseline.present_ids.contains(&found.upstream_id)
+        });
+        if present {
+            return self.undecided("what the plugin found was there before the request");
+        }
+        if self.policy.account_shared && self.policy.evidence == Evidence::Difference {
+            self.next.candidates =
+                vec![UpstreamRef { id: found.upstream_id, ..UpstreamRef::default() }];
+            let message = "somebody else may have bought what was found on this shared account";
+            return self.ask_operator(message.to_owned());
+        }
+        let Some(said @ (Said::Done(_) | Said::Pending(_) | Said::Next(_))) =
+            found.outcome.and_then(|outcome| outcome.outcome)
+        else {
+            return self.undecided("the plugin found it and does not say how to go on");
+        };
+        self.claim_found(&found.upstream_id);
+        self.next.tries = 0;
+        self.mark(
+            if matches!(said, Said::Pending(_)) { Outcome::Pending } else { Outcome::Applied },
+            "found upstream",
+        );
+        self.go_on(said);
+    }
+
+    fn absent(&mut self) {
+        if !self.settled() {
+            return self.look_again("not there yet");
+        }
+        if self.unknown_effect() == Effect::Setting {
+            // Sending it again ends in the same state.
+            return self.again_now();
+        }
+        if !self.policy.absence_is_proof {
+            let message = "it is not there, and absence proves nothing at this upstream";
+            return self.ask_operator(message.to_owned());
+        }
+        self.mark(Outcome::Absent, "not there after the settle window");
+        self.next.settle = None;
+        self.again_now();
+    }
+
+    /// Looking goes on while time can still decide; then a person has to.
+    fn undecided(&mut self, message: &str) {
+        if self.settled() {
+            self.ask_operator(message.to_owned());
+        } else {
+            self.look_again(message);
+        }
+    }
+
+    pub(super) fn look_failed(&mut self, error: &Error) {
+        self.follow_boot();
+        if rules::transient(error.reason) {
+            self.look_again(&error.to_string());
+        } else if self.unknown_effect() == Effect::Setting && self.settled() {
+            self.again_now();
+        } else {
+            self.undecided(&error.to_string());
+        }
+    }
+
+    pub(super) fn found_claimed(&mut self, by: Uuid) {
+        self.follow_boot();
+        self.undecided(&format!("what was found belongs to operations/{by}"));
+    }
+
+    pub(super) fn executed(&mut self, upstream_id: String, outcome: Option<StepOutcome>) {
+        self.claim_found(&upstream_id);
+        self.mark(Outcome::Applied, "an operator found that it was executed");
+        self.next.upstream.id = upstream_id;
+        match outcome.and_then(|outcome| outcome.outcome) {
+            Some(said @ (Said::Done(_) | Said::Pending(_) | Said::Next(_))) => self.go_on(said),
+            _ => self.succeed(None),
+        }
+    }
+
+    fn claim_found(&mut self, upstream_id: &str) {
+        let known = self.next.attempts.last().is_some_and(|last| last.upstream_id == upstream_id);
+        if !known && !upstream_id.is_empty() {
+            self.claim(Some(upstream_id), FOUND_KIND);
+        }
+    }
+
+    fn look_again(&mut self, message: &str) {
+        let delay = self.policy.look.delay(self.next.tries);
+        self.next.tries = self.next.tries.saturating_add(1);
+        self.next.state = State::Reconciling;
+        self.next.message = message.to_owned();
+        let mut at = self.now.wall + delay;
+        if let Some(settle) = &self.next.settle
+            && settle.wall > self.now.wall
+        {
+            at = at.min(settle.wall);
+        }
+        self.next.wake_time = Some(at);
+    }
+
+    fn settled(&self) -> bool {
+        self.next.settle.as_ref().is_none_or(|settle| {
+            settle.boot_id == self.now.boot_id && self.now.boot_ns >= settle.boot_ns
+        })
+    }
+
+    /// Nobody knows how long the machine was off, so another boot begins the window again.
+    fn follow_boot(&mut self) {
+        if let Some(settle) = &self.next.settle
+            && settle.boot_id != self.now.boot_id
+        {
+            self.next.settle = Some(Settle::begin(self.policy.settle, self.now));
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What an operation holds in each state, and the invariants that no event may break.
+
+use purveyor_sdk::plugin::v1::{Op, Resource, resource};
+use purveyor_sdk::v1::operation::{Outcome, State};
+use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, UpstreamRef};
+
+use super::Policy;
+use crate::store::operation::{Lock, Operation};
+
+/// What the operation holds as it is now.
+///
+/// Its targets until it has ended, but an order that the upstream owns and that only has to be
+/// followed may be paid and cancelled by others. Where an unknown outcome is found out by
+/// comparing listings: the account's gate while a spend is prepared or under way, and the similar
+/// spends of the account until the outcome is known.
+pub fn locks(operation: &Operation, policy: &Policy) -> Vec<Lock> {
+    let mut locks = Vec::new();
+    if operation.done() {
+        return locks;
+    }
+    let only_followed =
+        operation.op == Op::CreateOrder && operation.state == State::WaitingUpstream;
+    if !only_followed {
+        locks.extend(operation.exclusive.iter().map(|name| Lock(name.clone())));
+    }
+    if policy.evidence == Evidence::Difference && policy.effect == Effect::Spend {
+        let running = operation.state == State::Running;
+        let similarity =
+            operation.baseline.as_ref().map_or("", |baseline| baseline.similarity.as_str());
+        let unknown = operation.unresolved().is_some() && !running;
+        if running || (unknown && similarity.is_empty()) {
+            locks.push(Lock(format!("gate {}", policy.gate)));
+        }
+        if !similarity.is_empty() && (running || unknown) {
+            locks.push(Lock(format!("similar {} {similarity}", policy.gate)));
+        }
+    }
+    locks
+}
+
+/// Whether an error may pass by itself, so that asking again later makes sense.
+pub fn transient(reason: ErrorReason) -> bool {
+    matches!(
+        reason,
+        ErrorReason::UpstreamUnavailable
+            | ErrorReason::UpstreamRateLimit
+            | ErrorReason::ProviderUnavailable
+            | ErrorReason::StoreUnavailable
+            | ErrorReason::Overloaded
+            | ErrorReason::DeadlineExceeded
+    )
+}
+
+/// The first invariant that the operation breaks, in words.
+pub fn broken_invariant(operation: &Operation) -> Option<&'static str> {
+    let unresolved = |outcome| matches!(outcome, Outcome::Unspecified | Outcome::Unknown);
+    let attempts = &operation.attempts;
+    let last = attempts.last();
+    let open = last.is_some_and(|attempt| attempt.outcome == Outcome::Unspecified);
+    let spends_unresolved = attempts
+        .iter()
+        .filter(|attempt| attempt.effect == Effect::Spend && unresolved(attempt.outcome))
+        .count();
+    let unknown = last.is_some_and(|attempt| attempt.outcome == Outcome::Unknown);
+    let applied_twice = attempts.iter().enumerate().any(|(index, attempt)| {
+        attempts[..index].iter().any(|earlier| {
+            earlier.step == attempt.step
+                && attempt.effect == Effect::Spend
+                && matches!(earlier.outcome, Outcome::Applied | Outcome::Pending)
+        })
+    });
+    let rules: [(bool, &'static str); 9] = [
+        (spends_unresolved > 1, "more than one unresolved attempt"),
+        (open && operation.state != State::Running, "an open permit outside a running step"),
+        (applied_twice, "an attempt after one that was applied in the same step"),
+        (
+            unknown
+                && last.is_some_and(|attempt| attempt.effect == Effect::Spend)
+                && matches!(operation.state, State::Accepted | State::Cancelled),
+            "an unknown spend that is forgotten",
+        ),
+        (
+            (operation.state == State::Failed) != operation.error.is_some(),
+            "an error without failure, or failure without an error",
+        ),
+        (operation.done() && operation.wake_time.is_some(), "a terminal state that wakes"),
+        (
+            matches!(
+                operation.state,
+                State::Accepted | State::WaitingUpstream | State::OutcomeUnknown | State::Reconciling
+            ) && operation.wake_time.is_none(),
+            "an open state that nobody wakes",
+        ),
+        (
+            matches!(operation.state, State::OutcomeUnknown | State::Reconciling)
+                && (!unknown || operation.settle.is_none()),
+            "an unknown state without an unknown attempt or its window",
+        ),
+        (
+            attempts.iter().zip(1..).any(|(attempt, number)| attempt.number != number),
+            "attempts out of order",
+        ),
+    ];
+    rules.into_iter().find(|(broken, _)| *broken).map(|(_, rule)| rule)
+}
+
+/// What the upstream says of a resource.
+pub(super) fn upstream(view: &Resource) -> Option<&UpstreamRef> {
+    match view.kind.as_ref()? {
+        resource::Kind::Product(product) => product.upstream.as_ref(),
+        resource::Kind::Order(order) => order.upstream.as_ref(),
+        resource::Kind::Service(service) => service.upstream.as_ref(),
+        resource::Kind::Renewal(renewal) => renewal.upstream.as_ref(),
+        resource::Kind::Deleted(_) => None,
+    }
+}
+
+/// Whether a view names an identifier that the host read in the answer: alone, or as one of several
+/// joined by commas, of the resource or of one of an order's items. A view without a resource, and
+/// one of a thing that is gone, has nothing to name.
+pub(super) fn names_id(view: Option<&Resource>, id: &str) -> bool {
+    let Some(kind) = view.and_then(|view| view.kind.as_ref()) else { return false };
+    match kind {
+        resource::Kind::Deleted(_) => true,
+        resource::Kind::Order(order) => {
+            order.upstream.iter().chain(order.items.iter().filter_map(|item| item.upstream.as_ref()))
+                .any(|upstream| upstream.id.split(',').any(|part| part == id))
+        }
+        // What was changed keeps its own identifier; the upstream's answer is about the change.
+        resource::Kind::Service(_) => true,
+        resource::Kind::Product(_) | resource::Kind::Renewal(_) => {
+            view.and_then(upstream).is_some_and(|it| it.id.split(',').any(|part| part == id))
+        }
+    }
+}

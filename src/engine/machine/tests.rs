@@ -1,0 +1,115 @@
+//! The machine against a model of the world: an upstream that sells or does not, answers that get
+//! lost, crashes at any moment, time that passes, and operators. Whatever the order, nothing is sold
+//! twice and nothing ends in a state that is not true.
+
+mod table;
+mod world;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use proptest::prelude::*;
+use purveyor_sdk::plugin::v1::Op;
+use purveyor_sdk::v1::operation::State;
+use purveyor_sdk::v1::{Effect, Evidence, UpstreamRef};
+use uuid::Uuid;
+
+use self::world::{Happening, World};
+use super::{Backoff, Now, Policy};
+use crate::store::operation::{Operation, PROTOCOL};
+
+pub(super) const SETTLE: Duration = Duration::from_secs(100);
+
+pub(super) fn start() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).unwrap()
+}
+
+pub(super) fn now_at(seconds: u64) -> Now {
+    Now {
+        wall: start() + Duration::from_secs(seconds),
+        boot_id: "boot".into(),
+        boot_ns: seconds * 1_000_000_000,
+    }
+}
+
+pub(super) fn policy(evidence: Evidence) -> Policy {
+    Policy {
+        gate: "acme/A1".into(),
+        evidence,
+        effect: Effect::Spend,
+        must_send: true,
+        absence_is_proof: evidence != Evidence::None,
+        account_shared: false,
+        settle: SETTLE,
+        retry: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) },
+        look: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) },
+    }
+}
+
+pub(super) fn accepted() -> Operation {
+    let request_id = Uuid::from_u128(7);
+    Operation {
+        request_id,
+        protocol: PROTOCOL,
+        owner: "local".into(),
+        actor: "local".into(),
+        trace_id: String::new(),
+        op: Op::CreateOrder,
+        provider: "acme".into(),
+        account: String::new(),
+        target: format!("providers/acme/orders/{request_id}"),
+        upstream_target: String::new(),
+        exclusive: vec![format!("providers/acme/orders/{request_id}")],
+        fingerprint: [0; 32],
+        request: Vec::new(),
+        state: State::Accepted,
+        version: 1,
+        create_time: start(),
+        update_time: start(),
+        start_before: start() + Duration::from_secs(600),
+        wake_time: Some(start()),
+        tries: 0,
+        step: 1,
+        handle: Vec::new(),
+        baseline: None,
+        attempts: Vec::new(),
+        upstream: UpstreamRef::default(),
+        view: None,
+        error: None,
+        message: String::new(),
+        candidates: Vec::new(),
+        blocked_by: None,
+        settle: None,
+        notes: Vec::new(),
+    }
+}
+
+fn evidence() -> impl Strategy<Value = Evidence> {
+    prop_oneof![
+        Just(Evidence::Reference),
+        Just(Evidence::Natural),
+        Just(Evidence::Difference),
+        Just(Evidence::None),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_is_sold_twice_and_every_end_is_true(
+        evidence in evidence(),
+        shared in any::<bool>(),
+        steps in 1u32..4,
+        happenings in prop::collection::vec(Happening::any(), 1..60),
+    ) {
+        let mut world = World::new(Policy { account_shared: shared, ..policy(evidence) }, steps);
+        for happening in happenings {
+            world.happen(happening);
+            world.check();
+        }
+        world.calm_down();
+        world.check();
+        world.check_end();
+    }
+}

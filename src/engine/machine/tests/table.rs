@@ -1,0 +1,247 @@
+//! The rows of "Classifying" and of the plugin's word: what the host saw, what the plugin said, and
+//! what the operation and its attempt become.
+
+use purveyor_sdk::plugin::v1::step_outcome::{Done, Next, Outcome as Said, Pending, Rejected};
+use purveyor_sdk::plugin::v1::{Resource, StepOutcome, resource};
+use purveyor_sdk::v1::operation::{Outcome, State};
+use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Order, UpstreamRef};
+use purveyor_sdk::{Error, Result};
+use uuid::Uuid;
+
+use super::{accepted, now_at, policy};
+use crate::engine::machine::{Closing, Event, NewAttempt, apply, locks};
+use crate::plugin::{ProofSeen, Seen, Spend};
+use crate::store::Change;
+use crate::store::operation::{Baseline, Lock, Operation};
+
+fn running(evidence: Evidence) -> Operation {
+    let mut operation = accepted();
+    let baseline = Baseline {
+        evidence: Vec::new(),
+        similarity: "shares 1".into(),
+        present_ids: vec!["old".into()],
+    };
+    for event in [
+        Event::Begin { account: "A1".into() },
+        Event::BaselineTaken(baseline),
+        Event::Permitted(NewAttempt {
+            nonce: Uuid::nil(),
+            call: "create".into(),
+            effect: Effect::Spend,
+            plugin: "acme 1.0.0".into(),
+            plugin_sha256: String::new(),
+        }),
+    ] {
+        operation = apply(&operation, event, &policy(evidence), &now_at(1)).unwrap().operation;
+    }
+    operation
+}
+
+fn close(evidence: Evidence, seen: Seen, said: Result<StepOutcome>) -> Change {
+    let spend = Spend {
+        call: "create".into(),
+        effect: Effect::Spend,
+        attempt: Some(1),
+        seen,
+        answer: None,
+    };
+    let closing = Closing { spend: Some(spend), said };
+    apply(&running(evidence), Event::Closed(closing), &policy(evidence), &now_at(2)).unwrap()
+}
+
+fn order(id: &str) -> Option<Resource> {
+    let upstream = UpstreamRef { id: id.into(), ..UpstreamRef::default() };
+    let order = Order { upstream: Some(upstream), ..Order::default() };
+    Some(Resource { kind: Some(resource::Kind::Order(order)) })
+}
+
+fn done(id: &str) -> Result<StepOutcome> {
+    Ok(StepOutcome { outcome: Some(Said::Done(Done { resource: order(id) })) })
+}
+
+fn pending(id: &str) -> Result<StepOutcome> {
+    let pending = Pending { handle: vec![1], after: None, view: order(id) };
+    Ok(StepOutcome { outcome: Some(Said::Pending(pending)) })
+}
+
+fn next(id: &str) -> Result<StepOutcome> {
+    let next = Next { handle: vec![1], view: order(id), price: None };
+    Ok(StepOutcome { outcome: Some(Said::Next(next)) })
+}
+
+fn rejected(proof: &str) -> Result<StepOutcome> {
+    let rejected = Rejected { proof: proof.into(), ..Rejected::default() };
+    Ok(StepOutcome { outcome: Some(Said::Rejected(rejected)) })
+}
+
+fn panicked() -> Result<StepOutcome> {
+    Err(Error::new(ErrorReason::PluginFault, "panicked"))
+}
+
+fn success(id: Option<&str>) -> Seen {
+    Seen::Success { upstream_id: id.map(str::to_owned), id_kind: "order".into() }
+}
+
+fn due(id: Option<&str>) -> Seen {
+    Seen::PaymentDue { upstream_id: id.map(str::to_owned), id_kind: "order".into() }
+}
+
+fn refusable(may_repeat: bool) -> Seen {
+    let proofs = vec![ProofSeen { name: "fault".into(), may_repeat }];
+    Seen::Refusable { proofs, message: "fault 500000".into() }
+}
+
+fn not_sent() -> Seen {
+    Seen::NotSent { reason: "connection refused".into() }
+}
+
+fn unproven() -> Seen {
+    Seen::Unproven { reason: "connection closed".into() }
+}
+
+#[test]
+fn the_attempt_is_closed_from_what_the_host_saw() {
+    let check = |seen: Seen, said: Result<StepOutcome>, state: State, outcome: Outcome| {
+        let shown = format!("{seen:?} with {said:?}");
+        let closed = close(Evidence::Difference, seen, said).operation;
+        assert_eq!((closed.state, closed.attempts[0].outcome), (state, outcome), "{shown}");
+    };
+    check(success(Some("u1")), done("u1"), State::Succeeded, Outcome::Applied);
+    check(success(Some("u1")), pending("u0,u1"), State::WaitingUpstream, Outcome::Pending);
+    check(success(Some("u1")), next("u1"), State::Accepted, Outcome::Applied);
+    check(success(None), done("anything"), State::Succeeded, Outcome::Applied);
+    // The plugin names another identifier than the one that was answered.
+    check(success(Some("u1")), done("u2"), State::OutcomeUnknown, Outcome::Unknown);
+    check(success(Some("u1")), pending(""), State::OutcomeUnknown, Outcome::Unknown);
+    // The plugin calls a success a refusal, panics after it, or returns nothing.
+    check(success(Some("u1")), rejected("fault"), State::OutcomeUnknown, Outcome::Unknown);
+    check(success(Some("u1")), panicked(), State::OutcomeUnknown, Outcome::Unknown);
+    let empty = Ok(StepOutcome { outcome: None });
+    check(success(Some("u1")), empty, State::OutcomeUnknown, Outcome::Unknown);
+    // Accepted, payment due.
+    check(due(Some("u1")), pending("u1"), State::WaitingUpstream, Outcome::Pending);
+    check(due(None), pending("u1"), State::OutcomeUnknown, Outcome::Unknown);
+    check(due(Some("u1")), rejected("fault"), State::OutcomeUnknown, Outcome::Unknown);
+    // A refusal needs the declared proof on the answer, and the plugin's word for it.
+    check(refusable(false), rejected("fault"), State::Failed, Outcome::Rejected);
+    check(refusable(true), rejected("fault"), State::Accepted, Outcome::Rejected);
+    check(refusable(false), rejected("another"), State::OutcomeUnknown, Outcome::Unknown);
+    check(refusable(false), panicked(), State::OutcomeUnknown, Outcome::Unknown);
+    check(refusable(false), done("u1"), State::OutcomeUnknown, Outcome::Unknown);
+    // Whatever the plugin says of an answer that proves nothing.
+    check(unproven(), done("invented"), State::OutcomeUnknown, Outcome::Unknown);
+    check(unproven(), rejected("fault"), State::OutcomeUnknown, Outcome::Unknown);
+    check(unproven(), panicked(), State::OutcomeUnknown, Outcome::Unknown);
+    // Nothing left.
+    check(not_sent(), panicked(), State::Accepted, Outcome::NotSent);
+    check(not_sent(), done("invented"), State::Accepted, Outcome::NotSent);
+}
+
+#[test]
+fn without_evidence_a_person_is_asked_at_once() {
+    let closed = close(Evidence::None, unproven(), panicked()).operation;
+    assert_eq!(closed.state, State::NeedsOperator);
+    assert_eq!(closed.wake_time, None);
+}
+
+#[test]
+fn what_the_upstream_answered_is_claimed_even_when_the_plugin_fails() {
+    for said in [done("u1"), pending("u1"), panicked(), rejected("fault")] {
+        let claims = close(Evidence::Difference, success(Some("u1")), said).claims;
+        let claimed: Vec<_> = claims.iter().map(|claim| claim.upstream_id.as_str()).collect();
+        assert_eq!(claimed, ["u1"]);
+    }
+    assert!(close(Evidence::Difference, unproven(), done("u1")).claims.is_empty());
+}
+
+#[test]
+fn gate_and_similarity_are_held_while_they_protect() {
+    let lock = |text: &str| Lock(text.into());
+    let target = lock(&accepted().target);
+    let gate = lock("gate acme/A1");
+    let similar = lock("similar acme/A1 shares 1");
+    let check = |operation: &Operation, evidence, expected: &[&Lock]| {
+        let expected: Vec<Lock> = expected.iter().map(|lock| (*lock).clone()).collect();
+        assert_eq!(locks(operation, &policy(evidence)), expected, "{:?}", operation.state);
+    };
+    let difference = Evidence::Difference;
+    check(&accepted(), difference, &[&target]);
+    check(&running(difference), difference, &[&target, &gate, &similar]);
+    check(&running(Evidence::Reference), Evidence::Reference, &[&target]);
+    let unknown = close(difference, unproven(), panicked()).operation;
+    check(&unknown, difference, &[&target, &similar]);
+    let mut nameless = unknown.clone();
+    nameless.baseline = None;
+    check(&nameless, difference, &[&target, &gate]);
+    // An order that the upstream owns may be paid and cancelled by others.
+    let waiting = close(difference, success(Some("u1")), pending("u1")).operation;
+    check(&waiting, difference, &[]);
+    let ended = close(difference, success(Some("u1")), done("u1")).operation;
+    check(&ended, difference, &[]);
+}
+
+#[test]
+fn nothing_is_started_after_start_before() {
+    let late = apply(
+        &accepted(),
+        Event::Begin { account: "A1".into() },
+        &policy(Evidence::Difference),
+        &now_at(601),
+    );
+    let late = late.unwrap().operation;
+    assert_eq!(late.state, State::Failed);
+    assert_eq!(late.error.unwrap().reason(), ErrorReason::NotStarted);
+    // A write that has begun upstream is carried on.
+    let begun = close(Evidence::Difference, success(Some("u1")), next("u1")).operation;
+    let policy = policy(Evidence::Difference);
+    let on = apply(&begun, Event::Begin { account: "A1".into() }, &policy, &now_at(601)).unwrap();
+    assert_eq!(on.operation.state, State::Running);
+}
+
+#[test]
+fn another_account_stops_everything() {
+    let unknown = close(Evidence::Difference, unproven(), panicked()).operation;
+    let event = Event::AccountChanged { now: "A2".into() };
+    let policy = policy(Evidence::Difference);
+    let stopped = apply(&unknown, event, &policy, &now_at(3)).unwrap().operation;
+    assert_eq!(stopped.state, State::NeedsOperator);
+    assert_eq!(stopped.message, "the provider now points to account A2; this operation belongs to A1");
+    let begin = Event::Begin { account: "A2".into() };
+    let mut moved = accepted();
+    moved.account = "A1".into();
+    let moved = apply(&moved, begin, &policy, &now_at(3)).unwrap().operation;
+    assert_eq!((moved.state, moved.attempts.len()), (State::NeedsOperator, 0));
+}
+
+#[test]
+fn the_next_attempt_exists_only_after_one_that_moved_nothing() {
+    let check = |effect: Effect, outcome: Outcome, same_step: bool, allowed: bool| {
+        let mut operation = running(Evidence::Difference);
+        operation.attempts[0].effect = effect;
+        operation.attempts[0].outcome = outcome;
+        operation.step = if same_step { 1 } else { 2 };
+        let again = Event::Permitted(NewAttempt {
+            nonce: Uuid::from_u128(2),
+            call: "create".into(),
+            effect,
+            plugin: String::new(),
+            plugin_sha256: String::new(),
+        });
+        let applied = apply(&operation, again, &policy(Evidence::Difference), &now_at(2));
+        assert_eq!(applied.is_ok(), allowed, "{effect:?} {outcome:?} same step: {same_step}");
+    };
+    for effect in [Effect::Spend, Effect::Setting] {
+        check(effect, Outcome::NotSent, true, true);
+        check(effect, Outcome::Rejected, true, true);
+        check(effect, Outcome::Absent, true, true);
+        check(effect, Outcome::Applied, true, false);
+        check(effect, Outcome::Pending, true, false);
+        check(effect, Outcome::Applied, false, true);
+        check(effect, Outcome::Pending, false, true);
+        check(effect, Outcome::Unspecified, true, false);
+        check(effect, Outcome::Unspecified, false, false);
+        check(effect, Outcome::Unknown, false, false);
+    }
+    check(Effect::Spend, Outcome::Unknown, true, false);
+    check(Effect::Setting, Outcome::Unknown, true, true);
+}

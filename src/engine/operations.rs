@@ -1,0 +1,229 @@
+//! Following operations, waiting for them, taking them back, and resolving those that only a person
+//! can. Nothing here sends what costs anything.
+
+use std::time::Duration;
+
+use prost::Message;
+use purveyor_sdk::{Error, Result};
+use purveyor_sdk::plugin::v1::find_response::Outcome as Finding;
+use purveyor_sdk::plugin::v1::{CallContext, CallKind, FindResponse, Op, StepOutcome};
+use purveyor_sdk::v1::operation::State;
+use purveyor_sdk::v1::resolve_operation_request::Resolution as Told;
+use purveyor_sdk::v1::{ErrorReason, ResolveOperationRequest};
+use uuid::Uuid;
+
+use super::machine::{Event, Refusal, Resolution, apply};
+use super::{Caller, Engine};
+use crate::store::operation::{Note, Operation};
+use crate::store::{Committed, Query};
+
+/// A note longer than this is a mistake.
+const NOTE_BYTES: usize = 4096;
+
+impl Engine {
+    /// One operation that the caller may see.
+    ///
+    /// # Errors
+    ///
+    /// OPERATION_NOT_FOUND, also for an operation of somebody else.
+    pub async fn operation(&self, caller: &Caller, request_id: Uuid) -> Result<Operation> {
+        let stored = self.inner.store.get(request_id).await?;
+        stored.filter(|operation| visible(caller, operation)).ok_or_else(|| not_found(request_id))
+    }
+
+    /// Operations that the caller may see, newest first.
+    ///
+    /// # Errors
+    ///
+    /// STORE_UNAVAILABLE.
+    pub async fn operations(&self, caller: &Caller, mut query: Query) -> Result<Vec<Operation>> {
+        if !caller.operator {
+            query.owner = Some(caller.owner.clone());
+        }
+        Ok(self.inner.store.list(&query).await?)
+    }
+
+    /// The operation when it is done, needs an operator, or `timeout` is over.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::operation`].
+    pub async fn wait(
+        &self,
+        caller: &Caller,
+        request_id: Uuid,
+        timeout: Duration,
+    ) -> Result<Operation> {
+        self.operation(caller, request_id).await?;
+        let operation = self.wait_until(request_id, timeout).await?;
+        operation.ok_or_else(|| not_found(request_id))
+    }
+
+    pub(super) async fn wait_until(
+        &self,
+        request_id: Uuid,
+        timeout: Duration,
+    ) -> Result<Option<Operation>> {
+        let over = tokio::time::sleep(timeout);
+        tokio::pin!(over);
+        let waiter = self.inner.waiters.join(request_id);
+        loop {
+            let changed = waiter.changed();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let operation = self.inner.store.get(request_id).await?;
+            let settled = operation.as_ref().is_none_or(|operation| {
+                operation.done() || operation.state == State::NeedsOperator
+            });
+            if settled || self.stopping() {
+                return Ok(operation);
+            }
+            tokio::select! {
+                () = &mut changed => {}
+                () = &mut over => return Ok(operation),
+            }
+        }
+    }
+
+    /// Takes back an operation of which nothing was sent.
+    ///
+    /// # Errors
+    ///
+    /// OPERATION_NOT_FOUND, ETAG_MISMATCH, OPERATION_STATE.
+    pub async fn cancel(&self, caller: &Caller, request_id: Uuid, etag: &str) -> Result<Operation> {
+        loop {
+            let operation = self.operation(caller, request_id).await?;
+            if operation.state == State::Cancelled {
+                return Ok(operation);
+            }
+            check_etag(&operation, etag)?;
+            let policy = self.policy(&operation);
+            let change = apply(&operation, Event::CancelRequested, &policy, &self.now())
+                .map_err(refused)?;
+            if let (Committed::Done, operation) = self.commit(change).await? {
+                return Ok(operation);
+            }
+        }
+    }
+
+    /// Takes over what a person found out about an operation that needs one.
+    ///
+    /// # Errors
+    ///
+    /// PERMISSION_DENIED, OPERATION_NOT_FOUND, FIELD_VIOLATION, ETAG_MISMATCH, OPERATION_STATE, and
+    /// those of the provider while it is looked up.
+    pub async fn resolve(
+        &self,
+        caller: &Caller,
+        request: ResolveOperationRequest,
+        request_id: Uuid,
+    ) -> Result<Operation> {
+        if !caller.operator {
+            let message = "only an operator may resolve an operation";
+            return Err(Error::new(ErrorReason::PermissionDenied, message));
+        }
+        check_resolution(&request)?;
+        let operation = self.operation(caller, request_id).await?;
+        check_etag(&operation, &request.etag)?;
+        if operation.state != State::NeedsOperator {
+            let message =
+                format!("the operation is {} and needs no operator", operation.state.as_str_name());
+            return Err(Error::new(ErrorReason::OperationState, message));
+        }
+        let resolution = match request.resolution {
+            Some(Told::Executed(executed)) => {
+                let outcome = self.look_up(&operation, &executed.upstream_id).await?;
+                Resolution::Executed { upstream_id: executed.upstream_id, outcome }
+            }
+            Some(Told::NotExecuted(told)) => Resolution::NotExecuted { try_again: told.try_again },
+            None => return Err(Error::field("resolution", "must be set")),
+        };
+        let now = self.now();
+        let note = Note { time: now.wall, actor: caller.actor.clone(), text: request.note };
+        let policy = self.policy(&operation);
+        let event = Event::Resolved { resolution, note };
+        let change = apply(&operation, event, &policy, &now).map_err(refused)?;
+        match self.commit(change).await? {
+            (Committed::Done, operation) => {
+                self.unblock(&operation).await;
+                self.wake();
+                Ok(operation)
+            }
+            (Committed::Claimed { claim, by }, _) => {
+                let message = format!("{} belongs to operations/{by} already", claim.upstream_id);
+                Err(Error::field("executed.upstream_id", message))
+            }
+            (Committed::Stale | Committed::Held { .. }, _) => Err(etag_mismatch()),
+        }
+    }
+
+    /// How the plugin goes on with the object that an operator names; `None` where the upstream
+    /// cannot be read.
+    async fn look_up(
+        &self,
+        operation: &Operation,
+        upstream_id: &str,
+    ) -> Result<Option<StepOutcome>> {
+        let Some(provider) = self.inner.providers.get(&operation.provider) else { return Ok(None) };
+        let mut request = self.find_request(operation).await?;
+        request.upstream_id = upstream_id.to_owned();
+        let context = CallContext { upstream_id: upstream_id.to_owned(), ..CallContext::default() };
+        let answer =
+            provider.call(CallKind::Find, Op::Find, &request.encode_to_vec(), &context).await;
+        let response = match answer {
+            Ok(answer) => FindResponse::decode(answer).map_err(|error| {
+                Error::new(ErrorReason::PluginFault, "the plugin's finding cannot be decoded")
+                    .with_source(error)
+            })?,
+            Err(error) if error.reason == ErrorReason::CapabilityUnsupported => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        match response.outcome {
+            Some(Finding::Found(found)) => Ok(found.outcome),
+            _ => Err(Error::field(
+                "executed.upstream_id",
+                format!("the upstream has no {upstream_id} that this request could have made"),
+            )),
+        }
+    }
+}
+
+fn check_resolution(request: &ResolveOperationRequest) -> Result<()> {
+    if request.etag.is_empty() {
+        return Err(Error::field("etag", "must be the etag of the operation as it was read"));
+    }
+    if request.note.trim().is_empty() || request.note.len() > NOTE_BYTES {
+        let message = format!("must say what was seen, in at most {NOTE_BYTES} bytes");
+        return Err(Error::field("note", message));
+    }
+    match &request.resolution {
+        None => Err(Error::field("resolution", "must be executed or not_executed")),
+        Some(Told::Executed(executed)) if executed.upstream_id.is_empty() => {
+            Err(Error::field("executed.upstream_id", "must name the upstream object"))
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+fn check_etag(operation: &Operation, etag: &str) -> Result<()> {
+    if etag.is_empty() || etag == operation.version.to_string() {
+        return Ok(());
+    }
+    Err(etag_mismatch())
+}
+
+fn etag_mismatch() -> Error {
+    Error::new(ErrorReason::EtagMismatch, "the operation has changed since it was read")
+}
+
+fn visible(caller: &Caller, operation: &Operation) -> bool {
+    caller.operator || caller.owner == operation.owner
+}
+
+fn not_found(request_id: Uuid) -> Error {
+    Error::new(ErrorReason::OperationNotFound, format!("there is no operations/{request_id}"))
+}
+
+fn refused(refusal: Refusal) -> Error {
+    Error::new(ErrorReason::OperationState, refusal.to_string())
+}

@@ -1,0 +1,319 @@
+//! One step of a write: evidence first, then the plugin's call, in which the host's egress asks here
+//! for the permit before it writes a byte; then the attempt is closed from the host's own record.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use prost::Message;
+use purveyor_sdk::{Error, Result};
+use purveyor_sdk::plugin::v1::{
+    BaselineRequest, BaselineResponse, CallContext, CallKind, Op, Write,
+};
+use purveyor_sdk::v1::operation::State;
+use purveyor_sdk::v1::{Effect, ErrorReason, Evidence};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use super::Engine;
+use super::machine::{Closing, Event, NewAttempt, Policy, apply};
+use super::policy::PERMIT_LIFE;
+use crate::plugin::{Permit, PermitRequest, Permits, Provider, Seen, Stepped};
+use crate::store::operation::{Baseline, Operation};
+use crate::store::{Committed, StoreError};
+
+impl Engine {
+    /// Runs the next step; `None`: the operation is somebody else's now.
+    pub(super) async fn step(
+        &self,
+        accepted: Operation,
+    ) -> Result<Option<Operation>, StoreError> {
+        let Some(begun) = self.begin(&accepted).await? else { return Ok(None) };
+        let (running, provider, policy) = match begun {
+            Begun::Running(running, provider, policy) => (running, provider, policy),
+            Begun::Rests(operation) => return Ok(Some(operation)),
+        };
+        let prepared = match self.prepare(&provider, &policy, &running).await {
+            Ok(baseline) => baseline,
+            Err(error) => {
+                let closing = Closing { spend: None, said: Err(error) };
+                return self.record(running, Event::Closed(closing), &policy).await;
+            }
+        };
+        let mut operation = running;
+        if let Some(baseline) = prepared {
+            operation.baseline = Some(baseline);
+        }
+        let permits =
+            Arc::new(StepPermits::new(self.clone(), operation.clone(), policy.clone()));
+        let context = context(&operation);
+        let stepped = provider
+            .step(operation.op, &operation.request, &context, Arc::clone(&permits) as _)
+            .await;
+        self.close(&permits, stepped, &policy).await
+    }
+
+    /// From accepted to running. Where spends of the account are serialised, that is a commit of its
+    /// own: nobody else may spend between the evidence and our permit.
+    async fn begin(&self, accepted: &Operation) -> Result<Option<Begun>, StoreError> {
+        let policy = self.policy(accepted);
+        let provider = match self.available(accepted).await {
+            Ok(provider) => provider,
+            Err(error) => {
+                let deferred = self.record(accepted.clone(), Event::Deferred(error), &policy).await?;
+                return Ok(deferred.map(Begun::Rests));
+            }
+        };
+        let account = match provider.identify().await {
+            Ok(account) => account,
+            Err(error) => {
+                let deferred = self.record(accepted.clone(), Event::Deferred(error), &policy).await?;
+                return Ok(deferred.map(Begun::Rests));
+            }
+        };
+        let now = self.now();
+        let mut named = accepted.clone();
+        if named.account.is_empty() {
+            named.account.clone_from(&account);
+        }
+        let policy = self.policy(&named);
+        let Some(change) = logged(apply(accepted, Event::Begin { account }, &policy, &now)) else {
+            return Ok(None);
+        };
+        let serialised =
+            policy.evidence == Evidence::Difference && policy.effect == Effect::Spend;
+        if change.operation.state == State::Running && !serialised {
+            return Ok(Some(Begun::Running(change.operation, provider, policy)));
+        }
+        match self.commit(change).await? {
+            (Committed::Done, next) if next.state == State::Running => {
+                Ok(Some(Begun::Running(next, provider, policy)))
+            }
+            (Committed::Done, next) => Ok(Some(Begun::Rests(next))),
+            (Committed::Held { by, .. }, _) => {
+                let blocked =
+                    self.record(accepted.clone(), Event::Blocked { by }, &policy).await?;
+                Ok(blocked.map(Begun::Rests))
+            }
+            (Committed::Stale | Committed::Claimed { .. }, _) => Ok(None),
+        }
+    }
+
+    pub(super) async fn available(&self, operation: &Operation) -> Result<Arc<Provider>> {
+        self.inner.providers.get(&operation.provider).ok_or_else(|| {
+            let message = format!("providers/{} is not configured", operation.provider);
+            Error::new(ErrorReason::ProviderUnavailable, message)
+        })
+    }
+
+    /// What has to be known before the spend: that the price is within the limit, and what is there
+    /// already.
+    async fn prepare(
+        &self,
+        provider: &Arc<Provider>,
+        policy: &Policy,
+        operation: &Operation,
+    ) -> Result<Option<Baseline>> {
+        if operation.step == 1 {
+            self.check_price(provider, operation).await?;
+        }
+        let evident = matches!(
+            policy.evidence,
+            Evidence::Difference | Evidence::Natural | Evidence::Reference
+        );
+        if !evident || policy.effect != Effect::Spend {
+            return Ok(None);
+        }
+        let request = BaselineRequest {
+            write: Some(write(operation)),
+            step: i32::try_from(operation.step).unwrap_or(i32::MAX),
+            handle: operation.handle.clone(),
+        };
+        let asked = provider
+            .call(CallKind::Baseline, Op::Baseline, &request.encode_to_vec(), &context(operation))
+            .await;
+        let answer = match asked {
+            Ok(answer) => answer,
+            Err(error) if error.reason == ErrorReason::CapabilityUnsupported => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let answer = BaselineResponse::decode(answer).map_err(|error| {
+            Error::new(ErrorReason::PluginFault, "the plugin's baseline cannot be decoded")
+                .with_source(error)
+        })?;
+        Ok(Some(Baseline {
+            evidence: answer.evidence,
+            similarity: answer.similarity,
+            present_ids: answer.present_ids,
+        }))
+    }
+
+    async fn close(
+        &self,
+        permits: &StepPermits,
+        stepped: Stepped,
+        policy: &Policy,
+    ) -> Result<Option<Operation>, StoreError> {
+        let run = permits.run.lock().await;
+        let operation = run.operation.clone();
+        if run.lost {
+            return Ok(None);
+        }
+        if let Some(by) = run.blocked_by {
+            return self.record(operation, Event::Blocked { by }, policy).await;
+        }
+        let held = !crate::engine::machine::locks(&operation, policy).is_empty();
+        let closing = Closing { spend: stepped.spend, said: stepped.said };
+        let closed = self.record(operation, Event::Closed(closing), policy).await?;
+        if held && let Some(closed) = &closed {
+            self.unblock(closed).await;
+        }
+        Ok(closed)
+    }
+
+    /// Applies an event and commits it. What has been seen upstream is not given up because the
+    /// store fails for a while; after a stop it is found out again at the next start.
+    pub(super) async fn record(
+        &self,
+        operation: Operation,
+        event: Event,
+        policy: &Policy,
+    ) -> Result<Option<Operation>, StoreError> {
+        let spend = match &event {
+            Event::Closed(closing) => closing.spend.clone(),
+            _ => None,
+        };
+        let Some(change) = logged(apply(&operation, event, policy, &self.now())) else {
+            return Ok(None);
+        };
+        let mut tries = 0;
+        loop {
+            match self.commit(change.clone()).await {
+                Ok((Committed::Done, next)) => return Ok(Some(next)),
+                Ok((Committed::Claimed { claim, by }, _)) => {
+                    let Some(mut spend) = spend else { return Ok(None) };
+                    let reason =
+                        format!("{} belongs to operations/{by} already", claim.upstream_id);
+                    spend.seen = Seen::Unproven { reason: reason.clone() };
+                    let said = Err(Error::new(ErrorReason::DuplicateDetected, reason));
+                    let closing = Closing { spend: Some(spend), said };
+                    return Box::pin(self.record(operation, Event::Closed(closing), policy)).await;
+                }
+                Ok((committed, _)) => {
+                    tracing::warn!(
+                        request_id = %operation.request_id, ?committed,
+                        "an operation was changed by somebody else"
+                    );
+                    return Ok(None);
+                }
+                Err(error @ StoreError::Corrupt(_)) => return Err(error),
+                Err(error) if self.stopping() => return Err(error),
+                Err(error) => {
+                    tracing::error!(
+                        request_id = %operation.request_id, %error,
+                        "what was seen upstream cannot be stored; trying again"
+                    );
+                    tokio::time::sleep(self.inner.config.retry.delay(tries)).await;
+                    tries += 1;
+                }
+            }
+        }
+    }
+}
+
+enum Begun {
+    Running(Operation, Arc<Provider>, Policy),
+    Rests(Operation),
+}
+
+/// The permits of one step. The egress asks; nothing is written unless the commit was acknowledged.
+struct StepPermits {
+    engine: Engine,
+    policy: Policy,
+    run: Mutex<Run>,
+}
+
+struct Run {
+    operation: Operation,
+    /// Another operation holds what this spend needs.
+    blocked_by: Option<Uuid>,
+    /// Somebody else has changed the operation.
+    lost: bool,
+}
+
+impl StepPermits {
+    fn new(engine: Engine, operation: Operation, policy: Policy) -> StepPermits {
+        let run = Run { operation, blocked_by: None, lost: false };
+        StepPermits { engine, policy, run: Mutex::new(run) }
+    }
+}
+
+#[async_trait]
+impl Permits for StepPermits {
+    async fn permit(&self, request: PermitRequest) -> Result<Permit> {
+        let mut run = self.run.lock().await;
+        let now = self.engine.now();
+        let deadline = self.engine.inner.clock.boot().plus(PERMIT_LIFE);
+        let attempt = NewAttempt {
+            nonce: Uuid::new_v4(),
+            call: request.call,
+            effect: request.effect,
+            plugin: format!("{} {}", request.plugin.name, request.plugin.version),
+            plugin_sha256: request.plugin.sha256.clone(),
+        };
+        let change = apply(&run.operation, Event::Permitted(attempt), &self.policy, &now)
+            .map_err(|refusal| Error::new(ErrorReason::OperationState, refusal.to_string()))?;
+        match self.engine.commit(change).await? {
+            (Committed::Done, operation) => {
+                let attempt = operation.attempts.len() as u32;
+                run.operation = operation;
+                Ok(Permit { attempt, deadline })
+            }
+            (Committed::Held { by, .. }, _) => {
+                run.blocked_by = Some(by);
+                let message = format!("a similar spend is not decided: operations/{by}");
+                Err(Error::new(ErrorReason::OperationInProgress, message))
+            }
+            (Committed::Stale | Committed::Claimed { .. }, _) => {
+                run.lost = true;
+                let message = "the operation was changed by somebody else";
+                Err(Error::new(ErrorReason::OperationState, message))
+            }
+        }
+    }
+}
+
+/// The write as the plugin is told of it.
+pub(super) fn write(operation: &Operation) -> Write {
+    Write {
+        op: operation.op.into(),
+        request: operation.request.clone(),
+        request_id: operation.request_id.to_string(),
+        upstream_id: operation.upstream_target.clone(),
+    }
+}
+
+/// What the plugin is told beside the request.
+pub(super) fn context(operation: &Operation) -> CallContext {
+    CallContext {
+        upstream_id: operation.upstream_target.clone(),
+        handle: operation.handle.clone(),
+        baseline: operation
+            .baseline
+            .as_ref()
+            .map(|baseline| baseline.evidence.clone())
+            .unwrap_or_default(),
+        request_id: operation.request_id.to_string(),
+        step: i32::try_from(operation.step).unwrap_or(i32::MAX),
+    }
+}
+
+/// A refusal of the machine is a defect of the engine: said loudly, and nothing is changed.
+pub(super) fn logged<T>(applied: Result<T, super::machine::Refusal>) -> Option<T> {
+    match applied {
+        Ok(applied) => Some(applied),
+        Err(refusal) => {
+            tracing::error!(%refusal, "an event was refused");
+            None
+        }
+    }
+}

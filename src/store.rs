@@ -1,0 +1,269 @@
+//! The journal: the one place where operations, what they hold and what they claim are kept.
+//!
+//! A store knows rows and uniqueness, not the protocol of a spend: it commits what the engine decided,
+//! whole or not at all, and says exactly why not. SQL stands only behind this trait.
+
+pub mod operation;
+pub mod sqlite;
+
+mod encoding;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use purveyor_sdk::plugin::v1::Op;
+use purveyor_sdk::v1::Service;
+use purveyor_sdk::v1::operation::State;
+use uuid::Uuid;
+
+use self::operation::{Claim, Lock, Operation};
+
+/// The most rows that one listing returns.
+pub const PAGE_MAX: usize = 200;
+
+/// Where operations are kept. Every method may be called from any task; none holds a transaction
+/// across a call. A commit that returned `Ok` survives kill -9 and power loss.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Stores a new operation with its locks, or shows why not. Atomic.
+    ///
+    /// The operation's version is 1. May be repeated: a request id that is stored already answers
+    /// `Exists`, whatever it carries; the caller compares fingerprints.
+    async fn accept(&self, new: NewOperation) -> Result<Accepted, StoreError>;
+
+    /// Replaces an operation, its locks and its changed attempts, and adds claims. Atomic: all of
+    /// `change` or nothing.
+    ///
+    /// Requires: `change.operation.version` is the stored version plus one. A stored terminal
+    /// operation is never replaced.
+    async fn commit(&self, change: Change) -> Result<Committed, StoreError>;
+
+    /// One operation.
+    async fn get(&self, request_id: Uuid) -> Result<Option<Operation>, StoreError>;
+
+    /// Operations that match, newest first by (create_time, request_id).
+    async fn list(&self, query: &Query) -> Result<Vec<Operation>, StoreError>;
+
+    /// Takes operations whose `wake_time` has come, oldest first, for `lease`: until it ends no other
+    /// replica is given them. A lease decides who tries, never whether a spend is allowed.
+    async fn take_due(&self, take: &Take) -> Result<Vec<Operation>, StoreError>;
+
+    /// Gives leases back, so that others may take the operations at once.
+    async fn release(&self, replica: Uuid, request_ids: &[Uuid]) -> Result<(), StoreError>;
+
+    /// The earliest `wake_time` of an operation that is not leased.
+    async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Open operations of which nobody knows any more what they were doing: those that a dead replica
+    /// left in `Running`. With SQLite, called once at start: everything that runs is orphaned.
+    async fn orphans(&self) -> Result<Vec<Operation>, StoreError>;
+
+    /// The operation that claims an upstream object.
+    async fn claimant(&self, claim: &Claim) -> Result<Option<Uuid>, StoreError>;
+
+    /// The identifiers of one account and kind that operations other than `except` claim, among
+    /// those claimed at or after `since`.
+    async fn claimed_ids(
+        &self,
+        account: &str,
+        except: Uuid,
+        since: Timestamp,
+    ) -> Result<Vec<String>, StoreError>;
+
+    /// Operations blocked by `request_id`.
+    async fn blocked_by(&self, request_id: Uuid) -> Result<Vec<Operation>, StoreError>;
+
+    /// Changes after `position`, in commit order. Every commit of an operation is one change.
+    async fn changes(&self, position: u64, limit: usize) -> Result<Vec<StoredChange>, StoreError>;
+
+    /// The position of the last change and of the oldest change that is still kept.
+    async fn positions(&self) -> Result<Positions, StoreError>;
+
+    /// Waits until a change beyond `position` was committed, here or by another replica.
+    async fn changed(&self, position: u64);
+
+    /// Puts a service on record, replacing what stood there.
+    async fn put_service(&self, record: ServiceRecord) -> Result<(), StoreError>;
+
+    /// One service on record.
+    async fn service(
+        &self,
+        provider: &str,
+        upstream_id: &str,
+    ) -> Result<Option<ServiceRecord>, StoreError>;
+
+    /// Services on record at a provider, in upstream id order, after `after`.
+    async fn services(
+        &self,
+        provider: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<ServiceRecord>, StoreError>;
+
+    /// What this store is: an identity made with it, and the schema's version.
+    fn identity(&self) -> &Identity;
+
+    /// Whether commits succeed at present. After a failed commit it is false until one succeeds.
+    fn healthy(&self) -> bool;
+}
+
+/// A new operation and what it holds.
+#[derive(Clone, Debug)]
+pub struct NewOperation {
+    /// The row; version 1.
+    pub operation: Operation,
+    /// What it holds from the beginning.
+    pub locks: Vec<Lock>,
+    /// The replica that takes it at once, and until when; so the inline wait is local.
+    pub lease: Option<Lease>,
+}
+
+/// What became of a new operation.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Accepted {
+    /// It is stored.
+    Stored,
+    /// The request id is taken; this is its operation.
+    Exists(Box<Operation>),
+    /// A lock is held.
+    Held {
+        /// Which.
+        lock: Lock,
+        /// By whom.
+        by: Uuid,
+    },
+}
+
+/// One atomic replacement.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// The row as it shall be.
+    pub operation: Operation,
+    /// All that it holds from now on.
+    pub locks: Vec<Lock>,
+    /// What it claims from now on, beside what it claims already.
+    pub claims: Vec<Claim>,
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Committed {
+    /// It is stored.
+    Done,
+    /// The stored version is another one, or the operation is terminal.
+    Stale,
+    /// A lock is held.
+    Held {
+        /// Which.
+        lock: Lock,
+        /// By whom.
+        by: Uuid,
+    },
+    /// An upstream object belongs to another operation.
+    Claimed {
+        /// Which.
+        claim: Claim,
+        /// Whose.
+        by: Uuid,
+    },
+}
+
+/// Who tries, and until when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The replica.
+    pub replica: Uuid,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+/// A request for due operations.
+#[derive(Clone, Copy, Debug)]
+pub struct Take {
+    /// Operations due at this time.
+    pub now: Timestamp,
+    /// For whom, and until when.
+    pub lease: Lease,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// Which operations a listing shows. Empty fields do not restrict.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    /// Whose.
+    pub owner: Option<String>,
+    /// In one of these states.
+    pub states: Vec<State>,
+    /// At this provider.
+    pub provider: Option<String>,
+    /// About this target.
+    pub target: Option<String>,
+    /// Of one of these writes.
+    pub ops: Vec<Op>,
+    /// Not done.
+    pub open_only: bool,
+    /// Accepted at or after this time.
+    pub create_after: Option<Timestamp>,
+    /// Only rows that come after this one in the order of the listing.
+    pub after: Option<(Timestamp, Uuid)>,
+    /// At most so many, and never more than [`PAGE_MAX`].
+    pub limit: usize,
+}
+
+/// One change as it was committed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredChange {
+    /// Its place in commit order.
+    pub position: u64,
+    /// The operation, as it is now.
+    pub operation: Operation,
+}
+
+/// What a watcher can still ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Positions {
+    /// The oldest change kept; 0 when there is none.
+    pub oldest: u64,
+    /// The last change; 0 when there is none.
+    pub last: u64,
+}
+
+/// A service on record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceRecord {
+    /// The provider's id.
+    pub provider: String,
+    /// The upstream's identifier.
+    pub upstream_id: String,
+    /// The operation that put it here.
+    pub operation: Uuid,
+    /// What is known of it.
+    pub service: Service,
+}
+
+/// What a store is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Made with the store, for ever the same.
+    pub store_id: Uuid,
+    /// The version of its tables.
+    pub schema_version: u32,
+}
+
+/// Why a store could not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The commit did not happen, or the read could not be done.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// Whether the commit happened is not known; it has to be read back.
+    #[error("the store did not acknowledge a commit: {0}")]
+    Ambiguous(String),
+    /// What is stored cannot be understood.
+    #[error("the store holds what cannot be understood: {0}")]
+    Corrupt(String),
+    /// What shall be stored breaks the contract or is beyond what can be stored; a defect of the
+    /// caller. Nothing was committed, and trying again does not help.
+    #[error("the store was asked for what it cannot hold: {0}")]
+    Invalid(String),
+}
