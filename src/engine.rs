@@ -7,6 +7,7 @@
 pub mod accept;
 pub mod executor;
 pub mod fields;
+pub mod line;
 pub mod listing;
 pub mod look;
 pub mod machine;
@@ -31,10 +32,12 @@ use std::time::Duration;
 
 use purveyor_sdk::{Error, Result};
 use purveyor_sdk::v1::ErrorReason;
+use purveyor_sdk::v1::operation::State;
 use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
 use self::machine::{Backoff, Now};
+use self::line::Lines;
 use self::waiters::Waiters;
 use crate::plugin::{Clock, Registry};
 use crate::store::operation::Operation;
@@ -102,6 +105,7 @@ struct Inner {
     /// This process among those that share the store.
     replica: Uuid,
     waiters: Waiters,
+    lines: Lines,
     /// Something may be due.
     due: Notify,
     /// One place for each operation under way.
@@ -129,6 +133,7 @@ impl Engine {
                 clock,
                 replica: Uuid::new_v4(),
                 waiters: Waiters::default(),
+                lines: Lines::default(),
                 due: Notify::new(),
                 places: Arc::new(Semaphore::new(config.concurrent_operations)),
                 stopping: AtomicBool::new(false),
@@ -198,6 +203,15 @@ impl Engine {
         };
         if committed == Committed::Done {
             self.inner.waiters.wake(operation.request_id);
+            if operation.state == State::NeedsOperator {
+                tracing::error!(
+                    request_id = %operation.request_id,
+                    provider = operation.provider,
+                    target = operation.target,
+                    reason = operation.message,
+                    "an operation needs an operator"
+                );
+            }
         }
         Ok((committed, operation))
     }

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::Engine;
 use super::machine::{Event, apply};
 use crate::store::operation::Operation;
-use crate::store::{Committed, StoreError, Take};
+use crate::store::{StoreError, Take};
 
 /// The most operations taken from the store at a time.
 const TAKE: usize = 64;
@@ -170,35 +170,6 @@ impl Engine {
 
     async fn release(&self, request_ids: &[Uuid]) -> Result<(), StoreError> {
         self.inner.store.release(self.inner.replica, request_ids).await
-    }
-
-    /// Wakes those that waited for what this operation has just let go.
-    pub(super) async fn unblock(&self, operation: &Operation) {
-        let blocked = match self.inner.store.blocked_by(operation.request_id).await {
-            Ok(blocked) => blocked,
-            Err(error) => {
-                // Their own backoff wakes them.
-                tracing::warn!(%error, "blocked operations cannot be read");
-                return;
-            }
-        };
-        let any = !blocked.is_empty();
-        for waiting in blocked {
-            let policy = self.policy(&waiting);
-            let Ok(change) = apply(&waiting, Event::Unblocked, &policy, &self.now()) else {
-                continue;
-            };
-            match self.commit(change).await {
-                Ok((Committed::Done | Committed::Stale, _)) => {}
-                Ok((committed, _)) => {
-                    tracing::warn!(?committed, "a blocked operation was not woken");
-                }
-                Err(error) => tracing::warn!(%error, "a blocked operation was not woken"),
-            }
-        }
-        if any {
-            self.inner.due.notify_one();
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use purveyor_sdk::plugin::v1::{CallKind, FindRequest, FindResponse, Op};
 use purveyor_sdk::v1::ErrorReason;
 
 use super::Engine;
-use super::machine::{Event, apply};
+use super::machine::{Event, apply, locks};
 use super::step::{context, logged, write};
 use crate::store::operation::Operation;
 use crate::store::{Committed, StoreError};
@@ -27,19 +27,17 @@ impl Engine {
         let Some(change) = logged(apply(&operation, event, &policy, &self.now())) else {
             return Ok(None);
         };
-        let next = match self.commit(change).await? {
-            (Committed::Done, next) => Some(next),
-            (Committed::Claimed { by, .. }, _) => {
-                self.record(operation, Event::FoundClaimed { by }, &policy).await?
+        let held = locks(&operation, &policy);
+        match self.commit(change).await? {
+            (Committed::Done, next) => {
+                self.let_go(&held, &next).await;
+                Ok(Some(next))
             }
-            (Committed::Stale | Committed::Held { .. }, _) => None,
-        };
-        if let Some(next) = &next
-            && next.unresolved().is_none()
-        {
-            self.unblock(next).await;
+            (Committed::Claimed { by, .. }, _) => {
+                self.record(operation, Event::FoundClaimed { by }, &policy).await
+            }
+            (Committed::Stale | Committed::Held { .. }, _) => Ok(None),
         }
-        Ok(next)
     }
 
     async fn find(&self, operation: &Operation) -> Result<Event> {

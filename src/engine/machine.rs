@@ -20,6 +20,7 @@ use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence};
 use uuid::Uuid;
 
+use super::line::LOOK_FOR_ONESELF;
 use crate::plugin::Spend;
 use crate::store::Change;
 use crate::store::operation::{Attempt, Baseline, Claim, Note, Operation, Settle};
@@ -77,6 +78,8 @@ pub enum Event {
         /// The account that the provider's configuration points to now.
         account: String,
     },
+    /// The next step must not begin: what it would charge is not within the limit.
+    Refused(Error),
     /// The step cannot begin now, for a reason that may pass.
     Deferred(Error),
     /// What the step needs is held by another operation.
@@ -208,6 +211,7 @@ impl Step<'_> {
         use State::{Accepted, NeedsOperator, OutcomeUnknown, Reconciling, Running, WaitingUpstream};
         match (self.next.state, event) {
             (Accepted, Event::Begin { account }) => self.begin(account),
+            (Accepted, Event::Refused(error)) => self.refuse_step(error),
             (Accepted, Event::Deferred(error)) => self.deferred(&error),
             (Accepted, Event::Unblocked) if self.next.blocked_by.is_some() => self.unblocked(),
             (Accepted | Running, Event::Blocked { by }) if self.open_attempt().is_none() => {
@@ -254,6 +258,19 @@ impl Step<'_> {
         self.next.wake_time = None;
     }
 
+    /// What lapses by itself may be left as it is; money that was spent is a person's business.
+    fn refuse_step(&mut self, error: Error) {
+        let spent = self.next.attempts.iter().any(|attempt| {
+            attempt.effect == Effect::Spend
+                && matches!(attempt.outcome, Outcome::Applied | Outcome::Pending)
+        });
+        if spent {
+            self.ask_operator(format!("earlier steps were done, and then: {error}"));
+        } else {
+            self.fail(error);
+        }
+    }
+
     fn deferred(&mut self, error: &Error) {
         if !self.too_late() {
             self.again_later(error.to_string());
@@ -279,8 +296,11 @@ impl Step<'_> {
         self.next.state = State::Accepted;
         self.next.baseline = None;
         self.next.blocked_by = Some(by);
-        // Whoever frees what is held wakes us; should that be missed, the backoff does.
-        self.try_later();
+        let mut at = self.now.wall + LOOK_FOR_ONESELF;
+        if self.nothing_applied() && self.next.start_before > self.now.wall {
+            at = at.min(self.next.start_before + Duration::from_millis(1));
+        }
+        self.next.wake_time = Some(at);
     }
 
     /// Attempt n+1 exists only after one that provably moved nothing, or, for a setting, after an
@@ -511,6 +531,7 @@ impl Event {
     fn name(&self) -> &'static str {
         match self {
             Event::Begin { .. } => "begin",
+            Event::Refused(_) => "a refusal",
             Event::Deferred(_) => "a delay",
             Event::Blocked { .. } => "blocked",
             Event::Unblocked => "unblocked",

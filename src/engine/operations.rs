@@ -12,7 +12,7 @@ use purveyor_sdk::v1::resolve_operation_request::Resolution as Told;
 use purveyor_sdk::v1::{ErrorReason, ResolveOperationRequest};
 use uuid::Uuid;
 
-use super::machine::{Event, Refusal, Resolution, apply};
+use super::machine::{Event, Refusal, Resolution, apply, locks};
 use super::{Caller, Engine};
 use crate::store::operation::{Note, Operation};
 use crate::store::{Committed, Query};
@@ -141,11 +141,12 @@ impl Engine {
         let now = self.now();
         let note = Note { time: now.wall, actor: caller.actor.clone(), text: request.note };
         let policy = self.policy(&operation);
+        let held = locks(&operation, &policy);
         let event = Event::Resolved { resolution, note };
         let change = apply(&operation, event, &policy, &now).map_err(refused)?;
         match self.commit(change).await? {
             (Committed::Done, operation) => {
-                self.unblock(&operation).await;
+                self.let_go(&held, &operation).await;
                 self.wake();
                 Ok(operation)
             }

@@ -35,13 +35,7 @@ impl Engine {
         let mut followed = Vec::with_capacity(operations.len());
         for (operation, event) in operations.into_iter().zip(events) {
             let policy = self.policy(&operation);
-            let next = self.record(operation, event, &policy).await?;
-            if let Some(next) = &next
-                && next.done()
-            {
-                self.unblock(next).await;
-            }
-            followed.push(next);
+            followed.push(self.record(operation, event, &policy).await?);
         }
         Ok(followed)
     }

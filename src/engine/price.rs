@@ -25,7 +25,7 @@ impl Engine {
         provider: &Arc<Provider>,
         operation: &Operation,
     ) -> Result<()> {
-        let Some(limit) = max_price(operation.op, &operation.request)? else { return Ok(()) };
+        let Some(limit) = limit(operation)? else { return Ok(()) };
         if !provider.method(operation.op).is_some_and(|method| method.price_known) {
             let message = "the provider does not tell the price before it charges";
             return Err(Error::new(ErrorReason::PriceUnknown, message));
@@ -65,9 +65,14 @@ pub fn within(price: Option<&Price>, limit: &Money) -> Result<()> {
     Ok(())
 }
 
-/// The request's `max_price`.
-fn max_price(op: Op, request: &[u8]) -> Result<Option<Money>> {
-    let decoded = match op {
+/// The most that the operation may charge, if its request says so.
+///
+/// # Errors
+///
+/// INTERNAL when the stored request cannot be decoded.
+pub fn limit(operation: &Operation) -> Result<Option<Money>> {
+    let request = operation.request.as_slice();
+    let decoded = match operation.op {
         Op::CreateOrder => CreateOrderRequest::decode(request).map(|it| it.max_price),
         Op::CreateRenewal => CreateRenewalRequest::decode(request).map(|it| it.max_price),
         Op::PayOrder => PayOrderRequest::decode(request).map(|it| it.max_price),

@@ -6,20 +6,22 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use prost::Message;
 use purveyor_sdk::{Error, Result};
+use purveyor_sdk::plugin::v1::poll_outcome::Outcome as Progress;
+use purveyor_sdk::plugin::v1::step_outcome::Outcome as Said;
 use purveyor_sdk::plugin::v1::{
-    BaselineRequest, BaselineResponse, CallContext, CallKind, Op, Write,
+    BaselineRequest, BaselineResponse, CallContext, CallKind, Op, PollOutcome, StepOutcome, Write,
 };
 use purveyor_sdk::v1::operation::State;
-use purveyor_sdk::v1::{Effect, ErrorReason, Evidence};
+use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Price};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::Engine;
-use super::machine::{Closing, Event, NewAttempt, Policy, apply};
+use super::machine::{Closing, Event, NewAttempt, Policy, apply, locks};
 use super::policy::PERMIT_LIFE;
+use super::{Engine, price};
 use crate::plugin::{Permit, PermitRequest, Permits, Provider, Seen, Stepped};
-use crate::store::operation::{Baseline, Operation};
-use crate::store::{Committed, StoreError};
+use crate::store::operation::{Baseline, Lock, Operation};
+use crate::store::{Change, Committed, StoreError};
 
 impl Engine {
     /// Runs the next step; `None`: the operation is somebody else's now.
@@ -89,9 +91,8 @@ impl Engine {
                 Ok(Some(Begun::Running(next, provider, policy)))
             }
             (Committed::Done, next) => Ok(Some(Begun::Rests(next))),
-            (Committed::Held { by, .. }, _) => {
-                let blocked =
-                    self.record(accepted.clone(), Event::Blocked { by }, &policy).await?;
+            (Committed::Held { lock, by }, _) => {
+                let blocked = self.stand_in_line(accepted.clone(), lock, by).await?;
                 Ok(blocked.map(Begun::Rests))
             }
             (Committed::Stale | Committed::Claimed { .. }, _) => Ok(None),
@@ -158,14 +159,16 @@ impl Engine {
         if run.lost {
             return Ok(None);
         }
-        if let Some(by) = run.blocked_by {
-            return self.record(operation, Event::Blocked { by }, policy).await;
-        }
-        let held = !crate::engine::machine::locks(&operation, policy).is_empty();
-        let closing = Closing { spend: stepped.spend, said: stepped.said };
-        let closed = self.record(operation, Event::Closed(closing), policy).await?;
-        if held && let Some(closed) = &closed {
-            self.unblock(closed).await;
+        let held = locks(&operation, policy);
+        let closed = match run.held.clone() {
+            Some((lock, by)) => self.stand_in_line(operation, lock, by).await?,
+            None => {
+                let closing = Closing { spend: stepped.spend, said: stepped.said };
+                self.record(operation, Event::Closed(closing), policy).await?
+            }
+        };
+        if let Some(closed) = &closed {
+            self.let_go(&held, closed).await;
         }
         Ok(closed)
     }
@@ -182,9 +185,17 @@ impl Engine {
             Event::Closed(closing) => closing.spend.clone(),
             _ => None,
         };
-        let Some(change) = logged(apply(&operation, event, policy, &self.now())) else {
+        let next_price = next_price(&event);
+        let now = self.now();
+        let Some(mut change) = logged(apply(&operation, event, policy, &now)) else {
             return Ok(None);
         };
+        if let Err(error) = within_limit(&change.operation, next_price.as_ref())
+            && let Some(refused) =
+                logged(apply(&change.operation, Event::Refused(error), policy, &now))
+        {
+            change = Change { claims: change.claims, ..refused };
+        }
         let mut tries = 0;
         loop {
             match self.commit(change.clone()).await {
@@ -220,6 +231,30 @@ impl Engine {
     }
 }
 
+/// What the next step will charge, where the step that ended tells it.
+fn next_price(event: &Event) -> Option<Price> {
+    let next = match event {
+        Event::Closed(Closing { said: Ok(StepOutcome { outcome: Some(Said::Next(next)) }), .. }) => {
+            next
+        }
+        Event::Polled(PollOutcome { outcome: Some(Progress::Next(next)) }) => next,
+        _ => return None,
+    };
+    next.price.clone()
+}
+
+/// The limit holds for every step that tells its price, not only for the first.
+fn within_limit(operation: &Operation, next_price: Option<&Price>) -> Result<()> {
+    let Some(price) = next_price else { return Ok(()) };
+    if operation.state != State::Accepted {
+        return Ok(());
+    }
+    match price::limit(operation)? {
+        Some(limit) => price::within(Some(price), &limit),
+        None => Ok(()),
+    }
+}
+
 enum Begun {
     Running(Operation, Arc<Provider>, Policy),
     Rests(Operation),
@@ -234,15 +269,15 @@ struct StepPermits {
 
 struct Run {
     operation: Operation,
-    /// Another operation holds what this spend needs.
-    blocked_by: Option<Uuid>,
+    /// What this spend needs, and who holds it.
+    held: Option<(Lock, Uuid)>,
     /// Somebody else has changed the operation.
     lost: bool,
 }
 
 impl StepPermits {
     fn new(engine: Engine, operation: Operation, policy: Policy) -> StepPermits {
-        let run = Run { operation, blocked_by: None, lost: false };
+        let run = Run { operation, held: None, lost: false };
         StepPermits { engine, policy, run: Mutex::new(run) }
     }
 }
@@ -268,8 +303,8 @@ impl Permits for StepPermits {
                 run.operation = operation;
                 Ok(Permit { attempt, deadline })
             }
-            (Committed::Held { by, .. }, _) => {
-                run.blocked_by = Some(by);
+            (Committed::Held { lock, by }, _) => {
+                run.held = Some((lock, by));
                 let message = format!("a similar spend is not decided: operations/{by}");
                 Err(Error::new(ErrorReason::OperationInProgress, message))
             }

@@ -1,0 +1,101 @@
+//! The composition: each part is built from its configuration and the parts before it, once, in
+//! order. Nothing is decided here, and nothing else knows all parts.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use purveyor_sdk::plugin::v1::Manifest;
+
+use crate::api;
+use crate::api::health::Health;
+use crate::api::server::Server;
+use crate::config::{self, Config, Report};
+use crate::engine::Engine;
+use crate::plugin::{Availability, Clock, Environment, Registry, SystemClock};
+use crate::store::Store;
+use crate::store::sqlite::SqliteStore;
+
+/// How often health is compared with the store and the providers.
+const HEALTH_PERIOD: Duration = Duration::from_secs(1);
+
+/// Serves until `stop` is ready. `ready` is called once, with the address, when calls are accepted.
+///
+/// # Errors
+///
+/// What keeps the gateway from starting: mistakes that only plugins can tell (a
+/// [`config::Report`]), the store, the address.
+pub async fn run(
+    config: Config,
+    ready: impl FnOnce(SocketAddr) + Send + 'static,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<()> {
+    let limits = config.server.limits.clone();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::open().context("cannot read the boot id")?);
+    let registry = Arc::new(providers(&config, &clock).await?);
+    let config::Store::Sqlite { path } = &config.store;
+    let store = open_store(path).await?;
+    let listen = config.server.listen;
+    let server = Server::bind(listen, limits.clone())
+        .await
+        .with_context(|| format!("cannot listen at {listen}"))?;
+    let engine = Engine::start(config.engine, Arc::clone(&store), Arc::clone(&registry), clock)
+        .await
+        .context("cannot take up what an earlier process left")?;
+    let health = Health::new();
+    let routes = api::routes(&engine, &health, config.server.reflection)
+        .await
+        .context("cannot build the services")?;
+    let watch = tokio::spawn(watch_health(health.clone(), store, registry));
+    ready(server.local_addr());
+    let stopping = async move {
+        stop.await;
+        // From here on nothing but the drain decides what health says.
+        watch.abort();
+    };
+    server.serve(routes, health, stopping).await;
+    engine.stop(limits.drain).await;
+    Ok(())
+}
+
+/// The plugins and the accounts. A plugin that cannot be loaded is quarantined; an account that its
+/// plugin says is wrong is a mistake in the configuration.
+async fn providers(config: &Config, clock: &Arc<dyn Clock>) -> Result<Registry, Report> {
+    let environment = Environment::new(Arc::clone(clock));
+    let registry =
+        Registry::open(config.plugins.clone(), config.providers.clone(), environment).await;
+    let mut manifests: BTreeMap<String, &Manifest> = BTreeMap::new();
+    let mut quarantined = Vec::new();
+    for provider in registry.iter() {
+        let plugin = provider.config().plugin.as_str();
+        if provider.plugin_info().is_some() {
+            manifests.insert(plugin.to_owned(), provider.manifest());
+        } else if !registry.refusals().is_empty() {
+            quarantined.push(plugin);
+        }
+    }
+    config.check_declared(&manifests, &quarantined)?;
+    Ok(registry)
+}
+
+async fn open_store(path: &Path) -> Result<Arc<dyn Store>> {
+    let path = path.to_owned();
+    // Opening waits for the disk.
+    let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path)).await??;
+    Ok(Arc::new(store))
+}
+
+/// Health follows the store, without which nothing can be accepted, and each provider.
+async fn watch_health(health: Health, store: Arc<dyn Store>, registry: Arc<Registry>) {
+    loop {
+        health.set("", store.healthy()).await;
+        for provider in registry.iter() {
+            let serves = !matches!(provider.state(), Availability::Unavailable { .. });
+            health.set(&provider.config().name(), serves).await;
+        }
+        tokio::time::sleep(HEALTH_PERIOD).await;
+    }
+}
