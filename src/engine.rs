@@ -5,12 +5,14 @@
 //! and waits, and the executor's own tasks do the rest, whatever becomes of the caller.
 
 pub mod accept;
+pub mod call;
 pub mod executor;
 pub mod fields;
 pub mod line;
 pub mod listing;
 pub mod look;
 pub mod machine;
+pub mod made_here;
 pub mod naming;
 pub mod operations;
 pub mod options;
@@ -21,10 +23,13 @@ pub mod poll;
 pub mod price;
 pub mod products;
 pub mod providers;
+pub mod reading;
+pub mod records;
 pub mod renewals;
 pub mod services;
 pub mod step;
 pub mod waiters;
+pub mod writing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -33,8 +33,9 @@ pub trait Store: Send + Sync + 'static {
     /// Replaces an operation, its locks and its changed attempts, and adds claims. Atomic: all of
     /// `change` or nothing.
     ///
-    /// Requires: `change.operation.version` is the stored version plus one. A stored terminal
-    /// operation is never replaced.
+    /// Requires: `change.operation.version` is the stored version plus one; the stored attempts but
+    /// the last two are unchanged, and none is missing. A stored terminal operation is never
+    /// replaced. Claims date from `change.operation.update_time`; a lease stays as it is.
     async fn commit(&self, change: Change) -> Result<Committed, StoreError>;
 
     /// One operation.
@@ -43,14 +44,16 @@ pub trait Store: Send + Sync + 'static {
     /// Operations that match, newest first by (create_time, request_id).
     async fn list(&self, query: &Query) -> Result<Vec<Operation>, StoreError>;
 
-    /// Takes operations whose `wake_time` has come, oldest first, for `lease`: until it ends no other
-    /// replica is given them. A lease decides who tries, never whether a spend is allowed.
+    /// Takes operations whose `wake_time` has come and that nobody has leased, those that are due
+    /// longest first, for `lease`: until it ends or is given back nobody is given them, not even the
+    /// same replica. At most [`PAGE_MAX`]. A lease decides who tries, never whether a spend is allowed.
     async fn take_due(&self, take: &Take) -> Result<Vec<Operation>, StoreError>;
 
     /// Gives leases back, so that others may take the operations at once.
     async fn release(&self, replica: Uuid, request_ids: &[Uuid]) -> Result<(), StoreError>;
 
-    /// The earliest `wake_time` of an operation that is not leased.
+    /// When `take_due` will next have something to give: the earliest `wake_time`, where a lease
+    /// that ends later counts until its end.
     async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError>;
 
     /// Open operations of which nobody knows any more what they were doing: those that a dead replica
@@ -60,8 +63,8 @@ pub trait Store: Send + Sync + 'static {
     /// The operation that claims an upstream object.
     async fn claimant(&self, claim: &Claim) -> Result<Option<Uuid>, StoreError>;
 
-    /// The identifiers of one account and kind that operations other than `except` claim, among
-    /// those claimed at or after `since`.
+    /// The identifiers of one account, of whatever kind, that operations other than `except` claim,
+    /// among those claimed at or after `since`; sorted, each once.
     async fn claimed_ids(
         &self,
         account: &str,
@@ -69,10 +72,11 @@ pub trait Store: Send + Sync + 'static {
         since: Timestamp,
     ) -> Result<Vec<String>, StoreError>;
 
-    /// Operations blocked by `request_id`.
+    /// Operations blocked by `request_id`, oldest first.
     async fn blocked_by(&self, request_id: Uuid) -> Result<Vec<Operation>, StoreError>;
 
-    /// Changes after `position`, in commit order. Every commit of an operation is one change.
+    /// Changes after `position`, in commit order, at most [`PAGE_MAX`]. Every acceptance and every
+    /// commit of an operation is one change; the last one is kept for ever, others for seven days.
     async fn changes(&self, position: u64, limit: usize) -> Result<Vec<StoredChange>, StoreError>;
 
     /// The position of the last change and of the oldest change that is still kept.
@@ -91,7 +95,8 @@ pub trait Store: Send + Sync + 'static {
         upstream_id: &str,
     ) -> Result<Option<ServiceRecord>, StoreError>;
 
-    /// Services on record at a provider, in upstream id order, after `after`.
+    /// Services on record at a provider, in the order of their upstream ids' bytes, after `after`; at
+    /// most [`PAGE_MAX`].
     async fn services(
         &self,
         provider: &str,

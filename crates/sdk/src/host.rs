@@ -1,0 +1,94 @@
+//! What an instance is told when it is opened. Secrets in here never print and are wiped when they are
+//! dropped.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use purveyor_abi::{Level, guest};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::error::{Error, Result};
+use crate::names::ProviderName;
+use crate::plugin::v1::OpenRequest;
+use crate::time::Zone;
+use crate::v1::ErrorReason;
+
+/// The provider that an instance is opened for, and the host that opens it.
+pub struct Host {
+    provider: ProviderName,
+    endpoint: String,
+    time_zone: Zone,
+    grants: BTreeMap<String, SecretString>,
+    host: guest::Host,
+    log_target: &'static str,
+}
+
+impl Host {
+    /// Reads what the host told, and moves the secrets out of it.
+    ///
+    /// # Errors
+    ///
+    /// PLUGIN_FAULT for a provider's name or a time zone that is none.
+    pub(crate) fn new(
+        request: &mut OpenRequest,
+        host: guest::Host,
+        log_target: &'static str,
+    ) -> Result<Self> {
+        let provider = request.provider.parse::<ProviderName>();
+        let provider = provider
+            .map_err(|error| Error::fault("the provider's name is none").with_source(error))?;
+        let grants = std::mem::take(&mut request.grants);
+        Ok(Self {
+            provider,
+            endpoint: std::mem::take(&mut request.endpoint),
+            time_zone: Zone::new(&request.time_zone)?,
+            grants: grants.into_iter().map(|grant| (grant.name, grant.value.into())).collect(),
+            host,
+            log_target,
+        })
+    }
+
+    /// The provider's name; every name in an answer begins with it.
+    pub fn provider(&self) -> &ProviderName {
+        &self.provider
+    }
+
+    /// The configured endpoint: scheme, host, port, and a path where it has one.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// The zone of upstream times without one.
+    pub fn time_zone(&self) -> &Zone {
+        &self.time_zone
+    }
+
+    /// The secret of a credential that the manifest declares as granted.
+    ///
+    /// # Errors
+    ///
+    /// PROVIDER_UNAVAILABLE when it was not granted, naming it.
+    pub fn secret(&self, credential: &str) -> Result<SecretString> {
+        let found = self.grants.get(credential);
+        let found = found.map(|secret| secret.expose_secret().to_owned().into());
+        found.ok_or_else(|| {
+            let message = format!("the credential {credential} is missing");
+            Error::new(ErrorReason::ProviderUnavailable, message)
+        })
+    }
+
+    /// A line for the host's log, which needs no secrets.
+    pub fn log(&self, level: Level, message: &str) {
+        self.host.log(level, 0, self.log_target, message);
+    }
+}
+
+impl fmt::Debug for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Host")
+            .field("provider", &self.provider)
+            .field("endpoint", &self.endpoint)
+            .field("grants", &self.grants.keys())
+            .finish_non_exhaustive()
+    }
+}

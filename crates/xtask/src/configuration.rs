@@ -1,0 +1,158 @@
+//! Writes a gateway's configuration for the demo and for tests. It must not hold a secret: the
+//! credentials of simulators are made-up values in files beside the configuration.
+
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::artifacts::Artifacts;
+
+/// A gateway's configuration file in the making. Plugins are pinned.
+#[derive(Debug, Serialize)]
+pub struct Configuration {
+    server: Server,
+    store: Store,
+    plugins: Plugins,
+    engine: BTreeMap<String, toml::Value>,
+    telemetry: Telemetry,
+    providers: BTreeMap<String, Provider>,
+}
+
+#[derive(Debug, Serialize)]
+struct Server {
+    listen: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Store {
+    url: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Plugins {
+    directory: PathBuf,
+    pins: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Telemetry {
+    log_filter: String,
+}
+
+/// One provider's table.
+#[derive(Clone, Debug, Serialize)]
+pub struct Provider {
+    plugin: String,
+    endpoint: String,
+    credentials: BTreeMap<String, String>,
+    settings: toml::Table,
+    timing: BTreeMap<String, u64>,
+    /// Values of the credentials, which go to files of their own.
+    #[serde(skip)]
+    secrets: BTreeMap<String, String>,
+}
+
+impl Provider {
+    /// A provider served by `plugin` against a simulator.
+    #[must_use]
+    pub fn new(plugin: &str, endpoint: &str) -> Self {
+        Self {
+            plugin: plugin.to_owned(),
+            endpoint: endpoint.to_owned(),
+            credentials: BTreeMap::new(),
+            settings: toml::Table::new(),
+            timing: BTreeMap::new(),
+            secrets: BTreeMap::new(),
+        }
+    }
+
+    /// Gives it a credential of a simulator.
+    #[must_use]
+    pub fn credential(mut self, name: &str, value: &str) -> Self {
+        self.secrets.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Sets a key of the plugin's own table.
+    #[must_use]
+    pub fn setting(mut self, key: &str, value: impl Into<toml::Value>) -> Self {
+        self.settings.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Sets a key of the provider's `timing` table, in milliseconds.
+    #[must_use]
+    pub fn timing(mut self, key: &str, milliseconds: u64) -> Self {
+        self.timing.insert(key.to_owned(), milliseconds);
+        self
+    }
+}
+
+impl Configuration {
+    /// A gateway on a free loopback port, with these plugins and an embedded store of its own. Time
+    /// floors are lifted, because simulators are quicker than providers.
+    #[must_use]
+    pub fn new(artifacts: &Artifacts) -> Self {
+        Self {
+            server: Server { listen: "127.0.0.1:0".to_owned() },
+            store: Store { url: "sqlite:purveyor.db".to_owned() },
+            plugins: Plugins { directory: artifacts.plugins.clone(), pins: artifacts.pins.clone() },
+            engine: BTreeMap::from([("development".to_owned(), true.into())]),
+            telemetry: Telemetry { log_filter: "info".to_owned() },
+            providers: BTreeMap::new(),
+        }
+    }
+
+    /// Listens elsewhere.
+    #[must_use]
+    pub fn listen(mut self, address: &str) -> Self {
+        address.clone_into(&mut self.server.listen);
+        self
+    }
+
+    /// Sets a key of the `engine` table.
+    #[must_use]
+    pub fn engine(mut self, key: &str, value: impl Into<toml::Value>) -> Self {
+        self.engine.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Sets what is logged.
+    #[must_use]
+    pub fn log_filter(mut self, directives: &str) -> Self {
+        directives.clone_into(&mut self.telemetry.log_filter);
+        self
+    }
+
+    /// Adds a provider, or replaces the one of that id.
+    #[must_use]
+    pub fn provider(mut self, id: &str, provider: Provider) -> Self {
+        self.providers.insert(id.to_owned(), provider);
+        self
+    }
+
+    /// Writes `purveyor.toml` and the credentials' files into `directory`, and tells the path of the
+    /// former. The store will lie there too.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write(mut self, directory: &Path) -> Result<PathBuf> {
+        for (id, provider) in &mut self.providers {
+            for (name, value) in std::mem::take(&mut provider.secrets) {
+                let file = format!("{id}.{name}");
+                let path = directory.join(&file);
+                fs::write(&path, value).with_context(|| format!("cannot write {path:?}"))?;
+                fs::set_permissions(&path, Permissions::from_mode(0o600))?;
+                provider.credentials.insert(name, format!("file:{file}"));
+            }
+        }
+        let path = directory.join("purveyor.toml");
+        let text = toml::to_string(&self).context("cannot write the configuration as TOML")?;
+        fs::write(&path, text).with_context(|| format!("cannot write {path:?}"))?;
+        Ok(path)
+    }
+}

@@ -1,0 +1,125 @@
+//! Calls the gateway as grpcurl does: JSON in, JSON out, by the descriptors alone. Every call and
+//! its answer are printed, the call as the line to type.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result, anyhow};
+use bytes::{Buf, BufMut, Bytes};
+use http::uri::PathAndQuery;
+use prost_reflect::prost::Message;
+use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MethodDescriptor};
+use serde_json::Value;
+use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+
+/// A client of the public API.
+pub(crate) struct Caller {
+    pool: DescriptorPool,
+    address: SocketAddr,
+    client: tonic::client::Grpc<Channel>,
+}
+
+impl Caller {
+    /// Connects, now and after every loss of the connection.
+    pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
+        let pool = DescriptorPool::decode(purveyor_sdk::FILE_DESCRIPTOR_SET)
+            .context("the contract's descriptors cannot be read")?;
+        let channel = Endpoint::from_shared(format!("http://{address}"))?.connect_lazy();
+        Ok(Self { pool, address, client: tonic::client::Grpc::new(channel) })
+    }
+
+    /// Calls a unary method, `Orders.CreateOrder`, and prints request and answer.
+    ///
+    /// # Errors
+    /// The outer: the call could not be made. The inner: the gateway refused.
+    pub(crate) async fn call(
+        &mut self,
+        method: &str,
+        request: Value,
+    ) -> Result<Result<Value, Status>> {
+        let method = self.method(method)?;
+        let path = format!("{}/{}", method.parent_service().full_name(), method.name());
+        println!("\n$ grpcurl -plaintext -d '{request}' {} {path}", self.address);
+        let answer = self.unary(&method, &path, request).await?;
+        match &answer {
+            Ok(answer) => println!("{answer:#}"),
+            Err(status) => println!("ERROR: {:?}: {}", status.code(), status.message()),
+        }
+        Ok(answer)
+    }
+
+    /// As [`Caller::call`], of a call that has to succeed.
+    pub(crate) async fn must(&mut self, method: &str, request: Value) -> Result<Value> {
+        let refused = |status: Status| anyhow!("{method} was refused: {}", status.message());
+        self.call(method, request).await?.map_err(refused)
+    }
+
+    async fn unary(
+        &mut self,
+        method: &MethodDescriptor,
+        path: &str,
+        request: Value,
+    ) -> Result<Result<Value, Status>> {
+        let options = DeserializeOptions::new().deny_unknown_fields(true);
+        let message = DynamicMessage::deserialize_with_options(method.input(), request, &options)
+            .context("the request is not of the contract")?;
+        self.client.ready().await.context("no connection to the gateway")?;
+        let path = PathAndQuery::try_from(format!("/{path}"))?;
+        let request = Request::new(Bytes::from(message.encode_to_vec()));
+        match self.client.unary(request, path, Pass).await {
+            Err(status) => Ok(Err(status)),
+            Ok(answer) => {
+                let message = DynamicMessage::decode(method.output(), answer.into_inner())?;
+                Ok(Ok(serde_json::to_value(&message)?))
+            }
+        }
+    }
+
+    fn method(&self, name: &str) -> Result<MethodDescriptor> {
+        let (service, method) = name.split_once('.').context("a method is Service.Method")?;
+        let service = self.pool.get_service_by_name(&format!("purveyor.v1.{service}"));
+        let service = service.with_context(|| format!("no service of {name}"))?;
+        let method = service.methods().find(|candidate| candidate.name() == method);
+        method.with_context(|| format!("no method {name}"))
+    }
+}
+
+/// A codec that passes encoded messages as they are.
+#[derive(Clone, Copy)]
+struct Pass;
+
+impl Codec for Pass {
+    type Encode = Bytes;
+    type Decode = Bytes;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        *self
+    }
+
+    fn decoder(&mut self) -> Self {
+        *self
+    }
+}
+
+impl Encoder for Pass {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        buffer.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for Pass {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
+        let length = buffer.remaining();
+        Ok(Some(buffer.copy_to_bytes(length)))
+    }
+}

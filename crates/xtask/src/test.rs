@@ -1,0 +1,61 @@
+//! `cargo xtask test`: every check and every test. In CI a check that cannot run is a failure.
+
+use std::process::Command;
+
+use anyhow::Result;
+use xtask::{tools, workspace};
+
+use crate::steps::{Steps, have, show};
+
+/// Runs everything.
+///
+/// # Errors
+/// When anything is not as it should be.
+pub(crate) fn run() -> Result<()> {
+    let mut steps = Steps::new(in_ci());
+    let nothing = || Ok(());
+    steps.step(
+        "format",
+        || have(cargo(&["fmt", "--version"]), "rustup component add rustfmt"),
+        || show(cargo(&["fmt", "--all", "--check"])),
+    );
+    steps.step(
+        "clippy",
+        || have(cargo(&["clippy", "--version"]), "rustup component add clippy"),
+        || show(cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+    );
+    steps.step("rustdoc", nothing, || {
+        let mut doc = workspace::cargo();
+        doc.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+        show(&mut doc)
+    });
+    steps.step(
+        "protos",
+        || tools::buf().map(drop),
+        || show(Command::new(tools::buf()?).arg("lint").current_dir(workspace::root())),
+    );
+    // The bans alone are held by a tidy test as well; licences are checked here only.
+    steps.optional(
+        "dependencies",
+        || tools::cargo_deny().map(drop),
+        || {
+            // Advisories lie in a git repository elsewhere; `cargo deny check` by hand asks it.
+            let mut deny = Command::new(tools::cargo_deny()?);
+            deny.args(["check", "bans", "licenses", "sources"]);
+            show(deny.current_dir(workspace::root()))
+        },
+    );
+    steps.step("tests", nothing, || show(cargo(&["test", "--workspace"])));
+    steps.close()
+}
+
+/// Continuous integration sets `CI`.
+fn in_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
+}
+
+fn cargo(arguments: &[&str]) -> &'static mut Command {
+    // A handful of commands in a process that ends with them.
+    let command = Box::leak(Box::new(workspace::cargo()));
+    command.args(arguments)
+}

@@ -1,0 +1,236 @@
+//! The hosting account: who it is, and the products that it has. What may be done with a product is
+//! the upstream's word, in its lists of errors.
+
+use purveyor_sdk::prost_types::{Struct, Timestamp};
+use purveyor_sdk::time::Zone;
+use purveyor_sdk::v1::ErrorReason;
+use purveyor_sdk::xmlrpc::Value;
+use purveyor_sdk::{Error, Result};
+
+use super::field;
+
+/// What `hosting.account.info` answers.
+#[derive(Debug)]
+pub(crate) struct Account {
+    pub(crate) handle: Option<String>,
+    /// Billed by credits, the later model, in which products do not exist any more.
+    pub(crate) rating: bool,
+    products: Option<Vec<Owned>>,
+    /// All members but the products.
+    pub(crate) attributes: Struct,
+}
+
+/// A product that the account has.
+#[derive(Debug, Clone)]
+pub(crate) struct Owned {
+    pub(crate) id: i64,
+    pub(crate) name: String,
+    pub(crate) quantity: Option<i64>,
+    pub(crate) duration: Option<String>,
+    pub(crate) created: Option<Timestamp>,
+    /// When what is paid for ends; a product that costs nothing has no end.
+    pub(crate) end: Option<Timestamp>,
+    pub(crate) in_redemption: bool,
+    pub(crate) auto_renews: Option<bool>,
+    /// Why the quantity cannot be changed; empty: it can; `None`: the upstream does not tell.
+    pub(crate) errors_for_updating: Option<Vec<String>>,
+    /// Why it cannot be deleted, likewise.
+    pub(crate) errors_for_removing: Option<Vec<String>>,
+    /// Why it cannot be renewed, likewise.
+    pub(crate) errors_for_renewing: Option<Vec<String>>,
+    /// All other members.
+    pub(crate) attributes: Struct,
+}
+
+/// The prepaid account.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Balance {
+    /// The digits as they came.
+    pub(crate) amount: String,
+    pub(crate) currency: String,
+}
+
+impl Account {
+    /// Reads the account.
+    ///
+    /// # Errors
+    ///
+    /// UPSTREAM_UNAVAILABLE where it cannot be understood.
+    pub(crate) fn read(value: &Value, zone: &Zone) -> Result<Self> {
+        if !matches!(value, Value::Struct(_)) {
+            return Err(field::not_understood("hosting.account.info"));
+        }
+        let products = field::present(value, "products").map(|products| {
+            let products = products.as_array().ok_or_else(|| field::not_understood("products"))?;
+            products.iter().map(|product| Owned::read(product, zone)).collect::<Result<_>>()
+        });
+        Ok(Self {
+            handle: field::text(value, "handle")?.map(str::to_owned),
+            rating: field::truth(value, "rating_enabled")?.unwrap_or(false),
+            products: products.transpose()?,
+            attributes: field::rest(value, &["products"]),
+        })
+    }
+
+    /// Whether the product methods do nothing for this account any more.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.products.is_none() && self.rating
+    }
+
+    /// The products; an account that names none has none.
+    ///
+    /// # Errors
+    ///
+    /// UPSTREAM_API_GONE for an account of the later billing model.
+    pub(crate) fn products(&self) -> Result<&[Owned]> {
+        if self.is_gone() {
+            let message = "the account is billed by credits, and its product methods do nothing";
+            return Err(Error::new(ErrorReason::UpstreamApiGone, message));
+        }
+        Ok(self.products.as_deref().unwrap_or_default())
+    }
+}
+
+impl Owned {
+    /// The members that have a place in a service.
+    const PLACED: [&str; 10] = [
+        "id",
+        "product_name",
+        "quantity",
+        "duration",
+        "date_created",
+        "date_end",
+        "autorenew",
+        "errors_for_updating",
+        "errors_for_removing",
+        "errors_for_renewing",
+    ];
+
+    fn read(value: &Value, zone: &Zone) -> Result<Self> {
+        let id = field::int(value, "id")?.filter(|id| *id > 0);
+        let name = field::text(value, "product_name")?;
+        // What an automatic renewal looks like is recorded nowhere but as nothing.
+        let auto_renews = field::truth(value, "autorenew").ok().flatten();
+        let placed = Self::PLACED.iter().filter(|name| **name != "autorenew" || auto_renews.is_some());
+        Ok(Self {
+            id: id.ok_or_else(|| field::not_understood("products[].id"))?,
+            name: name.ok_or_else(|| field::not_understood("products[].product_name"))?.to_owned(),
+            quantity: field::int(value, "quantity")?,
+            duration: field::text(value, "duration")?.map(str::to_owned),
+            created: field::moment(value, "date_created", zone)?,
+            end: field::moment(value, "date_end", zone)?,
+            in_redemption: field::truth(value, "is_in_redemption")?.unwrap_or(false),
+            auto_renews,
+            errors_for_updating: field::texts(value, "errors_for_updating")?,
+            errors_for_removing: field::texts(value, "errors_for_removing")?,
+            errors_for_renewing: field::texts(value, "errors_for_renewing")?,
+            attributes: field::rest(value, &placed.copied().collect::<Vec<_>>()),
+        })
+    }
+}
+
+impl Balance {
+    /// Reads the prepaid account of a contact; `None` where the contact has none.
+    ///
+    /// # Errors
+    ///
+    /// UPSTREAM_UNAVAILABLE where it cannot be understood.
+    pub(crate) fn read(contact: &Value) -> Result<Option<Self>> {
+        let Some(prepaid) = field::present(contact, "prepaid") else { return Ok(None) };
+        let Some(amount) = field::decimal(prepaid, "amount")? else { return Ok(None) };
+        let currency = field::text(prepaid, "currency")?.unwrap_or_default().to_owned();
+        Ok(Some(Self { amount, currency }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Account, Balance};
+    use purveyor_sdk::time::Zone;
+    use purveyor_sdk::v1::ErrorReason;
+    use purveyor_sdk::xmlrpc::Value;
+
+    fn product(more: &[(&str, Value)]) -> Value {
+        let mut members = vec![
+            ("id", Value::Int(11_153)),
+            ("product_name", "shares_fixed".into()),
+            ("quantity", Value::Double("12.0".to_owned())),
+            ("duration", "1y".into()),
+            ("date_end", "".into()),
+            ("autorenew", "".into()),
+            ("redemption", Value::Int(7)),
+            ("errors_for_updating", Value::Array(vec!["no_action_on_free_product".into()])),
+            ("errors_for_removing", Value::Array(vec![])),
+        ];
+        members.extend_from_slice(more);
+        Value::Struct(members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    }
+
+    fn account(products: Value, rating: Value) -> Value {
+        Value::from([
+            ("handle", "AB3917-GANDI".into()),
+            ("products", products),
+            ("rating_enabled", rating),
+        ])
+    }
+
+    #[test]
+    fn recorded_products_are_read() {
+        let value = account(Value::Array(vec![product(&[])]), Value::Nil);
+        let account = Account::read(&value, &Zone::UTC).unwrap();
+        let owned = &account.products().unwrap()[0];
+        assert_eq!((owned.id, owned.name.as_str(), owned.quantity), (11_153, "shares_fixed", Some(12)));
+        assert_eq!((owned.end, owned.in_redemption, owned.auto_renews), (None, false, None));
+        assert_eq!(owned.errors_for_updating.as_deref().unwrap().len(), 1);
+        assert_eq!(owned.errors_for_removing.as_deref(), Some(&[][..]));
+        assert_eq!(owned.errors_for_renewing, None);
+        let names: Vec<_> = owned.attributes.fields.keys().map(String::as_str).collect();
+        assert_eq!(names, ["autorenew", "redemption"]);
+    }
+
+    #[test]
+    fn an_account_is_gone_only_when_it_says_so() {
+        fn check(products: Value, rating: Value, expected: Result<usize, ErrorReason>) {
+            let account = Account::read(&account(products, rating), &Zone::UTC).unwrap();
+            let found = account.products().map(<[_]>::len).map_err(|error| error.reason);
+            assert_eq!(found, expected);
+        }
+        let gone = Err(ErrorReason::UpstreamApiGone);
+        check(Value::Nil, Value::Boolean(true), gone);
+        check(Value::from(""), Value::Boolean(true), gone);
+        check(Value::Nil, Value::Boolean(false), Ok(0));
+        check(Value::from(""), Value::Nil, Ok(0));
+        check(Value::Array(vec![]), Value::Boolean(true), Ok(0));
+    }
+
+    #[test]
+    fn what_is_no_product_is_refused() {
+        fn check(value: Value) {
+            let account = account(Value::Array(vec![value]), Value::Nil);
+            assert!(Account::read(&account, &Zone::UTC).is_err(), "{account:?}");
+        }
+        check(Value::Nil);
+        check(Value::from([("id", Value::Int(1))]));
+        check(product(&[("id", Value::from("x"))]));
+        check(product(&[("errors_for_removing", Value::Boolean(false))]));
+        check(product(&[("date_end", Value::Int(5))]));
+        assert!(Account::read(&Value::Nil, &Zone::UTC).is_err());
+    }
+
+    #[test]
+    fn balances() {
+        fn check(contact: Value, expected: Option<(&str, &str)>) {
+            let balance = Balance::read(&contact).unwrap();
+            let found = balance.as_ref().map(|it| (it.amount.as_str(), it.currency.as_str()));
+            assert_eq!(found, expected, "{contact:?}");
+        }
+        let prepaid = |amount: Value, currency: Value| {
+            Value::from([("prepaid", Value::from([("amount", amount), ("currency", currency)]))])
+        };
+        check(prepaid("1337.42".into(), "EUR".into()), Some(("1337.42", "EUR")));
+        check(prepaid(Value::Double("0.10".to_owned()), "EUR".into()), Some(("0.10", "EUR")));
+        check(prepaid(Value::Int(5), Value::Nil), Some(("5", "")));
+        check(prepaid(Value::Nil, "EUR".into()), None);
+        check(Value::from([("prepaid", Value::from(""))]), None);
+    }
+}

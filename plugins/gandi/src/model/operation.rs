@@ -1,0 +1,231 @@
+//! The upstream's operations: what they are about and how far they are. What a step means for an
+//! order or a renewal is said where those are made.
+
+use purveyor_sdk::Result;
+use purveyor_sdk::prost_types::{Struct, Timestamp};
+use purveyor_sdk::time::Zone;
+use purveyor_sdk::v1::UpstreamRef;
+use purveyor_sdk::xmlrpc::Value;
+
+use super::field;
+
+/// What an operation does; `type` upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Add,
+    Renew,
+    Update,
+    Delete,
+}
+
+/// How far an operation is; `step` upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// BILL, WAIT, RUN.
+    Open,
+    Done,
+    Error,
+    /// A person has to ask the upstream's support.
+    Support,
+    Cancelled,
+    /// A word that is not known: not ended, as far as can be told.
+    Unknown,
+}
+
+/// One operation.
+#[derive(Debug, Clone)]
+pub(crate) struct Operation {
+    pub(crate) id: i64,
+    pub(crate) kind: String,
+    pub(crate) step: String,
+    pub(crate) last_error: String,
+    pub(crate) created: Option<Timestamp>,
+    /// `date_created` as the upstream wrote it, by its own clock and in its own zone.
+    pub(crate) created_text: Option<String>,
+    /// Seconds that the upstream expects it to take; negative when they have passed.
+    pub(crate) eta: Option<i64>,
+    pub(crate) product_name: Option<String>,
+    /// The product that it says it is about, by a member that cannot mean anything else.
+    pub(crate) product_id: Option<i64>,
+    /// The identifier in `infos`, which is the product's as far as domain operations show.
+    pub(crate) subject_id: Option<i64>,
+    pub(crate) quantity: Option<i64>,
+    pub(crate) duration: Option<String>,
+    /// All other members.
+    pub(crate) attributes: Struct,
+}
+
+impl Kind {
+    /// The upstream's word.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Add => "hosting_account_product_add",
+            Self::Renew => "hosting_account_product_renew",
+            Self::Update => "hosting_account_product_update",
+            Self::Delete => "hosting_account_product_delete",
+        }
+    }
+}
+
+impl Operation {
+    /// The members that have a place in [`UpstreamRef`].
+    const PLACED: [&str; 4] = ["id", "type", "step", "last_error"];
+
+    /// Reads an operation struct.
+    ///
+    /// # Errors
+    ///
+    /// UPSTREAM_UNAVAILABLE where it cannot be understood.
+    pub(crate) fn read(value: &Value, zone: &Zone) -> Result<Self> {
+        let (infos, params) = (value.get("infos"), value.get("params"));
+        let infos = infos.unwrap_or(&Value::Nil);
+        let params = params.unwrap_or(&Value::Nil);
+        let id = field::int(value, "id")?.filter(|id| *id > 0);
+        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let name = match field::text(params, "product_name")? {
+            Some(name) => Some(name),
+            None => field::text(infos, "product_name")?,
+        };
+        let quantity = match field::int(params, "quantity")? {
+            Some(quantity) => Some(quantity),
+            None => field::int(infos, "quantity")?,
+        };
+        let product_id = match field::int(value, "product_id")? {
+            Some(id) => Some(id),
+            None => field::int(params, "product_id")?,
+        };
+        Ok(Self {
+            id: id.ok_or_else(|| field::not_understood("id"))?,
+            kind: owned(field::text(value, "type")?).unwrap_or_default(),
+            step: owned(field::text(value, "step")?).unwrap_or_default(),
+            last_error: owned(field::text(value, "last_error")?).unwrap_or_default(),
+            created: field::moment(value, "date_created", zone)?,
+            created_text: owned(field::moment_text(value, "date_created")?),
+            eta: field::int(value, "eta")?,
+            product_name: owned(name),
+            product_id,
+            subject_id: field::int(infos, "id")?,
+            quantity,
+            duration: owned(field::text(params, "duration")?),
+            attributes: field::rest(value, &Self::PLACED),
+        })
+    }
+
+    pub(crate) fn is(&self, kind: Kind) -> bool {
+        self.kind == kind.word()
+    }
+
+    pub(crate) fn stage(&self) -> Stage {
+        match self.step.as_str() {
+            "BILL" | "WAIT" | "RUN" => Stage::Open,
+            "DONE" => Stage::Done,
+            "ERROR" => Stage::Error,
+            "SUPPORT" => Stage::Support,
+            "CANCEL" => Stage::Cancelled,
+            _ => Stage::Unknown,
+        }
+    }
+
+    /// Whether it goes no further.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.stage(), Stage::Done | Stage::Error | Stage::Cancelled)
+    }
+
+    /// What the upstream says of it, verbatim.
+    pub(crate) fn upstream(&self) -> UpstreamRef {
+        UpstreamRef {
+            id: self.id.to_string(),
+            r#type: self.kind.clone(),
+            state: self.step.clone(),
+            message: self.last_error.clone(),
+        }
+    }
+
+    /// Whole, as an attribute of what it changes.
+    pub(crate) fn as_attribute(&self) -> Struct {
+        let UpstreamRef { id, r#type, state, message } = self.upstream();
+        let mut all = self.attributes.clone();
+        for (name, text) in [("id", id), ("type", r#type), ("step", state), ("last_error", message)] {
+            all.fields.insert(name.to_owned(), field::attribute(&Value::from(text)));
+        }
+        field::nested("operation", all)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Operation, Stage};
+    use purveyor_sdk::time::Zone;
+    use purveyor_sdk::xmlrpc::Value;
+
+    /// As recorded in 2011, where nothing is the empty string.
+    fn recorded(step: &str, infos: Value) -> Value {
+        Value::from([
+            ("id", Value::Int(637_366)),
+            ("type", "hosting_account_product_add".into()),
+            ("step", step.into()),
+            ("source", "AB3917-GANDI".into()),
+            ("date_created", Value::DateTime("20110324T15:49:50".to_owned())),
+            ("date_start", "".into()),
+            ("last_error", "".into()),
+            ("eta", Value::Int(-1_863_666)),
+            ("infos", infos),
+        ])
+    }
+
+    #[test]
+    fn recorded_operations_are_read() {
+        let infos = Value::from([
+            ("product_name", "shares".into()),
+            ("quantity", "".into()),
+            ("id", Value::Nil),
+        ]);
+        let operation = Operation::read(&recorded("WAIT", infos), &Zone::UTC).unwrap();
+        assert_eq!(operation.product_name.as_deref(), Some("shares"));
+        assert_eq!((operation.quantity, operation.product_id, operation.subject_id), (None, None, None));
+        assert_eq!(operation.created.unwrap().seconds, 1_300_981_790);
+        assert_eq!(operation.eta, Some(-1_863_666));
+        assert_eq!(operation.upstream().state, "WAIT");
+        assert!(operation.attributes.fields.contains_key("source"));
+        assert!(!operation.attributes.fields.contains_key("step"));
+    }
+
+    #[test]
+    fn times_are_of_the_accounts_zone() {
+        let paris = Zone::new("Europe/Paris").unwrap();
+        let operation = Operation::read(&recorded("RUN", Value::from("")), &paris).unwrap();
+        assert_eq!(operation.created.unwrap().seconds, 1_300_981_790 - 3600);
+    }
+
+    #[test]
+    fn steps() {
+        fn check(step: &str, expected: Stage, ended: bool) {
+            let operation = Operation::read(&recorded(step, Value::Nil), &Zone::UTC).unwrap();
+            assert_eq!((operation.stage(), operation.has_ended()), (expected, ended), "{step}");
+        }
+        check("BILL", Stage::Open, false);
+        check("WAIT", Stage::Open, false);
+        check("RUN", Stage::Open, false);
+        check("DONE", Stage::Done, true);
+        check("ERROR", Stage::Error, true);
+        check("SUPPORT", Stage::Support, false);
+        check("CANCEL", Stage::Cancelled, true);
+        check("DEL", Stage::Unknown, false);
+        check("done", Stage::Unknown, false);
+        check("", Stage::Unknown, false);
+    }
+
+    #[test]
+    fn what_is_no_operation_is_refused() {
+        fn check(value: Value) {
+            assert!(Operation::read(&value, &Zone::UTC).is_err(), "{value:?}");
+        }
+        check(Value::Nil);
+        check(Value::from(""));
+        check(Value::Double("0.5".to_owned()));
+        check(Value::from([("id", Value::from("637366"))]));
+        check(Value::from([("id", Value::Int(0))]));
+        check(Value::from([("id", Value::Int(1)), ("step", Value::Int(3))]));
+        check(Value::from([("id", Value::Int(1)), ("date_created", Value::from("soon"))]));
+    }
+}

@@ -1,0 +1,157 @@
+//! Services: the account's products, and what can be done with each of them now.
+
+use std::cmp::Ordering;
+
+use purveyor_sdk::names::ServiceName;
+use purveyor_sdk::prost_types::{Struct, Timestamp};
+use purveyor_sdk::v1::service::{Action, State};
+use purveyor_sdk::v1::{
+    ListServicesRequest, ListServicesResponse, RenewalPolicy, Service, UpstreamRef,
+};
+use purveyor_sdk::{Cx, Error, Result, etag, page};
+
+use super::order_view::quantity;
+use super::{Gandi, upstream_id};
+use crate::model::{Account, Operation, Owned, term_of};
+
+pub(super) async fn list(
+    gandi: &Gandi,
+    cx: &Cx,
+    request: &ListServicesRequest,
+) -> Result<ListServicesResponse> {
+    let (account, now) = (gandi.client.account(cx).await?, cx.now());
+    let rows = account.products()?.iter().map(|owned| gandi.service(owned, &now, None));
+    let rows = rows.filter(|row| row.as_ref().map_or(true, |row| wanted(row, request)));
+    let rows = rows.collect::<Result<Vec<_>>>()?;
+    let (services, next_page_token) = page::of(rows, request.page_size, &request.page_token)?;
+    Ok(ListServicesResponse { services, next_page_token, ..ListServicesResponse::default() })
+}
+
+pub(super) async fn get(gandi: &Gandi, cx: &Cx, name: &str) -> Result<Service> {
+    let id = upstream_id(cx.upstream_id()).ok_or_else(|| Error::service_not_found(name))?;
+    let account = gandi.client.account(cx).await?;
+    gandi.service(owned(&account, id, name)?, &cx.now(), None)
+}
+
+/// The account's product of this identifier.
+///
+/// # Errors
+///
+/// SERVICE_NOT_FOUND, UPSTREAM_API_GONE.
+pub(super) fn owned<'a>(account: &'a Account, id: i64, name: &str) -> Result<&'a Owned> {
+    let found = account.products()?.iter().find(|owned| owned.id == id);
+    found.ok_or_else(|| Error::service_not_found(name))
+}
+
+/// STATE_CONFLICT with the upstream's reasons, where it gives any. Where it tells nothing, it has the
+/// last word at the call.
+pub(super) fn check_allowed(reasons: Option<&[String]>, what: &str) -> Result<()> {
+    match reasons {
+        None | Some([]) => Ok(()),
+        Some(reasons) => {
+            Err(Error::state(format!("the service cannot be {what}: {}", reasons.join(", "))))
+        }
+    }
+}
+
+impl Gandi {
+    /// The identifier that a service's name holds.
+    ///
+    /// # Errors
+    ///
+    /// FIELD_VIOLATION of `field` for what is no name; SERVICE_NOT_FOUND.
+    pub(super) fn service_id(&self, name: &str, field: &str) -> Result<i64> {
+        let parsed = name.parse::<ServiceName>().map_err(|error| error.field(field))?;
+        let id = upstream_id(parsed.id()).filter(|_| *parsed.provider() == self.name);
+        id.ok_or_else(|| Error::service_not_found(name))
+    }
+
+    /// A product of the account as a service, with the operation that changed it last, where that is
+    /// what is shown.
+    pub(super) fn service(
+        &self,
+        owned: &Owned,
+        now: &Timestamp,
+        changed_by: Option<&Operation>,
+    ) -> Result<Service> {
+        let id = owned.id.to_string();
+        Ok(etag::seal(Service {
+            name: self.service_name(owned.id)?,
+            state: state(owned, now).into(),
+            upstream: Some(UpstreamRef { id, ..UpstreamRef::default() }),
+            product: self.product_name(&owned.name)?,
+            service_type: "hosting".to_owned(),
+            display_name: owned.name.clone(),
+            quantity: quantity(owned.quantity),
+            term: owned.duration.as_deref().map(term_of),
+            renewal_policy: owned
+                .auto_renews
+                .map(|auto_renew| RenewalPolicy { auto_renew, ..RenewalPolicy::default() }),
+            create_time: owned.created,
+            expire_time: owned.end,
+            actions: actions(owned),
+            attributes: Some(with(owned.attributes.clone(), changed_by)),
+            ..Service::default()
+        }))
+    }
+
+    /// A service that the account does not show any more.
+    pub(super) fn gone_service(&self, id: i64, changed_by: &Operation) -> Result<Service> {
+        Ok(etag::seal(Service {
+            name: self.service_name(id)?,
+            state: State::Terminated.into(),
+            upstream: Some(UpstreamRef { id: id.to_string(), ..UpstreamRef::default() }),
+            service_type: "hosting".to_owned(),
+            attributes: Some(with(Struct::default(), Some(changed_by))),
+            ..Service::default()
+        }))
+    }
+}
+
+fn with(mut attributes: Struct, changed_by: Option<&Operation>) -> Struct {
+    attributes.fields.extend(changed_by.into_iter().flat_map(|it| it.as_attribute().fields));
+    attributes
+}
+
+fn state(owned: &Owned, now: &Timestamp) -> State {
+    let ended = owned.end.is_some_and(|end| order(&end, now).is_le());
+    if owned.in_redemption {
+        State::Redemption
+    } else if ended {
+        State::Expired
+    } else {
+        State::Active
+    }
+}
+
+/// The methods that the upstream's lists are about.
+fn actions(owned: &Owned) -> Vec<Action> {
+    let lists = [
+        ("Services.UpdateService", &owned.errors_for_updating),
+        ("Services.TerminateService", &owned.errors_for_removing),
+        ("Renewals.CreateRenewal", &owned.errors_for_renewing),
+    ];
+    let told = lists.into_iter().filter_map(|(method, reasons)| Some((method, reasons.clone()?)));
+    told.map(|(method, reasons)| Action {
+        method: method.to_owned(),
+        allowed: reasons.is_empty(),
+        reasons,
+    })
+    .collect()
+}
+
+/// The filters of a listing that the upstream's data can answer. Which order a service came from is
+/// the gateway's to know.
+fn wanted(service: &Service, request: &ListServicesRequest) -> bool {
+    let expires_in_time = |limit: &Timestamp| {
+        service.expire_time.as_ref().is_some_and(|end| order(end, limit).is_lt())
+    };
+    (request.states.is_empty() || request.states.contains(&service.state))
+        && (request.product.is_empty() || request.product == service.product)
+        && request.customer.is_empty()
+        && request.expire_before.as_ref().is_none_or(expires_in_time)
+}
+
+fn order(one: &Timestamp, other: &Timestamp) -> Ordering {
+    (one.seconds, one.nanos).cmp(&(other.seconds, other.nanos))
+}

@@ -1,0 +1,12 @@
+//! The plugin through the real boundary, against the simulated upstream over HTTP: one scenario for each
+//! row of the mapping, and one for each way in which an answer can be lost or wrong.
+
+mod account;
+mod cancellations;
+mod driver;
+mod hostile;
+mod lost;
+mod orders;
+mod products;
+mod renewals;
+mod services;

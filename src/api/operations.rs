@@ -1,0 +1,172 @@
+//! The Operations service: decode, one call of the engine, encode.
+
+mod filter;
+pub(crate) mod shown;
+mod token;
+mod watch;
+
+use std::pin::Pin;
+use std::str::FromStr as _;
+
+use purveyor_sdk::names::OperationName;
+use purveyor_sdk::v1::{
+    self, CancelOperationRequest, GetOperationRequest, ListOperationsRequest,
+    ListOperationsResponse, ResolveOperationRequest, WaitOperationRequest, WatchOperationsRequest,
+    WatchOperationsResponse,
+};
+use purveyor_sdk::{Error, Result};
+use tokio_stream::Stream;
+use tonic::{Request, Status};
+use tracing::Span;
+use uuid::Uuid;
+
+use self::shown::shown;
+use self::token::fingerprint;
+use self::watch::Watch;
+use crate::api::answer::{Answer, answer, arrived, duration, wait_for};
+use crate::api::arrival::Arrival;
+use crate::api::limits::{WAIT_MARGIN, WAIT_OPERATION_DEFAULT};
+use crate::api::served::operations_server;
+use crate::api::status;
+use crate::engine::Engine;
+use crate::engine::call::Call;
+use crate::engine::page_token::PageTokens;
+
+/// The Operations service.
+#[derive(Clone)]
+pub(crate) struct Operations {
+    engine: Engine,
+    tokens: PageTokens,
+}
+
+impl Operations {
+    /// The service over `engine`.
+    pub(crate) fn new(engine: Engine, tokens: PageTokens) -> Self {
+        Self { engine, tokens }
+    }
+
+    async fn get(&self, call: &Call, request: GetOperationRequest) -> Result<v1::Operation> {
+        let request_id = request_id(&request.name)?;
+        Ok(shown(&self.engine.operation(&call.caller, request_id).await?, &call.caller))
+    }
+
+    async fn list(
+        &self,
+        call: &Call,
+        request: ListOperationsRequest,
+    ) -> Result<ListOperationsResponse> {
+        let mut query = filter::query(request.filter.as_ref())?;
+        query.limit = purveyor_sdk::page::size(request.page_size)?;
+        let list = fingerprint(&call.caller, request.filter.as_ref());
+        query.after = token::open_page(&self.tokens, &list, &request.page_token)?;
+        let limit = query.limit;
+        let operations = self.engine.operations(&call.caller, query).await?;
+        let next = operations.last().filter(|_| operations.len() >= limit);
+        Ok(ListOperationsResponse {
+            next_page_token: next
+                .map(|last| token::seal_page(&self.tokens, &list, last))
+                .unwrap_or_default(),
+            operations: operations.iter().map(|each| shown(each, &call.caller)).collect(),
+        })
+    }
+
+    async fn wait(
+        &self,
+        arrival: &Arrival,
+        call: &Call,
+        request: WaitOperationRequest,
+    ) -> Result<v1::Operation> {
+        let request_id = request_id(&request.name)?;
+        let wanted = duration("timeout", request.timeout)?
+            .unwrap_or_else(|| arrival.time_left(WAIT_MARGIN).unwrap_or(WAIT_OPERATION_DEFAULT));
+        let operation = self.engine.operation(&call.caller, request_id).await?;
+        let waited = wait_for(&self.engine, arrival, call, operation, wanted).await?;
+        Ok(shown(&waited, &call.caller))
+    }
+
+    async fn cancel(&self, call: &Call, request: CancelOperationRequest) -> Result<v1::Operation> {
+        let request_id = request_id(&request.name)?;
+        let cancelled = self.engine.cancel(&call.caller, request_id, &request.etag).await?;
+        Ok(shown(&cancelled, &call.caller))
+    }
+
+    async fn resolve(
+        &self,
+        call: &Call,
+        request: ResolveOperationRequest,
+    ) -> Result<v1::Operation> {
+        let request_id = request_id(&request.name)?;
+        let resolved = self.engine.resolve(&call.caller, request, request_id).await?;
+        Ok(shown(&resolved, &call.caller))
+    }
+}
+
+#[tonic::async_trait]
+impl operations_server::Operations for Operations {
+    async fn get_operation(&self, request: Request<GetOperationRequest>) -> Answer<v1::Operation> {
+        let (arrival, request) = arrived(request);
+        answer(self.get(&arrival.call(), request).await)
+    }
+
+    async fn list_operations(
+        &self,
+        request: Request<ListOperationsRequest>,
+    ) -> Answer<ListOperationsResponse> {
+        let (arrival, request) = arrived(request);
+        answer(self.list(&arrival.call(), request).await)
+    }
+
+    async fn wait_operation(
+        &self,
+        request: Request<WaitOperationRequest>,
+    ) -> Answer<v1::Operation> {
+        let (arrival, request) = arrived(request);
+        answer(self.wait(&arrival, &arrival.call(), request).await)
+    }
+
+    type WatchOperationsStream =
+        Pin<Box<dyn Stream<Item = std::result::Result<WatchOperationsResponse, Status>> + Send>>;
+
+    async fn watch_operations(
+        &self,
+        request: Request<WatchOperationsRequest>,
+    ) -> Answer<Self::WatchOperationsStream> {
+        let (arrival, request) = arrived(request);
+        let (store, clock) = (self.engine.store().clone(), self.engine.clock().clone());
+        let watch = Watch::new(store, clock, self.tokens.clone(), arrival, request.filter);
+        let begun = match watch {
+            Ok(watch) => watch.begin(&request.resume_token).await,
+            Err(error) => Err(error),
+        };
+        answer(begun.map(|events| {
+            let events = tokio_stream::StreamExt::map(events, |event: Result<_>| {
+                event.map_err(|error| status::grpc(&error))
+            });
+            Box::pin(events) as Self::WatchOperationsStream
+        }))
+    }
+
+    async fn cancel_operation(
+        &self,
+        request: Request<CancelOperationRequest>,
+    ) -> Answer<v1::Operation> {
+        let (arrival, request) = arrived(request);
+        answer(self.cancel(&arrival.call(), request).await)
+    }
+
+    async fn resolve_operation(
+        &self,
+        request: Request<ResolveOperationRequest>,
+    ) -> Answer<v1::Operation> {
+        let (arrival, request) = arrived(request);
+        answer(self.resolve(&arrival.call(), request).await)
+    }
+}
+
+/// The request id in an operation's name.
+fn request_id(name: &str) -> Result<Uuid> {
+    Span::current().record("request_id", name);
+    let parsed = OperationName::from_str(name).map_err(|error| error.field("name"))?;
+    Uuid::parse_str(parsed.request_id())
+        .map_err(|error| Error::field("name", "must end in a UUID").with_source(error))
+}

@@ -1,0 +1,80 @@
+//! An operation as a caller sees it. Plain conversion: what is stored, in the contract's words.
+
+use jiff::Timestamp;
+use purveyor_sdk::op;
+use purveyor_sdk::plugin::v1::resource::Kind;
+use purveyor_sdk::v1;
+use purveyor_sdk::v1::operation::{Result as Outcome, State};
+
+use crate::api::status;
+use crate::engine::Caller;
+use crate::store::operation::{Attempt, Operation};
+
+/// `operation` as `caller` sees it. The upstream's own answers are for operators alone.
+pub(crate) fn shown(operation: &Operation, caller: &Caller) -> v1::Operation {
+    let attempt = |each: &Attempt| shown_attempt(each, caller);
+    v1::Operation {
+        name: name(operation.request_id),
+        done: operation.done(),
+        state: operation.state.into(),
+        method: op::info(operation.op).map(|info| info.method.to_owned()).unwrap_or_default(),
+        target: operation.target.clone(),
+        caller: operation.owner.clone(),
+        trace_id: operation.trace_id.clone(),
+        blocked_by: operation.blocked_by.map(name).unwrap_or_default(),
+        upstream: Some(operation.upstream.clone()),
+        attempts: operation.attempts.iter().map(attempt).collect(),
+        create_time: Some(time(operation.create_time)),
+        update_time: Some(time(operation.update_time)),
+        settle_time: operation.settle.as_ref().map(|settle| time(settle.wall)),
+        start_before: Some(time(operation.start_before)),
+        message: operation.message.clone(),
+        candidates: operation.candidates.clone(),
+        result: outcome(operation),
+        etag: operation.version.to_string(),
+    }
+}
+
+/// An operation's name.
+fn name(request_id: uuid::Uuid) -> String {
+    format!("operations/{request_id}")
+}
+
+/// What came of it: the error of one that failed, else the resource as it was last seen.
+fn outcome(operation: &Operation) -> Option<Outcome> {
+    if let (State::Failed, Some(error)) = (operation.state, &operation.error) {
+        return Some(Outcome::Error(status::ended(&error.clone().into())));
+    }
+    Some(match operation.view.as_ref()?.kind.clone()? {
+        Kind::Product(product) => Outcome::Product(product),
+        Kind::Order(order) => Outcome::Order(order),
+        Kind::Service(service) => Outcome::Service(service),
+        Kind::Renewal(renewal) => Outcome::Renewal(renewal),
+        Kind::Deleted(name) => Outcome::Deleted(name),
+    })
+}
+
+fn shown_attempt(attempt: &Attempt, caller: &Caller) -> v1::operation::Attempt {
+    let answer = if caller.operator {
+        String::from_utf8_lossy(&attempt.answer).into_owned()
+    } else {
+        String::new()
+    };
+    v1::operation::Attempt {
+        number: i32::try_from(attempt.number).unwrap_or(i32::MAX),
+        call: attempt.call.clone(),
+        outcome: attempt.outcome.into(),
+        send_time: Some(time(attempt.permit_time)),
+        message: attempt.message.clone(),
+        plugin_version: attempt.plugin.clone(),
+        answer,
+        answer_status: attempt.answer_status.into(),
+        upstream_id: attempt.upstream_id.clone(),
+        effect: attempt.effect.into(),
+        plugin_sha256: attempt.plugin_sha256.clone(),
+    }
+}
+
+fn time(time: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
+}

@@ -1,0 +1,210 @@
+//! Every reason has the code that the contract's comment says, and an error says the same as a status
+//! and as a value, however large it is.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use prost::Message;
+use purveyor_sdk::Error;
+use purveyor_sdk::plugin::v1::FieldViolation;
+use purveyor_sdk::v1::ErrorReason;
+use tonic::Code;
+use tonic_types::pb;
+
+use super::{DOMAIN, MORE_VIOLATIONS, complete, ended, grpc, value};
+use crate::api::limits::ERROR_MAX_BYTES;
+
+/// The contract itself: its comments are the table.
+const CONTRACT: &str = include_str!("../../../proto/purveyor/v1/error.proto");
+
+/// Every reason but the one that is never sent.
+fn reasons() -> impl Iterator<Item = ErrorReason> {
+    (1..1000).filter_map(|number| ErrorReason::try_from(number).ok())
+}
+
+/// The word before the colon of each reason's comment.
+fn documented() -> BTreeMap<String, String> {
+    let mut codes = BTreeMap::new();
+    let mut comment = String::new();
+    for line in CONTRACT.lines().map(str::trim) {
+        if let Some(text) = line.strip_prefix("//") {
+            comment.push_str(text);
+        } else if let Some((name, _)) = line.split_once(" = ") {
+            let word = comment.split_once(':').map(|(word, _)| word.trim().to_owned());
+            codes.insert(name.to_owned(), word.unwrap_or_default());
+            comment.clear();
+        } else {
+            comment.clear();
+        }
+    }
+    codes
+}
+
+/// `FailedPrecondition` -> `FAILED_PRECONDITION`.
+fn spelled(code: Code) -> String {
+    let mut spelled = String::new();
+    for letter in format!("{code:?}").chars() {
+        if letter.is_ascii_uppercase() && !spelled.is_empty() {
+            spelled.push('_');
+        }
+        spelled.push(letter.to_ascii_uppercase());
+    }
+    spelled
+}
+
+#[test]
+fn every_reason_has_the_code_that_the_contract_says() {
+    let documented = documented();
+    assert!(reasons().count() > 40);
+    for reason in reasons() {
+        let code = spelled(grpc(&Error::new(reason, "text")).code());
+        let said = &documented[reason.as_str_name()];
+        assert_eq!(&code, said, "{}", reason.as_str_name());
+    }
+}
+
+#[test]
+fn a_status_and_a_value_say_the_same() {
+    for reason in reasons() {
+        let error = Error::field("order.items[0].term", "is not a term of this method")
+            .with_reason(reason)
+            .with_metadata("provider", "providers/acme")
+            .with_upstream_code(404)
+            .with_retry_after(Duration::from_millis(1500))
+            .with_source("a secret");
+        let (status, value) = (grpc(&error), value(&error));
+        let sent = pb::Status::decode(status.details()).unwrap();
+        assert_eq!((status.code() as i32, status.message()), (value.code, value.message.as_str()));
+        assert_eq!((sent.code, &sent.message), (value.code, &value.message));
+        let info = pb::ErrorInfo::decode(sent.details[0].value.as_slice()).unwrap();
+        assert_eq!(sent.details[0].type_url, "type.googleapis.com/google.rpc.ErrorInfo");
+        assert_eq!(info.domain, DOMAIN);
+        assert_eq!(info.reason, value.reason);
+        assert_eq!(format!("ERROR_REASON_{}", info.reason), reason.as_str_name());
+        assert_eq!(info.metadata.into_iter().collect::<BTreeMap<_, _>>(), value.metadata);
+        assert_eq!(sent.details[1..], value.details[..], "{}", value.reason);
+        assert!(!format!("{status:?}{value:?}").contains("a secret"));
+    }
+}
+
+#[test]
+fn details_fit_the_reason() {
+    fn check(reason: ErrorReason, expected: &[&str]) {
+        let error = Error::new(reason, "text").with_metadata("resource", "providers/a/orders/1");
+        let details = value(&error).details;
+        let names = details.iter().map(|each| each.type_url.rsplit('.').next().unwrap());
+        assert_eq!(names.collect::<Vec<_>>(), expected, "{reason:?}");
+    }
+    check(ErrorReason::FieldViolation, &[]);
+    check(ErrorReason::PriceLimit, &["PreconditionFailure"]);
+    check(ErrorReason::OrderNotFound, &["ResourceInfo"]);
+    check(ErrorReason::RequestIdReused, &["ResourceInfo"]);
+    check(ErrorReason::UpstreamRateLimit, &["QuotaFailure", "RetryInfo"]);
+    // Nobody said when: the same answer is too large again.
+    check(ErrorReason::Overloaded, &["QuotaFailure"]);
+    check(ErrorReason::UpstreamUnavailable, &["RetryInfo"]);
+    check(ErrorReason::StoreUnavailable, &["RetryInfo"]);
+    check(ErrorReason::OperationInProgress, &["RetryInfo"]);
+    check(ErrorReason::EtagMismatch, &[]);
+    check(ErrorReason::DeadlineExceeded, &[]);
+    check(ErrorReason::Internal, &[]);
+    let info = value(
+        &Error::new(ErrorReason::OrderNotFound, "text")
+            .with_metadata("resource", "providers/a/orders/1"),
+    );
+    let info = pb::ResourceInfo::decode(info.details[0].value.as_slice()).unwrap();
+    assert_eq!(info.resource_type, "purveyor.v1.Order");
+    assert_eq!(info.resource_name, "providers/a/orders/1");
+}
+
+#[test]
+fn only_what_may_help_says_when_to_try_again() {
+    let after = Duration::from_secs(7);
+    for reason in reasons() {
+        let details = value(&Error::new(reason, "text").with_retry_after(after)).details;
+        let retry = details.iter().find(|each| each.type_url.ends_with("RetryInfo"));
+        let expected = matches!(
+            reason,
+            ErrorReason::OperationInProgress
+                | ErrorReason::UpstreamRateLimit
+                | ErrorReason::Overloaded
+                | ErrorReason::UpstreamUnavailable
+                | ErrorReason::ProviderUnavailable
+                | ErrorReason::StoreUnavailable
+        );
+        assert_eq!(retry.is_some(), expected, "{reason:?}");
+        if let Some(retry) = retry {
+            let delay = pb::RetryInfo::decode(retry.value.as_slice()).unwrap().retry_delay;
+            assert_eq!(delay.unwrap().seconds, 7);
+        }
+        let ended = ended(&Error::new(reason, "text").with_retry_after(after));
+        assert!(ended.details.iter().all(|each| !each.type_url.ends_with("RetryInfo")));
+    }
+}
+
+#[test]
+fn twenty_violations_are_told_and_how_many_more() {
+    fn check(count: usize, shown: usize, more: Option<&str>) {
+        let violations = (0..count).map(|place| FieldViolation {
+            field: format!("order.items[{place}].term"),
+            description: "must be set".to_owned(),
+        });
+        let value = value(&Error::fields(violations));
+        let request = pb::BadRequest::decode(value.details[0].value.as_slice()).unwrap();
+        assert_eq!(request.field_violations.len(), shown, "{count}");
+        assert_eq!(value.metadata.get(MORE_VIOLATIONS).map(String::as_str), more, "{count}");
+    }
+    check(1, 1, None);
+    check(20, 20, None);
+    check(21, 20, Some("1"));
+    check(500, 20, Some("480"));
+}
+
+/// The bytes of message and details as headers carry them.
+fn travels(error: &Error) -> usize {
+    let mut headers = http::HeaderMap::new();
+    grpc(error).add_header(&mut headers).unwrap();
+    ["grpc-message", "grpc-status-details-bin"].iter().map(|key| headers[*key].len()).sum()
+}
+
+#[test]
+fn no_error_is_too_large_for_trailers() {
+    fn check(name: &str, error: &Error) {
+        let travels = travels(error);
+        assert!(travels <= ERROR_MAX_BYTES, "{name}: {travels} bytes");
+        assert!(!value(error).message.is_empty(), "{name}");
+    }
+    let long = |text: &str| text.repeat(100_000);
+    check("long message", &Error::new(ErrorReason::PriceLimit, long("x")));
+    check("multi-byte message", &Error::new(ErrorReason::OrderNotFound, long("…é")));
+    check("control characters", &Error::new(ErrorReason::UpstreamRejected, long("\n\0%")));
+    let wide = FieldViolation { field: long("f"), description: long("ü") };
+    check("long violations", &Error::fields(vec![wide; 300]));
+    let mut facts = Error::new(ErrorReason::UpstreamRejected, long("x"));
+    for place in 0..200 {
+        facts = facts.with_metadata(format!("{place}{}", long("k")), long("é"));
+    }
+    check("many facts", &facts);
+    facts.violations = vec![FieldViolation { field: long("f"), description: long("d") }; 100];
+    check("everything", &facts);
+}
+
+#[test]
+fn what_the_transport_says_gets_our_details() {
+    fn check(status: tonic::Status, expected: (Code, &str)) {
+        let mut headers = http::HeaderMap::new();
+        status.add_header(&mut headers).unwrap();
+        complete(&mut headers, "/purveyor.v1.Orders/Burn");
+        let status = tonic::Status::from_header_map(&headers).unwrap();
+        let sent = pb::Status::decode(status.details()).unwrap();
+        let info = pb::ErrorInfo::decode(sent.details[0].value.as_slice()).unwrap();
+        assert_eq!((status.code(), info.reason.as_str()), expected);
+    }
+    let invalid = (Code::InvalidArgument, "FIELD_VIOLATION");
+    check(tonic::Status::unimplemented(""), (Code::Unimplemented, "CAPABILITY_UNSUPPORTED"));
+    check(tonic::Status::out_of_range("message length too large"), invalid);
+    check(tonic::Status::resource_exhausted("exceeded while decompressing"), invalid);
+    check(tonic::Status::internal("Missing request message."), invalid);
+    let own = grpc(&Error::new(ErrorReason::ResumeTokenExpired, "text"));
+    check(own, (Code::OutOfRange, "RESUME_TOKEN_EXPIRED"));
+}

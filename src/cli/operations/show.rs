@@ -1,0 +1,237 @@
+//! One operation with everything that an operator needs to decide: what was asked, every attempt
+//! with the upstream's own answer, what could be it, and the commands to type next. It must not
+//! leave out what it was given.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use purveyor_sdk::prost_types;
+use purveyor_sdk::v1::operation::{Attempt, Outcome, Result as Came, State};
+use purveyor_sdk::v1::{Effect, Operation, UpstreamRef};
+
+/// Everything, in the order in which it is asked for at three in the morning.
+pub(crate) fn render(operation: &Operation, endpoint: &str) -> String {
+    let mut page = Page::default();
+    page.field("operation", &operation.name);
+    page.field("state", state(operation));
+    page.field("message", &operation.message);
+    page.field("method", &operation.method);
+    page.field("target", &operation.target);
+    page.field("caller", &operation.caller);
+    page.field("result", &result(operation));
+    page.field("blocked by", &operation.blocked_by);
+    page.field("upstream", &operation.upstream.as_ref().map(upstream).unwrap_or_default());
+    page.time("accepted", operation.create_time.as_ref());
+    page.time("changed", operation.update_time.as_ref());
+    page.time("absence counts", operation.settle_time.as_ref());
+    page.time("starts before", operation.start_before.as_ref());
+    page.field("trace id", &operation.trace_id);
+    page.field("etag", &operation.etag);
+    for attempt in &operation.attempts {
+        page.attempt(attempt);
+    }
+    if !operation.candidates.is_empty() {
+        page.heading("what could be it");
+        for candidate in &operation.candidates {
+            page.line(&upstream(candidate));
+        }
+    }
+    if operation.state() == State::NeedsOperator {
+        page.resolutions(operation, endpoint);
+    }
+    page.text
+}
+
+/// The state without its prefix, as the documents write it.
+pub(crate) fn state(operation: &Operation) -> &'static str {
+    operation.state().as_str_name().trim_start_matches("STATE_")
+}
+
+/// A time in UTC, or `-` when there is none.
+pub(crate) fn time(time: Option<&prost_types::Timestamp>) -> String {
+    let known = time.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok());
+    known.map_or_else(|| "-".to_owned(), |time| time.to_string())
+}
+
+/// A text without its line breaks, and without what could deceive in a terminal.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn line(&mut self, text: &str) {
+        self.text.push_str("  ");
+        self.text.push_str(&one_line(text));
+        self.text.push('\n');
+    }
+
+    fn heading(&mut self, text: &str) {
+        self.text.push('\n');
+        self.text.push_str(text);
+        self.text.push('\n');
+    }
+
+    /// A named value; one that is empty says nothing and is left out.
+    fn field(&mut self, name: &str, value: &str) {
+        if !value.is_empty() {
+            let value = one_line(value);
+            // Writing to a String cannot fail.
+            let _ = writeln!(self.text, "{name:<16}{value}");
+        }
+    }
+
+    fn time(&mut self, name: &str, value: Option<&prost_types::Timestamp>) {
+        if value.is_some() {
+            self.field(name, &time(value));
+        }
+    }
+
+    fn attempt(&mut self, attempt: &Attempt) {
+        self.heading(&format!("attempt {}: {}", attempt.number, outcome(attempt)));
+        self.line(&format!("call {} ({})", attempt.call, effect(attempt.effect())));
+        self.line(&format!("permit given {}", time(attempt.send_time.as_ref())));
+        for (name, value) in [
+            ("seen", &attempt.message),
+            ("upstream id", &attempt.upstream_id),
+            ("plugin", &attempt.plugin_version),
+            ("plugin sha-256", &attempt.plugin_sha256),
+        ] {
+            if !value.is_empty() {
+                self.line(&format!("{name} {value}"));
+            }
+        }
+        if attempt.answer_status != 0 {
+            self.line(&format!("the upstream answered with status {}:", attempt.answer_status));
+        }
+        for line in attempt.answer.lines() {
+            self.line(&format!("| {line}"));
+        }
+    }
+
+    fn resolutions(&mut self, operation: &Operation, endpoint: &str) {
+        let id = operation.name.trim_start_matches("operations/");
+        let command = format!(
+            "purveyor operations resolve {id} --endpoint {endpoint} --etag {} --note 'WHAT YOU SAW'",
+            operation.etag
+        );
+        self.heading("look at the provider whether it was done, then one of");
+        self.line(&format!("{command} --executed UPSTREAM_ID"));
+        self.line(&format!("{command} --not-executed"));
+        self.line(&format!("{command} --not-executed --try-again"));
+    }
+}
+
+fn result(operation: &Operation) -> String {
+    match &operation.result {
+        None => String::new(),
+        Some(Came::Error(status)) => format!("error: {}", status.message),
+        Some(Came::Product(product)) => product.name.clone(),
+        Some(Came::Order(order)) => order.name.clone(),
+        Some(Came::Service(service)) => service.name.clone(),
+        Some(Came::Renewal(renewal)) => renewal.name.clone(),
+        Some(Came::Deleted(name)) => format!("{name} is gone"),
+        Some(Came::Quote(_)) => "a quote".to_owned(),
+    }
+}
+
+fn outcome(attempt: &Attempt) -> &'static str {
+    match attempt.outcome() {
+        Outcome::Unspecified => "under way, or cut off by a crash",
+        known => known.as_str_name().trim_start_matches("OUTCOME_"),
+    }
+}
+
+fn effect(effect: Effect) -> &'static str {
+    effect.as_str_name().trim_start_matches("EFFECT_")
+}
+
+/// `order 4711 (WAIT): waits for the payment`, of which any part may be missing.
+fn upstream(reference: &UpstreamRef) -> String {
+    let UpstreamRef { id, r#type, state, message } = reference;
+    let mut text = [r#type.as_str(), id].join(" ").trim().to_owned();
+    for part in [
+        if state.is_empty() { String::new() } else { format!(" ({state})") },
+        if message.is_empty() { String::new() } else { format!(": {message}") },
+    ] {
+        text.push_str(&part);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn waiting() -> Operation {
+        let lost = Attempt {
+            number: 1,
+            call: "product.create".to_owned(),
+            outcome: Outcome::Unknown.into(),
+            effect: Effect::Spend.into(),
+            send_time: Some(prost_types::Timestamp { seconds: 1_800_000_000, nanos: 0 }),
+            message: "the answer ended early".to_owned(),
+            plugin_version: "acme 1.0.0".to_owned(),
+            answer: "HTTP\n\u{1b}[31mred".to_owned(),
+            answer_status: 200,
+            ..Attempt::default()
+        };
+        let candidate = UpstreamRef {
+            id: "4711".to_owned(),
+            r#type: "order".to_owned(),
+            state: "WAIT".to_owned(),
+            ..UpstreamRef::default()
+        };
+        Operation {
+            name: "operations/a1".to_owned(),
+            state: State::NeedsOperator.into(),
+            method: "Orders.CreateOrder".to_owned(),
+            message: "several orders could be it".to_owned(),
+            attempts: vec![lost],
+            candidates: vec![candidate],
+            etag: "3".to_owned(),
+            ..Operation::default()
+        }
+    }
+
+    #[test]
+    fn an_operator_is_shown_everything_and_what_to_type() {
+        assert_eq!(
+            render(&waiting(), "http://127.0.0.1:1"),
+            "\
+operation       operations/a1
+state           NEEDS_OPERATOR
+message         several orders could be it
+method          Orders.CreateOrder
+etag            3
+
+attempt 1: UNKNOWN
+  call product.create (SPEND)
+  permit given 2027-01-15T08:00:00Z
+  seen the answer ended early
+  plugin acme 1.0.0
+  the upstream answered with status 200:
+  | HTTP
+  |  [31mred
+
+what could be it
+  order 4711 (WAIT)
+
+look at the provider whether it was done, then one of
+  purveyor operations resolve a1 --endpoint http://127.0.0.1:1 --etag 3 --note 'WHAT YOU SAW' --executed UPSTREAM_ID
+  purveyor operations resolve a1 --endpoint http://127.0.0.1:1 --etag 3 --note 'WHAT YOU SAW' --not-executed
+  purveyor operations resolve a1 --endpoint http://127.0.0.1:1 --etag 3 --note 'WHAT YOU SAW' --not-executed --try-again
+"
+        );
+    }
+
+    #[test]
+    fn a_done_operation_offers_no_resolution() {
+        let done = Operation { state: State::Succeeded.into(), ..waiting() };
+        assert!(!render(&done, "http://127.0.0.1:1").contains("resolve"));
+    }
+}

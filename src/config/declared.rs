@@ -1,0 +1,153 @@
+//! The second half of the check: what each plugin's manifest demands of the accounts that use it.
+//! It takes manifests as they are and loads nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jsonschema::Validator;
+use purveyor_sdk::plugin::v1::{Manifest, Timing};
+
+use super::Config;
+use super::document::nearest;
+use super::report::{Mistake, Report};
+use crate::plugin::ProviderConfig;
+
+impl Config {
+    /// Checks every provider against its plugin's manifest: credentials, the plugin's own table,
+    /// floors of times, the rate. A provider whose plugin is in `quarantined` is passed over: that
+    /// is told elsewhere and keeps no other from starting.
+    ///
+    /// # Errors
+    /// Every mistake, each with line and key.
+    pub fn check_declared(
+        &self,
+        manifests: &BTreeMap<String, &Manifest>,
+        quarantined: &[&str],
+    ) -> Result<(), Report> {
+        let mut mistakes = Vec::new();
+        for provider in &self.providers {
+            match manifests.get(&provider.plugin) {
+                Some(manifest) => self.check_provider(provider, manifest, &mut mistakes),
+                None if quarantined.contains(&provider.plugin.as_str()) => {}
+                None => mistakes.push(self.no_plugin(provider, manifests)),
+            }
+        }
+        if mistakes.is_empty() { Ok(()) } else { Err(Report::of(&self.file, mistakes)) }
+    }
+
+    fn check_provider(
+        &self,
+        provider: &ProviderConfig,
+        manifest: &Manifest,
+        mistakes: &mut Vec<Mistake>,
+    ) {
+        mistakes.extend(self.credentials(provider, manifest));
+        mistakes.extend(self.settings(provider, manifest));
+        if !self.development {
+            mistakes.extend(self.floors(provider, manifest.timing.as_ref()));
+        }
+        mistakes.extend(self.rate(provider, manifest));
+    }
+
+    fn no_plugin(
+        &self,
+        provider: &ProviderConfig,
+        manifests: &BTreeMap<String, &Manifest>,
+    ) -> Mistake {
+        let names: Vec<&str> = manifests.keys().map(String::as_str).collect();
+        let directory = self.plugins.directory.display();
+        let message = format!("no plugin {:?} is in {directory}", provider.plugin);
+        let hint = nearest(&provider.plugin, &names).map(|near| format!("did you mean {near:?}?"));
+        self.mistake(provider, "plugin", message, hint)
+    }
+
+    fn credentials(&self, provider: &ProviderConfig, manifest: &Manifest) -> Vec<Mistake> {
+        let known: Vec<&str> = manifest.credentials.iter().map(|c| c.name.as_str()).collect();
+        let missing = manifest
+            .credentials
+            .iter()
+            .filter(|c| !c.optional && !provider.credentials.contains_key(&c.name))
+            .map(|c| {
+                (format!("credentials.{}", c.name), "is missing".to_owned(), Some(&c.description))
+            })
+            .map(|(key, message, hint)| self.mistake(provider, &key, message, hint.cloned()));
+        let unknown = provider.credentials.keys().filter(|name| !known.contains(&name.as_str()));
+        let unknown = unknown.map(|name| {
+            let hint = nearest(name, &known).map(|near| format!("did you mean {near:?}?"));
+            let message = format!("is not known to plugin {:?}", provider.plugin);
+            self.mistake(provider, &format!("credentials.{name}"), message, hint)
+        });
+        missing.chain(unknown).collect()
+    }
+
+    fn settings(&self, provider: &ProviderConfig, manifest: &Manifest) -> Vec<Mistake> {
+        let validator = match validator(&manifest.configuration_schema) {
+            Ok(validator) => validator,
+            Err(error) => {
+                let message = format!("plugin {:?} has no usable schema: {error}", provider.plugin);
+                return vec![self.mistake(provider, "plugin", message, None)];
+            }
+        };
+        let errors = validator.iter_errors(&provider.configuration);
+        let mistakes = errors.map(|error| {
+            let pointer = error.instance_path().to_string();
+            let key = format!("settings{}", pointer.replace('/', "."));
+            self.mistake(provider, &key, error.masked().to_string(), None)
+        });
+        mistakes.collect()
+    }
+
+    fn floors(&self, provider: &ProviderConfig, floors: Option<&Timing>) -> Vec<Mistake> {
+        let Some(floors) = floors else { return Vec::new() };
+        let configured = &provider.timing;
+        let pairs = [
+            ("attempt_timeout_ms", configured.attempt_timeout, &floors.attempt_timeout),
+            ("upstream_idle_ms", configured.upstream_idle, &floors.upstream_idle),
+            ("upstream_processing_ms", configured.upstream_processing, &floors.upstream_processing),
+            ("listing_lag_ms", configured.listing_lag, &floors.listing_lag),
+        ];
+        let mistakes = pairs.into_iter().filter_map(|(key, configured, floor)| {
+            let floor = Duration::try_from((*floor)?).ok()?;
+            (configured? < floor).then(|| {
+                let message = format!("is below the plugin's floor of {} ms", floor.as_millis());
+                let hint = "only engine.development lifts floors, for simulators".to_owned();
+                self.mistake(provider, &format!("timing.{key}"), message, Some(hint))
+            })
+        });
+        mistakes.collect()
+    }
+
+    fn rate(&self, provider: &ProviderConfig, manifest: &Manifest) -> Option<Mistake> {
+        let rate = provider.rate?;
+        let allowed = manifest.rate.filter(|allowed| allowed.requests > 0)?;
+        let period = Duration::try_from(allowed.period?).ok()?;
+        let requests = u128::from(allowed.requests.unsigned_abs());
+        // Compared crosswise, so that nothing is rounded.
+        let above =
+            u128::from(rate.requests) * period.as_nanos() > requests * rate.period.as_nanos();
+        above.then(|| {
+            let message = format!(
+                "is above what the upstream allows: {requests} in {} ms",
+                period.as_millis()
+            );
+            self.mistake(provider, "rate", message, None)
+        })
+    }
+
+    fn mistake(
+        &self,
+        provider: &ProviderConfig,
+        key: &str,
+        message: String,
+        hint: Option<String>,
+    ) -> Mistake {
+        let key = format!("providers.{}.{key}", provider.id);
+        Mistake { line: self.lines.of(&key), key, message, hint }
+    }
+}
+
+/// The validator of a plugin's table. It fetches nothing: a schema that points elsewhere is refused.
+fn validator(schema: &str) -> Result<Validator, String> {
+    let schema = serde_json::from_str(schema).map_err(|error| error.to_string())?;
+    jsonschema::draft202012::new(&schema).map_err(|error| error.to_string())
+}

@@ -1,0 +1,350 @@
+//! Whose turn it is: so many requests in a period, so many at a time, spends before polls before
+//! callers' reads. And the breaker, which spares an upstream that does not answer further reads.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use purveyor_sdk::Error;
+use purveyor_sdk::plugin::v1::{CallKind, Manifest};
+use purveyor_sdk::v1::ErrorReason;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
+
+use crate::plugin::config::{ProviderConfig, RateOverride};
+
+/// The most requests that wait for their turn at one account; more would wait for nothing.
+const MAX_WAITING: usize = 1024;
+/// The most times that are kept to count a period's requests.
+const MAX_RATE_REQUESTS: u32 = 10_000;
+/// So many reads in a row without an answer open the breaker.
+const BREAKER_FAILURES: u32 = 5;
+/// How long the breaker stays open before one read may try.
+const BREAKER_PAUSE: Duration = Duration::from_secs(10);
+
+/// Who goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::plugin) enum Priority {
+    /// A write that was accepted is about to be sent.
+    Spend,
+    /// What belongs to accepted writes: evidence, progress, a step's own reads.
+    Poll,
+    /// A caller waits.
+    Read,
+}
+
+impl Priority {
+    /// How urgent a free request of such a call is.
+    pub(in crate::plugin) fn of(kind: CallKind) -> Self {
+        match kind {
+            CallKind::Unspecified | CallKind::Read | CallKind::Plan => Self::Read,
+            CallKind::Baseline | CallKind::Step | CallKind::Poll | CallKind::Find => Self::Poll,
+        }
+    }
+
+    /// How long it may wait when nobody says otherwise.
+    pub(in crate::plugin) fn patience(self) -> Duration {
+        match self {
+            Self::Spend | Self::Poll => Duration::from_secs(60),
+            Self::Read => Duration::from_secs(10),
+        }
+    }
+}
+
+/// The lower of the manifest's rate and the configuration's; `None` when nobody knows one.
+pub(super) fn rate(config: &ProviderConfig, manifest: &Manifest) -> Option<RateOverride> {
+    let declared = manifest.rate.and_then(|rate| {
+        let requests = u32::try_from(rate.requests).ok().filter(|&requests| requests > 0)?;
+        let period = Duration::try_from(rate.period?).ok().filter(|period| !period.is_zero())?;
+        Some(RateOverride { requests, period })
+    });
+    let per_second = |rate: &RateOverride| f64::from(rate.requests) / rate.period.as_secs_f64();
+    match (declared, config.rate) {
+        (Some(declared), Some(configured)) => {
+            let lower = per_second(&configured) < per_second(&declared);
+            Some(if lower { configured } else { declared })
+        }
+        (declared, configured) => declared.or(configured),
+    }
+}
+
+/// The turns of one account.
+#[derive(Debug)]
+pub(super) struct Limiter {
+    at_a_time: usize,
+    rate: Option<RateOverride>,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    under_way: usize,
+    /// When the last requests were given their turn, oldest first; as many as the rate counts. A
+    /// window, and not a bucket: a bucket that refills lets twice as many through in a period.
+    given: VecDeque<Instant>,
+    waiting: BTreeSet<(Priority, u64)>,
+    last_ticket: u64,
+}
+
+/// A place among the requests under way; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Slot {
+    limiter: Arc<Limiter>,
+}
+
+/// A place in the queue; given up when dropped.
+struct Ticket<'a> {
+    limiter: &'a Limiter,
+    key: (Priority, u64),
+}
+
+/// What keeps the first of the queue waiting.
+enum Next {
+    Given,
+    /// Until a place is free, or somebody before it leaves the queue.
+    Change,
+    /// Until the period has room again.
+    At(Instant),
+}
+
+impl Limiter {
+    pub(super) fn new(at_a_time: usize, rate: Option<RateOverride>) -> Self {
+        let rate = rate.map(|rate| RateOverride {
+            requests: rate.requests.clamp(1, MAX_RATE_REQUESTS),
+            ..rate
+        });
+        Self { at_a_time: at_a_time.max(1), rate, state: Mutex::default(), changed: Notify::new() }
+    }
+
+    /// Waits for a turn, until `deadline` at most.
+    ///
+    /// # Errors
+    ///
+    /// UPSTREAM_RATE_LIMIT when the turn would come later, at once where that is known; OVERLOADED
+    /// when too many wait already.
+    pub(super) async fn turn(
+        self: &Arc<Self>,
+        priority: Priority,
+        deadline: Instant,
+    ) -> Result<Slot, Error> {
+        let ticket = self.queue(priority)?;
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // Listens before it looks, so that no change falls between.
+            changed.as_mut().enable();
+            let wake = match self.next(ticket.key) {
+                Next::Given => return Ok(Slot { limiter: Arc::clone(self) }),
+                Next::Change => deadline,
+                Next::At(time) if time > deadline => {
+                    return Err(too_late(time.duration_since(Instant::now())));
+                }
+                Next::At(time) => time,
+            };
+            tokio::select! {
+                () = changed => {}
+                () = sleep_until(wake) => {}
+            }
+            if Instant::now() >= deadline {
+                return Err(too_late(Duration::from_secs(1)));
+            }
+        }
+    }
+
+    fn queue(&self, priority: Priority) -> Result<Ticket<'_>, Error> {
+        let mut state = self.state();
+        if state.waiting.len() >= MAX_WAITING && priority == Priority::Read {
+            let message = "too many requests wait for this upstream already";
+            return Err(Error::new(ErrorReason::Overloaded, message));
+        }
+        state.last_ticket += 1;
+        let key = (priority, state.last_ticket);
+        state.waiting.insert(key);
+        Ok(Ticket { limiter: self, key })
+    }
+
+    fn next(&self, key: (Priority, u64)) -> Next {
+        let now = Instant::now();
+        let mut state = self.state();
+        if state.under_way >= self.at_a_time || state.waiting.first() != Some(&key) {
+            return Next::Change;
+        }
+        if let Some(rate) = self.rate {
+            if state.given.len() >= rate.requests as usize {
+                let free = state.given.front().map_or(now, |oldest| *oldest + rate.period);
+                if free > now {
+                    return Next::At(free);
+                }
+                state.given.pop_front();
+            }
+            state.given.push_back(now);
+        }
+        state.under_way += 1;
+        Next::Given
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.limiter.state().under_way -= 1;
+        self.limiter.changed.notify_waiters();
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        self.limiter.state().waiting.remove(&self.key);
+        self.limiter.changed.notify_waiters();
+    }
+}
+
+fn too_late(after: Duration) -> Error {
+    Error::rate_limit("the upstream's limit of requests leaves no turn in time")
+        .with_retry_after(after)
+}
+
+/// Spares an upstream that does not answer. It stops reads alone: a spend to such an upstream fails
+/// before anything is sent, which costs nothing, and an accepted write shall not wait for a breaker.
+#[derive(Debug, Default)]
+pub(super) struct Breaker {
+    state: Mutex<BreakerState>,
+}
+
+#[derive(Debug, Default)]
+struct BreakerState {
+    failures: u32,
+    closed_from: Option<Instant>,
+}
+
+impl Breaker {
+    /// Whether a read may be tried.
+    ///
+    /// # Errors
+    ///
+    /// UPSTREAM_UNAVAILABLE while the breaker is open.
+    pub(super) fn check(&self) -> Result<(), Error> {
+        let mut state = self.state();
+        let Some(from) = state.closed_from else {
+            return Ok(());
+        };
+        let now = Instant::now();
+        if now < from {
+            let message =
+                "the upstream did not answer the last reads; it is left alone for a while";
+            return Err(Error::unavailable(message).with_retry_after(from - now));
+        }
+        // This one tries; the others wait for what it finds.
+        state.closed_from = Some(now + BREAKER_PAUSE);
+        Ok(())
+    }
+
+    /// Tells whether a read that was tried came to a complete answer.
+    pub(super) fn record(&self, answered: bool) {
+        let mut state = self.state();
+        if answered {
+            *state = BreakerState::default();
+            return;
+        }
+        state.failures += 1;
+        if state.failures >= BREAKER_FAILURES {
+            state.closed_from = Some(Instant::now() + BREAKER_PAUSE);
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, BreakerState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limiter(at_a_time: usize, requests: u32) -> Arc<Limiter> {
+        let rate = RateOverride { requests, period: Duration::from_secs(2) };
+        Arc::new(Limiter::new(at_a_time, Some(rate)))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_period_sees_more_than_its_rate() {
+        let limiter = limiter(100, 30);
+        let begin = Instant::now();
+        let mut given = Vec::new();
+        for _ in 0..95 {
+            let slot = limiter.turn(Priority::Spend, begin + Duration::from_secs(60)).await;
+            drop(slot.unwrap());
+            given.push(begin.elapsed());
+        }
+        for window in given.windows(31) {
+            assert!(window[30] - window[0] >= Duration::from_secs(2), "{window:?}");
+        }
+        assert!(begin.elapsed() < Duration::from_secs(7), "and it is not slower than it must be");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_would_wait_too_long_is_told_at_once() {
+        let limiter = limiter(10, 1);
+        let begin = Instant::now();
+        let soon = begin + Duration::from_secs(1);
+        let _first = limiter.turn(Priority::Read, soon).await.unwrap();
+        let error = limiter.turn(Priority::Read, soon).await.unwrap_err();
+        assert_eq!(error.reason, ErrorReason::UpstreamRateLimit);
+        assert_eq!(error.retry_after, Some(Duration::from_secs(2)));
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn spends_go_before_polls_before_reads() {
+        let limiter = limiter(1, 100);
+        let far = Instant::now() + Duration::from_secs(60);
+        let busy = limiter.turn(Priority::Read, far).await.unwrap();
+        let (sender, mut order) = tokio::sync::mpsc::unbounded_channel();
+        for priority in [Priority::Read, Priority::Poll, Priority::Spend] {
+            let (limiter, sender) = (Arc::clone(&limiter), sender.clone());
+            tokio::spawn(async move {
+                let _slot = limiter.turn(priority, far).await.unwrap();
+                sender.send(priority).unwrap();
+            });
+            tokio::task::yield_now().await;
+        }
+        drop((busy, sender));
+        let mut seen = Vec::new();
+        while let Some(priority) = order.recv().await {
+            seen.push(priority);
+        }
+        assert_eq!(seen, [Priority::Spend, Priority::Poll, Priority::Read]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gives_up_leaves_the_queue() {
+        let limiter = limiter(1, 100);
+        let far = Instant::now() + Duration::from_secs(60);
+        let busy = limiter.turn(Priority::Read, far).await.unwrap();
+        let waiting = limiter.turn(Priority::Spend, far);
+        assert!(tokio::time::timeout(Duration::from_secs(1), waiting).await.is_err());
+        assert!(limiter.state().waiting.is_empty());
+        drop(busy);
+        limiter.turn(Priority::Read, far).await.unwrap();
+        assert_eq!(limiter.state().under_way, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_breaker_opens_and_lets_one_try() {
+        let breaker = Breaker::default();
+        for _ in 0..BREAKER_FAILURES {
+            breaker.check().unwrap();
+            breaker.record(false);
+        }
+        assert_eq!(breaker.check().unwrap_err().reason, ErrorReason::UpstreamUnavailable);
+        tokio::time::advance(BREAKER_PAUSE).await;
+        breaker.check().unwrap();
+        breaker.check().unwrap_err();
+        breaker.record(true);
+        breaker.check().unwrap();
+    }
+}

@@ -1,0 +1,134 @@
+//! Requests that cost nothing, over a pool of connections. A read that fails may be asked again by
+//! whoever asked it; nothing here does so.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use purveyor_sdk::Error;
+use reqwest::redirect;
+use rustls::ClientConfig;
+use tokio::time::{Instant, timeout};
+use tracing::Instrument;
+
+use super::answer::Received;
+use super::connect::STAGE_LIMIT;
+use super::limit::Priority;
+use super::request::Prepared;
+use super::resolve::Addresses;
+use super::{Egress, EgressError, Reply};
+
+/// How long an idle connection is kept: shorter than common upstreams keep theirs, so that few
+/// requests meet a connection that is being closed.
+const IDLE: Duration = Duration::from_secs(20);
+/// The most idle connections of an account.
+const MAX_IDLE: usize = 8;
+
+/// The pool of one account.
+#[derive(Debug)]
+pub(super) struct Reader {
+    client: reqwest::Client,
+}
+
+impl Reader {
+    pub(super) fn new(
+        addresses: Addresses,
+        tls: Option<Arc<ClientConfig>>,
+    ) -> Result<Self, EgressError> {
+        // An account over plain http has no use for TLS, but the client insists on a configuration.
+        let tls = match tls {
+            Some(tls) => ClientConfig::clone(&tls),
+            None => without_roots()?,
+        };
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
+            .dns_resolver(addresses)
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .referer(false)
+            .connect_timeout(STAGE_LIMIT)
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(MAX_IDLE)
+            .tcp_nodelay(true)
+            .user_agent(super::USER_AGENT)
+            .build()?;
+        Ok(Self { client })
+    }
+
+    async fn send(&self, prepared: &Prepared, max_bytes: usize) -> Result<Received, String> {
+        let request = self
+            .client
+            .request(prepared.method.clone(), prepared.url.clone())
+            .headers(prepared.headers.clone())
+            .body(prepared.body.clone());
+        // The URL is left out of errors: a query may hold what is nobody's business in a log.
+        let plain = |error: reqwest::Error| chain(&error.without_url());
+        let mut response = request.send().await.map_err(plain)?;
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(plain)? {
+            if body.len() + chunk.len() > max_bytes {
+                return Err(format!("the answer has more than {max_bytes} bytes"));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Received { status, headers, body: body.freeze(), until_close: false })
+    }
+}
+
+/// Sends one request when its turn has come.
+pub(super) async fn send(
+    egress: &Egress,
+    prepared: Prepared,
+    priority: Priority,
+    deadline: Option<Instant>,
+) -> Result<Reply, Error> {
+    let span = egress.span(&prepared);
+    let work = async {
+        let begin = Instant::now();
+        let latest = begin + priority.patience();
+        let deadline = deadline.map_or(latest, |deadline| deadline.min(latest));
+        egress.breaker.check()?;
+        let _slot = egress.limiter.turn(priority, deadline).await?;
+        let sent =
+            timeout(prepared.timeout, egress.reader.send(&prepared, egress.max_answer_bytes));
+        let received = sent.await.unwrap_or_else(|_| {
+            Err(format!("there was no complete answer in {:?}", prepared.timeout))
+        });
+        egress.breaker.record(received.is_ok());
+        let outcome = match &received {
+            Ok(received) => received.status.to_string(),
+            Err(_) => "failed".to_owned(),
+        };
+        super::told(&outcome, begin);
+        let received = received.map_err(|reason| {
+            let message = format!("{} had no answer from the upstream", prepared.call.name);
+            Error::unavailable(message).with_source(reason)
+        })?;
+        Ok((received.head(&prepared.url), received.body))
+    };
+    work.instrument(span).await
+}
+
+/// A configuration that trusts nobody.
+fn without_roots() -> Result<ClientConfig, EgressError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(super::TlsError::Setup)?;
+    Ok(config.with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth())
+}
+
+/// An error with what led to it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        next = error.source();
+    }
+    text
+}

@@ -1,0 +1,188 @@
+//! The configured accounts with the plugins that serve them. A bad plugin or a bad account is
+//! quarantined with a reason; nothing in here keeps the server from starting.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use prost::Message;
+use purveyor_sdk::plugin::v1::OpenRequest;
+use zeroize::Zeroizing;
+
+use super::clock::Clock;
+use super::config::{PluginsConfig, ProviderConfig};
+use super::egress::{self, Egress, Resolve, SystemResolver};
+use super::loader::{LoadError, Loader, Plugin};
+use super::provider::{Availability, Lifecycle, Opening, PluginInfo, Provider};
+
+/// What plugins live in.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    /// Where the time is read.
+    pub clock: Arc<dyn Clock>,
+    /// Where names are resolved.
+    pub resolver: Arc<dyn Resolve>,
+    /// Whether every answer that is passed on as bytes is decoded before. Always so in debug builds.
+    pub check_answers: bool,
+}
+
+impl Environment {
+    /// The operating system's resolver, and answers passed on as they are.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, resolver: Arc::new(SystemResolver), check_answers: false }
+    }
+}
+
+/// A file that is not a plugin of this host.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The file's name.
+    pub file: String,
+    /// Why.
+    pub error: LoadError,
+}
+
+/// All configured accounts.
+#[derive(Debug)]
+pub struct Registry {
+    providers: BTreeMap<String, Arc<Provider>>,
+    refusals: Vec<Refusal>,
+}
+
+impl Registry {
+    /// Loads the plugins and opens an instance for every account. Called once, in a runtime.
+    pub async fn open(
+        plugins: PluginsConfig,
+        accounts: Vec<ProviderConfig>,
+        environment: Environment,
+    ) -> Self {
+        let mut refusals = Vec::new();
+        let loaded = load_all(plugins, &mut refusals);
+        let mut providers = BTreeMap::new();
+        for account in accounts {
+            let plugin = loaded.get(&account.plugin);
+            let provider = open(account, plugin, &refusals, &environment).await;
+            if let Availability::Unavailable { reason } = provider.state() {
+                tracing::error!(provider = provider.id(), reason, "the provider is quarantined");
+            }
+            providers.insert(provider.id().to_owned(), Arc::new(provider));
+        }
+        Self { providers, refusals }
+    }
+
+    /// A provider by its id; quarantined ones too.
+    pub fn get(&self, id: &str) -> Option<Arc<Provider>> {
+        self.providers.get(id).cloned()
+    }
+
+    /// All providers, by id.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Provider>> {
+        self.providers.values()
+    }
+
+    /// The files that were not loaded, with the reasons.
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
+    }
+}
+
+/// The OpenRequest of an account. Encoded when it is needed, into memory that is wiped.
+#[derive(Debug)]
+pub(super) struct Request {
+    account: ProviderConfig,
+    manifest: Arc<purveyor_sdk::plugin::v1::Manifest>,
+}
+
+impl Request {
+    pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let account = &self.account;
+        let mut request = OpenRequest {
+            provider: account.name(),
+            configuration: account.configuration.to_string(),
+            grants: egress::grants(&self.manifest.credentials, &account.credentials),
+            endpoint: account.endpoint.to_string(),
+            time_zone: account.time_zone.clone(),
+        };
+        let encoded = Zeroizing::new(request.encode_to_vec());
+        for grant in request.grants.drain(..) {
+            let _wiped = Zeroizing::new(grant.value);
+        }
+        encoded
+    }
+}
+
+fn load_all(config: PluginsConfig, refusals: &mut Vec<Refusal>) -> BTreeMap<String, Plugin> {
+    let mut loader = Loader::new(config);
+    let mut loaded = BTreeMap::<String, Plugin>::new();
+    let files = loader.find().unwrap_or_else(|error| {
+        tracing::error!(%error, "the directory of plugins cannot be read");
+        Vec::new()
+    });
+    for path in files {
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let plugin = loader.load(&path).and_then(|plugin| match loaded.get(&plugin.name) {
+            None => Ok(plugin),
+            Some(first) => Err(LoadError::Twice { name: plugin.name, first: first.file.clone() }),
+        });
+        match plugin {
+            Ok(plugin) => {
+                loaded.insert(plugin.name.clone(), plugin);
+            }
+            Err(error) => {
+                tracing::error!(file, %error, "the plugin is quarantined");
+                refusals.push(Refusal { file, error });
+            }
+        }
+    }
+    loaded
+}
+
+async fn open(
+    account: ProviderConfig,
+    plugin: Option<&Plugin>,
+    refusals: &[Refusal],
+    environment: &Environment,
+) -> Provider {
+    let check_answers = environment.check_answers || cfg!(debug_assertions);
+    let lifecycle = match plugin {
+        None => Lifecycle::quarantined(missing(&account.plugin, refusals)),
+        Some(plugin) => match opening(&account, plugin, environment) {
+            Ok(opening) => Lifecycle::open(opening).await,
+            Err(error) => Lifecycle::quarantined(error.to_string()),
+        },
+    };
+    Provider::new(account, plugin, lifecycle, check_answers)
+}
+
+fn opening(
+    account: &ProviderConfig,
+    plugin: &Plugin,
+    environment: &Environment,
+) -> Result<Opening, egress::EgressError> {
+    let egress = Egress::open(
+        account,
+        Arc::new(PluginInfo::of(plugin)),
+        Arc::clone(&plugin.manifest),
+        Arc::clone(&environment.clock),
+        Arc::clone(&environment.resolver),
+    )?;
+    let request = Request { account: account.clone(), manifest: Arc::clone(&plugin.manifest) };
+    Ok(Opening {
+        provider: account.id.clone(),
+        table: plugin.table,
+        egress: Arc::new(egress),
+        clock: Arc::clone(&environment.clock),
+        request,
+    })
+}
+
+/// Why there is no plugin of a name, with what may be the reason.
+fn missing(name: &str, refusals: &[Refusal]) -> String {
+    let refused: Vec<_> =
+        refusals.iter().map(|refusal| format!("{}: {}", refusal.file, refusal.error)).collect();
+    match refused.as_slice() {
+        [] => format!("no plugin is named {name}"),
+        some => {
+            format!("no plugin that could be loaded is named {name}; refused: {}", some.join("; "))
+        }
+    }
+}

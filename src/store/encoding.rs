@@ -1,0 +1,170 @@
+//! How the parts of an operation that no query looks into are kept as bytes, the same in every
+//! store: protobuf messages, so that a field can be added without touching the rows there are.
+//! It must not decide what is kept, and it never loses anything: what was written is read again
+//! exactly, and bytes that cannot be read are an error.
+
+use jiff::Timestamp;
+use prost::Message;
+use purveyor_sdk::plugin::v1::BaselineResponse;
+use purveyor_sdk::v1::UpstreamRef;
+use uuid::Uuid;
+
+use super::StoreError;
+use super::operation::{Baseline, Note, Settle};
+
+/// A sequence of messages, each with its length before it.
+pub(super) fn sequence<M: Message>(messages: &[M]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for message in messages {
+        bytes.extend(message.encode_length_delimited_to_vec());
+    }
+    bytes
+}
+
+/// The messages of [`sequence`].
+pub(super) fn from_sequence<M: Message + Default>(
+    column: &str,
+    mut bytes: &[u8],
+) -> Result<Vec<M>, StoreError> {
+    let mut messages = Vec::new();
+    while !bytes.is_empty() {
+        let message = M::decode_length_delimited(&mut bytes).map_err(|e| corrupt(column, e))?;
+        messages.push(message);
+    }
+    Ok(messages)
+}
+
+/// One message.
+pub(super) fn message<M: Message + Default>(column: &str, bytes: &[u8]) -> Result<M, StoreError> {
+    M::decode(bytes).map_err(|e| corrupt(column, e))
+}
+
+/// What is read where something else was expected.
+pub(super) fn corrupt(column: &str, what: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("{column}: {what}"))
+}
+
+/// Candidates, as a sequence of `purveyor.v1.UpstreamRef`.
+pub(super) fn candidates(candidates: &[UpstreamRef]) -> Vec<u8> {
+    sequence(candidates)
+}
+
+/// Names, as one message with a repeated string.
+pub(super) fn names(names: &[String]) -> Vec<u8> {
+    NamesRecord { names: names.to_vec() }.encode_to_vec()
+}
+
+/// The names of [`names`].
+pub(super) fn from_names(column: &str, bytes: &[u8]) -> Result<Vec<String>, StoreError> {
+    Ok(message::<NamesRecord>(column, bytes)?.names)
+}
+
+/// The evidence before a spend, as the `purveyor.plugin.v1.BaselineResponse` that brought it.
+pub(super) fn baseline(baseline: &Baseline) -> Vec<u8> {
+    BaselineResponse {
+        evidence: baseline.evidence.clone(),
+        similarity: baseline.similarity.clone(),
+        present_ids: baseline.present_ids.clone(),
+    }
+    .encode_to_vec()
+}
+
+/// The evidence of [`baseline`].
+pub(super) fn from_baseline(bytes: &[u8]) -> Result<Baseline, StoreError> {
+    let BaselineResponse { evidence, similarity, present_ids } = message("baseline", bytes)?;
+    Ok(Baseline { evidence, similarity, present_ids })
+}
+
+/// The settle window.
+pub(super) fn settle(settle: &Settle) -> Vec<u8> {
+    SettleRecord {
+        boot_id: settle.boot_id.clone(),
+        boot_ns: settle.boot_ns,
+        window_ns: settle.window_ns,
+        wall: Some(time(settle.wall)),
+    }
+    .encode_to_vec()
+}
+
+/// The window of [`settle`].
+pub(super) fn from_settle(bytes: &[u8]) -> Result<Settle, StoreError> {
+    let SettleRecord { boot_id, boot_ns, window_ns, wall } = message("settle", bytes)?;
+    Ok(Settle { boot_id, boot_ns, window_ns, wall: from_time("settle.wall", wall)? })
+}
+
+/// What operators said, as a sequence.
+pub(super) fn notes(notes: &[Note]) -> Vec<u8> {
+    let records: Vec<_> = notes
+        .iter()
+        .map(|note| NoteRecord {
+            time: Some(time(note.time)),
+            actor: note.actor.clone(),
+            text: note.text.clone(),
+        })
+        .collect();
+    sequence(&records)
+}
+
+/// The notes of [`notes`].
+pub(super) fn from_notes(bytes: &[u8]) -> Result<Vec<Note>, StoreError> {
+    from_sequence("notes", bytes)?
+        .into_iter()
+        .map(|NoteRecord { time, actor, text }| {
+            Ok(Note { time: from_time("notes.time", time)?, actor, text })
+        })
+        .collect()
+}
+
+/// An identifier of sixteen bytes.
+pub(super) fn uuid(column: &str, bytes: &[u8]) -> Result<Uuid, StoreError> {
+    Uuid::from_slice(bytes).map_err(|e| corrupt(column, e))
+}
+
+/// A number of an enum.
+pub(super) fn number<E: TryFrom<i32>>(column: &str, number: i64) -> Result<E, StoreError> {
+    i32::try_from(number)
+        .ok()
+        .and_then(|number| E::try_from(number).ok())
+        .ok_or_else(|| corrupt(column, format_args!("{number} has no meaning here")))
+}
+
+/// Exact: jiff keeps the sign of seconds and nanoseconds equal, and both come back as they went.
+fn time(time: Timestamp) -> prost_types::Timestamp {
+    prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
+}
+
+fn from_time(column: &str, time: Option<prost_types::Timestamp>) -> Result<Timestamp, StoreError> {
+    let time = time.ok_or_else(|| corrupt(column, "no time"))?;
+    Timestamp::new(time.seconds, time.nanos).map_err(|e| corrupt(column, e))
+}
+
+/// [`Settle`] as it is kept. Numbers of fields are never used for anything else again.
+#[derive(Clone, PartialEq, prost::Message)]
+struct SettleRecord {
+    #[prost(string, tag = "1")]
+    boot_id: String,
+    #[prost(uint64, tag = "2")]
+    boot_ns: u64,
+    #[prost(uint64, tag = "3")]
+    window_ns: u64,
+    #[prost(message, optional, tag = "4")]
+    wall: Option<prost_types::Timestamp>,
+}
+
+/// [`Note`] as it is kept.
+#[derive(Clone, PartialEq, prost::Message)]
+struct NoteRecord {
+    #[prost(message, optional, tag = "1")]
+    time: Option<prost_types::Timestamp>,
+    #[prost(string, tag = "2")]
+    actor: String,
+    #[prost(string, tag = "3")]
+    text: String,
+}
+
+/// A list of names as it is kept.
+#[derive(Clone, PartialEq, prost::Message)]
+struct NamesRecord {
+    #[prost(string, repeated, tag = "1")]
+    names: Vec<String>,
+}

@@ -1,0 +1,177 @@
+//! What is stored of an operation: the journal's row, its attempts, and what it holds and claims.
+//!
+//! Plain data. What may follow what is decided by `engine::machine` alone; nothing here does.
+
+use jiff::Timestamp;
+use purveyor_sdk::plugin::v1::{Error, Op, Resource};
+use purveyor_sdk::v1::operation::{Outcome, State};
+use purveyor_sdk::v1::{Effect, UpstreamRef};
+use uuid::Uuid;
+
+/// The rules that new operations are carried out by. Rows of an older protocol are finished by the
+/// rules that they were accepted under.
+pub const PROTOCOL: u32 = 1;
+
+/// One accepted write.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operation {
+    /// The caller's request id, which is also the operation's name.
+    pub request_id: Uuid,
+    /// The rules it is carried out by.
+    pub protocol: u32,
+    /// Who may see it; survives a rotated credential.
+    pub owner: String,
+    /// The credential that was used.
+    pub actor: String,
+    /// W3C trace id of the accepted call; empty when there was none.
+    pub trace_id: String,
+    /// Which write.
+    pub op: Op,
+    /// The provider's id, without `providers/`.
+    pub provider: String,
+    /// The upstream account, as the plugin told it when the operation was accepted.
+    pub account: String,
+    /// The canonical name of the resource that it is about; for one that is made, its future name.
+    pub target: String,
+    /// The upstream's identifier of the target; empty for one that is made.
+    pub upstream_target: String,
+    /// Canonical names of the resources that it must have for itself while it is open.
+    pub exclusive: Vec<String>,
+    /// SHA-256 over caller, method and content.
+    pub fingerprint: [u8; 32],
+    /// The decoded request, encoded again, without `request_id` and `wait`.
+    pub request: Vec<u8>,
+    /// How far it has come.
+    pub state: State,
+    /// 1 at acceptance; one more with every commit. The etag.
+    pub version: u64,
+    /// When it was accepted.
+    pub create_time: Timestamp,
+    /// When it last changed.
+    pub update_time: Timestamp,
+    /// Nothing is started after this.
+    pub start_before: Timestamp,
+    /// When somebody has to look at it again; `None`: nobody (terminal, or waiting for a person).
+    pub wake_time: Option<Timestamp>,
+    /// How often it was tried or looked at since it last made progress; the backoff's input.
+    pub tries: u32,
+    /// The step that is under way or comes next, from 1.
+    pub step: u32,
+    /// The plugin's handle: of the step before while running, of the accepted work while waiting.
+    pub handle: Vec<u8>,
+    /// The evidence taken before this step's spend.
+    pub baseline: Option<Baseline>,
+    /// Every try to spend, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// What the upstream says of it; the identifier of what it made stands here.
+    pub upstream: UpstreamRef,
+    /// The resource as it was last seen.
+    pub view: Option<Resource>,
+    /// Why it failed; set exactly in `State::Failed`.
+    pub error: Option<Error>,
+    /// Why it does not go on, for people.
+    pub message: String,
+    /// Upstream objects that could be what was asked for.
+    pub candidates: Vec<UpstreamRef>,
+    /// The operation that it waits for.
+    pub blocked_by: Option<Uuid>,
+    /// From when absence counts as proof.
+    pub settle: Option<Settle>,
+    /// What operators said.
+    pub notes: Vec<Note>,
+}
+
+/// One try of an upstream request that sets or spends.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    /// From 1, across all steps.
+    pub number: u32,
+    /// The step that it belongs to.
+    pub step: u32,
+    /// What makes the permit single-use, and recognisable after a lost acknowledgement.
+    pub nonce: Uuid,
+    /// The upstream call.
+    pub call: String,
+    /// The call's effect.
+    pub effect: Effect,
+    /// When the permit was committed.
+    pub permit_time: Timestamp,
+    /// What became of it; `Unspecified` while the permit is open.
+    pub outcome: Outcome,
+    /// What was seen, for people.
+    pub message: String,
+    /// The identifier that the upstream gave.
+    pub upstream_id: String,
+    /// Name and version of the plugin.
+    pub plugin: String,
+    /// SHA-256 of the plugin's file, lowercase hex.
+    pub plugin_sha256: String,
+    /// The status of the answer that was kept; 0: none.
+    pub answer_status: u16,
+    /// The answer, kept only where the outcome is unknown; secrets are cut out.
+    pub answer: Vec<u8>,
+}
+
+/// The evidence taken before a spend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Baseline {
+    /// The plugin's own bytes.
+    pub evidence: Vec<u8>,
+    /// Spends of one account with the same word cannot be told apart upstream.
+    pub similarity: String,
+    /// Upstream identifiers that existed before.
+    pub present_ids: Vec<String>,
+}
+
+/// From when absence counts as proof, on the clock that a sleeping or corrected machine cannot fool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settle {
+    /// The boot that `boot_ns` belongs to; another boot begins the window again.
+    pub boot_id: String,
+    /// On CLOCK_BOOTTIME, nanoseconds.
+    pub boot_ns: u64,
+    /// How long the window is, nanoseconds.
+    pub window_ns: u64,
+    /// The same instant on the wall clock, to show.
+    pub wall: Timestamp,
+}
+
+/// What an operator said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// When.
+    pub time: Timestamp,
+    /// Who.
+    pub actor: String,
+    /// What was decided and why.
+    pub text: String,
+}
+
+/// What at most one open operation holds at a time: a target, an account's gate, a similar spend.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Lock(pub String);
+
+/// An upstream object that belongs to one operation for ever.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Claim {
+    /// The upstream account.
+    pub account: String,
+    /// The kind of identifier, as the manifest calls it.
+    pub kind: String,
+    /// The identifier.
+    pub upstream_id: String,
+}
+
+impl Operation {
+    /// Whether nothing more will happen.
+    pub fn done(&self) -> bool {
+        matches!(self.state, State::Succeeded | State::Failed | State::Cancelled)
+    }
+
+    /// The attempt whose permit is open or whose outcome is unknown.
+    pub fn unresolved(&self) -> Option<&Attempt> {
+        self.attempts
+            .last()
+            .filter(|attempt| matches!(attempt.outcome, Outcome::Unspecified | Outcome::Unknown))
+    }
+}

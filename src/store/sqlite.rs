@@ -1,0 +1,334 @@
+//! The embedded store: one SQLite file, one thread that writes and a few that read. It must not be shared
+//! between processes, and a lock file sees to that.
+//!
+//! What it costs: a write waits for one fsync, which it shares with all writes that are queued at the
+//! same time; a read waits for nothing but a free reading thread and sees what was committed before it.
+
+use std::fs::File;
+use std::path::Path;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+pub use self::open::OpenError;
+
+use self::readers::Readers;
+use self::writer::Writer;
+use super::operation::{Claim, Operation};
+use super::{
+    Accepted, Change, Committed, Identity, NewOperation, Positions, Query, ServiceRecord, Store,
+    StoreError, StoredChange, Take,
+};
+
+mod changes;
+mod due;
+mod fault;
+mod holdings;
+mod listing;
+mod open;
+mod operations;
+mod queue;
+mod readers;
+mod row;
+mod schema;
+mod services;
+mod writer;
+
+/// A journal in one file. Dropping it finishes what is queued, closes the file and frees its lock; that
+/// waits for the disk.
+pub struct SqliteStore {
+    // In the order in which they end: nobody reads, then nobody writes, then others may open it.
+    readers: Readers,
+    writer: Writer,
+    identity: Identity,
+    _lock: File,
+}
+
+impl SqliteStore {
+    /// Opens the store in a file, or makes it. Waits for the disk: not for an async task.
+    ///
+    /// Beside the file stand its log (`-wal`, `-shm`) and its lock (`.lock`); all are made readable by
+    /// the owner alone. Leases of an earlier process are over.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let open::Opened { writer, readers, lock } = open::open(path)?;
+        let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+        let store_id = schema::store_id(&writer).map_err(sqlite)?;
+        let last_change = changes::last(&writer).map_err(sqlite)?;
+        Ok(Self {
+            readers: Readers::start(readers).map_err(OpenError::Thread)?,
+            writer: Writer::start(writer, last_change).map_err(OpenError::Thread)?,
+            identity: Identity { store_id, schema_version: schema::VERSION },
+            _lock: lock,
+        })
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn accept(&self, new: NewOperation) -> Result<Accepted, StoreError> {
+        self.writer.write(move |connection| operations::accept(connection, &new)).await
+    }
+
+    async fn commit(&self, change: Change) -> Result<Committed, StoreError> {
+        self.writer.write(move |connection| operations::commit(connection, &change)).await
+    }
+
+    async fn get(&self, request_id: Uuid) -> Result<Option<Operation>, StoreError> {
+        self.readers.read(move |connection| listing::get(connection, request_id)).await
+    }
+
+    async fn list(&self, query: &Query) -> Result<Vec<Operation>, StoreError> {
+        let query = query.clone();
+        self.readers.read(move |connection| listing::list(connection, &query)).await
+    }
+
+    async fn take_due(&self, take: &Take) -> Result<Vec<Operation>, StoreError> {
+        let take = *take;
+        self.writer.write(move |connection| due::take(connection, &take)).await
+    }
+
+    async fn release(&self, replica: Uuid, request_ids: &[Uuid]) -> Result<(), StoreError> {
+        let request_ids = request_ids.to_vec();
+        self.writer.write(move |connection| due::release(connection, replica, &request_ids)).await
+    }
+
+    async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.readers.read(due::next).await
+    }
+
+    async fn orphans(&self) -> Result<Vec<Operation>, StoreError> {
+        self.readers.read(listing::orphans).await
+    }
+
+    async fn claimant(&self, claim: &Claim) -> Result<Option<Uuid>, StoreError> {
+        let claim = claim.clone();
+        self.readers.read(move |connection| holdings::claimant(connection, &claim)).await
+    }
+
+    async fn claimed_ids(
+        &self,
+        account: &str,
+        except: Uuid,
+        since: Timestamp,
+    ) -> Result<Vec<String>, StoreError> {
+        let account = account.to_owned();
+        self.readers
+            .read(move |connection| holdings::claimed_ids(connection, &account, except, since))
+            .await
+    }
+
+    async fn blocked_by(&self, request_id: Uuid) -> Result<Vec<Operation>, StoreError> {
+        self.readers.read(move |connection| listing::blocked_by(connection, request_id)).await
+    }
+
+    async fn changes(&self, position: u64, limit: usize) -> Result<Vec<StoredChange>, StoreError> {
+        self.readers.read(move |connection| changes::after(connection, position, limit)).await
+    }
+
+    async fn positions(&self) -> Result<Positions, StoreError> {
+        self.readers.read(changes::positions).await
+    }
+
+    async fn changed(&self, position: u64) {
+        let mut last = self.writer.last_change();
+        // The writer that sends lives as long as this store does, so this ends only with a change.
+        last.wait_for(|last| *last > position).await.ok();
+    }
+
+    async fn put_service(&self, record: ServiceRecord) -> Result<(), StoreError> {
+        self.writer.write(move |connection| services::put(connection, &record)).await
+    }
+
+    async fn service(
+        &self,
+        provider: &str,
+        upstream_id: &str,
+    ) -> Result<Option<ServiceRecord>, StoreError> {
+        let (provider, upstream_id) = (provider.to_owned(), upstream_id.to_owned());
+        self.readers
+            .read(move |connection| services::get(connection, &provider, &upstream_id))
+            .await
+    }
+
+    async fn services(
+        &self,
+        provider: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<ServiceRecord>, StoreError> {
+        let (provider, after) = (provider.to_owned(), after.to_owned());
+        self.readers
+            .read(move |connection| services::after(connection, &provider, &after, limit))
+            .await
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn healthy(&self) -> bool {
+        self.writer.healthy()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use purveyor_sdk::plugin::v1::Op;
+    use purveyor_sdk::v1::UpstreamRef;
+    use purveyor_sdk::v1::operation::State;
+    use tempfile::TempDir;
+
+    use super::{
+        Accepted, NewOperation, Operation, SqliteStore, Store, StoreError, Timestamp, Uuid,
+    };
+    use crate::store::operation::PROTOCOL;
+
+    /// An operation whose request takes so many bytes.
+    fn operation(n: u128, bytes: usize) -> NewOperation {
+        let time = Timestamp::UNIX_EPOCH;
+        let operation = Operation {
+            request_id: Uuid::from_u128(n),
+            protocol: PROTOCOL,
+            owner: String::new(),
+            actor: String::new(),
+            trace_id: String::new(),
+            op: Op::CreateOrder,
+            provider: String::new(),
+            account: String::new(),
+            target: String::new(),
+            upstream_target: String::new(),
+            exclusive: Vec::new(),
+            fingerprint: [0; 32],
+            request: vec![1; bytes],
+            state: State::Accepted,
+            version: 1,
+            create_time: time,
+            update_time: time,
+            start_before: time,
+            wake_time: None,
+            tries: 0,
+            step: 1,
+            handle: Vec::new(),
+            baseline: None,
+            attempts: Vec::new(),
+            upstream: UpstreamRef::default(),
+            view: None,
+            error: None,
+            message: String::new(),
+            candidates: Vec::new(),
+            blocked_by: None,
+            settle: None,
+            notes: Vec::new(),
+        };
+        NewOperation { operation, locks: Vec::new(), lease: None }
+    }
+
+    /// The most pages that the file may have from now on.
+    async fn limit_pages(store: &SqliteStore, pages: i64) {
+        let limit = move |connection: &rusqlite::Connection| {
+            let limit = format!("PRAGMA max_page_count = {pages}");
+            Ok(connection.query_one(&limit, [], |row| row.get::<_, i64>(0))?)
+        };
+        store.writer.write(limit).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_told_keeps_what_there_was_and_ends_by_itself() {
+        let folder = TempDir::new().unwrap();
+        let store = SqliteStore::open(&folder.path().join("journal.db")).unwrap();
+        assert_eq!(store.accept(operation(1, 10)).await, Ok(Accepted::Stored));
+        // SQLite takes the present size where the limit is below it.
+        limit_pages(&store, 1).await;
+        let refused = store.accept(operation(2, 1 << 20)).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+        assert!(!store.healthy());
+        // A commit that writes nothing proves nothing.
+        assert!(matches!(store.accept(operation(1, 10)).await, Ok(Accepted::Exists(_))));
+        assert!(!store.healthy());
+        assert_eq!(store.get(Uuid::from_u128(2)).await, Ok(None));
+        assert!(store.get(Uuid::from_u128(1)).await.unwrap().is_some());
+
+        let mut health = store.writer.health();
+        limit_pages(&store, 1 << 30).await;
+        // Nobody writes: the writer finds out alone.
+        health.wait_for(|healthy| *healthy).await.unwrap();
+        assert_eq!(store.accept(operation(2, 1 << 20)).await, Ok(Accepted::Stored));
+        assert!(store.healthy());
+    }
+
+    #[tokio::test]
+    async fn a_write_that_commits_ends_the_sickness_too() {
+        let folder = TempDir::new().unwrap();
+        let store = SqliteStore::open(&folder.path().join("journal.db")).unwrap();
+        limit_pages(&store, 1).await;
+        assert!(store.accept(operation(1, 1 << 20)).await.is_err());
+        limit_pages(&store, 1 << 30).await;
+        assert_eq!(store.accept(operation(1, 1 << 20)).await, Ok(Accepted::Stored));
+        assert!(store.healthy());
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn all_of_a_group_fail_with_the_one_that_fills_the_disk() {
+        let folder = TempDir::new().unwrap();
+        let store = Arc::new(SqliteStore::open(&folder.path().join("journal.db")).unwrap());
+        limit_pages(&store, 1).await;
+        // The writer is held until both are queued, so they make one group.
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let holding = store.writer.write(move |_| {
+            begin.send(()).ok();
+            Ok(held.recv().is_ok())
+        });
+        let group = async {
+            begun.await.unwrap();
+            let small = tokio::spawn({
+                let store = Arc::clone(&store);
+                async move { store.accept(operation(1, 10)).await }
+            });
+            while store.writer.waiting() < 1 {
+                tokio::task::yield_now().await;
+            }
+            let large = tokio::spawn({
+                let store = Arc::clone(&store);
+                async move { store.accept(operation(2, 1 << 20)).await }
+            });
+            while store.writer.waiting() < 2 {
+                tokio::task::yield_now().await;
+            }
+            hold.send(()).unwrap();
+            (small.await.unwrap(), large.await.unwrap())
+        };
+        let (_, (small, large)) = tokio::join!(holding, group);
+        assert!(matches!(large, Err(StoreError::Unavailable(_))), "{large:?}");
+        assert_eq!(small, Err(large.unwrap_err()));
+        assert_eq!(store.get(Uuid::from_u128(1)).await, Ok(None));
+    }
+
+    #[test]
+    fn what_was_queued_is_finished_before_the_store_is_closed() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("journal.db");
+        let store = SqliteStore::open(&path).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (hold, held) = std::sync::mpsc::channel::<()>();
+        runtime.block_on(async {
+            let mut first = Box::pin(store.writer.write(move |_| Ok(held.recv().is_ok())));
+            let mut second = Box::pin(store.accept(operation(1, 10)));
+            // Polled once each: queued, and then their callers go away.
+            tokio::select! {
+                biased;
+                _ = &mut first => panic!("the writer was not held"),
+                _ = &mut second => panic!("the writer was not held"),
+                () = std::future::ready(()) => {}
+            }
+        });
+        hold.send(()).unwrap();
+        drop(store);
+        let store = SqliteStore::open(&path).unwrap();
+        let found = runtime.block_on(store.get(Uuid::from_u128(1))).unwrap();
+        assert!(found.is_some(), "a queued write was lost");
+    }
+}

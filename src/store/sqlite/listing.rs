@@ -1,0 +1,226 @@
+//! Reading operations: one, those that a query names, those that wait or were left behind. It must not
+//! write, and every query names the index that it runs by, so that no statistics can turn it into a scan.
+
+use purveyor_sdk::v1::operation::State;
+use rusqlite::types::Value;
+use rusqlite::{Connection, Params, params_from_iter};
+use uuid::Uuid;
+
+use super::fault::Fault;
+use super::row::{self, nanoseconds};
+use crate::store::operation::Operation;
+use crate::store::{PAGE_MAX, Query};
+
+/// The condition of the index `operations_open`; 7, 8 and 9 are the terminal states.
+const OPEN: &str = "state NOT IN (7, 8, 9)";
+
+/// One operation.
+pub(super) fn get(connection: &Connection, request_id: Uuid) -> Result<Option<Operation>, Fault> {
+    let sql = format!("SELECT {} FROM operations WHERE request_id = ?1", row::COLUMNS);
+    Ok(select(connection, &sql, [request_id.as_bytes()])?.pop())
+}
+
+/// Operations that match, newest first.
+pub(super) fn list(connection: &Connection, query: &Query) -> Result<Vec<Operation>, Fault> {
+    let (sql, values) = list_query(query)?;
+    select(connection, &sql, params_from_iter(values))
+}
+
+/// What was running.
+pub(super) fn orphans(connection: &Connection) -> Result<Vec<Operation>, Fault> {
+    select(connection, &orphans_query(), [])
+}
+
+/// The running ones, oldest first; 2 is Running.
+pub(super) fn orphans_query() -> String {
+    format!(
+        "SELECT {} FROM operations INDEXED BY operations_running \
+         WHERE state = 2 ORDER BY create_time, request_id",
+        row::COLUMNS
+    )
+}
+
+/// What waits for an operation.
+pub(super) fn blocked_by(
+    connection: &Connection,
+    request_id: Uuid,
+) -> Result<Vec<Operation>, Fault> {
+    select(connection, &blocked_query(), [request_id.as_bytes()])
+}
+
+/// The blocked ones, oldest first.
+pub(super) fn blocked_query() -> String {
+    format!(
+        "SELECT {} FROM operations INDEXED BY operations_blocked \
+         WHERE blocked_by = ?1 ORDER BY create_time, request_id",
+        row::COLUMNS
+    )
+}
+
+/// The operations of a query that selects [`row::COLUMNS`].
+pub(super) fn select(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+) -> Result<Vec<Operation>, Fault> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    let mut operations = Vec::new();
+    while let Some(found) = rows.next()? {
+        operations.push(row::read(connection, found)?);
+    }
+    Ok(operations)
+}
+
+/// The statement of a listing and its values. Its text depends on which filters are set and on how many
+/// states and writes they name, so the statements of all callers fit the cache.
+pub(super) fn list_query(query: &Query) -> Result<(String, Vec<Value>), Fault> {
+    let mut filter = Filter::default();
+    if let Some(owner) = &query.owner {
+        filter.add("owner = ?", [Value::from(owner.clone())]);
+    }
+    if let Some(provider) = &query.provider {
+        filter.add("provider = ?", [Value::from(provider.clone())]);
+    }
+    if let Some(target) = &query.target {
+        filter.add("target = ?", [Value::from(target.clone())]);
+    }
+    filter.any_of("state", query.states.iter().map(|state| *state as i32));
+    filter.any_of("op", query.ops.iter().map(|op| *op as i32));
+    if only_open(query) {
+        filter.add(OPEN, []);
+    }
+    if let Some(time) = query.create_after {
+        filter.add("create_time >= ?", [nanoseconds("create_after", time)?.into()]);
+    }
+    if let Some((time, request_id)) = query.after {
+        let values = [nanoseconds("after", time)?.into(), request_id.as_bytes().to_vec().into()];
+        filter.add("(create_time, request_id) < (?, ?)", values);
+    }
+    filter.values.push(page(query.limit).into());
+    let sql = format!(
+        "SELECT {} FROM operations INDEXED BY {}{} ORDER BY create_time DESC, request_id DESC LIMIT ?",
+        row::COLUMNS,
+        index(query),
+        filter.sql,
+    );
+    Ok((sql, filter.values))
+}
+
+/// The index that leaves the fewest rows to look at: a target has few operations and few are open, while
+/// an owner may have most of them. All of them have the order of the listing.
+fn index(query: &Query) -> &'static str {
+    if query.target.is_some() {
+        "operations_listed_by_target"
+    } else if only_open(query) {
+        "operations_open"
+    } else if query.owner.is_some() {
+        "operations_listed_by_owner"
+    } else {
+        "operations_listed"
+    }
+}
+
+/// Whether no terminal operation can match, because that was asked for or follows from the states.
+fn only_open(query: &Query) -> bool {
+    let terminal = [State::Succeeded, State::Failed, State::Cancelled];
+    query.open_only
+        || !query.states.is_empty() && !query.states.iter().any(|state| terminal.contains(state))
+}
+
+/// The limit of a query, which is never more than a page.
+pub(super) fn page(limit: usize) -> i64 {
+    // PAGE_MAX is far below what SQLite counts to.
+    i64::try_from(limit.min(PAGE_MAX)).unwrap_or(0)
+}
+
+/// Conditions, all of which hold, and their values in order.
+#[derive(Default)]
+struct Filter {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Filter {
+    fn add(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
+        self.sql.push_str(if self.sql.is_empty() { " WHERE " } else { " AND " });
+        self.sql.push_str(condition);
+        self.values.extend(values);
+    }
+
+    /// No numbers are no restriction.
+    fn any_of(&mut self, column: &str, numbers: impl ExactSizeIterator<Item = i32>) {
+        if numbers.len() > 0 {
+            let places = vec!["?"; numbers.len()].join(", ");
+            self.add(&format!("{column} IN ({places})"), numbers.map(|n| i64::from(n).into()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::Timestamp;
+    use purveyor_sdk::plugin::v1::Op;
+    use rusqlite::params_from_iter;
+
+    use super::{Connection, Query, State, Uuid, Value, list_query};
+    use crate::store::sqlite::{changes, due, schema};
+
+    /// How SQLite would run a statement.
+    fn plan(sql: &str, values: Vec<Value>) -> String {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection, 0).unwrap();
+        let mut statement = connection.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let rows = statement.query_map(params_from_iter(values), |row| row.get::<_, String>(3));
+        rows.unwrap().collect::<Result<Vec<_>, _>>().unwrap().join("; ")
+    }
+
+    /// Runs by this index alone and never sorts; `full` is the one listing that may begin anywhere.
+    fn check(sql: &str, values: Vec<Value>, index: &str, full: bool) {
+        let plan = plan(sql, values);
+        assert!(plan.contains(&format!("USING INDEX {index}")), "{plan}: {sql}");
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}: {sql}");
+        assert_eq!(plan.contains("SCAN"), full, "{plan}: {sql}");
+    }
+
+    #[test]
+    fn what_the_engine_asks_again_and_again_runs_by_its_index() {
+        let any = || Value::from(1);
+        check(&due::due_query(), vec![any(), any()], "operations_due", false);
+        check(&super::blocked_query(), vec![any()], "operations_blocked", false);
+        // A partial index holds nothing but what is asked for.
+        check(&super::orphans_query(), vec![], "operations_running", true);
+        check(due::NEXT, vec![], "operations_due", false);
+        let changes = plan(&changes::after_query(), vec![any(), any()]);
+        assert!(!changes.contains("SCAN") && !changes.contains("TEMP B-TREE"), "{changes}");
+    }
+
+    #[test]
+    fn every_listing_runs_in_the_order_of_its_index() {
+        let text = |text: &str| Some(text.to_owned());
+        let check = |query: &Query, index: &str, full: bool| {
+            let (sql, values) = list_query(query).unwrap();
+            check(&sql, values, index, full);
+            // Further pages begin where the last one ended.
+            let time = Timestamp::UNIX_EPOCH + Duration::from_secs(1);
+            let after = Some((time, Uuid::nil()));
+            let (sql, values) = list_query(&Query { after, ..query.clone() }).unwrap();
+            super::tests::check(&sql, values, index, false);
+        };
+        let query = Query::default;
+        check(&query(), "operations_listed", true);
+        check(&Query { provider: text("a"), ..query() }, "operations_listed", true);
+        check(&Query { owner: text("a"), ..query() }, "operations_listed_by_owner", false);
+        let target = Query { target: text("a"), owner: text("b"), open_only: true, ..query() };
+        check(&target, "operations_listed_by_target", false);
+        check(&Query { open_only: true, owner: text("a"), ..query() }, "operations_open", true);
+        let stuck = Query { states: vec![State::NeedsOperator], ..query() };
+        check(&stuck, "operations_open", true);
+        let ended = Query { states: vec![State::Failed, State::Running], ..query() };
+        check(&ended, "operations_listed", true);
+        let ops = Query { ops: vec![Op::PayOrder], owner: text("a"), ..query() };
+        check(&ops, "operations_listed_by_owner", false);
+    }
+}

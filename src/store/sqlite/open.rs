@@ -1,0 +1,285 @@
+//! Opening a database file: that nobody else has it, that it is ours and whole, and that SQLite keeps what
+//! it acknowledges. Nothing is written to a file before it is known to be ours or empty.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::schema::{self, Found};
+use super::{due, readers};
+
+/// The oldest SQLite that is trusted with a write-ahead log: before it a checkpoint could overwrite the
+/// log of a concurrent commit.
+const SQLITE_MIN: (i32, &str) = (3_051_003, "3.51.3");
+
+/// How long a connection waits for a lock that somebody outside holds, such as a shell on the same file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the check of the whole file may take at most. A big journal is opened after that, and the log
+/// says that it was not looked through.
+const CHECK_MAX: Duration = Duration::from_secs(10);
+
+/// How many steps of SQLite lie between two looks at the clock during the check.
+const CHECK_STEPS: i32 = 10_000;
+
+/// How big the log may stay after a checkpoint, bytes.
+const LOG_BYTES_MAX: i64 = 64 * 1024 * 1024;
+
+/// How many prepared statements a connection keeps: all there are, and the usual forms of a listing.
+const STATEMENTS_MAX: usize = 128;
+
+/// Why a database was not opened. Nothing of it was changed but, where that was the last step that could
+/// be done, an older schema brought forward.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The SQLite that this program was linked with.
+    #[error("sqlite {found} is too old; at least {} is needed", SQLITE_MIN.1)]
+    SqliteTooOld {
+        /// Its version.
+        found: &'static str,
+    },
+    /// The folder that shall hold the database.
+    #[error("the directory {0} does not exist")]
+    DirectoryMissing(PathBuf),
+    /// Permissions, a read-only file system, a full one.
+    #[error("{path} cannot be written: {source}")]
+    NotWritable {
+        /// The file that could not be made or opened for writing.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another process, or another store of this one, holds the lock file.
+    #[error("{0} is used by another process")]
+    InUse(PathBuf),
+    /// A database, but of another program.
+    #[error("{0} is a database of another program")]
+    Foreign(PathBuf),
+    /// Not a database, or one that is damaged.
+    #[error("{path} is not a whole database: {what}")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite found.
+        what: String,
+    },
+    /// Written by a newer version of this program.
+    #[error("{path} has schema version {found}, and this program knows versions up to {known}")]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The newest known version.
+        known: u32,
+    },
+    /// The file system has no shared memory for the log.
+    #[error("{0} cannot have a write-ahead log on this file system")]
+    NoWriteAheadLog(PathBuf),
+    /// Whatever else SQLite says.
+    #[error("{path} cannot be opened: {source}")]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// The system gave no thread.
+    #[error("no thread could be started for the store: {0}")]
+    Thread(#[source] io::Error),
+}
+
+/// A database that is ours alone, with its connections.
+pub(super) struct Opened {
+    pub(super) writer: Connection,
+    pub(super) readers: Vec<Connection>,
+    /// Free for others when this is dropped, which has to be last.
+    pub(super) lock: File,
+}
+
+/// Opens a database, which is made where there is none.
+pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
+    if rusqlite::version_number() < SQLITE_MIN.0 {
+        return Err(OpenError::SqliteTooOld { found: rusqlite::version() });
+    }
+    let path = real_path(path)?;
+    let lock = lock(&path)?;
+    make_private(&path)?;
+    let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    prepare(&mut writer, &path).map_err(|error| match error {
+        Refused::Open(error) => error,
+        Refused::Sqlite(error) => sqlite(&path, error),
+    })?;
+    let readers = (0..readers::READERS)
+        .map(|_| connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY))
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Opened { writer, readers, lock })
+}
+
+/// The one path of the file, however it was named, so that two names cannot have two locks.
+fn real_path(path: &Path) -> Result<PathBuf, OpenError> {
+    if let Ok(path) = path.canonicalize() {
+        return Ok(path);
+    }
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let missing = || OpenError::DirectoryMissing(folder.to_owned());
+    let name = path.file_name().ok_or_else(missing)?;
+    Ok(folder.canonicalize().map_err(|_| missing())?.join(name))
+}
+
+/// Takes the lock file. It stays behind when the lock is free again: removing it would let two processes
+/// lock two files of the same name.
+fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let name = PathBuf::from(name);
+    let file = open_private(&name)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::Error(source)) => Err(OpenError::NotWritable { path: name, source }),
+    }
+}
+
+/// Makes the database file where there is none: it holds what customers bought, so nobody else may read
+/// it. SQLite gives its log the same permissions.
+fn make_private(path: &Path) -> Result<(), OpenError> {
+    open_private(path).map(drop)
+}
+
+fn open_private(path: &Path) -> Result<File, OpenError> {
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|source| OpenError::NotWritable { path: path.to_owned(), source })
+}
+
+fn connect(path: &Path, access: OpenFlags) -> Result<Connection, OpenError> {
+    // Each connection is used by one thread at a time.
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connect = || {
+        let connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+        connection.execute_batch(
+            "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; \
+             PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL",
+        )?;
+        Ok(connection)
+    };
+    connect().map_err(|error| sqlite(path, error))
+}
+
+/// Why [`prepare`] did not succeed.
+enum Refused {
+    Open(OpenError),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Refused {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// Looks at the file, and brings it to where the store can work with it.
+fn prepare(writer: &mut Connection, path: &Path) -> Result<(), Refused> {
+    let path = || path.to_owned();
+    let version = match schema::find(writer)? {
+        Found::Empty => 0,
+        Found::Ours(version) if version <= schema::VERSION => version,
+        Found::Ours(found) => {
+            let known = schema::VERSION;
+            return Err(Refused::Open(OpenError::NewerSchema { path: path(), found, known }));
+        }
+        Found::Foreign => return Err(Refused::Open(OpenError::Foreign(path()))),
+    };
+    match check(writer, CHECK_MAX)? {
+        Checked::Whole => {}
+        Checked::Unfinished => tracing::warn!("the store is too big to be checked wholly at start"),
+        Checked::Damaged(what) => {
+            return Err(Refused::Open(OpenError::Corrupt { path: path(), what }));
+        }
+    }
+    let mode: String = writer.query_one("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+    if mode != "wal" {
+        return Err(Refused::Open(OpenError::NoWriteAheadLog(path())));
+    }
+    writer.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
+    schema::migrate(writer, version)?;
+    due::end_all(writer)?;
+    Ok(())
+}
+
+/// What a look through the file found.
+#[derive(Debug, PartialEq, Eq)]
+enum Checked {
+    Whole,
+    /// Nothing wrong in what was looked at until the time was over.
+    Unfinished,
+    /// The first damage.
+    Damaged(String),
+}
+
+/// Looks through the file for as long as it may take.
+fn check(writer: &mut Connection, at_most: Duration) -> Result<Checked, rusqlite::Error> {
+    let end = Instant::now() + at_most;
+    writer.progress_handler(CHECK_STEPS, Some(move || Instant::now() >= end))?;
+    let found = writer.query_one("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    writer.progress_handler(0, None::<fn() -> bool>)?;
+    match found {
+        Ok(ok) if ok == "ok" => Ok(Checked::Whole),
+        Ok(damage) => Ok(Checked::Damaged(damage)),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+            Ok(Checked::Unfinished)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// An error of SQLite that has a name here.
+fn sqlite(path: &Path, error: rusqlite::Error) -> OpenError {
+    let path = path.to_owned();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            OpenError::Corrupt { path, what: error.to_string() }
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::DiskFull) => {
+            OpenError::NotWritable { path, source: io::Error::other(error) }
+        }
+        _ => OpenError::Sqlite { path, source: error },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{CHECK_STEPS, Checked, Connection, check, schema};
+
+    #[test]
+    fn the_check_of_a_big_file_ends_in_time_and_does_not_forbid_it() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection, 0).unwrap();
+        // More rows than the check looks at between two looks at the clock.
+        let rows = "INSERT INTO changes (request_id, version, time) \
+                    WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT ?1) \
+                    SELECT x'00', 1, n FROM n";
+        connection.pragma_update(None, "foreign_keys", false).unwrap();
+        connection.execute(rows, [CHECK_STEPS * 2]).unwrap();
+        assert_eq!(check(&mut connection, Duration::ZERO), Ok(Checked::Unfinished));
+        assert_eq!(check(&mut connection, Duration::from_secs(60)), Ok(Checked::Whole));
+        // The clock is not looked at any more afterwards.
+        connection.query_one("PRAGMA quick_check(1)", [], |_| Ok(())).unwrap();
+    }
+}

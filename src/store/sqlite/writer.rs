@@ -1,0 +1,298 @@
+//! The one thread that owns the one writing connection: it commits what is queued in groups, learns
+//! whether commits succeed, and prunes when there is time. It must not know what a job writes.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rusqlite::Connection;
+use tokio::sync::{oneshot, watch};
+
+use super::changes;
+use super::fault::{self, Fault};
+use super::queue::{Queue, Queued};
+use crate::store::StoreError;
+
+/// How many writes may wait; a task beyond that waits for its place. A few groups, so that the thread
+/// never runs dry and memory stays bounded.
+const QUEUE_MAX: usize = 1024;
+
+/// How many writes share one commit at most. More would save next to nothing and lengthen the wait of
+/// the first.
+const GROUP_MAX: usize = 256;
+
+/// How long the thread sleeps at most when nothing is queued: how soon a sick store is found well, and
+/// how long pruning waits.
+const TURN: Duration = Duration::from_secs(1);
+
+/// How often old changes are looked for. A minute more or less does not matter against seven days.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What a probe writes: enough to need space of its own, little enough to be cheap.
+const PROBE_BYTES: i64 = 64 * 1024;
+
+/// The way to the writer thread. Dropping it lets the thread finish what is queued, and waits for that.
+pub(super) struct Writer {
+    /// `None` only while this is being dropped.
+    queue: Option<Queue<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+    state: Arc<State>,
+}
+
+/// What the thread lets others see.
+struct State {
+    healthy: watch::Sender<bool>,
+    last_change: watch::Sender<u64>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub(super) fn start(connection: Connection, last_change: u64) -> io::Result<Self> {
+        let (queue, jobs) = Queue::new(QUEUE_MAX);
+        let state = Arc::new(State {
+            healthy: watch::Sender::new(true),
+            last_change: watch::Sender::new(last_change),
+        });
+        let turn =
+            Turns { connection, jobs, state: Arc::clone(&state), probed: None, pruned: None };
+        let thread =
+            thread::Builder::new().name("store-writer".to_owned()).spawn(move || turn.serve())?;
+        Ok(Self { queue: Some(queue), thread: Some(thread), state })
+    }
+
+    /// Runs `work` in a transaction and answers when it is committed.
+    ///
+    /// Once queued it is carried out even if the caller is gone. `work` looks before it writes: what
+    /// it has written when it returns `Ok` is kept, and what it has written when it returns `Err` is
+    /// taken back without harm to the others of its group.
+    pub(super) async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<T, Fault> + Send + 'static,
+    {
+        let ended = || StoreError::Unavailable("the store is closing".to_owned());
+        let (answer, answered) = oneshot::channel();
+        let job = Box::new(Write { work: Some(work), result: None, answer });
+        self.queue.as_ref().ok_or_else(ended)?.push(job).await?;
+        answered.await.unwrap_or_else(|_| {
+            Err(StoreError::Ambiguous("the writer ended before it answered".to_owned()))
+        })
+    }
+
+    /// Whether the last commit succeeded.
+    pub(super) fn healthy(&self) -> bool {
+        *self.state.healthy.borrow()
+    }
+
+    /// Sees the health change.
+    #[cfg(test)]
+    pub(super) fn health(&self) -> watch::Receiver<bool> {
+        self.state.healthy.subscribe()
+    }
+
+    /// How many writes wait for the thread to take them.
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| QUEUE_MAX - queue.free())
+    }
+
+    /// Sees the position of the last committed change.
+    pub(super) fn last_change(&self) -> watch::Receiver<u64> {
+        self.state.last_change.subscribe()
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the store's writer panicked");
+        }
+    }
+}
+
+/// One queued write, whatever it answers.
+trait Job: Send {
+    /// Does the work, inside a savepoint. Whether to keep what it wrote; an error is the database's.
+    fn run(&mut self, connection: &Connection) -> Result<bool, rusqlite::Error>;
+
+    /// Answers, now that it is known what became of the group.
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>);
+}
+
+struct Write<T, W> {
+    work: Option<W>,
+    result: Option<Result<T, StoreError>>,
+    answer: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, W> Job for Write<T, W>
+where
+    T: Send,
+    W: FnOnce(&Connection) -> Result<T, Fault> + Send,
+{
+    fn run(&mut self, connection: &Connection) -> Result<bool, rusqlite::Error> {
+        let Some(work) = self.work.take() else { return Ok(false) };
+        let result = match work(connection) {
+            Ok(value) => Ok(value),
+            Err(Fault::Job(error)) => Err(error),
+            Err(Fault::Database(error)) => return Err(error),
+        };
+        let keep = result.is_ok();
+        self.result = Some(result);
+        Ok(keep)
+    }
+
+    fn answer(self: Box<Self>, committed: Result<(), StoreError>) {
+        let not_run = || Err(StoreError::Unavailable("the write was not run".to_owned()));
+        let Self { result, answer, .. } = *self;
+        // Nobody listens when the caller is gone; what was committed stays committed.
+        answer.send(committed.and_then(|()| result.unwrap_or_else(not_run))).ok();
+    }
+}
+
+/// The thread's own side.
+struct Turns {
+    connection: Connection,
+    jobs: Receiver<Queued<Box<dyn Job>>>,
+    state: Arc<State>,
+    probed: Option<Instant>,
+    pruned: Option<Instant>,
+}
+
+/// A thread that ended, by a panic too, commits nothing more.
+impl Drop for Turns {
+    fn drop(&mut self) {
+        self.state.healthy.send_replace(false);
+    }
+}
+
+impl Turns {
+    /// Until the queue is dropped and empty.
+    fn serve(mut self) {
+        loop {
+            match self.jobs.recv_timeout(TURN) {
+                Ok(first) => self.commit_group(first.job),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            self.probe();
+            self.prune();
+        }
+        // The log is emptied into the database, so that a closed store is one file.
+        if let Err(error) =
+            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        {
+            tracing::warn!(%error, "the store was closed without a checkpoint");
+        }
+    }
+
+    /// Takes what is queued behind the first job, commits all of it, and only then answers.
+    fn commit_group(&mut self, first: Box<dyn Job>) {
+        let mut group = vec![first];
+        while group.len() < GROUP_MAX
+            && let Ok(next) = self.jobs.try_recv()
+        {
+            group.push(next.job);
+        }
+        let outcome = self.run_group(&mut group);
+        if let Err(error) = &outcome {
+            self.became(false);
+            tracing::error!(%error, writes = group.len(), "the store did not commit");
+        }
+        for job in group {
+            job.answer(outcome.clone());
+        }
+    }
+
+    fn run_group(&self, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        let changes_before = self.connection.total_changes();
+        let last_change = self.write_group(group).map_err(|error| {
+            self.roll_back();
+            fault::unavailable(&error)
+        })?;
+        self.connection.execute_batch("COMMIT").map_err(|error| {
+            self.roll_back();
+            fault::failed_commit(&error)
+        })?;
+        // A commit that wrote nothing proves nothing.
+        if self.connection.total_changes() != changes_before {
+            self.became(true);
+        }
+        self.state
+            .last_change
+            .send_if_modified(|last| std::mem::replace(last, last_change) != last_change);
+        Ok(())
+    }
+
+    /// All but the COMMIT; tells the position of the last change.
+    fn write_group(&self, group: &mut [Box<dyn Job>]) -> Result<u64, rusqlite::Error> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        for job in group {
+            self.execute("SAVEPOINT job")?;
+            if !job.run(&self.connection)? {
+                self.execute("ROLLBACK TO job")?;
+            }
+            self.execute("RELEASE job")?;
+        }
+        changes::last(&self.connection)
+    }
+
+    fn execute(&self, sql: &str) -> Result<(), rusqlite::Error> {
+        self.connection.prepare_cached(sql)?.execute([]).map(drop)
+    }
+
+    /// Ends a transaction that SQLite has not ended by itself.
+    fn roll_back(&self) {
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!(%error, "the store did not roll back");
+        }
+    }
+
+    /// Writes something while the store is sick, to learn when it is well. A probe that succeeds also
+    /// overwrites what a failed commit may have left in the log.
+    fn probe(&mut self) {
+        if *self.state.healthy.borrow() || !due(&mut self.probed, TURN) {
+            return;
+        }
+        let fill = self.connection.execute("UPDATE meta SET probe = zeroblob(?1)", [PROBE_BYTES]);
+        match fill.and_then(|_| self.connection.execute("UPDATE meta SET probe = NULL", [])) {
+            Ok(_) => self.became(true),
+            Err(error) => tracing::warn!(%error, "the store still does not commit"),
+        }
+    }
+
+    /// Removes some of the changes that are too old.
+    fn prune(&mut self) {
+        if !*self.state.healthy.borrow() || !due(&mut self.pruned, PRUNE_INTERVAL) {
+            return;
+        }
+        match changes::prune(&self.connection, Timestamp::now()) {
+            // More may be left; the next turn goes on.
+            Ok(changes::PRUNE_MAX) => self.pruned = None,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "old changes were not pruned"),
+        }
+    }
+
+    fn became(&self, healthy: bool) {
+        if self.state.healthy.send_replace(healthy) != healthy {
+            tracing::warn!(healthy, "the store's health changed");
+        }
+    }
+}
+
+/// Whether `interval` has passed since `last`, which is then now.
+fn due(last: &mut Option<Instant>, interval: Duration) -> bool {
+    let now = Instant::now();
+    let due = last.is_none_or(|last| now.duration_since(last) >= interval);
+    if due {
+        *last = Some(now);
+    }
+    due
+}

@@ -1,0 +1,87 @@
+//! What every store has to do, whatever it is made of: one property a function, all of them listed in one
+//! table, run against any store that can be opened in a place of its own. It must not know which store
+//! that is, so that a second one is held to the same.
+
+use std::fmt::Write;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+use purveyor::store::Store;
+
+mod accepting;
+mod committing;
+mod keeping;
+mod leasing;
+mod listing;
+mod model;
+mod watching;
+
+/// Where one store is kept. Opening it again after the store was dropped shows what was stored.
+#[async_trait]
+pub(super) trait Home: Send + Sync + 'static {
+    /// Opens the store, which is empty the first time.
+    async fn open(&self) -> Arc<dyn Store>;
+}
+
+type Property = fn(Arc<dyn Home>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+macro_rules! properties {
+    ($($path:path,)*) => { &[$((stringify!($path), |home| Box::pin($path(home)))),*] };
+}
+
+const PROPERTIES: &[(&str, Property)] = properties![
+    accepting::stores_what_is_new_and_shows_what_is_there,
+    accepting::refuses_a_held_lock_and_stores_nothing,
+    accepting::gives_one_lock_to_one_of_many,
+    accepting::refuses_a_version_that_is_not_the_first,
+    committing::replaces_only_the_version_before,
+    committing::lets_one_of_two_racers_win,
+    committing::never_replaces_a_terminal_operation,
+    committing::replaces_and_releases_locks,
+    committing::keeps_claims_unique_and_repeatable,
+    committing::shows_who_claimed_what_since_when,
+    committing::does_all_or_nothing,
+    committing::updates_the_last_two_attempts,
+    keeping::returns_every_field_exactly,
+    keeping::returns_what_is_large,
+    keeping::shows_everything_after_reopening,
+    keeping::counts_on_after_reopening,
+    keeping::keeps_services,
+    leasing::takes_what_is_due_in_order,
+    leasing::gives_nothing_twice_until_the_lease_ends,
+    leasing::gives_back_only_ones_own,
+    leasing::tells_the_next_time,
+    leasing::counts_a_lease_into_the_next_time,
+    leasing::leases_at_acceptance,
+    leasing::splits_due_work_among_many,
+    listing::pages_through_equal_times,
+    listing::filters_by_every_field,
+    listing::filters_by_state_and_time,
+    listing::shows_orphans,
+    listing::shows_what_is_blocked,
+    watching::numbers_changes_in_commit_order,
+    watching::pages_through_changes,
+    watching::misses_nothing_while_others_write,
+    watching::wakes_when_something_changes,
+    model::behaves_like_the_model,
+];
+
+/// Runs every property in a fresh home, and tells all that do not hold.
+pub(super) async fn suite<H: Home>(home: impl Fn() -> H) {
+    let mut failures = String::new();
+    for (name, property) in PROPERTIES {
+        let home: Arc<dyn Home> = Arc::new(home());
+        if tokio::spawn(property(home)).await.is_err() {
+            writeln!(failures, "{name}").unwrap();
+        }
+    }
+    assert!(failures.is_empty(), "the store does not conform:\n{failures}");
+}
+
+/// Generates the same cases in every run.
+fn runner(cases: u32) -> TestRunner {
+    let config = Config { cases, failure_persistence: None, ..Config::default() };
+    TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha))
+}

@@ -1,0 +1,129 @@
+//! Due operations: who is given which, when, and for how long.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use purveyor::store::operation::Operation;
+use purveyor::store::{Lease, NewOperation, Store, Take};
+use purveyor_sdk::v1::operation::State;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::super::samples::{at, id, new, next, operation};
+use super::Home;
+
+/// Two replicas.
+const LEFT: Uuid = Uuid::from_u128(1001);
+const RIGHT: Uuid = Uuid::from_u128(1002);
+
+/// What is taken when nothing is due.
+const NOTHING: [Uuid; 0] = [];
+
+pub(super) async fn takes_what_is_due_in_order(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    for (n, wake) in [(1, Some(30)), (2, Some(10)), (3, None), (4, Some(20)), (5, Some(11))] {
+        accept(&*store, n, wake).await;
+    }
+    assert_eq!(take(&*store, LEFT, 9, 60, 10).await, NOTHING);
+    assert_eq!(take(&*store, LEFT, 20, 60, 0).await, NOTHING);
+    assert_eq!(take(&*store, LEFT, 20, 60, 2).await, [id(2), id(5)]);
+    assert_eq!(take(&*store, LEFT, 20, 60, 10).await, [id(4)]);
+    assert_eq!(take(&*store, LEFT, 30, 60, 10).await, [id(1)]);
+}
+
+pub(super) async fn gives_nothing_twice_until_the_lease_ends(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    let stored = accept(&*store, 1, Some(10)).await;
+    assert_eq!(take(&*store, LEFT, 10, 60, 10).await, [id(1)]);
+    for replica in [LEFT, RIGHT] {
+        assert_eq!(take(&*store, replica, 59, 100, 10).await, NOTHING);
+    }
+    // A commit of the operation leaves the lease as it is: its holder goes on working.
+    let change = next(&stored, |operation| operation.wake_time = Some(at(5)));
+    store.commit(change.clone()).await.unwrap();
+    assert_eq!(take(&*store, RIGHT, 59, 100, 10).await, NOTHING);
+    assert_eq!(take(&*store, RIGHT, 60, 100, 10).await, [id(1)]);
+    // What is done is not given out any more, lease or not.
+    let done = next(&change.operation, |operation| {
+        operation.state = State::Succeeded;
+        operation.wake_time = None;
+    });
+    store.commit(done).await.unwrap();
+    assert_eq!(take(&*store, LEFT, 1000, 2000, 10).await, NOTHING);
+    assert_eq!(store.next_wake().await.unwrap(), None);
+}
+
+pub(super) async fn gives_back_only_ones_own(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    for n in 1..=2 {
+        accept(&*store, n, Some(10)).await;
+    }
+    assert_eq!(take(&*store, LEFT, 10, 60, 1).await, [id(1)]);
+    assert_eq!(take(&*store, RIGHT, 10, 60, 1).await, [id(2)]);
+    store.release(LEFT, &[id(1), id(2), id(3)]).await.unwrap();
+    assert_eq!(take(&*store, LEFT, 10, 60, 10).await, [id(1)]);
+    store.release(RIGHT, &[id(2)]).await.unwrap();
+    assert_eq!(take(&*store, LEFT, 10, 60, 10).await, [id(2)]);
+}
+
+pub(super) async fn tells_the_next_time(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    assert_eq!(store.next_wake().await.unwrap(), None);
+    accept(&*store, 1, None).await;
+    assert_eq!(store.next_wake().await.unwrap(), None);
+    accept(&*store, 2, Some(20)).await;
+    accept(&*store, 3, Some(10)).await;
+    assert_eq!(store.next_wake().await.unwrap(), Some(at(10)));
+}
+
+pub(super) async fn counts_a_lease_into_the_next_time(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    accept(&*store, 2, Some(20)).await;
+    accept(&*store, 3, Some(10)).await;
+    assert_eq!(take(&*store, LEFT, 10, 15, 10).await, [id(3)]);
+    // A lease that ends before anything else wakes is when somebody has to look.
+    assert_eq!(store.next_wake().await.unwrap(), Some(at(15)));
+    assert_eq!(take(&*store, LEFT, 15, 60, 10).await, [id(3)]);
+    assert_eq!(store.next_wake().await.unwrap(), Some(at(20)));
+    store.release(LEFT, &[id(3)]).await.unwrap();
+    assert_eq!(store.next_wake().await.unwrap(), Some(at(10)));
+}
+
+pub(super) async fn leases_at_acceptance(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    let mut due = operation(1);
+    due.wake_time = Some(at(0));
+    let lease = Some(Lease { replica: LEFT, until: at(60) });
+    store.accept(NewOperation { lease, ..new(due) }).await.unwrap();
+    assert_eq!(take(&*store, RIGHT, 59, 100, 10).await, NOTHING);
+    store.release(LEFT, &[id(1)]).await.unwrap();
+    assert_eq!(take(&*store, RIGHT, 0, 100, 10).await, [id(1)]);
+}
+
+pub(super) async fn splits_due_work_among_many(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    for n in 1..=40 {
+        accept(&*store, n, Some(10)).await;
+    }
+    let mut tasks = JoinSet::new();
+    for n in 0..8 {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move { take(&*store, id(2000 + n), 10, 60, 7).await });
+    }
+    let taken: Vec<_> = tasks.join_all().await.into_iter().flatten().collect();
+    assert_eq!(taken.len(), 40);
+    assert_eq!(taken.into_iter().collect::<BTreeSet<_>>().len(), 40, "one was given twice");
+}
+
+async fn accept(store: &dyn Store, n: u128, wake: Option<i64>) -> Operation {
+    let mut accepted = operation(n);
+    accepted.wake_time = wake.map(at);
+    store.accept(new(accepted.clone())).await.unwrap();
+    accepted
+}
+
+async fn take(store: &dyn Store, replica: Uuid, now: i64, until: i64, limit: usize) -> Vec<Uuid> {
+    let take = Take { now: at(now), lease: Lease { replica, until: at(until) }, limit };
+    let taken = store.take_due(&take).await.unwrap();
+    taken.into_iter().map(|operation| operation.request_id).collect()
+}

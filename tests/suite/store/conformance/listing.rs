@@ -1,0 +1,143 @@
+//! Listings: order, pages, filters, and the two lists that the engine starts from.
+
+use std::sync::Arc;
+
+use purveyor::store::{PAGE_MAX, Query, Store};
+use purveyor_sdk::plugin::v1::Op;
+use purveyor_sdk::v1::operation::State;
+
+use super::super::samples::{STATES, at, id, new, next, operation};
+use super::Home;
+
+pub(super) async fn pages_through_equal_times(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    // Three operations a second, stored in no order, and more than a page of them.
+    let count: u128 = 210;
+    for n in (1..=count).map(|n| n * 101 % 211) {
+        let mut stored = operation(n);
+        stored.create_time = at(i64::try_from(n / 3).unwrap());
+        store.accept(new(stored)).await.unwrap();
+    }
+    let newest_first: Vec<_> = (1..=count).rev().map(id).collect();
+    let check = async |limit: usize, page_max: usize| {
+        let mut query = Query { limit, ..Query::default() };
+        let mut seen = Vec::new();
+        loop {
+            let page = store.list(&query).await.unwrap();
+            assert!(page.len() <= page_max, "{} rows where {limit} were asked for", page.len());
+            let Some(last) = page.last() else { break };
+            query.after = Some((last.create_time, last.request_id));
+            seen.extend(page.into_iter().map(|operation| operation.request_id));
+        }
+        assert_eq!(seen, newest_first, "in pages of {limit}");
+    };
+    check(1, 1).await;
+    check(7, 7).await;
+    check(200, 200).await;
+    check(usize::MAX, PAGE_MAX).await;
+    assert_eq!(store.list(&Query::default()).await.unwrap(), []);
+}
+
+pub(super) async fn filters_by_every_field(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    accept_one_of_each_state(&*store).await;
+    let text = |text: &str| Some(text.to_owned());
+    let check = async |query: Query, expected: &[u128]| filters(&*store, query, expected).await;
+    check(all(), &[9, 8, 7, 6, 5, 4, 3, 2, 1]).await;
+    check(Query { owner: text("even"), ..all() }, &[8, 6, 4, 2]).await;
+    check(Query { owner: text("nobody"), ..all() }, &[]).await;
+    check(Query { provider: text("three"), ..all() }, &[9, 6, 3]).await;
+    check(Query { target: text("providers/three/orders/x"), ..all() }, &[9, 6, 3]).await;
+    check(Query { target: text("providers/acme/orders/1"), ..all() }, &[1]).await;
+    check(Query { ops: vec![Op::PayOrder], ..all() }, &[8, 6, 4, 2]).await;
+    let both = vec![Op::PayOrder, Op::CreateOrder];
+    check(Query { ops: both, ..all() }, &[9, 8, 7, 6, 5, 4, 3, 2, 1]).await;
+    let every = Query {
+        owner: text("even"),
+        states: vec![State::NeedsOperator, State::Failed],
+        provider: text("three"),
+        target: text("providers/three/orders/x"),
+        ops: vec![Op::PayOrder],
+        open_only: true,
+        create_after: Some(at(2)),
+        after: Some((at(8), id(8))),
+        limit: 1,
+    };
+    check(every, &[6]).await;
+}
+
+pub(super) async fn filters_by_state_and_time(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    accept_one_of_each_state(&*store).await;
+    let check = async |query: Query, expected: &[u128]| filters(&*store, query, expected).await;
+    let two = vec![State::Failed, State::Running];
+    check(Query { states: vec![State::NeedsOperator], ..all() }, &[6]).await;
+    check(Query { states: two.clone(), ..all() }, &[8, 2]).await;
+    check(Query { open_only: true, ..all() }, &[6, 5, 4, 3, 2, 1]).await;
+    check(Query { open_only: true, states: two, ..all() }, &[2]).await;
+    check(Query { create_after: Some(at(7)), ..all() }, &[9, 8, 7]).await;
+    check(Query { after: Some((at(3), id(3))), ..all() }, &[2, 1]).await;
+    check(Query { after: Some((at(3), id(4))), ..all() }, &[3, 2, 1]).await;
+}
+
+pub(super) async fn shows_orphans(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    for (n, state) in (1..).zip(STATES) {
+        store.accept(new(operation(n))).await.unwrap();
+        store.commit(next(&operation(n), |operation| operation.state = state)).await.unwrap();
+    }
+    let orphans = store.orphans().await.unwrap();
+    let orphans: Vec<_> =
+        orphans.into_iter().map(|orphan| (orphan.request_id, orphan.state)).collect();
+    assert_eq!(orphans, [(id(2), State::Running)]);
+}
+
+pub(super) async fn shows_what_is_blocked(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    for n in 1..=4 {
+        let mut stored = operation(n);
+        stored.blocked_by =
+            [None, Some(id(1)), Some(id(2)), Some(id(1))][usize::try_from(n).unwrap() - 1];
+        store.accept(new(stored)).await.unwrap();
+    }
+    let check = async |n: u128, expected: &[u128]| {
+        let blocked = store.blocked_by(id(n)).await.unwrap();
+        let blocked: Vec<_> = blocked.into_iter().map(|blocked| blocked.request_id).collect();
+        assert_eq!(blocked, expected.iter().map(|n| id(*n)).collect::<Vec<_>>(), "by {n}");
+    };
+    check(1, &[2, 4]).await;
+    check(2, &[3]).await;
+    check(3, &[]).await;
+    let mut free = operation(2);
+    free.blocked_by = Some(id(1));
+    store.commit(next(&free, |operation| operation.blocked_by = None)).await.unwrap();
+    check(1, &[4]).await;
+}
+
+/// Operation `n` is of the `n`th state and second; every second and every third one differ in more.
+async fn accept_one_of_each_state(store: &dyn Store) {
+    for (n, state) in (1..).zip(STATES) {
+        let mut stored = operation(n);
+        stored.create_time = at(i64::try_from(n).unwrap());
+        stored.state = state;
+        if n % 2 == 0 {
+            "even".clone_into(&mut stored.owner);
+            stored.op = Op::PayOrder;
+        }
+        if n % 3 == 0 {
+            "three".clone_into(&mut stored.provider);
+            "providers/three/orders/x".clone_into(&mut stored.target);
+        }
+        store.accept(new(stored)).await.unwrap();
+    }
+}
+
+fn all() -> Query {
+    Query { limit: PAGE_MAX, ..Query::default() }
+}
+
+async fn filters(store: &dyn Store, query: Query, expected: &[u128]) {
+    let listed = store.list(&query).await.unwrap();
+    let listed: Vec<_> = listed.into_iter().map(|operation| operation.request_id).collect();
+    assert_eq!(listed, expected.iter().map(|n| id(*n)).collect::<Vec<_>>(), "{query:?}");
+}
