@@ -202,6 +202,10 @@ impl Engine {
     async fn commit(&self, mut change: Change) -> Result<(Committed, Operation), StoreError> {
         change.operation.version += 1;
         let operation = change.operation.clone();
+        if matches!(operation.state, State::Succeeded | State::WaitingUpstream) {
+            // Before, so that no crash comes between success and what it tells of services.
+            self.record_services(&operation).await?;
+        }
         let committed = match self.inner.store.commit(change).await {
             Err(StoreError::Ambiguous(message)) => self.read_back(&operation, message).await?,
             other => other?,

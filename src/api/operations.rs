@@ -96,7 +96,8 @@ impl Operations {
         request: ResolveOperationRequest,
     ) -> Result<v1::Operation> {
         let request_id = request_id(&request.name)?;
-        let resolved = self.engine.resolve(&call.caller, request, request_id).await?;
+        let resolving = Box::pin(self.engine.resolve(&call.caller, request, request_id));
+        let resolved = resolving.await?;
         Ok(shown(&resolved, &call.caller))
     }
 }

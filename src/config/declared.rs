@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jsonschema::Validator;
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
 use purveyor_sdk::plugin::v1::{Manifest, Timing};
 
 use super::Config;
@@ -89,12 +90,22 @@ impl Config {
             }
         };
         let errors = validator.iter_errors(&provider.configuration);
-        let mistakes = errors.map(|error| {
-            let pointer = error.instance_path().to_string();
-            let key = format!("settings{}", pointer.replace('/', "."));
-            self.mistake(provider, &key, error.masked().to_string(), None)
+        errors.flat_map(|error| self.setting(provider, &error)).collect()
+    }
+
+    /// A setting that its schema refuses. Values are not repeated: an operator may have put a secret
+    /// where it does not belong.
+    fn setting(&self, provider: &ProviderConfig, error: &ValidationError<'_>) -> Vec<Mistake> {
+        let place = format!("settings{}", error.instance_path().to_string().replace('/', "."));
+        let ValidationErrorKind::AdditionalProperties { unexpected } = error.kind() else {
+            return vec![self.mistake(provider, &place, error.masked().to_string(), None)];
+        };
+        // Each of them has a line of its own.
+        let unknown = unexpected.iter().map(|key| {
+            let message = format!("is not known to plugin {:?}", provider.plugin);
+            self.mistake(provider, &format!("{place}.{key}"), message, None)
         });
-        mistakes.collect()
+        unknown.collect()
     }
 
     fn floors(&self, provider: &ProviderConfig, floors: Option<&Timing>) -> Vec<Mistake> {

@@ -31,6 +31,7 @@ pub(crate) fn read(root: &mut Section<'_>, context: &mut Context<'_>) -> Vec<Pro
                 "write lowercase letters, digits and \"-\", a letter first, at most 63 bytes",
             );
         }
+        context.lines.note(Some(found.place.clone()));
         if let Some(section) = found.section() {
             providers.extend(provider(id, section, context));
         }

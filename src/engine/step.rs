@@ -216,7 +216,9 @@ impl Engine {
                     );
                     return Ok(None);
                 }
-                Err(error @ StoreError::Corrupt(_)) => return Err(error),
+                Err(error @ (StoreError::Corrupt(_) | StoreError::Invalid(_))) => {
+                    return Err(error);
+                }
                 Err(error) if self.stopping() => return Err(error),
                 Err(error) => {
                     tracing::error!(

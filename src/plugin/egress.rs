@@ -2,7 +2,7 @@
 //! and whether at all, is decided here, from the manifest and the configuration; the plugin only
 //! fills in declared calls. Which effects a call may have is not decided here, but in `scope`.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +16,7 @@ use super::provider::PluginInfo;
 use super::timing::Timing;
 
 mod answer;
+mod breaker;
 mod classify;
 mod connect;
 mod credential;
@@ -32,13 +33,14 @@ pub use resolve::{AddressError, Resolve, SystemResolver};
 pub use tls::TlsError;
 
 pub(super) use credential::grants;
-pub(super) use limit::Priority;
+pub(super) use limit::{Limiters, Priority};
 pub(super) use request::{Prepared, Refused};
 pub(super) use spend::{SpendTask, attempt};
 
+use breaker::Breaker;
 use connect::Dial;
 use credential::Credentials;
-use limit::{Breaker, Limiter};
+use limit::Limiter;
 use read::Reader;
 use request::Endpoint;
 
@@ -58,7 +60,8 @@ pub(super) struct Egress {
     credentials: Credentials,
     dial: Dial,
     reader: Reader,
-    limiter: Arc<Limiter>,
+    limiter: RwLock<Arc<Limiter>>,
+    limiters: Arc<Limiters>,
     breaker: Breaker,
     clock: Arc<dyn Clock>,
     attempt_timeout: Duration,
@@ -97,6 +100,7 @@ impl Egress {
         manifest: Arc<Manifest>,
         clock: Arc<dyn Clock>,
         resolver: Arc<dyn Resolve>,
+        limiters: Arc<Limiters>,
     ) -> Result<Self, EgressError> {
         let endpoint = Endpoint::new(&config.endpoint)?;
         let credentials = Credentials::new(&manifest.credentials, &config.credentials)?;
@@ -114,7 +118,8 @@ impl Egress {
             credentials,
             dial,
             reader,
-            limiter,
+            limiter: RwLock::new(limiter),
+            limiters,
             breaker: Breaker::default(),
             clock,
             attempt_timeout: Timing::new(config, &manifest).attempt_timeout,
@@ -141,6 +146,17 @@ impl Egress {
             &self.credentials,
             self.attempt_timeout,
         )
+    }
+
+    /// From here on shares the turns of this account with every provider that has the same.
+    pub(super) fn share_limits(&self, account: &str) {
+        let key = format!("{} {account}", self.endpoint.base().origin().ascii_serialization());
+        let mut own = self.limiter.write().unwrap_or_else(PoisonError::into_inner);
+        *own = self.limiters.share(key, &own);
+    }
+
+    fn limiter(&self) -> Arc<Limiter> {
+        Arc::clone(&self.limiter.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Sends a READ or PREPARE.

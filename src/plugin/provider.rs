@@ -209,6 +209,7 @@ impl Provider {
         if account.is_empty() {
             return Err(Error::fault("the plugin told an empty account"));
         }
+        self.lifecycle.share_limits(&account);
         *self.account.lock().unwrap_or_else(PoisonError::into_inner) = Some(account.clone());
         Ok(account)
     }

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::clock::Clock;
 use super::config::{PluginsConfig, ProviderConfig};
-use super::egress::{self, Egress, Resolve, SystemResolver};
+use super::egress::{self, Egress, Limiters, Resolve, SystemResolver};
 use super::loader::{LoadError, Loader, Plugin};
 use super::provider::{Availability, Lifecycle, Opening, PluginInfo, Provider};
 
@@ -57,10 +57,11 @@ impl Registry {
     ) -> Self {
         let mut refusals = Vec::new();
         let loaded = load_all(plugins, &mut refusals);
+        let limiters = Arc::default();
         let mut providers = BTreeMap::new();
         for account in accounts {
             let plugin = loaded.get(&account.plugin);
-            let provider = open(account, plugin, &refusals, &environment).await;
+            let provider = open(account, plugin, &refusals, &environment, &limiters).await;
             if let Availability::Unavailable { reason } = provider.state() {
                 tracing::error!(provider = provider.id(), reason, "the provider is quarantined");
             }
@@ -141,11 +142,12 @@ async fn open(
     plugin: Option<&Plugin>,
     refusals: &[Refusal],
     environment: &Environment,
+    limiters: &Arc<Limiters>,
 ) -> Provider {
     let check_answers = environment.check_answers || cfg!(debug_assertions);
     let lifecycle = match plugin {
         None => Lifecycle::quarantined(missing(&account.plugin, refusals)),
-        Some(plugin) => match opening(&account, plugin, environment) {
+        Some(plugin) => match opening(&account, plugin, environment, limiters) {
             Ok(opening) => Lifecycle::open(opening).await,
             Err(error) => Lifecycle::quarantined(error.to_string()),
         },
@@ -157,6 +159,7 @@ fn opening(
     account: &ProviderConfig,
     plugin: &Plugin,
     environment: &Environment,
+    limiters: &Arc<Limiters>,
 ) -> Result<Opening, egress::EgressError> {
     let egress = Egress::open(
         account,
@@ -164,6 +167,7 @@ fn opening(
         Arc::clone(&plugin.manifest),
         Arc::clone(&environment.clock),
         Arc::clone(&environment.resolver),
+        Arc::clone(limiters),
     )?;
     let request = Request { account: account.clone(), manifest: Arc::clone(&plugin.manifest) };
     Ok(Opening {

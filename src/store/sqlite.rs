@@ -1,8 +1,9 @@
-//! The embedded store: one SQLite file, one thread that writes and a few that read. It must not be shared
-//! between processes, and a lock file sees to that.
+//! The embedded store: one SQLite file, one thread that writes and a few that read. It must not be
+//! shared between processes, and a lock file sees to that.
 //!
-//! What it costs: a write waits for one fsync, which it shares with all writes that are queued at the
-//! same time; a read waits for nothing but a free reading thread and sees what was committed before it.
+//! What it costs: a write waits for one fsync, which it shares with all writes that are queued at
+//! the same time; a read waits for nothing but a free reading thread and sees what was committed
+//! before it.
 
 use std::fs::File;
 use std::path::Path;
@@ -35,8 +36,8 @@ mod schema;
 mod services;
 mod writer;
 
-/// A journal in one file. Dropping it finishes what is queued, closes the file and frees its lock; that
-/// waits for the disk.
+/// A journal in one file. Dropping it finishes what is queued, closes the file and frees its lock;
+/// that waits for the disk.
 pub struct SqliteStore {
     // In the order in which they end: nobody reads, then nobody writes, then others may open it.
     readers: Readers,
@@ -48,8 +49,8 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the store in a file, or makes it. Waits for the disk: not for an async task.
     ///
-    /// Beside the file stand its log (`-wal`, `-shm`) and its lock (`.lock`); all are made readable by
-    /// the owner alone. Leases of an earlier process are over.
+    /// Beside the file stand its log (`-wal`, `-shm`) and its lock (`.lock`); all are made readable
+    /// by the owner alone. Leases of an earlier process are over.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let open::Opened { writer, readers, lock } = open::open(path)?;
         let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
@@ -174,12 +175,14 @@ impl Store for SqliteStore {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::sync::mpsc;
+    use std::time::Duration;
 
     use purveyor_sdk::plugin::v1::Op;
     use purveyor_sdk::v1::UpstreamRef;
     use purveyor_sdk::v1::operation::State;
     use tempfile::TempDir;
+    use tokio::time::timeout;
 
     use super::{
         Accepted, NewOperation, Operation, SqliteStore, Store, StoreError, Timestamp, Uuid,
@@ -254,7 +257,9 @@ mod tests {
         let mut health = store.writer.health();
         limit_pages(&store, 1 << 30).await;
         // Nobody writes: the writer finds out alone.
-        health.wait_for(|healthy| *healthy).await.unwrap();
+        let well = health.wait_for(|healthy| *healthy);
+        let patience = Duration::from_secs(60);
+        timeout(patience, well).await.expect("the store stays sick").unwrap();
         assert_eq!(store.accept(operation(2, 1 << 20)).await, Ok(Accepted::Stored));
         assert!(store.healthy());
     }
@@ -270,40 +275,32 @@ mod tests {
         assert!(store.healthy());
     }
 
-    #[tokio::test(flavor = "multi_thread")]
+    #[tokio::test]
     async fn all_of_a_group_fail_with_the_one_that_fills_the_disk() {
         let folder = TempDir::new().unwrap();
-        let store = Arc::new(SqliteStore::open(&folder.path().join("journal.db")).unwrap());
+        let store = SqliteStore::open(&folder.path().join("journal.db")).unwrap();
         limit_pages(&store, 1).await;
         // The writer is held until both are queued, so they make one group.
-        let (hold, held) = std::sync::mpsc::channel::<()>();
         let (begin, begun) = tokio::sync::oneshot::channel();
+        let (hold, held) = mpsc::channel::<()>();
         let holding = store.writer.write(move |_| {
             begin.send(()).ok();
             Ok(held.recv().is_ok())
         });
-        let group = async {
-            begun.await.unwrap();
-            let small = tokio::spawn({
-                let store = Arc::clone(&store);
-                async move { store.accept(operation(1, 10)).await }
-            });
-            while store.writer.waiting() < 1 {
-                tokio::task::yield_now().await;
-            }
-            let large = tokio::spawn({
-                let store = Arc::clone(&store);
-                async move { store.accept(operation(2, 1 << 20)).await }
-            });
-            while store.writer.waiting() < 2 {
-                tokio::task::yield_now().await;
-            }
-            hold.send(()).unwrap();
-            (small.await.unwrap(), large.await.unwrap())
-        };
-        let (_, (small, large)) = tokio::join!(holding, group);
+        let (mut holding, mut small, mut large) = (
+            Box::pin(holding),
+            Box::pin(store.accept(operation(1, 10))),
+            Box::pin(store.accept(operation(2, 1 << 20))),
+        );
+        assert!(now(&mut holding).await.is_none());
+        begun.await.unwrap();
+        assert!(now(&mut small).await.is_none());
+        assert!(now(&mut large).await.is_none());
+        hold.send(()).unwrap();
+        assert_eq!(holding.await, Ok(true));
+        let (small, large) = tokio::join!(small, large);
         assert!(matches!(large, Err(StoreError::Unavailable(_))), "{large:?}");
-        assert_eq!(small, Err(large.unwrap_err()));
+        assert_eq!(small, large);
         assert_eq!(store.get(Uuid::from_u128(1)).await, Ok(None));
     }
 
@@ -313,22 +310,27 @@ mod tests {
         let path = folder.path().join("journal.db");
         let store = SqliteStore::open(&path).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let (hold, held) = std::sync::mpsc::channel::<()>();
+        let (hold, held) = mpsc::channel::<()>();
         runtime.block_on(async {
-            let mut first = Box::pin(store.writer.write(move |_| Ok(held.recv().is_ok())));
-            let mut second = Box::pin(store.accept(operation(1, 10)));
-            // Polled once each: queued, and then their callers go away.
-            tokio::select! {
-                biased;
-                _ = &mut first => panic!("the writer was not held"),
-                _ = &mut second => panic!("the writer was not held"),
-                () = std::future::ready(()) => {}
-            }
+            // Queued, and then their callers go away.
+            let held = store.writer.write(move |_| Ok(held.recv().is_ok()));
+            assert!(now(&mut Box::pin(held)).await.is_none());
+            assert!(now(&mut Box::pin(store.accept(operation(1, 10)))).await.is_none());
         });
         hold.send(()).unwrap();
         drop(store);
         let store = SqliteStore::open(&path).unwrap();
         let found = runtime.block_on(store.get(Uuid::from_u128(1))).unwrap();
         assert!(found.is_some(), "a queued write was lost");
+    }
+
+    /// What a future answers when it is polled once: a write is queued by that, and not yet
+    /// answered.
+    async fn now<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
+        tokio::select! {
+            biased;
+            output = future => Some(output),
+            () = std::future::ready(()) => None,
+        }
     }
 }

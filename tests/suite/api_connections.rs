@@ -10,15 +10,16 @@ use purveyor_sdk::v1::ListProductsRequest;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::api_rig::{Handlers, Rig};
+use crate::api_rig::{Handlers, PATIENCE, Rig};
 
 /// What the server sends back before it closes the connection.
 async fn until_closed(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(bytes).await.unwrap();
     let mut answer = Vec::new();
+    let closed = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
     // A reset is a close too.
-    drop(stream.read_to_end(&mut answer).await);
+    drop(closed.expect("the server closes the connection"));
     answer
 }
 
@@ -69,11 +70,13 @@ async fn bare(
 
 #[tokio::test]
 async fn a_connection_is_told_how_many_streams_and_headers_it_may_use() {
-    let rig = Rig::start(Limits::default(), Handlers::prompt()).await;
-    let (client, answer) = bare(rig.address, 8 * 1024).await;
+    let limits =
+        Limits { streams_per_connection: 33, header_list_bytes: 4096, ..Limits::default() };
+    let rig = Rig::start(limits, Handlers::prompt()).await;
+    let (client, answer) = bare(rig.address, 2048).await;
     assert_eq!(answer.unwrap(), http::StatusCode::OK);
-    assert_eq!(client.current_max_send_streams(), 256);
-    let (_, refused) = bare(rig.address, 20 * 1024).await;
+    assert_eq!(client.current_max_send_streams(), 33);
+    let (_, refused) = bare(rig.address, 8192).await;
     assert_ne!(refused.ok(), Some(http::StatusCode::OK));
 }
 

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use purveyor::api::health::Health;
@@ -21,6 +22,9 @@ use tonic::codec::CompressionEncoding;
 use tonic::service::Routes;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
+
+/// How long a test waits for what has to happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What a test tells the handlers, and what it sees of them.
 #[derive(Clone)]
@@ -48,7 +52,9 @@ impl Handlers {
 
     /// Waits until `count` handlers were reached.
     pub(crate) async fn reached(&self, count: usize) {
-        self.reached.subscribe().wait_for(|reached| *reached >= count).await.unwrap();
+        let mut reached = self.reached.subscribe();
+        let enough = reached.wait_for(|reached| *reached >= count);
+        tokio::time::timeout(PATIENCE, enough).await.expect("handlers are reached").unwrap();
     }
 
     /// How many were reached so far.

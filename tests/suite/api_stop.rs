@@ -7,13 +7,14 @@ use purveyor::api::health::Health;
 use purveyor::api::limits::Limits;
 use purveyor::api::served::products_server::ProductsServer;
 use purveyor_sdk::v1::ListProductsRequest;
+use tokio::net::TcpStream;
 use tonic::Status;
 use tonic::service::Routes;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::api_rig::{Handlers, Rig};
+use crate::api_rig::{Handlers, PATIENCE, Rig};
 
 /// A server that says its health, with one call that its handler does not answer yet.
 async fn busy(
@@ -58,6 +59,10 @@ async fn health_says_so_first_and_calls_in_flight_end_in_peace() {
     let status = health.check(asked("")).await.unwrap().into_inner().status();
     assert_eq!(status, ServingStatus::NotServing);
     drop((watched, process, health));
+    // Nobody new is let in while those who are here end.
+    let address = rig.address;
+    let closed = async { while TcpStream::connect(address).await.is_ok() {} };
+    tokio::time::timeout(PATIENCE, closed).await.expect("the port is closed");
     rig.handlers.answers.add_permits(1);
     call.await.unwrap().unwrap();
     assert_eq!(rig.stopped().await.cut, 0);
@@ -71,5 +76,5 @@ async fn a_stuck_call_does_not_hold_the_server() {
     let address = rig.address;
     assert_eq!(rig.stopped().await.cut, 1);
     call.await.unwrap().unwrap_err();
-    tokio::net::TcpStream::connect(address).await.unwrap_err();
+    TcpStream::connect(address).await.unwrap_err();
 }

@@ -1,11 +1,14 @@
 //! The configuration, read from real files: what is accepted, and each mistake with its line.
 
+use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use prost_types::Duration as ProtoDuration;
 use purveyor::config::{Environment, LogFormat, Store, load_with};
+use purveyor_sdk::plugin::v1::{Credential, Manifest, Rate, Timing};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
@@ -428,4 +431,98 @@ fn what_should_not_stay_so_is_warned_of() {
 fn a_file_that_cannot_be_read_is_said_to_be_so() {
     let missing = load_with(Path::new("no-such.toml"), &environment()).unwrap_err().to_string();
     assert_eq!(missing, "no-such.toml: cannot be read: No such file or directory (os error 2)");
+}
+
+/// What the plugin `acme` demands in these tests.
+fn manifest() -> Manifest {
+    let schema = r#"{
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {
+            "region": { "enum": ["eu", "us"] },
+            "limits": { "type": "object", "properties": { "deep": { "type": "integer" } } }
+        }
+    }"#;
+    let credential = |name: &str, optional| Credential {
+        name: name.to_owned(),
+        description: format!("the {name} of the account"),
+        optional,
+        ..Credential::default()
+    };
+    Manifest {
+        name: "acme".to_owned(),
+        configuration_schema: schema.to_owned(),
+        credentials: vec![credential("key", false), credential("second", true)],
+        rate: Some(Rate { requests: 30, period: Some(ProtoDuration { seconds: 2, nanos: 0 }) }),
+        timing: Some(Timing {
+            listing_lag: Some(ProtoDuration { seconds: 5, nanos: 0 }),
+            ..Timing::default()
+        }),
+        ..Manifest::default()
+    }
+}
+
+/// Reads a provider with these lines, which has to succeed, and compares what its plugin says.
+#[track_caller]
+fn check_declared(lines: &str, expected: &str) {
+    let folder = folder();
+    let file = folder.path().join("purveyor.toml");
+    fs::write(&file, format!("{BASE}[providers.acme]\n{lines}\n")).unwrap();
+    let config = load_with(&file, &environment()).unwrap();
+    let manifest = manifest();
+    let manifests = BTreeMap::from([("acme".to_owned(), &manifest)]);
+    let report = match config.check_declared(&manifests, &["broken"]) {
+        Ok(()) => String::new(),
+        Err(report) => report.to_string(),
+    };
+    let shown = report.replace(&format!("{}/", folder.path().display()), "");
+    assert!(!shown.contains(CANARY), "a secret is shown: {shown}");
+    assert_eq!(shown, expected.trim(), "\n--- for\n{lines}");
+}
+
+#[test]
+fn what_the_plugin_demands() {
+    let keyed = format!("{ACME}credentials.key = \"env:ACME_KEY\"\n");
+    check_declared(&keyed, "");
+    check_declared(&format!("{keyed}settings = {{ region = \"eu\", limits.deep = 5 }}"), "");
+    check_declared(&keyed.replace("\"acme\"", "\"broken\""), "");
+    for (lines, expected) in [
+        (ACME.to_owned(), "7: providers.acme.credentials.key: is missing; the key of the account"),
+        (
+            format!("{keyed}credentials.secnd = \"env:ACME_KEY\""),
+            "10: providers.acme.credentials.secnd: is not known to plugin \"acme\"; did you mean \"second\"?",
+        ),
+        (
+            keyed.replace("\"acme\"", "\"akme\""),
+            "8: providers.acme.plugin: no plugin \"akme\" is in plugins; did you mean \"acme\"?",
+        ),
+        (
+            format!("{keyed}[providers.acme.settings]\nregion = \"canary-5d1f0c\""),
+            "12: providers.acme.settings.region: value is not one of \"eu\" or \"us\"",
+        ),
+        (
+            format!(
+                "{keyed}[providers.acme.settings]\n[providers.acme.settings.limits]\ndeep = \"x\""
+            ),
+            "13: providers.acme.settings.limits.deep: value is not of type \"integer\"",
+        ),
+        (
+            format!("{keyed}settings.reigon = 1"),
+            "11: providers.acme.settings.reigon: is not known to plugin \"acme\"",
+        ),
+        (
+            format!("{keyed}timing.listing_lag_ms = 4999"),
+            "11: providers.acme.timing.listing_lag_ms: is below the plugin's floor of 5000 ms; only engine.development lifts floors, for simulators",
+        ),
+        (
+            format!("{keyed}rate = {{ requests = 31, period_ms = 2000 }}"),
+            "11: providers.acme.rate: is above what the upstream allows: 30 in 2000 ms",
+        ),
+    ] {
+        check_declared(&lines, &format!("purveyor.toml:{expected}"));
+    }
+    check_declared(&format!("{keyed}timing.listing_lag_ms = 5000"), "");
+    check_declared(&format!("{keyed}rate = {{ requests = 30, period_ms = 2000 }}"), "");
+    let lifted = format!("{keyed}timing.listing_lag_ms = 1\n[engine]\ndevelopment = true");
+    check_declared(&lifted, "");
 }

@@ -2,5 +2,20 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the whole crate is tests")]
 
+mod api_calls;
+mod api_connections;
+mod api_described;
+mod api_operations;
+mod api_rig;
+mod api_stop;
 mod config;
+mod mapping;
+mod plugin_cancelling;
+mod plugin_egress;
+mod plugin_faults;
+mod plugin_loading;
+mod plugin_support;
+mod plugin_upstream;
+mod store;
+mod support;
 mod tidy;

@@ -203,6 +203,18 @@ async fn repeated_panics_quarantine_the_provider() {
 }
 
 #[tokio::test]
+async fn panics_in_spawned_tasks_count_too() {
+    let upstream = Upstream::start().await;
+    let provider = open(account(&upstream)).await;
+    for _ in 0..3 {
+        read(&provider, "spoiled sleep read fail").await.unwrap();
+    }
+    let error = read(&provider, "read").await.unwrap_err();
+    assert_eq!(error.reason, ErrorReason::ProviderUnavailable);
+    assert!(error.message.contains("in a task that it spawned"), "{error}");
+}
+
+#[tokio::test]
 async fn a_plugin_that_does_not_open_is_quarantined_with_its_reason() {
     for (told, expected) in [("panic", "told to panic in open"), ("refuse", "told to refuse")] {
         let upstream = Upstream::start().await;

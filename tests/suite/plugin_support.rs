@@ -2,8 +2,8 @@
 //! and somebody who gives permits.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,28 +17,11 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::plugin_upstream::Upstream;
+use super::support::built;
 
-/// The faulty plugin's library, as cargo has just built it.
-pub(crate) fn faulty() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let output = std::process::Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--package", "purveyor-faulty"])
-            .args(["--message-format", "json"])
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        let lines = String::from_utf8(output.stdout).unwrap();
-        let messages = lines.lines().map(|line| serde_json::from_str(line).unwrap());
-        let built = messages.filter(|message: &serde_json::Value| {
-            message["reason"] == "compiler-artifact"
-                && message["target"]["name"] == "purveyor_faulty"
-        });
-        let files = built.flat_map(|message| message["filenames"].as_array().unwrap().clone());
-        let files: Vec<_> = files.map(|file| PathBuf::from(file.as_str().unwrap())).collect();
-        files.into_iter().find(|file| file.extension().is_some_and(|it| it == "so")).unwrap()
-    })
+/// The faulty plugin's library, as it was just built.
+pub(crate) fn faulty() -> PathBuf {
+    built().plugins.join("libpurveyor_faulty.so")
 }
 
 /// A directory of plugins, all of them pinned.
@@ -53,7 +36,7 @@ impl Plugins {
 
     pub(crate) fn with_faulty() -> Self {
         let plugins = Self::empty();
-        plugins.add(faulty());
+        plugins.add(&faulty());
         plugins
     }
 

@@ -107,12 +107,7 @@ impl Drop for Upstream {
 }
 
 async fn serve_plain(mut stream: TcpStream, record: &Record) {
-    loop {
-        match serve(&mut stream, record).await {
-            Some(true) => {}
-            Some(false) | None => break,
-        }
-    }
+    while let Some(true) = serve(&mut stream, record).await {}
     if record.requests.lock().unwrap().last().is_some_and(|seen| mode(seen) == "reset") {
         // Closing with no time to linger sends RST instead of FIN.
         stream.set_zero_linger().unwrap();

@@ -92,7 +92,8 @@ impl Refused {
 
     /// As an item shows it.
     pub(crate) fn status(&self) -> Status {
-        let reason = ErrorReason::from_str_name(&self.reason).unwrap_or(ErrorReason::UpstreamRejected);
+        let reason =
+            ErrorReason::from_str_name(&self.reason).unwrap_or(ErrorReason::UpstreamRejected);
         let code = self.upstream_code.iter();
         let metadata = code.map(|code| (UPSTREAM_CODE.to_owned(), code.clone())).collect();
         Status { metadata, ..status(reason, &self.message) }
@@ -129,8 +130,8 @@ pub(crate) fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>> {
 /// PLUGIN_FAULT for what is of another version, or none.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     let read = serde_json::from_slice::<(u32, T)>(bytes);
-    let (version, value) = read
-        .map_err(|error| Error::fault("a checkpoint cannot be read").with_source(error))?;
+    let (version, value) =
+        read.map_err(|error| Error::fault("a checkpoint cannot be read").with_source(error))?;
     if version == VERSION {
         Ok(value)
     } else {
@@ -147,8 +148,7 @@ mod tests {
     #[test]
     fn what_version_one_wrote_is_read() {
         let handle = br#"[1,{"known":[7],"placed":[101],"refused":null,"looks":2}]"#;
-        let expected =
-            OrderProgress { known: vec![7], placed: vec![101], refused: None, looks: 2 };
+        let expected = OrderProgress { known: vec![7], placed: vec![101], refused: None, looks: 2 };
         assert_eq!(decode::<OrderProgress>(handle).unwrap(), expected);
         assert_eq!(encode(&expected).unwrap(), handle);
 

@@ -178,12 +178,7 @@ impl Client {
     }
 
     /// `hosting.product.update`. Spends.
-    pub(crate) async fn update(
-        &self,
-        cx: &Cx,
-        id: i64,
-        quantity: i64,
-    ) -> Result<Spent<Operation>> {
+    pub(crate) async fn update(&self, cx: &Cx, id: i64, quantity: i64) -> Result<Spent<Operation>> {
         let product = Value::from([("quantity", Value::Int(quantity))]);
         self.spend(cx, "product.update", &[Value::Int(id), product]).await
     }
@@ -195,12 +190,17 @@ impl Client {
 
     /// `operation.cancel`. Moves money: what was paid comes back.
     pub(crate) async fn cancel(&self, cx: &Cx, id: i64) -> Result<Spent<()>> {
-        Ok(match self.answer(cx, "operation.cancel", "operation.cancel", &[Value::Int(id)]).await? {
-            Spent::Accepted(Value::Boolean(true) | Value::Int(1)) => Spent::Accepted(()),
-            Spent::Accepted(_) => Spent::Unknown("operation.cancel did not answer true".to_owned()),
-            Spent::Refused { proof, error } => Spent::Refused { proof, error },
-            Spent::Unknown(message) => Spent::Unknown(message),
-        })
+        Ok(
+            match self.answer(cx, "operation.cancel", "operation.cancel", &[Value::Int(id)]).await?
+            {
+                Spent::Accepted(Value::Boolean(true) | Value::Int(1)) => Spent::Accepted(()),
+                Spent::Accepted(_) => {
+                    Spent::Unknown("operation.cancel did not answer true".to_owned())
+                }
+                Spent::Refused { proof, error } => Spent::Refused { proof, error },
+                Spent::Unknown(message) => Spent::Unknown(message),
+            },
+        )
     }
 
     /// A time so many seconds before one that the upstream wrote, in its spelling.
@@ -246,7 +246,10 @@ impl Client {
     ) -> Result<Spent<Value>> {
         let answer = cx.http().call(call).xml_rpc(method, &self.keyed(params)).send().await?;
         if answer.status != 200 {
-            return Ok(Spent::Unknown(format!("the upstream answered with status {}", answer.status)));
+            return Ok(Spent::Unknown(format!(
+                "the upstream answered with status {}",
+                answer.status
+            )));
         }
         Ok(match answer.xml_rpc() {
             Ok(Response::Value(value)) => Spent::Accepted(value),

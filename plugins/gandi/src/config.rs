@@ -59,7 +59,8 @@ impl GandiConfig {
     ///
     /// FIELD_VIOLATION of `configuration.currency` or `configuration.grid`.
     pub(crate) fn check(self) -> Result<Self> {
-        if self.currency.len() != 3 || !self.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        if self.currency.len() != 3 || !self.currency.bytes().all(|byte| byte.is_ascii_uppercase())
+        {
             return Err(Error::field("configuration.currency", "is no ISO 4217 code"));
         }
         if !matches!(self.grid.as_str(), "A" | "B" | "C" | "D" | "E") {

@@ -7,8 +7,8 @@ use purveyor_sdk::v1::{
     CreateRenewalRequest, GetOrderRequest, GetProductRequest, GetRenewalRequest, GetServiceRequest,
     ListOrdersRequest, ListOrdersResponse, ListProductsRequest, ListProductsResponse,
     ListRenewalOptionsRequest, ListRenewalOptionsResponse, ListRenewalsRequest,
-    ListRenewalsResponse, ListServicesRequest, ListServicesResponse, Order, Product, Quote, Renewal,
-    Service, TerminateServiceRequest, UpdateServiceRequest,
+    ListRenewalsResponse, ListServicesRequest, ListServicesResponse, Order, Product, Quote,
+    Renewal, Service, TerminateServiceRequest, UpdateServiceRequest,
 };
 use purveyor_sdk::{
     Baseline, Call, Credential, Cx, Evidence, Find, Finding, Host, Note, PollItem, Progress, Proof,
@@ -20,21 +20,21 @@ use crate::config::GandiConfig;
 
 mod declare;
 
-mod products;
 mod prices;
+mod products;
 mod quotes;
 
-mod orders;
-mod order_view;
 mod cancellations;
+mod order_view;
+mod orders;
 
-mod services;
 mod changes;
 mod renewals;
+mod services;
 
+mod check;
 mod evidence;
 mod progress;
-mod check;
 
 /// One Gandi account.
 pub struct Gandi {

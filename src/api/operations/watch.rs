@@ -24,7 +24,7 @@ use crate::api::limits::{
 };
 use crate::engine::Caller;
 use crate::engine::page_token::PageTokens;
-use crate::plugin::clock::Clock;
+use crate::plugin::Clock;
 use crate::store::operation::Operation;
 use crate::store::{Query, Store};
 

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use comfy_table::Table;
 use purveyor_sdk::plugin::v1::{Call, Manifest, Match, Method, Proof, credential, r#match};
+use purveyor_sdk::v1::Evidence;
 
 use crate::cli::columns::headed;
 use crate::plugin::Plugin;
@@ -61,7 +62,7 @@ fn methods(manifest: &Manifest) -> Table {
         table.add_row([
             method.op().as_str_name().trim_start_matches("OP_"),
             effect(manifest, method),
-            method.evidence().as_str_name().trim_start_matches("EVIDENCE_"),
+            evidence(method),
             if method.absence_is_proof { "yes" } else { "no" },
             &method.calls.join(", "),
         ]);
@@ -74,6 +75,14 @@ fn effect(manifest: &Manifest, method: &Method) -> &'static str {
     let calls = manifest.calls.iter().filter(|call| method.calls.contains(&call.name));
     let strongest = calls.map(Call::effect).max_by_key(|effect| *effect as i32);
     strongest.map_or("-", |effect| effect.as_str_name().trim_start_matches("EFFECT_"))
+}
+
+/// How an unknown outcome is found out; a read has none.
+fn evidence(method: &Method) -> &'static str {
+    match method.evidence() {
+        Evidence::Unspecified => "-",
+        declared => declared.as_str_name().trim_start_matches("EVIDENCE_"),
+    }
 }
 
 fn calls(manifest: &Manifest) -> Table {

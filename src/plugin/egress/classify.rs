@@ -132,3 +132,6 @@ fn text_at(document: &Value, pointer: &str) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! Whose turn it is: so many requests in a period, so many at a time, spends before polls before
-//! callers' reads. And the breaker, which spares an upstream that does not answer further reads.
+//! callers' reads. It knows nothing of what is sent.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use purveyor_sdk::Error;
@@ -17,10 +17,6 @@ use crate::plugin::config::{ProviderConfig, RateOverride};
 const MAX_WAITING: usize = 1024;
 /// The most times that are kept to count a period's requests.
 const MAX_RATE_REQUESTS: u32 = 10_000;
-/// So many reads in a row without an answer open the breaker.
-const BREAKER_FAILURES: u32 = 5;
-/// How long the breaker stays open before one read may try.
-const BREAKER_PAUSE: Duration = Duration::from_secs(10);
 
 /// Who goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,27 +54,38 @@ pub(super) fn rate(config: &ProviderConfig, manifest: &Manifest) -> Option<RateO
         let period = Duration::try_from(rate.period?).ok().filter(|period| !period.is_zero())?;
         Some(RateOverride { requests, period })
     });
+    lower(declared, config.rate)
+}
+
+/// The one that lets fewer through in the long run; `None` is no limit.
+fn lower(first: Option<RateOverride>, second: Option<RateOverride>) -> Option<RateOverride> {
     let per_second = |rate: &RateOverride| f64::from(rate.requests) / rate.period.as_secs_f64();
-    match (declared, config.rate) {
-        (Some(declared), Some(configured)) => {
-            let lower = per_second(&configured) < per_second(&declared);
-            Some(if lower { configured } else { declared })
+    match (first, second) {
+        (Some(first), Some(second)) => {
+            Some(if per_second(&second) < per_second(&first) { second } else { first })
         }
-        (declared, configured) => declared.or(configured),
+        (first, second) => first.or(second),
     }
+}
+
+/// The turns of the accounts whose identity is known. Providers of one account share them, because
+/// the upstream counts the account's requests and knows nothing of providers.
+#[derive(Debug, Default)]
+pub(in crate::plugin) struct Limiters {
+    known: Mutex<BTreeMap<String, Weak<Limiter>>>,
 }
 
 /// The turns of one account.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    at_a_time: usize,
-    rate: Option<RateOverride>,
     state: Mutex<State>,
     changed: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
+    at_a_time: usize,
+    rate: Option<RateOverride>,
     under_way: usize,
     /// When the last requests were given their turn, oldest first; as many as the rate counts. A
     /// window, and not a bucket: a bucket that refills lets twice as many through in a period.
@@ -108,13 +115,47 @@ enum Next {
     At(Instant),
 }
 
+impl Limiters {
+    /// The turns of `account`: `own`, or those of the provider that came first, with the lower limits
+    /// of the two.
+    pub(super) fn share(&self, account: String, own: &Arc<Limiter>) -> Arc<Limiter> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        match known.get(&account).and_then(Weak::upgrade) {
+            Some(first) if !Arc::ptr_eq(&first, own) => {
+                first.tighten(own);
+                first
+            }
+            _ => {
+                known.insert(account, Arc::downgrade(own));
+                Arc::clone(own)
+            }
+        }
+    }
+}
+
 impl Limiter {
     pub(super) fn new(at_a_time: usize, rate: Option<RateOverride>) -> Self {
         let rate = rate.map(|rate| RateOverride {
             requests: rate.requests.clamp(1, MAX_RATE_REQUESTS),
             ..rate
         });
-        Self { at_a_time: at_a_time.max(1), rate, state: Mutex::default(), changed: Notify::new() }
+        let state = State { at_a_time: at_a_time.max(1), rate, ..State::default() };
+        Self { state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    /// Takes over the limits of another that are lower.
+    fn tighten(&self, other: &Self) {
+        let (at_a_time, rate) = {
+            let other = other.state();
+            (other.at_a_time, other.rate)
+        };
+        let mut state = self.state();
+        state.at_a_time = state.at_a_time.min(at_a_time);
+        state.rate = lower(state.rate, rate);
+        // A window that counts fewer requests forgets the oldest.
+        let counted = state.rate.map_or(0, |rate| rate.requests as usize);
+        let excess = state.given.len().saturating_sub(counted);
+        state.given.drain(..excess);
     }
 
     /// Waits for a turn, until `deadline` at most.
@@ -167,10 +208,10 @@ impl Limiter {
     fn next(&self, key: (Priority, u64)) -> Next {
         let now = Instant::now();
         let mut state = self.state();
-        if state.under_way >= self.at_a_time || state.waiting.first() != Some(&key) {
+        if state.under_way >= state.at_a_time || state.waiting.first() != Some(&key) {
             return Next::Change;
         }
-        if let Some(rate) = self.rate {
+        if let Some(rate) = state.rate {
             if state.given.len() >= rate.requests as usize {
                 let free = state.given.front().map_or(now, |oldest| *oldest + rate.period);
                 if free > now {
@@ -206,59 +247,6 @@ impl Drop for Ticket<'_> {
 fn too_late(after: Duration) -> Error {
     Error::rate_limit("the upstream's limit of requests leaves no turn in time")
         .with_retry_after(after)
-}
-
-/// Spares an upstream that does not answer. It stops reads alone: a spend to such an upstream fails
-/// before anything is sent, which costs nothing, and an accepted write shall not wait for a breaker.
-#[derive(Debug, Default)]
-pub(super) struct Breaker {
-    state: Mutex<BreakerState>,
-}
-
-#[derive(Debug, Default)]
-struct BreakerState {
-    failures: u32,
-    closed_from: Option<Instant>,
-}
-
-impl Breaker {
-    /// Whether a read may be tried.
-    ///
-    /// # Errors
-    ///
-    /// UPSTREAM_UNAVAILABLE while the breaker is open.
-    pub(super) fn check(&self) -> Result<(), Error> {
-        let mut state = self.state();
-        let Some(from) = state.closed_from else {
-            return Ok(());
-        };
-        let now = Instant::now();
-        if now < from {
-            let message =
-                "the upstream did not answer the last reads; it is left alone for a while";
-            return Err(Error::unavailable(message).with_retry_after(from - now));
-        }
-        // This one tries; the others wait for what it finds.
-        state.closed_from = Some(now + BREAKER_PAUSE);
-        Ok(())
-    }
-
-    /// Tells whether a read that was tried came to a complete answer.
-    pub(super) fn record(&self, answered: bool) {
-        let mut state = self.state();
-        if answered {
-            *state = BreakerState::default();
-            return;
-        }
-        state.failures += 1;
-        if state.failures >= BREAKER_FAILURES {
-            state.closed_from = Some(Instant::now() + BREAKER_PAUSE);
-        }
-    }
-
-    fn state(&self) -> MutexGuard<'_, BreakerState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 #[cfg(test)]
@@ -334,17 +322,16 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_breaker_opens_and_lets_one_try() {
-        let breaker = Breaker::default();
-        for _ in 0..BREAKER_FAILURES {
-            breaker.check().unwrap();
-            breaker.record(false);
-        }
-        assert_eq!(breaker.check().unwrap_err().reason, ErrorReason::UpstreamUnavailable);
-        tokio::time::advance(BREAKER_PAUSE).await;
-        breaker.check().unwrap();
-        breaker.check().unwrap_err();
-        breaker.record(true);
-        breaker.check().unwrap();
+    async fn providers_of_one_account_share_its_turns() {
+        let limiters = Limiters::default();
+        let (first, second, other) = (limiter(9, 30), limiter(5, 1), limiter(9, 30));
+        let shared = limiters.share("upstream one".to_owned(), &first);
+        assert!(Arc::ptr_eq(&shared, &first));
+        let shared = limiters.share("upstream one".to_owned(), &second);
+        assert!(Arc::ptr_eq(&shared, &first), "who comes later waits with who came first");
+        assert!(Arc::ptr_eq(&limiters.share("upstream two".to_owned(), &other), &other));
+        let soon = Instant::now() + Duration::from_secs(1);
+        let _slot = first.turn(Priority::Read, soon).await.unwrap();
+        first.turn(Priority::Read, soon).await.unwrap_err();
     }
 }

@@ -91,7 +91,7 @@ pub(super) async fn send(
         let latest = begin + priority.patience();
         let deadline = deadline.map_or(latest, |deadline| deadline.min(latest));
         egress.breaker.check()?;
-        let _slot = egress.limiter.turn(priority, deadline).await?;
+        let _slot = egress.limiter().turn(priority, deadline).await?;
         let sent =
             timeout(prepared.timeout, egress.reader.send(&prepared, egress.max_answer_bytes));
         let received = sent.await.unwrap_or_else(|_| {

@@ -75,7 +75,7 @@ impl SpendTask {
     async fn attempt(&self) -> Result<Exchange, Stopped> {
         let (egress, prepared) = (&self.egress, &self.prepared);
         let latest = Instant::now() + Priority::Spend.patience();
-        let slot = egress.limiter.turn(Priority::Spend, latest).await;
+        let slot = egress.limiter().turn(Priority::Spend, latest).await;
         let _slot = slot.map_err(|error| stopped_by(error.to_string(), error))?;
         let request = request(prepared)?;
         let stream = egress.dial.connect().await.map_err(stopped)?;

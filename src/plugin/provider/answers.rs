@@ -12,14 +12,14 @@ use purveyor_sdk::v1::{
     Product, Quote, Renewal, Service,
 };
 
-/// Refuses bytes that are not the answer of `op`.
+/// Refuses bytes that are not the answer of `op`. Ops that no plugin is asked have none.
 ///
 /// # Errors
 ///
 /// PLUGIN_FAULT.
 pub(super) fn check(op: Op, answer: &[u8]) -> Result<(), Error> {
     let decoded = match op {
-        Op::Unspecified => Ok(()),
+        Op::Unspecified | Op::AdoptService => Ok(()),
         Op::ListProducts => decode::<ListProductsResponse>(answer),
         Op::GetProduct => decode::<Product>(answer),
         Op::GetOrder => decode::<Order>(answer),

@@ -139,6 +139,11 @@ impl Instance {
         self.broken.load(Ordering::Acquire) || self.tasks.have_panicked()
     }
 
+    /// Whether a task that the instance spawned has panicked.
+    pub(super) fn tasks_have_panicked(&self) -> bool {
+        self.tasks.have_panicked()
+    }
+
     pub(super) fn set_broken(&self) {
         self.broken.store(true, Ordering::Release);
     }

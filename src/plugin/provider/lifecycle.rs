@@ -66,6 +66,13 @@ impl Lifecycle {
         }
     }
 
+    /// Shares the turns of the account with every provider that has the same.
+    pub(super) fn share_limits(&self, account: &str) {
+        if let Some(opening) = &self.opening {
+            opening.egress.share_limits(account);
+        }
+    }
+
     /// The present instance, sound or not.
     pub(super) fn current(&self) -> Option<Arc<Instance>> {
         match &self.state().present {
@@ -91,6 +98,10 @@ impl Lifecycle {
         let Some(opening) = self.opening.clone() else {
             return Err(unavailable("there is no plugin to open"));
         };
+        if let Some(instance) = self.current().filter(|instance| instance.tasks_have_panicked()) {
+            self.panicked(&instance, "in a task that it spawned");
+            self.sound()?;
+        }
         tracing::warn!(provider = opening.provider, "the plugin's instance is made anew");
         let opened = Instance::open(&opening).await;
         let mut state = self.state();

@@ -1,5 +1,5 @@
-//! The log of commits that watchers follow. It must not be used to learn an operation's past: it shows
-//! each operation as it is now.
+//! The log of commits that watchers follow. It must not be used to learn an operation's past: it
+//! shows each operation as it is now.
 
 use std::time::Duration;
 
@@ -77,8 +77,8 @@ pub(super) fn last(connection: &Connection) -> Result<u64, rusqlite::Error> {
     Ok(last.unsigned_abs())
 }
 
-/// Removes changes that are too old at `now`, at most [`PRUNE_MAX`] of them, and tells how many. The last
-/// change always stays, so that positions go on from it.
+/// Removes changes that are too old at `now`, at most [`PRUNE_MAX`] of them, and tells how many.
+/// The last change always stays, so that positions go on from it.
 pub(super) fn prune(connection: &Connection, now: Timestamp) -> Result<u32, rusqlite::Error> {
     // Before 1677 nothing was written.
     let Ok(before) = i64::try_from((now - KEPT).as_nanosecond()) else { return Ok(0) };

@@ -1,5 +1,5 @@
-//! Who looks at which operation when: due times and leases. It must not be taken for permission: a lease
-//! decides who tries, never whether a spend is allowed.
+//! Who looks at which operation when: due times and leases. It must not be taken for permission: a
+//! lease decides who tries, never whether a spend is allowed.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, params};
@@ -43,14 +43,6 @@ pub(super) fn lease(connection: &Connection, request_id: Uuid, lease: &Lease) ->
         lease.replica.as_bytes(),
         until
     ])?;
-    Ok(())
-}
-
-/// Ends the lease of an operation, whosever it is.
-pub(super) fn end_lease(connection: &Connection, request_id: Uuid) -> Result<(), Fault> {
-    let sql = "UPDATE operations SET lease_replica = NULL, lease_until = NULL \
-               WHERE request_id = ?1 AND lease_until IS NOT NULL";
-    connection.prepare_cached(sql)?.execute([request_id.as_bytes()])?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
-//! Errors of SQLite, translated in this one place: whether one job was wrong or the database is sick,
-//! and whether a failed COMMIT can still turn up. It must not decide what anybody does about it.
+//! Errors of SQLite, translated in this one place: whether one job was wrong or the database is
+//! sick, and whether a failed COMMIT can still turn up. It must not decide what anybody does about
+//! it.
 
 use rusqlite::ErrorCode;
 
@@ -55,9 +56,9 @@ pub(super) fn unavailable(error: &rusqlite::Error) -> StoreError {
 
 /// What a caller is told when COMMIT itself failed.
 ///
-/// The frames of a transaction go to the log in order and the commit mark is in the last one. A full
-/// disk or a lock that was not had means that it was not written. After any other failure, of an
-/// fsync above all, it may stand in the file and be found by the recovery after a crash.
+/// The frames of a transaction go to the log in order and the commit mark is in the last one. A
+/// full disk or a lock that was not had means that it was not written. After any other failure, of
+/// an fsync above all, it may stand in the file and be found by the recovery after a crash.
 pub(super) fn failed_commit(error: &rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
         Some(

@@ -1,5 +1,5 @@
-//! Locks, which an operation holds while it needs them, and claims, which it keeps for ever. It must not
-//! know what a key means.
+//! Locks, which an operation holds while it needs them, and claims, which it keeps for ever. It
+//! must not know what a key means.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};

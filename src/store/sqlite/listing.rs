@@ -1,5 +1,6 @@
-//! Reading operations: one, those that a query names, those that wait or were left behind. It must not
-//! write, and every query names the index that it runs by, so that no statistics can turn it into a scan.
+//! Reading operations: one, those that a query names, those that wait or were left behind. It must
+//! not write, and every query names the index that it runs by, so that no statistics can turn it
+//! into a scan.
 
 use purveyor_sdk::v1::operation::State;
 use rusqlite::types::Value;
@@ -72,8 +73,8 @@ pub(super) fn select(
     Ok(operations)
 }
 
-/// The statement of a listing and its values. Its text depends on which filters are set and on how many
-/// states and writes they name, so the statements of all callers fit the cache.
+/// The statement of a listing and its values. Its text depends on which filters are set and on how
+/// many states and writes they name, so the statements of all callers fit the cache.
 pub(super) fn list_query(query: &Query) -> Result<(String, Vec<Value>), Fault> {
     let mut filter = Filter::default();
     if let Some(owner) = &query.owner {
@@ -99,7 +100,8 @@ pub(super) fn list_query(query: &Query) -> Result<(String, Vec<Value>), Fault> {
     }
     filter.values.push(page(query.limit).into());
     let sql = format!(
-        "SELECT {} FROM operations INDEXED BY {}{} ORDER BY create_time DESC, request_id DESC LIMIT ?",
+        "SELECT {} FROM operations INDEXED BY {}{} \
+         ORDER BY create_time DESC, request_id DESC LIMIT ?",
         row::COLUMNS,
         index(query),
         filter.sql,
@@ -107,8 +109,8 @@ pub(super) fn list_query(query: &Query) -> Result<(String, Vec<Value>), Fault> {
     Ok((sql, filter.values))
 }
 
-/// The index that leaves the fewest rows to look at: a target has few operations and few are open, while
-/// an owner may have most of them. All of them have the order of the listing.
+/// The index that leaves the fewest rows to look at: a target has few operations and few are open,
+/// while an owner may have most of them. All of them have the order of the listing.
 fn index(query: &Query) -> &'static str {
     if query.target.is_some() {
         "operations_listed_by_target"

@@ -1,5 +1,5 @@
-//! Opening a database file: that nobody else has it, that it is ours and whole, and that SQLite keeps what
-//! it acknowledges. Nothing is written to a file before it is known to be ours or empty.
+//! Opening a database file: that nobody else has it, that it is ours and whole, and that SQLite
+//! keeps what it acknowledges. Nothing is written to a file before it is known to be ours or empty.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -12,15 +12,16 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::schema::{self, Found};
 use super::{due, readers};
 
-/// The oldest SQLite that is trusted with a write-ahead log: before it a checkpoint could overwrite the
-/// log of a concurrent commit.
+/// The oldest SQLite that is trusted with a write-ahead log: before it a checkpoint could overwrite
+/// the log of a concurrent commit.
 const SQLITE_MIN: (i32, &str) = (3_051_003, "3.51.3");
 
-/// How long a connection waits for a lock that somebody outside holds, such as a shell on the same file.
+/// How long a connection waits for a lock that somebody outside holds, such as a shell on the same
+/// file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long the check of the whole file may take at most. A big journal is opened after that, and the log
-/// says that it was not looked through.
+/// How long the check of the whole file may take at most. A big journal is opened after that, and
+/// the log says that it was not looked through.
 const CHECK_MAX: Duration = Duration::from_secs(10);
 
 /// How many steps of SQLite lie between two looks at the clock during the check.
@@ -29,11 +30,12 @@ const CHECK_STEPS: i32 = 10_000;
 /// How big the log may stay after a checkpoint, bytes.
 const LOG_BYTES_MAX: i64 = 64 * 1024 * 1024;
 
-/// How many prepared statements a connection keeps: all there are, and the usual forms of a listing.
+/// How many prepared statements a connection keeps: all there are, and the usual forms of a
+/// listing.
 const STATEMENTS_MAX: usize = 128;
 
-/// Why a database was not opened. Nothing of it was changed but, where that was the last step that could
-/// be done, an older schema brought forward.
+/// Why a database was not opened. Nothing of it was changed but, where that was the last step that
+/// could be done, an older schema brought forward.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The SQLite that this program was linked with.
@@ -134,8 +136,8 @@ fn real_path(path: &Path) -> Result<PathBuf, OpenError> {
     Ok(folder.canonicalize().map_err(|_| missing())?.join(name))
 }
 
-/// Takes the lock file. It stays behind when the lock is free again: removing it would let two processes
-/// lock two files of the same name.
+/// Takes the lock file. It stays behind when the lock is free again: removing it would let two
+/// processes lock two files of the same name.
 fn lock(path: &Path) -> Result<File, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
@@ -148,8 +150,8 @@ fn lock(path: &Path) -> Result<File, OpenError> {
     }
 }
 
-/// Makes the database file where there is none: it holds what customers bought, so nobody else may read
-/// it. SQLite gives its log the same permissions.
+/// Makes the database file where there is none: it holds what customers bought, so nobody else may
+/// read it. SQLite gives its log the same permissions.
 fn make_private(path: &Path) -> Result<(), OpenError> {
     open_private(path).map(drop)
 }

@@ -1,6 +1,6 @@
-//! Accepting and committing operations. Every function looks at everything that could forbid the write
-//! before it writes, inside the transaction of the writer thread. It must not judge a transition: that a
-//! terminal row stays is all it knows of the protocol.
+//! Accepting and committing operations. Every function looks at everything that could forbid the
+//! write before it writes, inside the transaction of the writer thread. It must not judge a
+//! transition: that a terminal row stays is all it knows of the protocol.
 
 use rusqlite::{Connection, OptionalExtension};
 use uuid::Uuid;
@@ -51,9 +51,6 @@ pub(super) fn commit(connection: &Connection, change: &Change) -> Result<Committ
     holdings::let_go(connection, &change.locks, request_id)?;
     holdings::hold(connection, &change.locks, request_id)?;
     holdings::claim(connection, &change.claims, request_id, operation.update_time)?;
-    if operation.done() {
-        due::end_lease(connection, request_id)?;
-    }
     Ok(Committed::Done)
 }
 
@@ -63,7 +60,8 @@ fn finish(connection: &Connection, operation: &Operation) -> Result<(), Fault> {
     changes::append(connection, operation)
 }
 
-/// Whether the stored row is not the one that `next` was made from. A row that does not exist is not.
+/// Whether the stored row is not the one that `next` was made from. A row that does not exist is
+/// not.
 fn stale(connection: &Connection, next: &Operation) -> Result<bool, Fault> {
     let sql = "SELECT version FROM operations WHERE request_id = ?1 AND state NOT IN (7, 8, 9)";
     let stored: Option<i64> = connection

@@ -1,5 +1,5 @@
-//! The bounded way from tasks to the threads that own a connection. A task that finds the queue full
-//! waits, and nothing is thrown away. It must not know what the jobs do.
+//! The bounded way from tasks to the threads that own a connection. A task that finds the queue
+//! full waits, and nothing is thrown away. It must not know what the jobs do.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -26,12 +26,6 @@ impl<J> Queue<J> {
     pub(super) fn new(limit: usize) -> (Self, Receiver<Queued<J>>) {
         let (jobs, receiver) = mpsc::channel();
         (Self { slots: Arc::new(Semaphore::new(limit)), jobs }, receiver)
-    }
-
-    /// How many more jobs may wait.
-    #[cfg(test)]
-    pub(super) fn free(&self) -> usize {
-        self.slots.available_permits()
     }
 
     /// Queues a job. When this is dropped before it returned, the job is not queued.

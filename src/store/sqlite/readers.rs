@@ -1,5 +1,5 @@
-//! A few threads with a read-only connection each. Reads see one snapshot of what is committed, never
-//! wait for the writer, and take no thread of the runtime. It must not know what is read.
+//! A few threads with a read-only connection each. Reads see one snapshot of what is committed,
+//! never wait for the writer, and take no thread of the runtime. It must not know what is read.
 
 use std::io;
 use std::sync::mpsc::Receiver;
@@ -13,8 +13,8 @@ use super::fault::Fault;
 use super::queue::{Queue, Queued};
 use crate::store::StoreError;
 
-/// How many threads read. Reads are short and mostly from memory; more threads than these would wait
-/// for processors.
+/// How many threads read. Reads are short and mostly from memory; more threads than these would
+/// wait for processors.
 pub(super) const READERS: usize = 3;
 
 /// How many reads may wait; a task beyond that waits for its place.
@@ -80,7 +80,8 @@ impl Drop for Readers {
 
 fn serve(mut connection: Connection, jobs: &Mutex<Receiver<Queued<Job>>>) {
     loop {
-        // The lock is held while one thread waits and free while it works, so the others wait in turn.
+        // The lock is held while one thread waits and free while it works, so the others wait in
+        // turn.
         let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(next) = next else { return };
         (next.job)(&mut connection);

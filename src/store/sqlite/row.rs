@@ -1,4 +1,5 @@
-//! An operation as a row of `operations` and back, exactly. It must not decide when a row is written.
+//! An operation as a row of `operations` and back, exactly. It must not decide when a row is
+//! written.
 
 use jiff::Timestamp;
 use prost::Message;
@@ -13,17 +14,17 @@ use crate::store::operation::{Attempt, Operation};
 /// The columns that an operation is made of, in the order of [`write`]'s parameters.
 macro_rules! columns {
     () => {
-        "request_id, state, version, create_time, update_time, wake_time, tries, step, blocked_by, \
-         protocol, op, owner, actor, trace_id, provider, account, target, upstream_target, \
-         start_before, fingerprint, exclusive, upstream, settle, message, error, candidates, notes, \
-         handle, baseline, view, request"
+        "request_id, state, version, create_time, update_time, wake_time, tries, step, \
+         blocked_by, protocol, op, owner, actor, trace_id, provider, account, target, \
+         upstream_target, start_before, fingerprint, exclusive, upstream, settle, message, error, \
+         candidates, notes, handle, baseline, view, request"
     };
 }
 /// One placeholder for each of [`columns`].
 macro_rules! placeholders {
     () => {
-        "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, \
-         ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31"
+        "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
+         ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31"
     };
 }
 

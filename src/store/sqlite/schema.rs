@@ -1,5 +1,5 @@
-//! The tables, version by version. A migration that was ever released is never edited: what has to be
-//! different is a further file. It must not go back.
+//! The tables, version by version. A migration that was ever released is never edited: what has to
+//! be different is a further file. It must not go back.
 
 use rusqlite::{Connection, TransactionBehavior};
 use uuid::Uuid;

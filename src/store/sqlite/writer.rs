@@ -16,16 +16,16 @@ use super::fault::{self, Fault};
 use super::queue::{Queue, Queued};
 use crate::store::StoreError;
 
-/// How many writes may wait; a task beyond that waits for its place. A few groups, so that the thread
-/// never runs dry and memory stays bounded.
+/// How many writes may wait; a task beyond that waits for its place. A few groups, so that the
+/// thread never runs dry and memory stays bounded.
 const QUEUE_MAX: usize = 1024;
 
-/// How many writes share one commit at most. More would save next to nothing and lengthen the wait of
-/// the first.
+/// How many writes share one commit at most. More would save next to nothing and lengthen the wait
+/// of the first.
 const GROUP_MAX: usize = 256;
 
-/// How long the thread sleeps at most when nothing is queued: how soon a sick store is found well, and
-/// how long pruning waits.
+/// How long the thread sleeps at most when nothing is queued: how soon a sick store is found well,
+/// and how long pruning waits.
 const TURN: Duration = Duration::from_secs(1);
 
 /// How often old changes are looked for. A minute more or less does not matter against seven days.
@@ -34,7 +34,8 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 /// What a probe writes: enough to need space of its own, little enough to be cheap.
 const PROBE_BYTES: i64 = 64 * 1024;
 
-/// The way to the writer thread. Dropping it lets the thread finish what is queued, and waits for that.
+/// The way to the writer thread. Dropping it lets the thread finish what is queued, and waits for
+/// that.
 pub(super) struct Writer {
     /// `None` only while this is being dropped.
     queue: Option<Queue<Box<dyn Job>>>,
@@ -65,9 +66,9 @@ impl Writer {
 
     /// Runs `work` in a transaction and answers when it is committed.
     ///
-    /// Once queued it is carried out even if the caller is gone. `work` looks before it writes: what
-    /// it has written when it returns `Ok` is kept, and what it has written when it returns `Err` is
-    /// taken back without harm to the others of its group.
+    /// Once queued it is carried out even if the caller is gone. `work` looks before it writes:
+    /// what it has written when it returns `Ok` is kept, and what it has written when it returns
+    /// `Err` is taken back without harm to the others of its group.
     pub(super) async fn write<T, W>(&self, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -93,12 +94,6 @@ impl Writer {
         self.state.healthy.subscribe()
     }
 
-    /// How many writes wait for the thread to take them.
-    #[cfg(test)]
-    pub(super) fn waiting(&self) -> usize {
-        self.queue.as_ref().map_or(0, |queue| QUEUE_MAX - queue.free())
-    }
-
     /// Sees the position of the last committed change.
     pub(super) fn last_change(&self) -> watch::Receiver<u64> {
         self.state.last_change.subscribe()
@@ -116,7 +111,8 @@ impl Drop for Writer {
 
 /// One queued write, whatever it answers.
 trait Job: Send {
-    /// Does the work, inside a savepoint. Whether to keep what it wrote; an error is the database's.
+    /// Does the work, inside a savepoint. Whether to keep what it wrote; an error is the
+    /// database's.
     fn run(&mut self, connection: &Connection) -> Result<bool, rusqlite::Error>;
 
     /// Answers, now that it is known what became of the group.
@@ -254,8 +250,8 @@ impl Turns {
         }
     }
 
-    /// Writes something while the store is sick, to learn when it is well. A probe that succeeds also
-    /// overwrites what a failed commit may have left in the log.
+    /// Writes something while the store is sick, to learn when it is well. A probe that succeeds
+    /// also overwrites what a failed commit may have left in the log.
     fn probe(&mut self) {
         if *self.state.healthy.borrow() || !due(&mut self.probed, TURN) {
             return;

@@ -1,14 +1,16 @@
-//! What every store has to do, whatever it is made of: one property a function, all of them listed in one
-//! table, run against any store that can be opened in a place of its own. It must not know which store
-//! that is, so that a second one is held to the same.
+//! What every store has to do, whatever it is made of: one property a function, all of them listed
+//! in one table, run against any store that can be opened in a place of its own. It must not know
+//! which store that is, so that a second one is held to the same.
 
 use std::fmt::Write;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use purveyor::store::Store;
+use tokio::time::timeout;
 
 mod accepting;
 mod committing;
@@ -24,6 +26,9 @@ pub(super) trait Home: Send + Sync + 'static {
     /// Opens the store, which is empty the first time.
     async fn open(&self) -> Arc<dyn Store>;
 }
+
+/// What does not hold by then never will. A store on a slow disk needs far less.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 type Property = fn(Arc<dyn Home>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -73,8 +78,10 @@ pub(super) async fn suite<H: Home>(home: impl Fn() -> H) {
     let mut failures = String::new();
     for (name, property) in PROPERTIES {
         let home: Arc<dyn Home> = Arc::new(home());
-        if tokio::spawn(property(home)).await.is_err() {
-            writeln!(failures, "{name}").unwrap();
+        match timeout(PATIENCE, tokio::spawn(property(home))).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => writeln!(failures, "{name}").unwrap(),
+            Err(_) => writeln!(failures, "{name} does not end").unwrap(),
         }
     }
     assert!(failures.is_empty(), "the store does not conform:\n{failures}");

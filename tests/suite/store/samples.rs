@@ -1,5 +1,5 @@
-//! Operations to store: plain ones for scenarios, and generated ones in which every field takes every kind
-//! of value. It must not decide what a store does with them.
+//! Operations to store: plain ones for scenarios, and generated ones in which every field takes
+//! every kind of value. It must not decide what a store does with them.
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::option;

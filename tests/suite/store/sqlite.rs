@@ -1,5 +1,5 @@
-//! The SQLite store: the conformance suite on real files, what it refuses to open, and that nothing that it
-//! acknowledged is lost when its process is killed.
+//! The SQLite store: the conformance suite on real files, what it refuses to open, and that nothing
+//! that it acknowledged is lost when its process is killed.
 
 use std::env;
 use std::fs;
@@ -11,13 +11,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use purveyor::store::sqlite::{OpenError, SqliteStore};
-use purveyor::store::{Accepted, Store};
+use purveyor::store::{Accepted, Lease, NewOperation, Store};
 use tempfile::TempDir;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::conformance::{Home, suite};
-use super::samples::{id, new, operation};
+use super::samples::{at, id, new, operation};
 
 /// Names the database to the process that shall be killed.
 const VICTIM: &str = "PURVEYOR_TEST_VICTIM";
@@ -58,7 +58,7 @@ async fn what_was_acknowledged_survives_kill_nine() {
     let folder = Folder::new();
     let this_test = "what_was_acknowledged_survives_kill_nine";
     let mut victim = Command::new(env::current_exe().unwrap())
-        .args([concat_path(this_test).as_str(), "--exact", "--nocapture"])
+        .args([full_name(this_test).as_str(), "--exact", "--nocapture"])
         .env(VICTIM, folder.file())
         .stdout(Stdio::piped())
         .spawn()
@@ -85,7 +85,7 @@ async fn what_was_acknowledged_survives_kill_nine() {
 }
 
 /// The full name of a test of this file.
-fn concat_path(test: &str) -> String {
+fn full_name(test: &str) -> String {
     let module = module_path!().split_once("::").unwrap().1;
     format!("{module}::{test}")
 }
@@ -125,6 +125,20 @@ async fn a_closed_store_is_one_file_that_only_its_owner_can_read() {
         fs::read_dir(folder.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
     assert_eq!(names, ["journal.db", "journal.db.lock"]);
+}
+
+#[tokio::test]
+async fn a_lease_ends_with_the_process_that_had_it() {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    let mut due = operation(1);
+    due.wake_time = Some(at(0));
+    let lease = Some(Lease { replica: id(1001), until: at(1000) });
+    store.accept(NewOperation { lease, ..new(due) }).await.unwrap();
+    assert_eq!(store.next_wake().await.unwrap(), Some(at(1000)));
+    drop(store);
+    let store = folder.open().await;
+    assert_eq!(store.next_wake().await.unwrap(), Some(at(0)));
 }
 
 #[test]

@@ -111,7 +111,8 @@ impl Owned {
         let name = field::text(value, "product_name")?;
         // What an automatic renewal looks like is recorded nowhere but as nothing.
         let auto_renews = field::truth(value, "autorenew").ok().flatten();
-        let placed = Self::PLACED.iter().filter(|name| **name != "autorenew" || auto_renews.is_some());
+        let placed =
+            Self::PLACED.iter().filter(|name| **name != "autorenew" || auto_renews.is_some());
         Ok(Self {
             id: id.ok_or_else(|| field::not_understood("products[].id"))?,
             name: name.ok_or_else(|| field::not_understood("products[].product_name"))?.to_owned(),
@@ -179,7 +180,10 @@ mod tests {
         let value = account(Value::Array(vec![product(&[])]), Value::Nil);
         let account = Account::read(&value, &Zone::UTC).unwrap();
         let owned = &account.products().unwrap()[0];
-        assert_eq!((owned.id, owned.name.as_str(), owned.quantity), (11_153, "shares_fixed", Some(12)));
+        assert_eq!(
+            (owned.id, owned.name.as_str(), owned.quantity),
+            (11_153, "shares_fixed", Some(12))
+        );
         assert_eq!((owned.end, owned.in_redemption, owned.auto_renews), (None, false, None));
         assert_eq!(owned.errors_for_updating.as_deref().unwrap().len(), 1);
         assert_eq!(owned.errors_for_removing.as_deref(), Some(&[][..]));

@@ -103,7 +103,8 @@ impl Catalog {
                 [one] => {
                     let total = one.checked_mul(count);
                     return total.map(Some).map_err(|error| {
-                        Error::unavailable("the catalogue's price is out of range").with_source(error)
+                        Error::unavailable("the catalogue's price is out of range")
+                            .with_source(error)
                     });
                 }
                 _ => return Ok(None),
@@ -196,7 +197,17 @@ mod tests {
             ("product", Value::from([("type", "hosting".into()), ("description", "disk".into())])),
             ("unit_price", Value::from("")),
         ]);
-        assert_eq!(told(vec![unpriced, entry("add", prices)], Duration::Month).as_deref(), Some("1"));
+        assert_eq!(
+            told(vec![unpriced, entry("add", prices)], Duration::Month).as_deref(),
+            Some("1")
+        );
+    }
+
+    #[test]
+    fn another_grid_has_no_say() {
+        let entries = Value::Array(vec![entry("add", vec![price("1.0", "m", 1, "EUR")])]);
+        let catalog = Catalog::read(&entries, Action::Add, "EUR", "B").unwrap();
+        assert_eq!(catalog.price("disk", Duration::Month).unwrap(), None);
     }
 
     #[test]

@@ -34,7 +34,8 @@ pub(crate) fn int(value: &Value, name: &str) -> Result<Option<i64>> {
 
 /// The digits of a number, written as a number or as text.
 pub(crate) fn decimal(value: &Value, name: &str) -> Result<Option<String>> {
-    let digits = |member: &Value| member.as_decimal().or_else(|| member.as_str().map(str::to_owned));
+    let digits =
+        |member: &Value| member.as_decimal().or_else(|| member.as_str().map(str::to_owned));
     let member = present(value, name);
     member.map(|member| digits(member).ok_or_else(|| not_understood(name))).transpose()
 }
@@ -87,10 +88,9 @@ pub(crate) fn attribute(value: &Value) -> Field {
         Value::Int(number) if number.abs() < EXACT => Kind::NumberValue(*number as f64),
         Value::Int(number) => Kind::StringValue(number.to_string()),
         // Quantities of resources; money never comes here.
-        Value::Double(digits) => digits.parse().map_or_else(
-            |_| Kind::StringValue(digits.clone()),
-            Kind::NumberValue,
-        ),
+        Value::Double(digits) => {
+            digits.parse().map_or_else(|_| Kind::StringValue(digits.clone()), Kind::NumberValue)
+        }
         Value::String(text) | Value::DateTime(text) => Kind::StringValue(text.clone()),
         Value::Array(values) => {
             let values = values.iter().map(attribute).collect();

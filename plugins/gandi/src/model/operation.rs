@@ -77,23 +77,14 @@ impl Operation {
     ///
     /// UPSTREAM_UNAVAILABLE where it cannot be understood.
     pub(crate) fn read(value: &Value, zone: &Zone) -> Result<Self> {
-        let (infos, params) = (value.get("infos"), value.get("params"));
-        let infos = infos.unwrap_or(&Value::Nil);
-        let params = params.unwrap_or(&Value::Nil);
         let id = field::int(value, "id")?.filter(|id| *id > 0);
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        let name = match field::text(params, "product_name")? {
-            Some(name) => Some(name),
-            None => field::text(infos, "product_name")?,
-        };
-        let quantity = match field::int(params, "quantity")? {
-            Some(quantity) => Some(quantity),
-            None => field::int(infos, "quantity")?,
-        };
-        let product_id = match field::int(value, "product_id")? {
-            Some(id) => Some(id),
-            None => field::int(params, "product_id")?,
-        };
+        // Of these the documents tell nothing: what is of an unexpected type there is not told, and
+        // stands in the attributes as it came.
+        let inside = |name: &str| value.get(name).unwrap_or(&Value::Nil);
+        let (infos, params) = (inside("infos"), inside("params"));
+        let int = |value: &Value, name: &str| field::int(value, name).ok().flatten();
+        let text = |value: &Value, name: &str| owned(field::text(value, name).ok().flatten());
         Ok(Self {
             id: id.ok_or_else(|| field::not_understood("id"))?,
             kind: owned(field::text(value, "type")?).unwrap_or_default(),
@@ -101,12 +92,12 @@ impl Operation {
             last_error: owned(field::text(value, "last_error")?).unwrap_or_default(),
             created: field::moment(value, "date_created", zone)?,
             created_text: owned(field::moment_text(value, "date_created")?),
-            eta: field::int(value, "eta")?,
-            product_name: owned(name),
-            product_id,
-            subject_id: field::int(infos, "id")?,
-            quantity,
-            duration: owned(field::text(params, "duration")?),
+            eta: int(value, "eta"),
+            product_name: text(params, "product_name").or_else(|| text(infos, "product_name")),
+            product_id: int(value, "product_id").or_else(|| int(params, "product_id")),
+            subject_id: int(infos, "id"),
+            quantity: int(params, "quantity").or_else(|| int(infos, "quantity")),
+            duration: text(params, "duration"),
             attributes: field::rest(value, &Self::PLACED),
         })
     }
@@ -145,7 +136,8 @@ impl Operation {
     pub(crate) fn as_attribute(&self) -> Struct {
         let UpstreamRef { id, r#type, state, message } = self.upstream();
         let mut all = self.attributes.clone();
-        for (name, text) in [("id", id), ("type", r#type), ("step", state), ("last_error", message)] {
+        for (name, text) in [("id", id), ("type", r#type), ("step", state), ("last_error", message)]
+        {
             all.fields.insert(name.to_owned(), field::attribute(&Value::from(text)));
         }
         field::nested("operation", all)
@@ -182,7 +174,10 @@ mod tests {
         ]);
         let operation = Operation::read(&recorded("WAIT", infos), &Zone::UTC).unwrap();
         assert_eq!(operation.product_name.as_deref(), Some("shares"));
-        assert_eq!((operation.quantity, operation.product_id, operation.subject_id), (None, None, None));
+        assert_eq!(
+            (operation.quantity, operation.product_id, operation.subject_id),
+            (None, None, None)
+        );
         assert_eq!(operation.created.unwrap().seconds, 1_300_981_790);
         assert_eq!(operation.eta, Some(-1_863_666));
         assert_eq!(operation.upstream().state, "WAIT");
@@ -213,6 +208,19 @@ mod tests {
         check("DEL", Stage::Unknown, false);
         check("done", Stage::Unknown, false);
         check("", Stage::Unknown, false);
+    }
+
+    #[test]
+    fn what_the_documents_do_not_tell_of_is_not_relied_upon() {
+        let infos = Value::from([
+            ("product_name", Value::Int(3)),
+            ("quantity", "2".into()),
+            ("id", Value::Array(vec![])),
+        ]);
+        let operation = Operation::read(&recorded("WAIT", infos), &Zone::UTC).unwrap();
+        let told = (operation.product_name, operation.quantity, operation.subject_id);
+        assert_eq!(told, (None, None, None));
+        assert!(operation.attributes.fields.contains_key("infos"));
     }
 
     #[test]

@@ -56,7 +56,8 @@ impl Duration {
 pub(crate) fn term_of(word: &str) -> Term {
     let period = word.char_indices().last().and_then(|(end, unit)| {
         let count = word.get(..end)?;
-        let count = count.parse::<u32>().ok().filter(|count| *count > 0 && !word.starts_with('+'))?;
+        let count =
+            count.parse::<u32>().ok().filter(|count| *count > 0 && !word.starts_with('+'))?;
         match unit {
             'm' => Some(Period::Months(count)),
             'y' => count.checked_mul(12).map(Period::Months),

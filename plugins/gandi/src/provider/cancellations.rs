@@ -5,9 +5,7 @@
 use std::time::Duration;
 
 use purveyor_sdk::v1::{CancelOrderRequest, CancelPolicy, ErrorReason, Order};
-use purveyor_sdk::{
-    Baseline, CarryOn, Cx, Error, Evidence, Find, Finding, Resource, Result, Step,
-};
+use purveyor_sdk::{Baseline, CarryOn, Cx, Error, Evidence, Find, Finding, Resource, Result, Step};
 
 use super::Gandi;
 use crate::checkpoint::{Before, CancelProgress, decode, encode};
@@ -79,9 +77,8 @@ pub(super) async fn find(
     let mut progress = progress_of(&find.handle)?;
     let Some(target) = before.target else { return Ok(Finding::Absent) };
     let operations = gandi.operations_of(cx, &find.write.upstream_id, &request.name).await?;
-    let cancelled = |operation: &Operation| {
-        operation.id == target && operation.stage() == Stage::Cancelled
-    };
+    let cancelled =
+        |operation: &Operation| operation.id == target && operation.stage() == Stage::Cancelled;
     if !operations.iter().any(cancelled) {
         return Ok(Finding::Absent);
     }
@@ -105,7 +102,11 @@ impl Gandi {
         while let Some(next) = next_target(&operations, &progress, &request.item_id) {
             progress.cancelled.push(next.id);
         }
-        if progress.cancelled.is_empty() { Err(nothing_to_cancel()) } else { Ok(progress.cancelled.len()) }
+        if progress.cancelled.is_empty() {
+            Err(nothing_to_cancel())
+        } else {
+            Ok(progress.cancelled.len())
+        }
     }
 
     fn cancelled(

@@ -88,8 +88,9 @@ fn version_finding(version: &str) -> Finding {
             finding("API_VERSION", Severity::Ok, &format!("the API is of version {version}"))
         }
         _ => {
-            let message =
-                format!("the API is of version {version}; the product methods exist from 3.1.2 to before 3.3.0");
+            let message = format!(
+                "the API is of version {version}; the product methods exist from 3.1.2 to before 3.3.0"
+            );
             finding("API_VERSION", Severity::Warning, &message)
         }
     }

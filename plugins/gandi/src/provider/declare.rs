@@ -30,11 +30,8 @@ pub(crate) const NOT_FREE: Note = Note::new(
     "this is not a free operation; the price is in the catalogue",
     "hosting.product",
 );
-pub(crate) const NEEDS_CREDIT: Note = Note::new(
-    "NEEDS_CREDIT",
-    "the prepaid account has to have enough credit",
-    "hosting.product",
-);
+pub(crate) const NEEDS_CREDIT: Note =
+    Note::new("NEEDS_CREDIT", "the prepaid account has to have enough credit", "hosting.product");
 pub(crate) const DEPRECATED: Note = Note::new(
     "DEPRECATED",
     "the product methods are deprecated and go away with API version 3.3.0; credits take their place",

@@ -3,13 +3,13 @@
 //! kind is new: an operation that is new, unclaimed and does not fit is for a person to judge, because
 //! what an operation tells of its product is documented nowhere.
 
-use purveyor_sdk::v1::UpstreamRef;
+use purveyor_sdk::v1::{ErrorReason, UpstreamRef};
 use purveyor_sdk::{
     Baseline, Cx, Error, Evidence, Find, Finding, Resource, Result, Step, Write, WriteRequest,
 };
 
 use super::changes::{change, terminated};
-use super::{Gandi, cancellations};
+use super::{Gandi, cancellations, upstream_id};
 use crate::checkpoint::{Before, Snapshot, decode, encode};
 use crate::client::{Listing, PAGE};
 use crate::model::{Account, Kind, Operation, PRODUCTS, term_of};
@@ -54,6 +54,9 @@ pub(super) async fn find(gandi: &Gandi, cx: &Cx, find: Find) -> Result<Finding> 
     }
     let before: Before = decode(&find.evidence)?;
     let wanted = gandi.wanted(&find.write, &find.handle, &before)?;
+    if !find.upstream_id.is_empty() {
+        return gandi.pointed_out(cx, &find, &before, wanted.kind).await;
+    }
     let since = before.since.as_deref();
     let listed = gandi.client.operations_after(cx, wanted.kind, since).await?;
     let claimed = |operation: &Operation| {
@@ -129,6 +132,26 @@ impl Gandi {
         }
         before.operations = listed.iter().map(|operation| operation.id).collect();
         Ok(listed)
+    }
+
+    /// The operation that an operator names. One that was there before the spend, or is of another
+    /// kind, is not what the spend made.
+    async fn pointed_out(
+        &self,
+        cx: &Cx,
+        find: &Find,
+        before: &Before,
+        kind: Kind,
+    ) -> Result<Finding> {
+        let Some(id) = upstream_id(&find.upstream_id) else { return Ok(Finding::Absent) };
+        match self.client.operation(cx, id).await {
+            Ok(operation) if operation.is(kind) && !before.operations.contains(&id) => {
+                self.found(cx, find, before, &operation).await
+            }
+            Ok(_) => Ok(Finding::Absent),
+            Err(error) if error.reason == ErrorReason::OrderNotFound => Ok(Finding::Absent),
+            Err(error) => Err(error),
+        }
     }
 
     /// How the write goes on with the operation that it turns out to have made.

@@ -193,9 +193,9 @@ fn upstream(items: &[OrderItem]) -> UpstreamRef {
 
 /// The operations' other members, in the items' order.
 fn attributes(operations: &[&Operation]) -> Option<Struct> {
-    let values = operations.iter().map(|operation| Value {
-        kind: Some(Field::StructValue(operation.attributes.clone())),
-    });
+    let values = operations
+        .iter()
+        .map(|operation| Value { kind: Some(Field::StructValue(operation.attributes.clone())) });
     let values: Vec<Value> = values.collect();
     let list = Value { kind: Some(Field::ListValue(ListValue { values })) };
     (!operations.is_empty())
@@ -209,7 +209,8 @@ mod tests {
     #[test]
     fn states_of_orders() {
         use State::{
-            ActionRequired, Cancelled, Completed, Failed, Partial, Pending, Provisioning, Unspecified,
+            ActionRequired, Cancelled, Completed, Failed, Partial, Pending, Provisioning,
+            Unspecified,
         };
         fn check(items: &[State], expected: State) {
             assert_eq!(order_state(items), expected, "{items:?}");

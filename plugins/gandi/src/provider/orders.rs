@@ -22,8 +22,11 @@ use crate::model::{Action, Duration, Kind, Operation};
 /// The most items of one order: their identifiers, joined, are the order's, which holds 256 bytes.
 const MAX_ITEMS: usize = 20;
 
+/// The most operations that a list goes back: an account has not had more.
+const MAX_OFFSET: usize = 1_000_000_000;
+
 /// One item, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Line {
     pub(super) product: &'static str,
     pub(super) quantity: i32,
@@ -55,8 +58,6 @@ pub(super) async fn get(gandi: &Gandi, cx: &Cx, request: &GetOrderRequest) -> Re
     gandi.order(&operations.iter().collect::<Vec<_>>())
 }
 
-/// One page of the upstream's is one page here: the token is the upstream's page and the size it was
-/// begun with.
 pub(super) async fn list(
     gandi: &Gandi,
     cx: &Cx,
@@ -70,7 +71,8 @@ pub(super) async fn list(
         .listed(cx, Kind::Add, &request.page_token, request.page_size, request.create_after)
         .await?;
     let orders = rows.iter().map(|operation| gandi.order(&[operation]));
-    let orders = orders.filter(|order| order.as_ref().map_or(true, wanted)).collect::<Result<_>>()?;
+    let orders =
+        orders.filter(|order| order.as_ref().map_or(true, wanted)).collect::<Result<_>>()?;
     Ok(ListOrdersResponse { orders, next_page_token, ..ListOrdersResponse::default() })
 }
 
@@ -86,7 +88,8 @@ impl Gandi {
         if order.items.is_empty() || order.items.len() > MAX_ITEMS {
             return Err(Error::field("order.items", format!("must be 1 to {MAX_ITEMS}")));
         }
-        for (field, value) in [("order.customer", &order.customer), ("order.partner", &order.partner)]
+        for (field, value) in
+            [("order.customer", &order.customer), ("order.partner", &order.partner)]
         {
             if !value.is_empty() {
                 return Err(Error::field(field, "the upstream sells to the account's owner only"));
@@ -168,9 +171,9 @@ impl Gandi {
             return Ok(());
         }
         let catalog = self.catalog(cx, Action::Add, &self.config.currency).await?;
-        let amounts = lines.iter().map(|line| {
-            self.amount(&catalog, line.product, line.duration, line.quantity.into())
-        });
+        let amounts = lines
+            .iter()
+            .map(|line| self.amount(&catalog, line.product, line.duration, line.quantity.into()));
         let total = sum(amounts.collect::<Result<Vec<_>>>()?)?;
         let balance = self.balance(cx).await?.and_then(|balance| balance.amount);
         let (Some(total), Some(balance)) = (total, balance) else { return Ok(()) };
@@ -249,8 +252,8 @@ impl Gandi {
         operations.collect()
     }
 
-    /// One page of the operations of a kind, and the token of the next. A page is as large as the one
-    /// that the listing was begun with: the upstream counts in pages.
+    /// One page of the operations of a kind, the newest first, and the token of the next: how many
+    /// were listed so far.
     pub(super) async fn listed(
         &self,
         cx: &Cx,
@@ -259,10 +262,8 @@ impl Gandi {
         page_size: i32,
         created_from: Option<purveyor_sdk::prost_types::Timestamp>,
     ) -> Result<(Vec<Operation>, String)> {
-        let (page, size) = match token {
-            "" => (0, page::size(page_size)?.min(PAGE)),
-            token => cursor(token)?,
-        };
+        let offset = cursor(token)?;
+        let (page, size) = upstream_page(offset, page::size(page_size)?.min(PAGE));
         // The upstream compares for later, the contract for at or later; times are whole seconds.
         let after = created_from.map(|moment| {
             let seconds = moment.seconds.saturating_sub(i64::from(moment.nanos == 0));
@@ -271,35 +272,53 @@ impl Gandi {
         let after = after.transpose()?;
         let listing = Listing { kind: Some(kind), after, page, size, ..Listing::default() };
         let mut rows = self.client.operations(cx, listing).await?;
-        let next = if rows.len() < size { String::new() } else { format!("{}.{size}", page + 1) };
+        let next = if rows.len() < size { String::new() } else { (offset + size).to_string() };
         rows.retain(|operation| operation.is(kind));
         Ok((rows, next))
     }
 }
 
-/// Page and size of a token of ours.
-fn cursor(token: &str) -> Result<(usize, usize)> {
-    let parsed = token.split_once('.').and_then(|(page, size)| {
-        Some((page.parse().ok()?, size.parse().ok().filter(|size| (1..=PAGE).contains(size))?))
-    });
-    parsed.ok_or_else(|| {
+/// How many rows a token of ours leaves out.
+fn cursor(token: &str) -> Result<usize> {
+    let parsed = if token.is_empty() { Some(0) } else { token.parse().ok() };
+    parsed.filter(|offset| *offset <= MAX_OFFSET).ok_or_else(|| {
         Error::new(ErrorReason::PageTokenInvalid, "the page token is not of this list")
     })
 }
 
+/// The upstream counts in pages of one size: the page that begins at the offset, as large as it can
+/// be up to `most`.
+fn upstream_page(offset: usize, most: usize) -> (usize, usize) {
+    let size = (1..=most).rev().find(|size| offset.is_multiple_of(*size)).unwrap_or(1);
+    (offset / size, size)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::cursor;
+    use super::{cursor, upstream_page};
 
     #[test]
     fn cursors() {
-        fn check(token: &str, expected: Option<(usize, usize)>) {
+        fn check(token: &str, expected: Option<usize>) {
             assert_eq!(cursor(token).ok(), expected, "{token:?}");
         }
-        check("1.50", Some((1, 50)));
-        check("12.100", Some((12, 100)));
-        for token in ["1", "1.0", "1.101", "-1.5", "x.5", "1.5.5", "."] {
+        check("", Some(0));
+        check("150", Some(150));
+        for token in ["-1", "x", "1.5", "99999999999", "18446744073709551616"] {
             check(token, None);
         }
+    }
+
+    #[test]
+    fn a_page_begins_at_its_offset_and_is_never_larger_than_asked() {
+        fn check(offset: usize, most: usize, expected: (usize, usize)) {
+            assert_eq!(upstream_page(offset, most), expected, "{offset} {most}");
+        }
+        check(0, 50, (0, 50));
+        check(50, 50, (1, 50));
+        check(50, 10, (5, 10));
+        check(10, 50, (1, 10));
+        check(7, 5, (7, 1));
+        check(120, 100, (2, 60));
     }
 }

@@ -39,9 +39,9 @@ pub(super) async fn poll(gandi: &Gandi, cx: &Cx, items: Vec<PollItem>) -> Result
     if any_done || items.iter().any(|item| is_change(&item.write.request)) {
         look.account = Some(gandi.client.account(cx).await);
     }
-    let progress = items.iter().map(|item| {
-        gandi.progress(cx, item, &look).unwrap_or_else(Progress::Unavailable)
-    });
+    let progress = items
+        .iter()
+        .map(|item| gandi.progress(cx, item, &look).unwrap_or_else(Progress::Unavailable));
     Ok(progress.collect())
 }
 
@@ -150,7 +150,8 @@ impl Gandi {
                 _ => Progress::Done(order.into()),
             });
         }
-        let eta = read.operations.values().filter(|it| !it.has_ended()).filter_map(|it| it.eta).max();
+        let eta =
+            read.operations.values().filter(|it| !it.has_ended()).filter_map(|it| it.eta).max();
         let after = pause(progress.looks, eta);
         progress.looks = progress.looks.saturating_add(1);
         Ok(Progress::Pending { handle: encode(&progress)?, after, view: Some(order.into()) })
@@ -162,9 +163,9 @@ impl Gandi {
         let ids = cancellations::ids(&item.write.upstream_id)?;
         let operations = ids.iter().map(|id| look.at(*id)).collect::<Result<Vec<_>>>()?;
         let order = self.order(&operations)?;
-        let open = operations.iter().any(|operation| {
-            progress.cancelled.contains(&operation.id) && !operation.has_ended()
-        });
+        let open = operations
+            .iter()
+            .any(|operation| progress.cancelled.contains(&operation.id) && !operation.has_ended());
         if !open {
             return Ok(Progress::Done(order.into()));
         }
@@ -191,9 +192,7 @@ impl Gandi {
         match operation.stage() {
             Stage::Done => Ok(Progress::Done(service.into())),
             Stage::Error | Stage::Cancelled => Ok(failed(operation, service.into())),
-            Stage::Open | Stage::Support | Stage::Unknown => {
-                again(sent, operation, service.into())
-            }
+            Stage::Open | Stage::Support | Stage::Unknown => again(sent, operation, service.into()),
         }
     }
 }
@@ -261,30 +260,25 @@ fn services(
     let new: Vec<&Owned> =
         products.iter().filter(|owned| !progress.known.contains(&owned.id)).collect();
     let mut linked = BTreeMap::new();
-    let mut alike: BTreeMap<(&str, i32, &str), Vec<i64>> = BTreeMap::new();
+    let mut alike: BTreeMap<&Line, Vec<i64>> = BTreeMap::new();
     for (line, id) in lines.iter().zip(&progress.placed) {
         let Some(operation) = read.operations.get(id) else { continue };
         if operation.stage() != Stage::Done {
             continue;
         }
         let told = operation.product_id.or(operation.subject_id);
-        match told.filter(|told| new.iter().any(|owned| owned.id == *told)) {
+        let told = told.filter(|told| new.iter().any(|owned| owned.id == *told));
+        match told.filter(|told| !linked.values().any(|taken| taken == told)) {
             Some(told) => _ = linked.insert(*id, told),
-            None => alike
-                .entry((line.product, line.quantity, line.duration.word()))
-                .or_default()
-                .push(*id),
+            None => alike.entry(line).or_default().push(*id),
         }
     }
-    for ((product, quantity, duration), mut operations) in alike {
-        let like = |owned: &&&Owned| {
-            let period = owned.duration.as_deref().map(|word| term_of(word).period);
-            owned.name == product
-                && owned.quantity == Some(quantity.into())
-                && period.is_none_or(|period| period == term_of(duration).period)
-                && !linked.values().any(|taken| *taken == owned.id)
-        };
-        let mut candidates: Vec<i64> = new.iter().filter(like).map(|owned| owned.id).collect();
+    for (line, mut operations) in alike {
+        let candidates = new.iter().filter(|owned| is_like(owned, line));
+        let mut candidates: Vec<i64> = candidates
+            .map(|owned| owned.id)
+            .filter(|id| !linked.values().any(|taken| taken == id))
+            .collect();
         if candidates.len() == operations.len() {
             candidates.sort_unstable();
             operations.sort_unstable();
@@ -292,6 +286,14 @@ fn services(
         }
     }
     linked
+}
+
+/// Whether a product could be what an item ordered.
+fn is_like(owned: &Owned, line: &Line) -> bool {
+    let period = owned.duration.as_deref().map(|word| term_of(word).period);
+    owned.name == line.product
+        && owned.quantity == Some(line.quantity.into())
+        && period.is_none_or(|period| period == line.duration.term().period)
 }
 
 #[cfg(test)]

@@ -38,8 +38,10 @@ impl Gandi {
         let mut now = Vec::new();
         let mut later = Vec::new();
         let currency = &self.config.currency;
-        let (new, further) =
-            (self.catalog(cx, Action::Add, currency).await?, self.catalog(cx, Action::Renew, currency).await?);
+        let (new, further) = (
+            self.catalog(cx, Action::Add, currency).await?,
+            self.catalog(cx, Action::Renew, currency).await?,
+        );
         for line in &lines {
             let quantity = line.quantity.into();
             now.push(self.amount(&new, line.product, line.duration, quantity)?);
@@ -77,9 +79,8 @@ impl Gandi {
         check_allowed(service.errors_for_updating.as_deref(), "changed")?;
         let catalog = self.catalog(cx, Action::Update, &self.config.currency).await?;
         let period = service.duration.as_deref().map(|word| term_of(word).period);
-        let duration = Duration::ALL
-            .into_iter()
-            .find(|duration| Some(duration.term().period) == period);
+        let duration =
+            Duration::ALL.into_iter().find(|duration| Some(duration.term().period) == period);
         let added = service.quantity.map(|now| i64::from(change.quantity) - now);
         let amount = match (duration, added) {
             (Some(duration), Some(added @ 1..)) => {
@@ -112,9 +113,7 @@ impl Gandi {
         let service = check_renewable(&account, &extension)?;
         let catalog = self.catalog(cx, Action::Renew, &self.config.currency).await?;
         let amount = match service.quantity {
-            Some(quantity) => {
-                self.amount(&catalog, &service.name, extension.duration, quantity)?
-            }
+            Some(quantity) => self.amount(&catalog, &service.name, extension.duration, quantity)?,
             None => None,
         };
         let steps = steps("product.renew", 1);

@@ -102,7 +102,8 @@ pub(super) async fn list(
         .listed(cx, Kind::Renew, &request.page_token, request.page_size, request.create_after)
         .await?;
     let renewals = rows.iter().map(|operation| gandi.renewal(operation));
-    let renewals = renewals.filter(|row| row.as_ref().map_or(true, wanted)).collect::<Result<_>>()?;
+    let renewals =
+        renewals.filter(|row| row.as_ref().map_or(true, wanted)).collect::<Result<_>>()?;
     Ok(ListRenewalsResponse { renewals, next_page_token, ..ListRenewalsResponse::default() })
 }
 

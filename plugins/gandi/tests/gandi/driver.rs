@@ -20,9 +20,9 @@ use purveyor_sdk::v1::{
     CreateOrderRequest, CreateRenewalRequest, ErrorReason, Order, OrderItem, Payment, Quote,
     Renewal, Service, ServiceRef, Term,
 };
-use purveyor_sdk::{Error, Period, Result};
-use purveyor_simulators::gandi::{Gandi, Mode, Options};
+use purveyor_sdk::{Error, Period, Result, WriteRequest};
 use purveyor_simulators::Simulator;
+use purveyor_simulators::gandi::{Gandi, Mode, Options};
 
 pub(crate) const KEY: &str = "abcdefghijklmnopqrstuvwx";
 
@@ -133,9 +133,16 @@ impl Bench {
             request_id: write.request_id.clone(),
             step: at.step,
         };
-        let request = Raw(write.request.clone());
-        let outcome = self.plugin.step(write.op(), &request.decoded(write.op()), context).await?;
-        Ok(outcome.outcome.unwrap())
+        let (op, plugin) = (write.op(), &self.plugin);
+        let outcome = match WriteRequest::decode(op, &write.request).unwrap().unwrap() {
+            WriteRequest::CreateOrder(request) => plugin.step(op, &request, context).await,
+            WriteRequest::CancelOrder(request) => plugin.step(op, &request, context).await,
+            WriteRequest::UpdateService(request) => plugin.step(op, &request, context).await,
+            WriteRequest::TerminateService(request) => plugin.step(op, &request, context).await,
+            WriteRequest::CreateRenewal(request) => plugin.step(op, &request, context).await,
+            other => panic!("{other:?}"),
+        };
+        Ok(outcome?.outcome.unwrap())
     }
 
     /// Polls until the write has ended.
@@ -166,11 +173,19 @@ impl Bench {
         at: &Position,
         claimed: &[&str],
     ) -> Result<find_response::Outcome> {
-        let attempt = Attempt {
-            number: 1,
-            send_time: Some(Timestamp::default()),
-            ..Attempt::default()
-        };
+        self.find_named(write, at, claimed, "").await
+    }
+
+    /// A search in which an operator names what was made.
+    pub(crate) async fn find_named(
+        &self,
+        write: &Write,
+        at: &Position,
+        claimed: &[&str],
+        upstream_id: &str,
+    ) -> Result<find_response::Outcome> {
+        let attempt =
+            Attempt { number: 1, send_time: Some(Timestamp::default()), ..Attempt::default() };
         let request = FindRequest {
             write: Some(write.clone()),
             step: at.step,
@@ -178,7 +193,7 @@ impl Bench {
             evidence: at.evidence.evidence.clone(),
             attempts: vec![attempt],
             claimed_ids: claimed.iter().map(|id| (*id).to_owned()).collect(),
-            ..FindRequest::default()
+            upstream_id: upstream_id.to_owned(),
         };
         Ok(self.plugin.find(&request).await?.outcome.unwrap())
     }
@@ -207,47 +222,6 @@ impl Bench {
         let request = purveyor_sdk::v1::GetServiceRequest { name: service_name(id) };
         self.plugin.read(Op::GetService, &request, id).await
     }
-}
-
-/// The bytes of a request, in the type that the host takes.
-struct Raw(Vec<u8>);
-
-impl Raw {
-    fn decoded(&self, op: Op) -> AnyRequest {
-        AnyRequest(purveyor_sdk::WriteRequest::decode(op, &self.0).unwrap().unwrap())
-    }
-}
-
-/// Any write's request.
-#[derive(Debug)]
-struct AnyRequest(purveyor_sdk::WriteRequest);
-
-impl Default for AnyRequest {
-    fn default() -> Self {
-        Self(CreateOrderRequest::default().into())
-    }
-}
-
-impl Message for AnyRequest {
-    fn encode_raw(&self, buf: &mut impl purveyor_sdk::prost::bytes::BufMut) {
-        buf.put_slice(&self.0.encode_to_vec());
-    }
-
-    fn merge_field(
-        &mut self,
-        _: u32,
-        _: purveyor_sdk::prost::encoding::WireType,
-        _: &mut impl purveyor_sdk::prost::bytes::Buf,
-        _: purveyor_sdk::prost::encoding::DecodeContext,
-    ) -> Result<(), purveyor_sdk::prost::DecodeError> {
-        Ok(())
-    }
-
-    fn encoded_len(&self) -> usize {
-        self.0.encode_to_vec().len()
-    }
-
-    fn clear(&mut self) {}
 }
 
 impl Ended {
@@ -280,11 +254,7 @@ impl Ended {
     }
 }
 
-pub(crate) fn open(
-    url: &str,
-    configuration: Value,
-    time_zone: &str,
-) -> Result<TestHost<Plugin>> {
+pub(crate) fn open(url: &str, configuration: Value, time_zone: &str) -> Result<TestHost<Plugin>> {
     let setup = Setup::new(url).credential("api-key", KEY).configuration(configuration);
     TestHost::open(Setup { time_zone: time_zone.to_owned(), ..setup })
 }

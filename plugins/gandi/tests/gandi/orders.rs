@@ -1,6 +1,8 @@
 //! Orders: bought item by item, followed, listed; whole, in part, or not at all.
 
-use purveyor_sdk::plugin::v1::{Op, resource};
+use purveyor_sdk::plugin::v1::poll_outcome::Outcome as Polled;
+use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
+use purveyor_sdk::plugin::v1::{Op, Write, resource};
 use purveyor_sdk::serde_json::json;
 use purveyor_sdk::v1::order::State;
 use purveyor_sdk::v1::required_action::Kind as Need;
@@ -10,7 +12,7 @@ use purveyor_sdk::v1::{
 use purveyor_simulators::gandi::{AccountSeed, Gandi, Mode, NullStyle, Options, ShortCredit};
 use purveyor_simulators::{Cents, Fault, FaultKind, Simulator};
 
-use super::driver::{Bench, Ended, item, order, reason, states};
+use super::driver::{Bench, Position, item, kind, order, reason, states};
 
 async fn get(bench: &Bench, id: &str) -> purveyor_sdk::Result<Order> {
     let request = GetOrderRequest { name: format!("providers/test/orders/{id}") };
@@ -129,7 +131,6 @@ async fn violations_name_their_items() {
 #[tokio::test]
 async fn steps_of_the_upstream_are_states_of_the_order() {
     let bench = Bench::in_mode(Mode { bill_ms: 60_000, ..Mode::default() }).await;
-    bench.upstream.advance(std::time::Duration::ZERO);
     for (index, (step, expected, ends)) in [
         ("WAIT", State::Provisioning, false),
         ("RUN", State::Provisioning, false),
@@ -148,7 +149,6 @@ async fn steps_of_the_upstream_are_states_of_the_order() {
         let read = get(&bench, &id.to_string()).await.unwrap();
         assert_eq!(read.state(), expected, "{step}");
         assert_eq!(read.upstream.as_ref().unwrap().state, step);
-        use purveyor_sdk::plugin::v1::poll_outcome::Outcome as Polled;
         let polled = bench.poll(&write, &handle).await;
         assert_eq!(!matches!(polled, Polled::Pending(_)), ends, "{step}");
         if step == "ERROR" {
@@ -158,7 +158,10 @@ async fn steps_of_the_upstream_are_states_of_the_order() {
             assert!(error.message.contains("out of racks"));
         } else if step == "SUPPORT" {
             let action = read.required_action.unwrap();
-            assert_eq!((action.kind(), action.message.as_str()), (Need::ContactUpstream, "out of racks"));
+            assert_eq!(
+                (action.kind(), action.message.as_str()),
+                (Need::ContactUpstream, "out of racks")
+            );
         }
     }
 }
@@ -257,29 +260,27 @@ async fn the_short_spelling_is_sent_when_it_is_configured() {
 
 #[tokio::test]
 async fn the_host_finds_the_identifiers_that_it_saw_in_every_view() {
-    use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
     let bench = Bench::new().await;
     let write = order(vec![item("ips", 1, 1), item("disk", 1, 1)]);
-    let at = super::driver::Position { step: 1, ..Default::default() };
+    let at = Position { step: 1, ..Default::default() };
     let at = bench.prepared(&write, at).await.unwrap();
     let Stepped::Next(next) = bench.step(&write, &at).await.unwrap() else { panic!() };
-    let Some(resource::Kind::Order(view)) = super::driver::kind(next.view) else { panic!() };
+    let Some(resource::Kind::Order(view)) = kind(next.view) else { panic!() };
     assert_eq!(view.upstream.as_ref().unwrap().id, "637366");
     assert_eq!(states(&view), [State::Provisioning, State::Pending]);
 }
 
 /// Places every item and answers the handle and the last operation.
-async fn placed(bench: &Bench, write: &purveyor_sdk::plugin::v1::Write) -> (Vec<u8>, i32) {
-    use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
-    let mut at = super::driver::Position { step: 1, ..Default::default() };
+async fn placed(bench: &Bench, write: &Write) -> (Vec<u8>, i32) {
+    let mut at = Position { step: 1, ..Default::default() };
     loop {
         at = bench.prepared(write, at).await.unwrap();
         match bench.step(write, &at).await.unwrap() {
             Stepped::Next(next) => {
-                at = super::driver::Position { step: at.step + 1, handle: next.handle, ..Default::default() };
+                at = Position { step: at.step + 1, handle: next.handle, ..Default::default() };
             }
             Stepped::Pending(pending) => {
-                let Some(resource::Kind::Order(view)) = super::driver::kind(pending.view) else {
+                let Some(resource::Kind::Order(view)) = kind(pending.view) else {
                     panic!("no order");
                 };
                 let upstream = view.upstream.unwrap();
@@ -289,18 +290,4 @@ async fn placed(bench: &Bench, write: &purveyor_sdk::plugin::v1::Write) -> (Vec<
             other => panic!("{other:?}"),
         }
     }
-}
-
-#[tokio::test]
-async fn another_accounts_operation_is_not_shown() {
-    let other = AccountSeed {
-        api_key: "zzzzzzzzzzzzzzzzzzzzzzzz".to_owned(),
-        handle: "XY1-GANDI".to_owned(),
-        ..AccountSeed::default()
-    };
-    let accounts = vec![AccountSeed::default(), other];
-    let bench = Bench::with(Options { accounts, ..Options::default() }, json!({})).await;
-    let ended = bench.run(&order(vec![item("ips", 1, 1)])).await;
-    assert!(matches!(ended, Ended::Done(_)));
-    assert_eq!(get(&bench, "637366").await.unwrap().items.len(), 1);
 }

@@ -22,7 +22,7 @@ use super::Watch;
 use crate::api::arrival::Arrival;
 use crate::api::limits::{RESUME_VALIDITY, WATCH_BEHIND_MAX, WATCH_HEARTBEAT, WATCH_QUEUE};
 use crate::engine::page_token::PageTokens;
-use crate::plugin::clock::ManualClock;
+use crate::plugin::ManualClock;
 use crate::store::operation::{Operation, PROTOCOL};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Accepted, Change, Committed, NewOperation, Store};
@@ -253,9 +253,9 @@ async fn who_does_not_read_is_ended_and_loses_nothing() {
             Err(error) => break error,
         }
         seen += 1;
+        assert!(seen <= WATCH_QUEUE + 1, "{seen} were kept for somebody who does not read");
     };
     assert_eq!(error.reason, ErrorReason::Overloaded);
-    assert!(seen <= WATCH_QUEUE + 1, "{seen} were kept for somebody who does not read");
     assert!(events.next().await.is_none());
     // The token goes on where it stopped, however far behind that is.
     let mut events = world.watch(OperationFilter::default(), &token).await.unwrap();

@@ -1,6 +1,7 @@
--- The journal. Times that are compared are INTEGER nanoseconds since 1970 in UTC (1677 to 2262); identifiers
--- made here are the sixteen bytes of a UUID. Columns are named as the fields in src/store/operation.rs; what
--- no query looks into is one protobuf message, written by src/store/encoding.rs.
+-- The journal. Times that are compared are INTEGER nanoseconds since 1970 in UTC (1677 to 2262);
+-- identifiers made here are the sixteen bytes of a UUID. Columns are named as the fields in
+-- src/store/operation.rs; what no query looks into is one protobuf message, written by
+-- src/store/encoding.rs.
 
 -- What this database is. One row.
 CREATE TABLE meta (
@@ -61,7 +62,8 @@ CREATE INDEX operations_listed_by_target ON operations (target, create_time, req
 CREATE INDEX operations_open ON operations (create_time, request_id) WHERE state NOT IN (7, 8, 9);
 -- Two is Running.
 CREATE INDEX operations_running ON operations (create_time, request_id) WHERE state = 2;
-CREATE INDEX operations_blocked ON operations (blocked_by, create_time, request_id) WHERE blocked_by IS NOT NULL;
+CREATE INDEX operations_blocked ON operations (blocked_by, create_time, request_id)
+  WHERE blocked_by IS NOT NULL;
 
 CREATE TABLE attempts (
   request_id BLOB NOT NULL REFERENCES operations (request_id),

@@ -15,6 +15,7 @@
 //! | `foreign` | spends under the number of another call |
 //! | `spawned` | spends in a spawned task |
 //! | `smuggled` | makes a spend here and polls it in a spawned task |
+//! | `spoiled` | spawns a task that panics |
 //! | `begun` | polls a spend once and drops it |
 //! | `unpolled` | makes a spend and drops it |
 //! | `pending` | is pending once |

@@ -59,6 +59,10 @@ async fn act(host: &Arc<Host>, id: u64, word: &str, mode: &str) -> Result<(), Er
             let woken = host.sleep_until(host.monotonic_now() + 1_000_000);
             woken.expect("the host keeps time").await.into_result().map(drop).map_err(fault)
         }
+        "spoiled" => {
+            host.spawn(async { panic!("told to panic in a task") }).expect("the host takes a task");
+            Ok(())
+        }
         "pending" => {
             yield_once().await;
             Ok(())

@@ -147,7 +147,8 @@ pub(super) async fn does_all_or_nothing(home: Arc<dyn Home>) {
     let before = NewOperation { locks: vec![lock("kept")], ..new(operation(2)) };
     store.accept(before).await.unwrap();
 
-    // The claim fails; neither the row, the attempt, the new lock nor the freed one may have changed.
+    // The claim fails; neither the row, the attempt, the new lock nor the freed one may have
+    // changed.
     let mut change = next(&operation(2), |operation| operation.attempts = vec![attempt(2, 1)]);
     change.locks = vec![lock("new")];
     change.claims = vec![claim("free"), claim("77")];

@@ -11,7 +11,8 @@ use purveyor_sdk::v1::Service;
 use super::super::samples::{any_operation, at, claim, id, lock, new, next, operation};
 use super::{Home, runner};
 
-/// How many operations are generated; enough for every part of each to be there and not to be there.
+/// How many operations are generated; enough for every part of each to be there and not to be
+/// there.
 const CASES: u32 = 150;
 
 pub(super) async fn returns_every_field_exactly(home: Arc<dyn Home>) {

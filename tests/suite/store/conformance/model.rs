@@ -1,5 +1,5 @@
-//! Any sequence of calls, against a model in memory that is too small to be wrong: the same answers after
-//! every call, and the same content at the end.
+//! Any sequence of calls, against a model in memory that is too small to be wrong: the same answers
+//! after every call, and the same content at the end.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -134,7 +134,7 @@ impl Model {
         self.locks.retain(|_, by| *by != request_id);
         self.locks.extend(change.locks.into_iter().map(|lock| (lock, request_id)));
         self.claims.extend(change.claims.into_iter().map(|claim| (claim, request_id)));
-        let lease = self.operations[&request_id].1.filter(|_| !change.operation.done());
+        let lease = self.operations[&request_id].1;
         self.operations.insert(request_id, (change.operation, lease));
         self.changes.push(request_id);
         Committed::Done

@@ -1,0 +1,338 @@
+//! Lists of orders and renewals: ours that are under way or that the upstream never saw first, then
+//! the upstream's pages, in which what is ours has our name. Nothing is listed under two names.
+
+use jiff::Timestamp;
+use prost::Message;
+use purveyor_sdk::etag;
+use purveyor_sdk::plugin::v1::Op;
+use purveyor_sdk::v1::operation::State;
+use purveyor_sdk::v1::{ErrorReason, ListView};
+use purveyor_sdk::{Error, Result};
+use uuid::Uuid;
+
+use super::{ListRequest, Page, PageOf};
+use crate::engine::Engine;
+use crate::engine::made_here::{Made, dressed, foreign, recorded, upstream_id};
+use crate::engine::naming::{Found, Source};
+use crate::engine::reading::{about, naming, read};
+use crate::store::operation::Operation;
+use crate::store::{PAGE_MAX, Query};
+
+/// How many pages of the journal one call looks through, so that it answers soon; the list goes on
+/// with the next page.
+const LOOKS: usize = 5;
+
+/// The states in which the upstream may not list what the operation made, or not as it is.
+const NOT_LISTED: [State; 8] = [
+    State::Accepted,
+    State::Running,
+    State::WaitingUpstream,
+    State::OutcomeUnknown,
+    State::Reconciling,
+    State::NeedsOperator,
+    State::Failed,
+    State::Cancelled,
+];
+
+/// A noun that is made here and can be listed.
+pub(in crate::engine) trait MadeList: Made {
+    /// The upstream's list.
+    const LIST: Op;
+    /// Its request.
+    type Request: ListRequest + Send + Sync + 'static;
+    /// Its answer.
+    type Response: Message + Default;
+
+    /// The rows of an answer, and the upstream's cursor.
+    fn rows(response: Self::Response) -> (Vec<Self>, String);
+
+    /// How much of each row the caller wants.
+    fn view(request: &Self::Request) -> ListView;
+
+    /// The read of this one.
+    ///
+    /// # Errors
+    ///
+    /// Those of the provider.
+    fn read(
+        page: &PageOf,
+        name: &str,
+        upstream_id: &str,
+    ) -> impl Future<Output = Result<Self>> + Send;
+
+    /// Whether it passes the request's filters.
+    fn matches(&self, request: &Self::Request) -> bool;
+}
+
+/// Where a list goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Cursor {
+    /// Among ours, after this one.
+    Ours(Option<(Timestamp, Uuid)>),
+    /// In the upstream's list; what was open at `since` was listed among ours.
+    Upstream { since: Timestamp, cursor: String },
+}
+
+impl Cursor {
+    fn encode(&self) -> Vec<u8> {
+        match self {
+            Cursor::Ours(None) => Vec::new(),
+            Cursor::Ours(Some((time, id))) => {
+                format!("o {} {id}", time.as_nanosecond()).into_bytes()
+            }
+            Cursor::Upstream { since, cursor } => {
+                format!("u {} {cursor}", since.as_nanosecond()).into_bytes()
+            }
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Cursor> {
+        if bytes.is_empty() {
+            return Ok(Cursor::Ours(None));
+        }
+        let parsed = || {
+            let text = std::str::from_utf8(bytes).ok()?;
+            let mut parts = text.splitn(3, ' ');
+            let (kind, time, rest) = (parts.next()?, parts.next()?, parts.next()?);
+            let time = Timestamp::from_nanosecond(time.parse().ok()?).ok()?;
+            match kind {
+                "o" => Some(Cursor::Ours(Some((time, Uuid::parse_str(rest).ok()?)))),
+                "u" => Some(Cursor::Upstream { since: time, cursor: rest.to_owned() }),
+                _ => None,
+            }
+        };
+        parsed().ok_or_else(|| {
+            Error::new(ErrorReason::PageTokenInvalid, "the token is not of this list")
+        })
+    }
+}
+
+impl Engine {
+    /// One page of one provider's orders or renewals.
+    ///
+    /// # Errors
+    ///
+    /// PAGE_TOKEN_INVALID, STORE_UNAVAILABLE, and those of the provider.
+    pub(in crate::engine) async fn made_page<T: MadeList>(
+        &self,
+        page: PageOf,
+        request: &T::Request,
+    ) -> Result<Page<T>> {
+        let (mut rows, since, cursor) = match Cursor::decode(&page.cursor)? {
+            Cursor::Upstream { since, cursor } => (Vec::new(), since, cursor),
+            Cursor::Ours(after) => {
+                let now = self.clock().wall();
+                let (rows, next) = self.our_rows::<T>(&page, request, after).await?;
+                if next.is_some() {
+                    return Ok(Page { rows, next: Some(Cursor::Ours(next).encode()) });
+                }
+                if page.source == Source::Records {
+                    return Ok(Page { rows, next: None });
+                }
+                if rows.len() >= page.size {
+                    let next = Cursor::Upstream { since: now, cursor: String::new() };
+                    return Ok(Page { rows, next: Some(next.encode()) });
+                }
+                (rows, now, String::new())
+            }
+        };
+        let asked = request.for_page(page.name.to_string(), page.size - rows.len(), cursor);
+        let response: T::Response =
+            read(&page.provider, T::LIST, &asked, "", page.deadline).await?;
+        let (live, cursor) = T::rows(response);
+        for live in live {
+            if let Some(row) = self.upstream_row(&page, request, live, since).await?
+                && row.matches(request)
+            {
+                rows.push(row);
+            }
+        }
+        let next = (!cursor.is_empty()).then(|| Cursor::Upstream { since, cursor }.encode());
+        Ok(Page { rows, next })
+    }
+
+    /// Ours that the upstream does not list, newest first, and where they go on.
+    async fn our_rows<T: MadeList>(
+        &self,
+        page: &PageOf,
+        request: &T::Request,
+        mut after: Option<(Timestamp, Uuid)>,
+    ) -> Result<(Vec<T>, Option<(Timestamp, Uuid)>)> {
+        let mut rows = Vec::new();
+        for _ in 0..LOOKS {
+            let query = Query {
+                states: match page.source {
+                    Source::Upstream => NOT_LISTED.to_vec(),
+                    Source::Records => Vec::new(),
+                },
+                provider: Some(page.provider.id().to_owned()),
+                ops: vec![T::MADE_BY],
+                after,
+                limit: PAGE_MAX,
+                ..Query::default()
+            };
+            let operations = self.store().list(&query).await?;
+            let last = operations.len() < PAGE_MAX;
+            for operation in operations {
+                if rows.len() == page.size {
+                    return Ok((rows, after));
+                }
+                after = Some((operation.create_time, operation.request_id));
+                if page.source == Source::Records || shown_first(&operation) {
+                    let row = self.our_row::<T>(page, request, &operation).await?;
+                    rows.extend(row.matches(request).then_some(row));
+                }
+            }
+            if last {
+                return Ok((rows, None));
+            }
+        }
+        Ok((rows, after))
+    }
+
+    async fn our_row<T: MadeList>(
+        &self,
+        page: &PageOf,
+        request: &T::Request,
+        operation: &Operation,
+    ) -> Result<T> {
+        if T::view(request) == ListView::Full {
+            return self.show_made(page, operation).await;
+        }
+        let mut row: T = recorded(&page.name, operation)?;
+        if page.source == Source::Upstream && !upstream_id(operation).is_empty() {
+            // The upstream knows more of it than is shown here.
+            row.etag_mut().clear();
+        }
+        Ok(row)
+    }
+
+    /// One that was made here: as the upstream tells it now where it knows it, else as recorded.
+    ///
+    /// # Errors
+    ///
+    /// STORE_UNAVAILABLE, and those of the provider but that there is none.
+    pub(in crate::engine) async fn show_made<T: MadeList>(
+        &self,
+        page: &PageOf,
+        operation: &Operation,
+    ) -> Result<T> {
+        let upstream_id = upstream_id(operation);
+        let readable = page.provider.method(T::GET).is_some();
+        if upstream_id.is_empty() || !readable {
+            return recorded(&page.name, operation);
+        }
+        match T::read(page, &operation.target, &upstream_id).await {
+            Ok(live) => dressed(live, &page.name, operation, true),
+            // It was made; that the upstream does not show it yet, or not any more, unmakes nothing.
+            Err(error) if error.reason == T::NOT_FOUND => recorded(&page.name, operation),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What a name stands for, made here or elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// ORDER_NOT_FOUND or RENEWAL_NOT_FOUND, STORE_UNAVAILABLE, and those of the provider.
+    pub(in crate::engine) async fn show_found<T: MadeList>(
+        &self,
+        page: &PageOf,
+        found: Found,
+    ) -> Result<T> {
+        if let Some(operation) = found.operation.as_ref().filter(|it| it.op == T::MADE_BY) {
+            return self.show_made(page, operation).await;
+        }
+        if page.provider.method(T::GET).is_none() {
+            let message = format!("there is no {}", found.name);
+            let error = Error::new(T::NOT_FOUND, message).with_metadata("resource", found.name);
+            return Err(naming(&page.provider, error));
+        }
+        let live = T::read(page, &found.name, &found.upstream_id).await;
+        let live = live.map_err(|error| about(error, &found.name))?;
+        let shown = foreign(live, &page.name, &found.upstream_id, found.operation.as_ref())?;
+        let tagged = !shown.clone().etag_mut().is_empty();
+        Ok(if tagged { shown } else { etag::seal(shown) })
+    }
+
+    /// A row of the upstream's list under its one name; `None` where it is listed elsewhere.
+    async fn upstream_row<T: MadeList>(
+        &self,
+        page: &PageOf,
+        request: &T::Request,
+        live: T,
+        since: Timestamp,
+    ) -> Result<Option<T>> {
+        let id = live.upstream_id().to_owned();
+        let maker = self.maker(&page.provider, &id).await?;
+        let Some(operation) = maker.as_ref().filter(|maker| maker.op == T::MADE_BY) else {
+            return foreign(live, &page.name, &id, maker.as_ref()).map(Some);
+        };
+        if open_at(operation, since) {
+            return Ok(None);
+        }
+        let whole = upstream_id(operation);
+        if !whole.is_empty() && first(&whole) != first(&id) {
+            // Another part of the same order.
+            return Ok(None);
+        }
+        if whole.contains(',') && whole != id {
+            // The row is one part of several; the whole is known here.
+            return self.our_row(page, request, operation).await.map(Some);
+        }
+        let full = !live.clone().etag_mut().is_empty();
+        dressed(live, &page.name, operation, full).map(Some)
+    }
+}
+
+/// Whether it comes before the upstream's rows: under way, or never seen by the upstream.
+fn shown_first(operation: &Operation) -> bool {
+    !operation.done() || upstream_id(operation).is_empty()
+}
+
+/// Whether an operation was under way at a moment. A terminal one does not change any more.
+fn open_at(operation: &Operation, moment: Timestamp) -> bool {
+    operation.create_time <= moment && (!operation.done() || operation.update_time > moment)
+}
+
+/// Whether a row passes `create_after`; one whose time nobody tells does not.
+pub(in crate::engine) fn not_before(
+    time: Option<&prost_types::Timestamp>,
+    after: Option<&prost_types::Timestamp>,
+) -> bool {
+    after.is_none_or(|after| {
+        time.is_some_and(|time| (time.seconds, time.nanos) >= (after.seconds, after.nanos))
+    })
+}
+
+fn first(id: &str) -> &str {
+    id.split(',').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use purveyor_sdk::v1::ErrorReason;
+
+    use super::{Cursor, Timestamp, Uuid};
+
+    #[test]
+    fn cursors_survive_the_token() {
+        let time = Timestamp::from_nanosecond(1_700_000_000_123_456_789).unwrap();
+        for cursor in [
+            Cursor::Ours(None),
+            Cursor::Ours(Some((time, Uuid::from_u128(7)))),
+            Cursor::Upstream { since: time, cursor: String::new() },
+            Cursor::Upstream { since: time, cursor: "a b\nc".to_owned() },
+        ] {
+            assert_eq!(Cursor::decode(&cursor.encode()).unwrap(), cursor);
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_another_list_is_refused() {
+        for bytes in [&b"x"[..], b"o 1", b"o x y", b"o 1 y", b"u x y", b"z 1 2", b"\xff\xff"] {
+            let error = Cursor::decode(bytes).unwrap_err();
+            assert_eq!(error.reason, ErrorReason::PageTokenInvalid, "{bytes:?}");
+        }
+    }
+}

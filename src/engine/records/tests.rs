@@ -1,0 +1,118 @@
+//! What operations put on record, and how records and the upstream's word go together.
+
+use purveyor_sdk::plugin::v1::{Op, Resource, resource};
+use purveyor_sdk::v1::operation::State;
+use purveyor_sdk::v1::order::State as OrderState;
+use purveyor_sdk::v1::service::State as ServiceState;
+use purveyor_sdk::v1::{Order, OrderItem, Service};
+use uuid::Uuid;
+
+use super::{merged, overlaid, recorded, services_of};
+use crate::engine::made_here::tests::operation;
+use crate::store::ServiceRecord;
+
+#[test]
+fn an_order_puts_its_services_on_record() {
+    let item = |services: &[&str], state: OrderState| OrderItem {
+        services: services.iter().map(|name| (*name).to_owned()).collect(),
+        state: state.into(),
+        product: "providers/acme/products/vps".to_owned(),
+        id: "i".to_owned(),
+        ..OrderItem::default()
+    };
+    let order = Order {
+        items: vec![
+            item(
+                &["providers/acme/services/1", "providers/acme/services/a%20b"],
+                OrderState::Completed,
+            ),
+            item(&[], OrderState::Failed),
+            item(&["not a name"], OrderState::Completed),
+        ],
+        annotations: [("team".to_owned(), "blue".to_owned())].into(),
+        ..Order::default()
+    };
+    let mut ordered = operation(Op::CreateOrder, State::WaitingUpstream);
+    ordered.view = Some(Resource { kind: Some(resource::Kind::Order(order)) });
+    let found = services_of(&ordered);
+    let ids: Vec<_> = found.iter().map(|it| it.upstream.as_ref().unwrap().id.as_str()).collect();
+    assert_eq!(ids, ["1", "a b"]);
+    assert_eq!(found[0].order, ordered.target);
+    assert_eq!(found[0].state(), ServiceState::Active);
+    assert_eq!(found[0].annotations["team"], "blue");
+}
+
+#[test]
+fn what_was_done_to_a_service_is_its_state_where_nothing_is_told() {
+    fn check(op: Op, state: State, told: Option<ServiceState>, expected: Option<ServiceState>) {
+        let mut acted = operation(op, state);
+        acted.target = "providers/acme/services/9".to_owned();
+        acted.upstream_target = "9".to_owned();
+        acted.view = told.map(|state| Resource {
+            kind: Some(resource::Kind::Service(Service {
+                state: state.into(),
+                ..Service::default()
+            })),
+        });
+        let found = services_of(&acted);
+        assert_eq!(found.first().map(Service::state), expected, "{op:?} {state:?} {told:?}");
+    }
+    use ServiceState::{Active, Suspended, Suspending, Terminated};
+    check(Op::SuspendService, State::Succeeded, None, Some(Suspended));
+    check(Op::SuspendService, State::Succeeded, Some(Suspending), Some(Suspending));
+    check(Op::ResumeService, State::Succeeded, None, Some(Active));
+    check(Op::TerminateService, State::Succeeded, None, Some(Terminated));
+    check(Op::TerminateService, State::Failed, None, None);
+    check(Op::TerminateService, State::OutcomeUnknown, None, None);
+    check(Op::PayOrder, State::Succeeded, None, None);
+}
+
+#[test]
+fn what_is_not_told_stays_on_record() {
+    let before = Service {
+        name: "providers/acme/services/9".to_owned(),
+        order: "providers/acme/orders/1".to_owned(),
+        quantity: 2,
+        state: ServiceState::Active.into(),
+        ..Service::default()
+    };
+    let told = Service {
+        name: before.name.clone(),
+        state: ServiceState::Suspended.into(),
+        ..Service::default()
+    };
+    let after = merged(before, told);
+    assert_eq!(after.order, "providers/acme/orders/1");
+    assert_eq!((after.quantity, after.state()), (2, ServiceState::Suspended));
+}
+
+#[test]
+fn the_upstream_knows_better_but_not_everything() {
+    let record = |order: &str| ServiceRecord {
+        provider: "acme".to_owned(),
+        upstream_id: "9".to_owned(),
+        operation: Uuid::from_u128(1),
+        service: Service {
+            order: order.to_owned(),
+            quantity: 7,
+            annotations: [("team".to_owned(), "blue".to_owned())].into(),
+            ..Service::default()
+        },
+    };
+    let live = Service {
+        name: "providers/acme/services/9".to_owned(),
+        aliases: vec![
+            "providers/acme/services/9".to_owned(),
+            "providers/acme/services/x".to_owned(),
+        ],
+        quantity: 2,
+        ..Service::default()
+    };
+    let shown = overlaid(live, Some(record("providers/acme/orders/1")));
+    assert_eq!(shown.quantity, 2);
+    assert_eq!(shown.order, "providers/acme/orders/1");
+    assert_eq!(shown.annotations["team"], "blue");
+    assert_eq!(shown.aliases, ["providers/acme/services/x"]);
+    let alone = recorded(record(""));
+    assert!(alone.recorded_only && !alone.etag.is_empty());
+}
