@@ -17,6 +17,7 @@ pub mod naming;
 pub mod operations;
 pub mod options;
 pub mod orders;
+pub mod outcome;
 pub mod page_token;
 pub mod policy;
 pub mod poll;
@@ -35,14 +36,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use purveyor_sdk::{Error, Result};
+use futures_util::future::BoxFuture;
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::v1::operation::State;
+use purveyor_sdk::{Error, Result};
 use tokio::sync::{Notify, Semaphore};
 use uuid::Uuid;
 
-use self::machine::{Backoff, Now};
 use self::line::Lines;
+use self::machine::{Backoff, Now};
 use self::waiters::Waiters;
 use crate::plugin::{Clock, Registry};
 use crate::store::operation::Operation;
@@ -189,17 +191,18 @@ impl Engine {
 
     fn now(&self) -> Now {
         let boot = self.inner.clock.boot();
-        Now {
-            wall: self.inner.clock.wall(),
-            boot_id: boot.boot_id.to_string(),
-            boot_ns: boot.ns,
-        }
+        Now { wall: self.inner.clock.wall(), boot_id: boot.boot_id.to_string(), boot_ns: boot.ns }
     }
 
     /// Commits what the machine decided, as the next version, and wakes whoever waits for it.
     ///
-    /// A lost acknowledgement is read back, never assumed.
-    async fn commit(&self, mut change: Change) -> Result<(Committed, Operation), StoreError> {
+    /// A lost acknowledgement is read back, never assumed. Boxed, because it holds operations by value
+    /// and is awaited from everywhere.
+    fn commit(&self, change: Change) -> BoxFuture<'_, Result<(Committed, Operation), StoreError>> {
+        Box::pin(self.commit_inner(change))
+    }
+
+    async fn commit_inner(&self, mut change: Change) -> Result<(Committed, Operation), StoreError> {
         change.operation.version += 1;
         let operation = change.operation.clone();
         if matches!(operation.state, State::Succeeded | State::WaitingUpstream) {

@@ -76,8 +76,7 @@ async fn orders(stage: &Stage, upstream: &Provider, clients: usize, held: bool) 
         stage.configuration().engine("hold", held).provider("instant", upstream.clone());
     let gateway = stage.start(configuration)?;
     let channel = connect(gateway.address).await?;
-    let per_second =
-        load::run(clients, SPAN, move || order(channel.clone(), held)).await?;
+    let per_second = load::run(clients, SPAN, move || order(channel.clone(), held)).await?;
     gateway.process.kill()?;
     Ok(per_second)
 }

@@ -13,9 +13,9 @@ use purveyor_sdk::v1::ListProductsRequest;
 use tonic::transport::Channel;
 use xtask::process::Running;
 
+use crate::load;
 use crate::stage::{Stage, connect, memory};
 use crate::table::{head, median, rate, row};
-use crate::load;
 
 /// Rounds of one server after the other.
 const ROUNDS: usize = 7;

@@ -49,8 +49,7 @@ impl Stage {
         let mut command = Command::new(self.artifacts.program("purveyor")?);
         command.arg("serve").arg("--config").arg(&file);
         let began = Instant::now();
-        let mut process =
-            Running::start("purveyor", command, folder.path().join("purveyor.log"))?;
+        let mut process = Running::start("purveyor", command, folder.path().join("purveyor.log"))?;
         let address = process.wait_for(|line| {
             line.strip_prefix("purveyor serves at ").and_then(|address| address.parse().ok())
         })?;
@@ -86,7 +85,8 @@ pub(crate) async fn instant() -> Result<Provider> {
 
 /// The resident memory of a process, in MiB.
 pub(crate) fn resident_mib(process: u32) -> Result<f64> {
-    let status = std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("status"))?;
+    let status =
+        std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("status"))?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().nth(1)).context("no VmRSS")?;
     Ok(kib.parse::<f64>()? / 1024.0)

@@ -23,7 +23,7 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
         .context("cannot start the runtime")?;
     let served = runtime.block_on(async {
         let stop = Stop::new()?;
-        app::run(config, ready, stop.asked()).await
+        Box::pin(app::run(config, ready, stop.asked())).await
     });
     // Calls that are stuck in a plugin must not keep the process; a stop does nothing that a kill
     // would not survive.

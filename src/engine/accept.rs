@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use purveyor_sdk::{Error, Result};
+use prost::Message;
 use purveyor_sdk::plugin::v1::{CallContext, CallKind, Op, PlanRequest, Write};
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::{ErrorReason, Quote, UpstreamRef};
-use prost::Message;
+use purveyor_sdk::{Error, Result};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 

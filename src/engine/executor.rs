@@ -143,9 +143,9 @@ impl Engine {
                 return;
             }
             let driven = match operation.state {
-                State::Accepted => self.step(operation).await,
-                State::OutcomeUnknown | State::Reconciling => self.look(operation).await,
-                State::WaitingUpstream => self.poll_one(operation).await,
+                State::Accepted => Box::pin(self.step(operation)).await,
+                State::OutcomeUnknown | State::Reconciling => Box::pin(self.look(operation)).await,
+                State::WaitingUpstream => Box::pin(self.poll_one(operation)).await,
                 _ => return,
             };
             match driven {

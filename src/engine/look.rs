@@ -2,10 +2,10 @@
 
 use prost::Message;
 use prost_types::Timestamp;
-use purveyor_sdk::{Error, Result};
 use purveyor_sdk::plugin::v1::find_request::Attempt;
 use purveyor_sdk::plugin::v1::{CallKind, FindRequest, FindResponse, Op};
 use purveyor_sdk::v1::ErrorReason;
+use purveyor_sdk::{Error, Result};
 
 use super::Engine;
 use super::machine::{Event, apply, locks};
@@ -15,10 +15,7 @@ use crate::store::{Committed, StoreError};
 
 impl Engine {
     /// Looks once; `None`: the operation is somebody else's now.
-    pub(super) async fn look(
-        &self,
-        operation: Operation,
-    ) -> Result<Option<Operation>, StoreError> {
+    pub(super) async fn look(&self, operation: Operation) -> Result<Option<Operation>, StoreError> {
         let policy = self.policy(&operation);
         let event = match self.find(&operation).await {
             Ok(event) => event,

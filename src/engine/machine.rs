@@ -43,6 +43,8 @@ pub struct Now {
 pub struct Policy {
     /// The account's name among all accounts of the plugin; what gates are shared by.
     pub gate: String,
+    /// The kind of identifier that the method's calls make; empty where they make none.
+    pub id_kind: String,
     /// How an unknown outcome is found out.
     pub evidence: Evidence,
     /// The strongest effect of the method's calls.
@@ -158,7 +160,7 @@ pub enum Resolution {
         /// The upstream's identifier.
         upstream_id: String,
         /// How it goes on; `None`: the upstream cannot be read, the operation ends as done.
-        outcome: Option<StepOutcome>,
+        outcome: Option<Box<StepOutcome>>,
     },
     /// It was not executed.
     NotExecuted {
@@ -208,7 +210,9 @@ struct Step<'a> {
 
 impl Step<'_> {
     fn take(&mut self, event: Event) -> Result<(), Refusal> {
-        use State::{Accepted, NeedsOperator, OutcomeUnknown, Reconciling, Running, WaitingUpstream};
+        use State::{
+            Accepted, NeedsOperator, OutcomeUnknown, Reconciling, Running, WaitingUpstream,
+        };
         match (self.next.state, event) {
             (Accepted, Event::Begin { account }) => self.begin(account),
             (Accepted, Event::Refused(error)) => self.refuse_step(error),

@@ -16,12 +16,10 @@ use uuid::Uuid;
 use super::Engine;
 use super::call::Call;
 use super::made_here::{Made, upstream_id};
+use super::policy::{gate, id_kind};
 use super::reading::{naming, read};
 use crate::plugin::{Availability, Provider};
 use crate::store::operation::{Claim, Operation};
-
-/// The kind under which the machine claims an identifier that was found and not told in an answer.
-const FOUND: &str = "found";
 
 /// The writes that let a provider's orders be known from our records.
 pub(super) const ORDERS_MADE_BY: &[Op] = &[Op::CreateOrder];
@@ -180,11 +178,8 @@ impl Engine {
         }
         let account = provider.identify().await.map_err(|error| naming(provider, error))?;
         for kind in kinds(provider.manifest()) {
-            let claim = Claim {
-                account: format!("{}/{account}", provider.config().plugin),
-                kind,
-                upstream_id: first.to_owned(),
-            };
+            let claim =
+                Claim { account: gate(provider, &account), kind, upstream_id: first.to_owned() };
             if let Some(request_id) = self.store().claimant(&claim).await? {
                 return Ok(self.store().get(request_id).await?);
             }
@@ -298,14 +293,10 @@ fn found(operation: Operation) -> Found {
 /// The kinds of identifiers that writes which make orders or renewals claim.
 fn kinds(manifest: &Manifest) -> Vec<String> {
     let makes = |method: &&Method| matches!(method.op(), Op::CreateOrder | Op::CreateRenewal);
-    let calls = manifest.methods.iter().filter(makes).flat_map(|method| &method.calls);
-    let mut kinds: Vec<String> = calls
-        .filter_map(|name| manifest.calls.iter().find(|call| call.name == *name))
-        .flat_map(|call| [&call.success, &call.payment_due])
-        .flatten()
-        .map(|shape| shape.id_kind.clone())
+    let methods = manifest.methods.iter().filter(makes);
+    let mut kinds: Vec<String> = methods
+        .map(|method| id_kind(manifest, method.op()))
         .filter(|kind| !kind.is_empty())
-        .chain([FOUND.to_owned()])
         .collect();
     kinds.sort_unstable();
     kinds.dedup();

@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use prost::Message;
-use purveyor_sdk::{Error, Result};
 use purveyor_sdk::plugin::v1::find_response::Outcome as Finding;
 use purveyor_sdk::plugin::v1::{CallContext, CallKind, FindResponse, Op, StepOutcome};
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::resolve_operation_request::Resolution as Told;
 use purveyor_sdk::v1::{ErrorReason, ResolveOperationRequest};
+use purveyor_sdk::{Error, Result};
 use uuid::Uuid;
 
 use super::machine::{Event, Refusal, Resolution, apply, locks};
@@ -98,8 +98,8 @@ impl Engine {
             }
             check_etag(&operation, etag)?;
             let policy = self.policy(&operation);
-            let change = apply(&operation, Event::CancelRequested, &policy, &self.now())
-                .map_err(refused)?;
+            let change =
+                apply(&operation, Event::CancelRequested, &policy, &self.now()).map_err(refused)?;
             if let (Committed::Done, operation) = self.commit(change).await? {
                 return Ok(operation);
             }
@@ -132,7 +132,7 @@ impl Engine {
         }
         let resolution = match request.resolution {
             Some(Told::Executed(executed)) => {
-                let outcome = self.look_up(&operation, &executed.upstream_id).await?;
+                let outcome = self.look_up(&operation, &executed.upstream_id).await?.map(Box::new);
                 Resolution::Executed { upstream_id: executed.upstream_id, outcome }
             }
             Some(Told::NotExecuted(told)) => Resolution::NotExecuted { try_again: told.try_again },

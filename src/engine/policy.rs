@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use purveyor_sdk::plugin::v1::Op;
+use purveyor_sdk::plugin::v1::{Manifest, Op};
 use purveyor_sdk::v1::{Effect, Evidence};
 
 use super::machine::Policy;
@@ -15,7 +15,7 @@ use crate::store::operation::Operation;
 pub const PERMIT_LIFE: Duration = Duration::from_secs(2);
 
 /// Where a plugin declares nothing, absence counts after this.
-const SETTLE_DEFAULT: Duration = Duration::from_secs(15 * 60);
+pub(super) const SETTLE_DEFAULT: Duration = Duration::from_secs(15 * 60);
 
 impl Engine {
     /// The policy that an operation is carried out by now.
@@ -36,7 +36,8 @@ fn of(provider: &Provider, op: Op, account: &str, config: &EngineConfig) -> Poli
         effects.all(|effect| matches!(effect, Effect::Read | Effect::Spend | Effect::Unspecified));
     let effect = provider.effect(op);
     Policy {
-        gate: format!("{}/{account}", provider.config().plugin),
+        gate: gate(provider, account),
+        id_kind: id_kind(provider.manifest(), op),
         evidence: method.map_or(Evidence::Unspecified, |method| method.evidence()),
         effect,
         must_send: effect == Effect::Spend && only_spends,
@@ -48,8 +49,28 @@ fn of(provider: &Provider, op: Op, account: &str, config: &EngineConfig) -> Poli
     }
 }
 
+/// An account among all accounts of its plugin: what gates are shared by and what claims belong to.
+pub(super) fn gate(provider: &Provider, account: &str) -> String {
+    format!("{}/{account}", provider.config().plugin)
+}
+
+/// The kind of identifier that a method's calls make; empty where they make none.
+pub(super) fn id_kind(manifest: &Manifest, op: Op) -> String {
+    let methods = manifest.methods.iter().filter(|method| method.op() == op);
+    let names: Vec<&String> = methods.flat_map(|method| &method.calls).collect();
+    manifest
+        .calls
+        .iter()
+        .filter(|call| names.contains(&&call.name))
+        .flat_map(|call| [&call.success, &call.payment_due])
+        .flatten()
+        .map(|shape| shape.id_kind.clone())
+        .find(|kind| !kind.is_empty())
+        .unwrap_or_default()
+}
+
 /// The sum of the five settings; `None` where nobody has said one of them.
-fn settle(timing: &Timing) -> Option<Duration> {
+pub(super) fn settle(timing: &Timing) -> Option<Duration> {
     let known = [timing.upstream_idle?, timing.upstream_processing?, timing.listing_lag?];
     let sum = PERMIT_LIFE.checked_add(timing.attempt_timeout)?;
     known.into_iter().try_fold(sum, Duration::checked_add)
@@ -59,6 +80,7 @@ fn settle(timing: &Timing) -> Option<Duration> {
 fn without_provider(operation: &Operation, config: &EngineConfig) -> Policy {
     Policy {
         gate: format!("{}/{}", operation.provider, operation.account),
+        id_kind: String::new(),
         evidence: Evidence::Unspecified,
         effect: Effect::Spend,
         must_send: true,

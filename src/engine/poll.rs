@@ -1,10 +1,10 @@
 //! Following what the upstream has accepted: many operations of one provider in one call. Reads only.
 
 use prost::Message;
-use purveyor_sdk::{Error, Result};
 use purveyor_sdk::plugin::v1::poll_request::Item;
 use purveyor_sdk::plugin::v1::{CallContext, CallKind, Op, PollRequest, PollResponse};
 use purveyor_sdk::v1::ErrorReason;
+use purveyor_sdk::{Error, Result};
 
 use super::Engine;
 use super::machine::Event;
@@ -56,9 +56,8 @@ impl Engine {
                 })
                 .collect();
             let request = PollRequest { items }.encode_to_vec();
-            let answer = provider
-                .call(CallKind::Poll, Op::Poll, &request, &CallContext::default())
-                .await?;
+            let answer =
+                provider.call(CallKind::Poll, Op::Poll, &request, &CallContext::default()).await?;
             answers = PollResponse::decode(answer)
                 .map_err(|error| {
                     Error::new(ErrorReason::PluginFault, "the plugin's answer cannot be decoded")

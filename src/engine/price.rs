@@ -5,13 +5,13 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use prost::Message;
-use purveyor_sdk::{Error, Result};
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::{
     CreateOrderRequest, CreateRenewalRequest, ErrorReason, Money, PayOrderRequest, Price,
     UpdateServiceRequest,
 };
+use purveyor_sdk::{Error, Result};
 
 use super::Engine;
 use super::step::write;

@@ -20,7 +20,7 @@ use super::call::Call;
 use super::made_here::timestamp;
 use super::naming::{from_records, parse};
 use super::page_token::PageTokens;
-use super::policy::PERMIT_LIFE;
+use super::policy::{SETTLE_DEFAULT, settle};
 use super::reading::read;
 use crate::plugin::{Availability, Provider};
 
@@ -182,7 +182,7 @@ fn limits(provider: &Provider) -> ProviderLimits {
         rate_requests: rate.map_or(0, |rate| rate.requests),
         rate_period: rate.and_then(|rate| rate.period),
         concurrent_requests: i32::try_from(config.concurrent_requests).unwrap_or(i32::MAX),
-        settle: settle(provider).and_then(|settle| Duration::try_from(settle).ok()),
+        settle: Duration::try_from(settle(provider.timing()).unwrap_or(SETTLE_DEFAULT)).ok(),
     }
 }
 
@@ -194,14 +194,6 @@ fn slower(one: Rate, other: Rate) -> Rate {
     // Requests by time, compared without a division.
     let less = i128::from(one.requests) * nanos(&other) <= i128::from(other.requests) * nanos(&one);
     if less { one } else { other }
-}
-
-/// How long after a lost answer absence may count; `None` where not all of it is told.
-fn settle(provider: &Provider) -> Option<std::time::Duration> {
-    let timing = provider.timing();
-    let told = [timing.upstream_idle?, timing.upstream_processing?, timing.listing_lag?];
-    let sum = PERMIT_LIFE.checked_add(timing.attempt_timeout)?;
-    told.into_iter().try_fold(sum, std::time::Duration::checked_add)
 }
 
 #[cfg(test)]

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use prost::Message;
-use purveyor_sdk::{Error, Result};
 use purveyor_sdk::plugin::v1::poll_outcome::Outcome as Progress;
 use purveyor_sdk::plugin::v1::step_outcome::Outcome as Said;
 use purveyor_sdk::plugin::v1::{
@@ -13,6 +13,7 @@ use purveyor_sdk::plugin::v1::{
 };
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Price};
+use purveyor_sdk::{Error, Result};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
@@ -25,11 +26,8 @@ use crate::store::{Change, Committed, StoreError};
 
 impl Engine {
     /// Runs the next step; `None`: the operation is somebody else's now.
-    pub(super) async fn step(
-        &self,
-        accepted: Operation,
-    ) -> Result<Option<Operation>, StoreError> {
-        let Some(begun) = self.begin(&accepted).await? else { return Ok(None) };
+    pub(super) async fn step(&self, accepted: Operation) -> Result<Option<Operation>, StoreError> {
+        let Some(begun) = Box::pin(self.begin(&accepted)).await? else { return Ok(None) };
         let (running, provider, policy) = match begun {
             Begun::Running(running, provider, policy) => (running, provider, policy),
             Begun::Rests(operation) => return Ok(Some(operation)),
@@ -45,8 +43,7 @@ impl Engine {
         if let Some(baseline) = prepared {
             operation.baseline = Some(baseline);
         }
-        let permits =
-            Arc::new(StepPermits::new(self.clone(), operation.clone(), policy.clone()));
+        let permits = Arc::new(StepPermits::new(self.clone(), operation.clone(), policy.clone()));
         let context = context(&operation);
         let stepped = provider
             .step(operation.op, &operation.request, &context, Arc::clone(&permits) as _)
@@ -61,14 +58,16 @@ impl Engine {
         let provider = match self.available(accepted).await {
             Ok(provider) => provider,
             Err(error) => {
-                let deferred = self.record(accepted.clone(), Event::Deferred(error), &policy).await?;
+                let deferred =
+                    self.record(accepted.clone(), Event::Deferred(error), &policy).await?;
                 return Ok(deferred.map(Begun::Rests));
             }
         };
         let account = match provider.identify().await {
             Ok(account) => account,
             Err(error) => {
-                let deferred = self.record(accepted.clone(), Event::Deferred(error), &policy).await?;
+                let deferred =
+                    self.record(accepted.clone(), Event::Deferred(error), &policy).await?;
                 return Ok(deferred.map(Begun::Rests));
             }
         };
@@ -81,8 +80,7 @@ impl Engine {
         let Some(change) = logged(apply(accepted, Event::Begin { account }, &policy, &now)) else {
             return Ok(None);
         };
-        let serialised =
-            policy.evidence == Evidence::Difference && policy.effect == Effect::Spend;
+        let serialised = policy.evidence == Evidence::Difference && policy.effect == Effect::Spend;
         if change.operation.state == State::Running && !serialised {
             return Ok(Some(Begun::Running(change.operation, provider, policy)));
         }
@@ -175,7 +173,18 @@ impl Engine {
 
     /// Applies an event and commits it. What has been seen upstream is not given up because the
     /// store fails for a while; after a stop it is found out again at the next start.
-    pub(super) async fn record(
+    ///
+    /// Boxed, because it holds operations by value and is awaited from everywhere.
+    pub(super) fn record<'a>(
+        &'a self,
+        operation: Operation,
+        event: Event,
+        policy: &'a Policy,
+    ) -> BoxFuture<'a, Result<Option<Operation>, StoreError>> {
+        Box::pin(self.record_inner(operation, event, policy))
+    }
+
+    async fn record_inner(
         &self,
         operation: Operation,
         event: Event,
@@ -207,7 +216,7 @@ impl Engine {
                     spend.seen = Seen::Unproven { reason: reason.clone() };
                     let said = Err(Error::new(ErrorReason::DuplicateDetected, reason));
                     let closing = Closing { spend: Some(spend), said };
-                    return Box::pin(self.record(operation, Event::Closed(closing), policy)).await;
+                    return self.record(operation, Event::Closed(closing), policy).await;
                 }
                 Ok((committed, _)) => {
                     tracing::warn!(
@@ -236,9 +245,10 @@ impl Engine {
 /// What the next step will charge, where the step that ended tells it.
 fn next_price(event: &Event) -> Option<Price> {
     let next = match event {
-        Event::Closed(Closing { said: Ok(StepOutcome { outcome: Some(Said::Next(next)) }), .. }) => {
-            next
-        }
+        Event::Closed(Closing {
+            said: Ok(StepOutcome { outcome: Some(Said::Next(next)) }),
+            ..
+        }) => next,
         Event::Polled(PollOutcome { outcome: Some(Progress::Next(next)) }) => next,
         _ => return None,
     };

@@ -48,11 +48,9 @@ impl Gateway {
         let config = config::load(&file).unwrap_or_else(|report| panic!("{report}"));
         let (ready, mut address) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
-        let serving = app::run(
-            config,
-            move |address| drop(ready.send(address)),
-            async move { drop(stopped.await) },
-        );
+        let serving = app::run(config, move |address| drop(ready.send(address)), async move {
+            drop(stopped.await)
+        });
         let mut served = tokio::spawn(serving);
         let address = tokio::select! {
             address = &mut address => address.expect("the gateway is ready"),

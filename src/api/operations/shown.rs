@@ -8,6 +8,7 @@ use purveyor_sdk::v1::operation::{Result as Outcome, State};
 
 use crate::api::status;
 use crate::engine::Caller;
+use crate::engine::outcome::resource;
 use crate::store::operation::{Attempt, Operation};
 
 /// `operation` as `caller` sees it. The upstream's own answers are for operators alone.
@@ -45,7 +46,12 @@ fn outcome(operation: &Operation) -> Option<Outcome> {
     if let (State::Failed, Some(error)) = (operation.state, &operation.error) {
         return Some(Outcome::Error(status::ended(&error.clone().into())));
     }
-    Some(match operation.view.as_ref()?.kind.clone()? {
+    let resource = resource(operation).unwrap_or_else(|error| {
+        // The operation itself is still worth showing.
+        tracing::error!(request_id = %operation.request_id, %error, "a stored resource is unreadable");
+        None
+    });
+    Some(match resource? {
         Kind::Product(product) => Outcome::Product(product),
         Kind::Order(order) => Outcome::Order(order),
         Kind::Service(service) => Outcome::Service(service),

@@ -107,8 +107,10 @@ impl Step<'_> {
             return self.lost(message, spend);
         };
         let Some(proof) = proofs.iter().find(|proof| proof.name == rejected.proof) else {
-            let message =
-                format!("the answer does not satisfy the proof that the plugin names: {}", rejected.proof);
+            let message = format!(
+                "the answer does not satisfy the proof that the plugin names: {}",
+                rejected.proof
+            );
             return self.lost(&message, spend);
         };
         self.mark(Outcome::Rejected, message);
@@ -246,8 +248,5 @@ fn rejection(error: Option<purveyor_sdk::plugin::v1::Error>) -> Error {
 }
 
 fn delay(after: Option<prost_types::Duration>) -> Duration {
-    after
-        .and_then(|after| Duration::try_from(after).ok())
-        .unwrap_or(POLL_DEFAULT)
-        .min(POLL_LONGEST)
+    after.and_then(|after| Duration::try_from(after).ok()).unwrap_or(POLL_DEFAULT).min(POLL_LONGEST)
 }

@@ -12,10 +12,6 @@ use uuid::Uuid;
 use super::{Step, rules};
 use crate::store::operation::Settle;
 
-/// The kind under which an identifier is claimed that no success shape has named: one that was
-/// found, or that an operator told.
-const FOUND_KIND: &str = "found";
-
 impl Step<'_> {
     pub(super) fn looked(&mut self, response: FindResponse) {
         self.follow_boot();
@@ -99,7 +95,7 @@ impl Step<'_> {
         self.undecided(&format!("what was found belongs to operations/{by}"));
     }
 
-    pub(super) fn executed(&mut self, upstream_id: String, outcome: Option<StepOutcome>) {
+    pub(super) fn executed(&mut self, upstream_id: String, outcome: Option<Box<StepOutcome>>) {
         self.claim_found(&upstream_id);
         self.mark(Outcome::Applied, "an operator found that it was executed");
         self.next.upstream.id = upstream_id;
@@ -112,7 +108,9 @@ impl Step<'_> {
     fn claim_found(&mut self, upstream_id: &str) {
         let known = self.next.attempts.last().is_some_and(|last| last.upstream_id == upstream_id);
         if !known && !upstream_id.is_empty() {
-            self.claim(Some(upstream_id), FOUND_KIND);
+            // The same kind as in an answer: one object is claimed once, however it became known.
+            let kind = self.policy.id_kind.clone();
+            self.claim(Some(upstream_id), &kind);
         }
     }
 

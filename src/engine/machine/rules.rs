@@ -87,7 +87,10 @@ pub fn broken_invariant(operation: &Operation) -> Option<&'static str> {
         (
             matches!(
                 operation.state,
-                State::Accepted | State::WaitingUpstream | State::OutcomeUnknown | State::Reconciling
+                State::Accepted
+                    | State::WaitingUpstream
+                    | State::OutcomeUnknown
+                    | State::Reconciling
             ) && operation.wake_time.is_none(),
             "an open state that nobody wakes",
         ),
@@ -122,10 +125,11 @@ pub(super) fn names_id(view: Option<&Resource>, id: &str) -> bool {
     let Some(kind) = view.and_then(|view| view.kind.as_ref()) else { return false };
     match kind {
         resource::Kind::Deleted(_) => true,
-        resource::Kind::Order(order) => {
-            order.upstream.iter().chain(order.items.iter().filter_map(|item| item.upstream.as_ref()))
-                .any(|upstream| upstream.id.split(',').any(|part| part == id))
-        }
+        resource::Kind::Order(order) => order
+            .upstream
+            .iter()
+            .chain(order.items.iter().filter_map(|item| item.upstream.as_ref()))
+            .any(|upstream| upstream.id.split(',').any(|part| part == id)),
         // What was changed keeps its own identifier; the upstream's answer is about the change.
         resource::Kind::Service(_) => true,
         resource::Kind::Product(_) | resource::Kind::Renewal(_) => {

@@ -35,6 +35,7 @@ pub(super) fn now_at(seconds: u64) -> Now {
 pub(super) fn policy(evidence: Evidence) -> Policy {
     Policy {
         gate: "acme/A1".into(),
+        id_kind: "order".into(),
         evidence,
         effect: Effect::Spend,
         must_send: true,

@@ -166,6 +166,8 @@ fn the_upstreams_word_is_filled_up_with_what_was_asked() {
         ..Order::default()
     };
     let view = Order { upstream: upstream("41,42"), ..live.clone() };
+    let own = format!("providers/acme/orders/{ID}");
+    let live = Order { aliases: vec![own, "providers/acme/orders/42".to_owned()], ..live };
     let order = dressed(live, &acme(), &ordered(State::WaitingUpstream, Some(view)), true).unwrap();
     assert_eq!(order.items.len(), 2);
     assert_eq!(order.reference, "mine");

@@ -98,6 +98,13 @@ pub(super) fn method(order: &Order, method: &Method, mistakes: &mut Mistakes) {
         let message = format!("the provider takes at most {most} in one order");
         mistakes.add("order.items", message);
     }
+    if !method.takes_prices {
+        for (index, _) in order.items.iter().enumerate().filter(|(_, item)| item.pricing.is_some())
+        {
+            let field = format!("order.items[{index}].pricing");
+            mistakes.add(field, "is not taken: the provider makes its own prices");
+        }
+    }
     if method.terms.is_empty() {
         return;
     }

@@ -104,8 +104,9 @@ mod tests {
         bytes.extend(answer(1, "").encode_to_vec());
         bytes.extend(answer(0, "last").encode_to_vec());
         bytes.extend(answer(1, "").encode_to_vec());
-        let found = ListProductsResponse::decode(sealed(bytes).unwrap()).unwrap();
-        assert_eq!((found.products.len(), found.next_page_token.as_str()), (2, "<last>"));
+        let product = answer(1, "").encode_to_vec();
+        let expected = [product.clone(), product, answer(0, "<last>").encode_to_vec()].concat();
+        assert_eq!(sealed(bytes).unwrap(), expected);
     }
 
     #[test]

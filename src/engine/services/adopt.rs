@@ -22,7 +22,7 @@ use crate::store::operation::{Operation, PROTOCOL};
 use crate::store::{Accepted, NewOperation, ServiceRecord, StoreError};
 
 /// No plugin is asked to carry an adoption out, so it has no number among what plugins are asked.
-const ADOPTION: Op = Op::Unspecified;
+const ADOPTION: Op = Op::AdoptService;
 
 pub(super) async fn adopt(
     engine: &Engine,

@@ -119,6 +119,7 @@ mod tests {
         };
         check(&["renewal_policy"], policy(true, true));
         check(&["renewal_policy.auto_renew"], policy(true, false));
+        check(&["renewal_policy.cancel_at_expiry"], policy(false, true));
     }
 
     #[test]

@@ -205,7 +205,10 @@ fn another_account_stops_everything() {
     let policy = policy(Evidence::Difference);
     let stopped = apply(&unknown, event, &policy, &now_at(3)).unwrap().operation;
     assert_eq!(stopped.state, State::NeedsOperator);
-    assert_eq!(stopped.message, "the provider now points to account A2; this operation belongs to A1");
+    assert_eq!(
+        stopped.message,
+        "the provider now points to account A2; this operation belongs to A1"
+    );
     let begin = Event::Begin { account: "A2".into() };
     let mut moved = accepted();
     moved.account = "A1".into();

@@ -49,7 +49,9 @@ pub(super) enum Upstream {
     Sells,
     SellsAndAnswerIsLost,
     /// The sale comes later, but within the settle window: what the window is for.
-    SellsLater { seconds: u8 },
+    SellsLater {
+        seconds: u8,
+    },
     AnswerIsLostUnsold,
     Refuses,
     RefusesForNow,
@@ -154,7 +156,9 @@ impl World {
             State::Succeeded => assert_eq!(sold, self.steps, "{:#?}", self.operation),
             State::Failed | State::Cancelled => assert_eq!(sold, 0, "{:#?}", self.operation),
             State::NeedsOperator => {}
-            state => panic!("still {} when all is quiet: {:#?}", state.as_str_name(), self.operation),
+            state => {
+                panic!("still {} when all is quiet: {:#?}", state.as_str_name(), self.operation)
+            }
         }
     }
 
@@ -265,9 +269,8 @@ impl World {
             message: "no".into(),
         };
         let lost = || Seen::Unproven { reason: "connection closed".into() };
-        let rejected = || {
-            Ok(said(Said::Rejected(Rejected { proof: "no".into(), ..Rejected::default() })))
-        };
+        let rejected =
+            || Ok(said(Said::Rejected(Rejected { proof: "no".into(), ..Rejected::default() })));
         let unavailable = || Err(Error::unavailable("connection closed"));
         match upstream {
             Upstream::Sells => (success(), Ok(self.go_on(step))),
@@ -353,7 +356,10 @@ impl World {
             return;
         }
         let resolution = if sold {
-            Resolution::Executed { upstream_id: id(step), outcome: Some(self.go_on(step)) }
+            Resolution::Executed {
+                upstream_id: id(step),
+                outcome: Some(Box::new(self.go_on(step))),
+            }
         } else {
             Resolution::NotExecuted { try_again }
         };

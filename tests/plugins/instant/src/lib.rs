@@ -118,7 +118,6 @@ impl Instant {
 }
 
 fn document(answer: &Answer) -> Result<Value> {
-    purveyor_sdk::serde_json::from_slice(&answer.body).map_err(|error| {
-        Error::unavailable("the answer is not JSON").with_source(error)
-    })
+    purveyor_sdk::serde_json::from_slice(&answer.body)
+        .map_err(|error| Error::unavailable("the answer is not JSON").with_source(error))
 }

@@ -1,0 +1,37 @@
+//! What came of an operation, as callers see it: the resource under its canonical name, with what was
+//! asked for, also while nothing was seen yet.
+
+use purveyor_sdk::etag;
+use purveyor_sdk::names::ProviderName;
+use purveyor_sdk::plugin::v1::Op;
+use purveyor_sdk::plugin::v1::resource::Kind;
+use purveyor_sdk::v1::ErrorReason;
+use purveyor_sdk::{Error, Result};
+
+use super::made_here::recorded;
+use crate::store::operation::Operation;
+
+/// The resource of an operation; `None` where nothing is known of one.
+///
+/// # Errors
+///
+/// INTERNAL for a stored row that cannot be read any more.
+pub fn resource(operation: &Operation) -> Result<Option<Kind>> {
+    let provider = ProviderName::new(operation.provider.clone()).map_err(|error| {
+        Error::new(ErrorReason::Internal, "a stored provider is no name").with_source(error)
+    })?;
+    let seen = operation.view.as_ref().and_then(|view| view.kind.clone());
+    Ok(match (operation.op, seen) {
+        (Op::CreateOrder, _) => Some(Kind::Order(recorded(&provider, operation)?)),
+        (Op::CreateRenewal, _) => Some(Kind::Renewal(recorded(&provider, operation)?)),
+        (_, Some(Kind::Order(mut order))) => {
+            order.name.clone_from(&operation.target);
+            Some(Kind::Order(etag::seal(order)))
+        }
+        (_, Some(Kind::Service(mut service))) => {
+            service.name.clone_from(&operation.target);
+            Some(Kind::Service(etag::seal(service)))
+        }
+        (_, seen) => seen,
+    })
+}
