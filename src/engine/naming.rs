@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::Engine;
 use super::call::Call;
 use super::made_here::{Made, upstream_id};
-use super::policy::{gate, id_kind};
+use super::policy::{gate, id_kinds};
 use super::reading::{naming, read};
 use crate::plugin::{Availability, Provider};
 use crate::store::operation::{Claim, Operation};
@@ -294,10 +294,8 @@ fn found(operation: Operation) -> Found {
 fn kinds(manifest: &Manifest) -> Vec<String> {
     let makes = |method: &&Method| matches!(method.op(), Op::CreateOrder | Op::CreateRenewal);
     let methods = manifest.methods.iter().filter(makes);
-    let mut kinds: Vec<String> = methods
-        .map(|method| id_kind(manifest, method.op()))
-        .filter(|kind| !kind.is_empty())
-        .collect();
+    let mut kinds: Vec<String> =
+        methods.flat_map(|method| id_kinds(manifest, method.op())).collect();
     kinds.sort_unstable();
     kinds.dedup();
     kinds

@@ -37,7 +37,7 @@ fn of(provider: &Provider, op: Op, account: &str, config: &EngineConfig) -> Poli
     let effect = provider.effect(op);
     Policy {
         gate: gate(provider, account),
-        id_kind: id_kind(provider.manifest(), op),
+        id_kind: id_kinds(provider.manifest(), op).into_iter().next().unwrap_or_default(),
         evidence: method.map_or(Evidence::Unspecified, |method| method.evidence()),
         effect,
         must_send: effect == Effect::Spend && only_spends,
@@ -54,8 +54,8 @@ pub(super) fn gate(provider: &Provider, account: &str) -> String {
     format!("{}/{account}", provider.config().plugin)
 }
 
-/// The kind of identifier that a method's calls make; empty where they make none.
-pub(super) fn id_kind(manifest: &Manifest, op: Op) -> String {
+/// The kinds of identifiers that a method's calls make.
+pub(super) fn id_kinds(manifest: &Manifest, op: Op) -> Vec<String> {
     let methods = manifest.methods.iter().filter(|method| method.op() == op);
     let names: Vec<&String> = methods.flat_map(|method| &method.calls).collect();
     manifest
@@ -65,8 +65,8 @@ pub(super) fn id_kind(manifest: &Manifest, op: Op) -> String {
         .flat_map(|call| [&call.success, &call.payment_due])
         .flatten()
         .map(|shape| shape.id_kind.clone())
-        .find(|kind| !kind.is_empty())
-        .unwrap_or_default()
+        .filter(|kind| !kind.is_empty())
+        .collect()
 }
 
 /// The sum of the five settings; `None` where nobody has said one of them.

@@ -18,7 +18,8 @@ use purveyor::store::operation::{Operation, PROTOCOL};
 use purveyor::store::sqlite::SqliteStore;
 use purveyor::store::{Accepted, NewOperation, Store};
 use purveyor_sdk::plugin::v1::Op;
-use purveyor_sdk::v1::operation::State;
+use purveyor_sdk::v1::operation::{Result as Outcome, State};
+use purveyor_sdk::v1::order;
 use purveyor_sdk::v1::watch_operations_response::Event;
 use purveyor_sdk::v1::{
     CancelOperationRequest, GetOperationRequest, ListOperationsRequest, OperationFilter,
@@ -126,7 +127,9 @@ async fn an_operation_is_shown_as_it_is_stored() {
     assert_eq!(shown.caller, "local");
     assert_eq!(shown.trace_id, "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!(shown.etag, "1");
-    assert!(shown.result.is_none());
+    let Some(Outcome::Order(order)) = shown.result else { panic!("no order: {shown:?}") };
+    assert_eq!(order.state(), order::State::Pending);
+    assert_eq!(order.name, shown.target);
 
     let check = async |name: &str, code: Code, expected: &str| {
         let mut client = gateway.client().await;

@@ -1,19 +1,28 @@
 //! What scenarios through gRPC need: a gateway in this process, with real plugins, a store of its
 //! own and a free port, and the simulated upstream beside it. It must not know a scenario.
 
+pub(crate) mod client;
+pub(crate) mod program;
+pub(crate) mod requests;
+
+use std::future::Future;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use purveyor::{app, config};
-use purveyor_simulators::Simulator;
 use purveyor_simulators::gandi::{AccountSeed, Gandi, Mode, Options};
+use purveyor_simulators::{Kind, Simulator};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tonic::transport::{Channel, Endpoint};
 use xtask::artifacts::{self, Artifacts, Profile};
 use xtask::configuration::{Configuration, Provider};
+
+use self::client::Client;
 
 /// The API key of the simulated account.
 pub(crate) const API_KEY: &str = "testtesttesttesttesttest";
@@ -64,6 +73,11 @@ impl Gateway {
         self.address
     }
 
+    /// A caller with a connection of its own.
+    pub(crate) async fn client(&self) -> Client {
+        Client::connect(self.address).await
+    }
+
     /// A connection of its own.
     pub(crate) async fn channel(&self) -> Channel {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.address));
@@ -94,6 +108,34 @@ pub(crate) fn configuration() -> Configuration {
     Configuration::new(built()).engine("look_first_ms", 20).engine("retry_first_ms", 20)
 }
 
+/// The longest that a test waits for anything. What it waits for takes a moment; a debug build on a
+/// busy machine takes more.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How often a condition is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(2);
+
+/// Waits until something holds that only asking again can tell.
+#[track_caller]
+pub(crate) fn until<'a, F>(
+    what: &'a str,
+    holds: impl Fn() -> F + 'a,
+) -> impl Future<Output = ()> + 'a
+where
+    F: Future<Output = bool> + 'a,
+{
+    let asked = async move {
+        let mut ticks = tokio::time::interval(LOOK_AGAIN);
+        while !holds().await {
+            ticks.tick().await;
+        }
+    };
+    async move {
+        let held = tokio::time::timeout(PATIENCE, asked).await;
+        assert!(held.is_ok(), "{what}: not so after {PATIENCE:?}");
+    }
+}
+
 /// A Gandi simulator whose operations end at once, and the provider that points to it.
 pub(crate) async fn gandi() -> (Simulator<Gandi>, Provider) {
     gandi_with(Mode::default()).await
@@ -101,14 +143,52 @@ pub(crate) async fn gandi() -> (Simulator<Gandi>, Provider) {
 
 /// As [`gandi`], with switches.
 pub(crate) async fn gandi_with(mode: Mode) -> (Simulator<Gandi>, Provider) {
-    let account = AccountSeed { api_key: API_KEY.to_owned(), ..AccountSeed::default() };
-    let options = Options { accounts: vec![account], mode, ..Options::default() };
-    let simulator = Gandi::start(options).await.expect("the simulator starts");
-    let provider = Provider::new("gandi", simulator.url())
+    let simulator = upstream(Options { mode, ..Options::default() }).await;
+    let provider = provider(&simulator);
+    (simulator, provider)
+}
+
+/// A Gandi simulator with one account of its own. Accounts of one owner share a gate and the
+/// identifiers that they have claimed, so every simulator has another.
+pub(crate) async fn upstream(options: Options) -> Simulator<Gandi> {
+    static OWNERS: AtomicU32 = AtomicU32::new(1);
+    let first = options.accounts.into_iter().next().unwrap_or_default();
+    let owner = OWNERS.fetch_add(1, Ordering::Relaxed);
+    let handle = format!("TT{owner:04}-GANDI");
+    let account = AccountSeed { api_key: API_KEY.to_owned(), handle, ..first };
+    let options = Options { accounts: vec![account], ..options };
+    Gandi::start(options).await.expect("the simulator starts")
+}
+
+/// The provider that points to a simulator, with the times that simulators are started with.
+pub(crate) fn provider(simulator: &Simulator<Gandi>) -> Provider {
+    provider_at(simulator.url())
+}
+
+/// As [`provider`], by the address alone.
+pub(crate) fn provider_at(url: &str) -> Provider {
+    Provider::new("gandi", url)
         .credential("api-key", API_KEY)
-        .timing("attempt_timeout_ms", 500)
+        .timing("attempt_timeout_ms", 1000)
         .timing("upstream_idle_ms", 50)
         .timing("upstream_processing_ms", 50)
-        .timing("listing_lag_ms", 50);
-    (simulator, provider)
+        .timing("listing_lag_ms", 50)
+}
+
+/// How often the simulator was asked for what costs money.
+pub(crate) fn spends(simulator: &Simulator<Gandi>) -> u64 {
+    let asked = simulator.requests();
+    let spend = |name: &str| name.contains("product.") || name == "operation.cancel";
+    asked.iter().filter(|(name, _)| spend(name)).map(|(_, times)| times).sum()
+}
+
+/// How often one method was called.
+pub(crate) fn asked(simulator: &Simulator<Gandi>, method: &str) -> u64 {
+    simulator.requests().get(method).copied().unwrap_or_default()
+}
+
+/// The upstream's operations that the ledger has as sales of a kind, oldest first.
+pub(crate) fn sold(simulator: &Simulator<Gandi>, kind: Kind) -> Vec<String> {
+    let entries = simulator.ledger().into_iter().filter(|entry| entry.sale.kind == kind);
+    entries.map(|entry| entry.sale.operation_id).collect()
 }

@@ -87,7 +87,8 @@ fn nothing_is_left_for_later() {
         line: |raw, code| {
             let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("HA", "CK")];
             words(raw).any(|word| marks.contains(&word))
-                || words(code).any(|word| word == "unimplemented" || word == concat!("to", "do"))
+                || words(code).any(|word| word == concat!("to", "do"))
+                || code.contains(concat!("unimple", "mented!"))
         },
     };
     hold(
@@ -95,7 +96,7 @@ fn nothing_is_left_for_later() {
         &[
             ("src/a.rs", concat!("// TO", "DO: more\n")),
             ("src/a.rs", concat!("fn f() { to", "do!() }\n")),
-            ("tests/a.rs", "fn f() { unimplemented!() }\n"),
+            ("tests/a.rs", concat!("fn f() { unimple", "mented!() }\n")),
         ],
         &[("src/a.rs", "// A hackathon, and what is to do.\n")],
     );
@@ -185,7 +186,9 @@ fn grpc_stays_in_the_api() {
 #[test]
 fn status_codes_are_named_in_one_file() {
     let rule = Rule {
-        applies: |path| under(path, "src") && path != "src/api/status.rs",
+        applies: |path| {
+            under(path, "src") && path != "src/api/status.rs" && !under(path, "src/api/status")
+        },
         whole: |_| None,
         line: |_, code| {
             code.split("tonic::").skip(1).any(|rest| words(rest).next() == Some("Code"))

@@ -48,6 +48,7 @@ struct Telemetry {
 pub struct Provider {
     plugin: String,
     endpoint: String,
+    account_shared: bool,
     credentials: BTreeMap<String, String>,
     settings: toml::Table,
     timing: BTreeMap<String, u64>,
@@ -63,6 +64,7 @@ impl Provider {
         Self {
             plugin: plugin.to_owned(),
             endpoint: endpoint.to_owned(),
+            account_shared: false,
             credentials: BTreeMap::new(),
             settings: toml::Table::new(),
             timing: BTreeMap::new(),
@@ -74,6 +76,13 @@ impl Provider {
     #[must_use]
     pub fn credential(mut self, name: &str, value: &str) -> Self {
         self.secrets.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Says that somebody else may buy on the same account.
+    #[must_use]
+    pub fn shared(mut self) -> Self {
+        self.account_shared = true;
         self
     }
 

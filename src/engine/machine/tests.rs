@@ -8,7 +8,7 @@ mod world;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use proptest::prelude::*;
+use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::{Effect, Evidence, UpstreamRef};

@@ -76,7 +76,7 @@ fn the_kinds_that_orders_and_renewals_claim() {
         ],
         ..Manifest::default()
     };
-    assert_eq!(kinds(&manifest), ["found", "order"]);
+    assert_eq!(kinds(&manifest), ["order"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The model of the world that the machine is tried in. It keeps the truth, which the machine is
 //! told only in part: what the upstream sold, step by step.
 
-use proptest::prelude::*;
+use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use purveyor_sdk::Error;
 use purveyor_sdk::plugin::v1::find_response::{Absent, Found, Outcome as Finding, Several};
 use purveyor_sdk::plugin::v1::step_outcome::{Done, Next, Outcome as Said, Pending, Rejected};
