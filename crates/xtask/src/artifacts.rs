@@ -56,6 +56,22 @@ impl Artifacts {
         let path = self.programs.get(name);
         Ok(path.with_context(|| format!("the workspace builds no program {name}"))?)
     }
+
+    /// The same programs with some of the plugins, by their file names, copied to a folder of their
+    /// own, which is made when there is none.
+    ///
+    /// # Errors
+    /// When there is no such plugin, or its file cannot be written.
+    pub fn only(&self, plugins: &[&str], directory: &Path) -> Result<Self> {
+        fs::create_dir_all(directory).with_context(|| format!("cannot make {directory:?}"))?;
+        let mut pins = BTreeMap::new();
+        for name in plugins {
+            ensure!(self.pins.contains_key(*name), "the workspace builds no plugin {name}");
+            let sha256 = place(&self.plugins.join(name), &directory.join(name))?;
+            pins.insert((*name).to_owned(), sha256);
+        }
+        Ok(Self { plugins: directory.to_owned(), pins, programs: self.programs.clone() })
+    }
 }
 
 /// Builds the workspace and copies its plugins, with mode 0755, to `target/plugins/PROFILE`.

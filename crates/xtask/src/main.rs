@@ -17,11 +17,7 @@ use clap::{Parser, ValueEnum};
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 enum Command {
     /// Walk through real jobs: simulated upstreams, the gateway, real plugins.
-    Demo {
-        /// End after the walk instead of serving on.
-        #[arg(long)]
-        once: bool,
-    },
+    Demo(demo::Options),
     /// Run every check and every test, setting up what they need.
     Test,
     /// Run the benchmarks and print their table.
@@ -52,7 +48,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Demo { once } => demo::run(once),
+        Command::Demo(options) => demo::run(&options),
         Command::Test => test::run(),
         Command::Bench => bench::run(),
         Command::Plugins { profile } => plugins(profile),

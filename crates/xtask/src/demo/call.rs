@@ -13,6 +13,8 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
+use super::show;
+
 /// A client of the public API.
 pub(crate) struct Caller {
     pool: DescriptorPool,
@@ -40,10 +42,10 @@ impl Caller {
     ) -> Result<Result<Value, Status>> {
         let method = self.method(method)?;
         let path = format!("{}/{}", method.parent_service().full_name(), method.name());
-        println!("\n$ grpcurl -plaintext -d '{request}' {} {path}", self.address);
+        println!("\n$ grpcurl -plaintext -d '{request}' \\\n    {} {path}", self.address);
         let answer = self.unary(&method, &path, request).await?;
         match &answer {
-            Ok(answer) => println!("{answer:#}"),
+            Ok(answer) => println!("{}", show::compact(answer)),
             Err(status) => println!("ERROR: {:?}: {}", status.code(), status.message()),
         }
         Ok(answer)

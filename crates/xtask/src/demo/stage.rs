@@ -41,7 +41,7 @@ struct Ready {
 
 impl Stage {
     /// Starts the simulator, writes a configuration and starts the gateway.
-    pub(crate) fn set(artifacts: &Artifacts, folder: &Path) -> Result<Self> {
+    pub(crate) fn set(artifacts: &Artifacts, folder: &Path, listen: SocketAddr) -> Result<Self> {
         let (simulator, url) = simulator(artifacts, folder)?;
         let configuration = |listen: &str| {
             let provider = Provider::new("gandi", &url)
@@ -54,11 +54,12 @@ impl Stage {
             gateway.engine("look_first_ms", 100).engine("retry_first_ms", 100).write(folder)
         };
         let program = artifacts.program("purveyor")?.to_owned();
-        let file = configuration("127.0.0.1:0")?;
+        let file = configuration(&listen.to_string())?;
         let (gateway, address) = gateway(&program, &file, folder)?;
         // Written again with the port, so that the gateway comes back where it was.
         let configuration = configuration(&address.to_string())?;
-        println!("gateway at {address}, simulated Gandi at {url}");
+        println!("simulated Gandi at {url}");
+        println!("gateway at {address}, configured by {}", configuration.display());
         Ok(Self {
             folder: folder.to_owned(),
             program,
@@ -86,17 +87,21 @@ impl Stage {
         sales.collect::<Result<_, _>>().context("the ledger has a line that is not JSON")
     }
 
-    /// Kills the gateway as `kill -9` does.
-    pub(crate) fn kill_gateway(&mut self) -> Result<()> {
-        self.gateway.take().context("the gateway does not run")?.kill()
+    /// Kills the gateway as `kill -9` does. Tells the id that its process had.
+    pub(crate) fn kill_gateway(&mut self) -> Result<u32> {
+        let gateway = self.gateway.take().context("the gateway does not run")?;
+        let id = gateway.id();
+        gateway.kill()?;
+        Ok(id)
     }
 
-    /// Starts the gateway again, on the same store.
-    pub(crate) fn start_gateway(&mut self) -> Result<()> {
+    /// Starts the gateway again, on the same store. Tells the id of its new process.
+    pub(crate) fn start_gateway(&mut self) -> Result<u32> {
         let (running, address) = gateway(&self.program, &self.configuration, &self.folder)?;
         ensure!(address == self.address, "the gateway came back at {address}");
+        let id = running.id();
         self.gateway = Some(running);
-        Ok(())
+        Ok(id)
     }
 
     /// What to type next.
@@ -104,6 +109,7 @@ impl Stage {
         let address = self.address;
         vec![
             format!("grpcurl -plaintext {address} list"),
+            format!("grpcurl -plaintext {address} describe purveyor.v1.Orders"),
             format!("grpcurl -plaintext {address} purveyor.v1.Providers/ListProviders"),
             format!(
                 "grpcurl -plaintext -d '{{\"parent\": \"providers/gandi\"}}' {address} \

@@ -17,27 +17,31 @@ const OPERATION_MAX: Duration = Duration::from_secs(60);
 /// # Errors
 /// The first step that did not do what it should.
 pub(crate) async fn all(stage: &mut Stage) -> Result<()> {
+    println!(
+        "every call stands as the grpcurl line that makes it; answers are set compactly, with"
+    );
+    println!("attributes and notices left out as {{...}} and [...]");
     let mut caller = Caller::connect(stage.address())?;
-    title("what can be bought, and how");
+    title("1. What can be bought, and how");
     caller.must("Providers.GetProvider", json!({ "name": "providers/gandi" })).await?;
     caller.must("Products.ListProducts", json!({ "parent": "providers/gandi" })).await?;
     let service = order(&mut caller).await?;
     change(&mut caller, &service).await?;
     renew(&mut caller, &service).await?;
     delete(&mut caller, &service).await?;
-    title("what the upstream really sold");
+    title("7. What the upstream really sold: its own ledger");
     sold(stage, &["product_add", "product_update", "product_renew", "refund"])?;
     lose_an_answer(stage, &mut caller).await
 }
 
 /// Orders two shares and waits until they are there. Tells the service's name.
 async fn order(caller: &mut Caller) -> Result<String> {
-    title("ordering two shares");
+    title("2. Ordering two shares, and following the operation");
     let request_id = "5f0a1b52-6d0c-4a43-9d0e-0f8f3c6a0001";
     let answer = caller.must("Orders.CreateOrder", purchase(request_id, 2)).await?;
     let operation = done(caller, &answer).await?;
     ensure!(operation["state"] == "STATE_SUCCEEDED", "the order is {}", operation["state"]);
-    title("ordering again under the same request id buys nothing");
+    title("3. The same request again: the same operation, and nothing bought");
     let again = caller.must("Orders.CreateOrder", purchase(request_id, 2)).await?;
     ensure!(again["name"] == operation["name"], "another operation: {}", again["name"]);
     let listed =
@@ -49,7 +53,7 @@ async fn order(caller: &mut Caller) -> Result<String> {
 }
 
 async fn change(caller: &mut Caller, service: &str) -> Result<()> {
-    title("changing the quantity");
+    title("4. Changing the quantity from two to three");
     let request = json!({
         "service": { "name": service, "quantity": 3 },
         "update_mask": "quantity",
@@ -65,7 +69,7 @@ async fn change(caller: &mut Caller, service: &str) -> Result<()> {
 }
 
 async fn renew(caller: &mut Caller, service: &str) -> Result<()> {
-    title("renewing, and being refused the second time");
+    title("5. Renewing for a month, and being refused the second time");
     let options = caller.must("Renewals.ListRenewalOptions", json!({ "parent": service })).await?;
     ensure!(options["renewalOptions"][0]["price"].is_object(), "the options have no prices");
     let expires = &options["renewalOptions"][0]["services"][0]["expectedExpireTime"];
@@ -98,7 +102,7 @@ async fn renew(caller: &mut Caller, service: &str) -> Result<()> {
 }
 
 async fn delete(caller: &mut Caller, service: &str) -> Result<()> {
-    title("giving the service up");
+    title("6. Giving the service up");
     let request = json!({
         "name": service,
         "request_id": "5f0a1b52-6d0c-4a43-9d0e-0f8f3c6a0005",
@@ -112,10 +116,11 @@ async fn delete(caller: &mut Caller, service: &str) -> Result<()> {
 
 /// A purchase whose answer is lost, and a gateway that is killed before it finds out.
 async fn lose_an_answer(stage: &mut Stage, caller: &mut Caller) -> Result<()> {
-    title("the upstream sells and drops its answer; the gateway is killed; it comes back");
+    title("8. A purchase whose answer is lost, and a gateway that is killed");
     let before = sales(stage, "product_add")?;
     let fault = json!({ "method": "hosting.product.create", "kind": "drop_after_commit" });
     control::post(stage.control_url(), "/faults", &fault).await?;
+    println!("\nthe simulator is told to sell at the next purchase and to drop its answer");
     let mut request = purchase("5f0a1b52-6d0c-4a43-9d0e-0f8f3c6a0006", 1);
     request["wait"] = json!("0s");
     let answer = caller.must("Orders.CreateOrder", request).await?;
@@ -126,13 +131,12 @@ async fn lose_an_answer(stage: &mut Stage, caller: &mut Caller) -> Result<()> {
         Ok::<(), anyhow::Error>(())
     };
     tokio::time::timeout(OPERATION_MAX, sold).await.context("nothing was sold")??;
-    stage.kill_gateway()?;
-    println!("\nkilled the gateway (kill -9)");
-    stage.start_gateway()?;
-    println!("started it again on the same store");
+    println!("\nthe upstream has sold; its answer is lost");
+    println!("kill -9 {}   (the gateway)", stage.kill_gateway()?);
+    println!("the gateway starts again on the same store, as process {}", stage.start_gateway()?);
     let operation = done(caller, &answer).await?;
     ensure!(operation["state"] == "STATE_SUCCEEDED", "the order is {}", operation["state"]);
-    title("one sale, one completed order");
+    title("9. One sale more, and one completed order");
     let after = sales(stage, "product_add")?;
     ensure!(after == before + 1, "{} sales instead of one", after - before);
     print_ledger(stage)
@@ -178,9 +182,10 @@ fn sales(stage: &Stage, kind: &str) -> Result<usize> {
 }
 
 fn print_ledger(stage: &Stage) -> Result<()> {
+    println!("\n  #  what            quantity  product      amount");
     for sale in stage.ledger()? {
         println!(
-            "{:>3}  {:<16} {} x {}  {} {}",
+            "{:>3}  {:<16}{:>8}  {:<8}{:>11} {}",
             sale["sequence"],
             sale["kind"].as_str().unwrap_or_default(),
             sale["quantity"],
@@ -197,5 +202,5 @@ fn text(value: &Value, key: &str) -> Result<String> {
 }
 
 fn title(text: &str) {
-    println!("\n--- {text}");
+    println!("\n\n{text}\n{}", "-".repeat(text.len()));
 }
