@@ -5,6 +5,8 @@
 
 #[path = "gateway/bare.rs"]
 mod bare;
+#[path = "gateway/boundary.rs"]
+mod boundary;
 #[path = "gateway/load.rs"]
 mod load;
 #[path = "gateway/operations.rs"]
@@ -34,13 +36,16 @@ fn main() -> Result<()> {
     }
     let stage = Stage::build()?;
     let mut report = String::new();
-    for part in [
-        runtime.block_on(start::measure(&stage))?,
-        runtime.block_on(reads::measure(&stage))?,
-        runtime.block_on(operations::measure(&stage))?,
-    ] {
-        writeln!(io::stdout(), "{part}")?;
-        report.push_str(&part);
+    for part in ["start", "boundary", "reads", "operations"] {
+        let measured = match part {
+            "start" => runtime.block_on(start::measure(&stage)),
+            "boundary" => runtime.block_on(boundary::measure(&stage)),
+            "reads" => runtime.block_on(reads::measure(&stage)),
+            _ => runtime.block_on(operations::measure(&stage)),
+        };
+        let measured = measured.with_context(|| format!("cannot measure {part}"))?;
+        writeln!(io::stdout(), "{measured}")?;
+        report.push_str(&measured);
         report.push('\n');
     }
     let file = workspace::root().join("target").join("benchmarks.md");

@@ -97,8 +97,10 @@ pub(crate) fn duration(
     value: Option<prost_types::Duration>,
 ) -> Result<Option<Duration>> {
     let Some(value) = value else { return Ok(None) };
+    // Converting would put seconds and nanoseconds of different signs in order.
+    let well_formed = (0..1_000_000_000).contains(&value.nanos);
     match Duration::try_from(value) {
-        Ok(duration) if duration <= WAIT_MAX => Ok(Some(duration)),
+        Ok(duration) if well_formed && duration <= WAIT_MAX => Ok(Some(duration)),
         _ => Err(Error::field(field, format!("must be from 0 s to {} s", WAIT_MAX.as_secs()))),
     }
 }
@@ -133,6 +135,8 @@ mod tests {
         check(3600, 1, None);
         check(-1, 0, None);
         check(0, -1, None);
+        check(1, -1, None);
+        check(1, 1_000_000_000, None);
         check(i64::MAX, i32::MAX, None);
         assert_eq!(duration("wait", None).unwrap(), None);
     }

@@ -30,6 +30,9 @@ pub struct Submission {
     pub op: Op,
     /// At which provider.
     pub provider: Arc<Provider>,
+    /// The upstream account that the provider points to at acceptance: the write belongs to it, even if
+    /// its first step begins after the provider was pointed to another.
+    pub account: String,
     /// The caller's request id.
     pub request_id: Uuid,
     /// The request message with canonical names, without `request_id` and `wait`, encoded again.
@@ -139,7 +142,7 @@ impl Engine {
             trace_id: submission.trace_id,
             op: submission.op,
             provider: submission.provider.id().to_owned(),
-            account: String::new(),
+            account: submission.account,
             target: submission.target,
             upstream_target: submission.upstream_target,
             exclusive: submission.exclusive,

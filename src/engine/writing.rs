@@ -135,7 +135,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// FIELD_VIOLATION of `start_before`, and those of [`Engine::submit`].
+    /// FIELD_VIOLATION of `start_before`, those of the provider where it has not told yet whose account
+    /// it is, and those of [`Engine::submit`].
     pub(super) async fn write<R: WriteRequest>(
         &self,
         draft: Draft<'_>,
@@ -157,7 +158,12 @@ impl Engine {
                 Err(error) => Written::Refused(naming(&provider, error)),
             });
         };
+        let account = match draft.known {
+            Some(known) => known.account,
+            None => provider.identify().await.map_err(|error| naming(&provider, error))?,
+        };
         let submission = Submission {
+            account,
             caller: draft.call.caller.clone(),
             trace_id: draft.call.trace_id.clone(),
             op: R::OP,

@@ -193,6 +193,35 @@ async fn a_list_that_cannot_be_read_is_never_taken_for_absence() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_lost_in_the_middle_of_an_order_is_one_item_of_it() {
+    let unlike = [("shares", 1), ("disk", 5), ("ips", 2)];
+    let cases = [
+        (unlike, FaultKind::DropAfterCommit, 3),
+        (unlike, FaultKind::DropBeforeCommit, 4),
+        ([("ips", 1); 3], FaultKind::DropAfterCommit, 3),
+        ([("ips", 1); 3], FaultKind::TruncateAfterCommit, 3),
+        ([("ips", 1); 3], FaultKind::DropBeforeCommit, 4),
+    ];
+    let (gateway, upstreams) = stage(cases.len(), Options::default).await;
+    let client = gateway.client().await;
+    let buy = |number: usize| {
+        let (client, (items, kind, _)) = (&client, &cases[number]);
+        upstreams[number].inject(Fault::next(CREATE, kind.clone()).after(1));
+        async move { client.ordered(purchase(&format!("gandi-{number}"), items)).await }
+    };
+    let operations = join_all((0..cases.len()).map(buy)).await;
+    for ((operation, upstream), (items, kind, sent)) in
+        operations.into_iter().zip(&upstreams).zip(&cases)
+    {
+        let sales = sold(upstream, Kind::ProductAdd);
+        assert_eq!((sales.len(), asked(upstream, CREATE)), (3, *sent), "{items:?} {kind:?}");
+        let operation = succeeded(operation);
+        let id = order(&operation).upstream.as_ref().map(|upstream| upstream.id.clone());
+        assert_eq!(id, Some(sales.join(",")), "{items:?} {kind:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_upstream_that_lists_late_is_waited_for() {
     // As long as the listing lag that the provider is configured with, and a little of the rest.

@@ -2,12 +2,12 @@
 //! own and a free port, and the simulated upstream beside it. It must not know a scenario.
 
 pub(crate) mod client;
+pub(crate) mod elsewhere;
 pub(crate) mod program;
 pub(crate) mod requests;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -18,7 +18,6 @@ use purveyor_simulators::{Kind, Simulator};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tonic::transport::{Channel, Endpoint};
 use xtask::artifacts::{self, Artifacts, Profile};
 use xtask::configuration::{Configuration, Provider};
 
@@ -55,43 +54,24 @@ impl Gateway {
     pub(crate) async fn start_in(folder: TempDir) -> Self {
         let file = folder.path().join("purveyor.toml");
         let config = config::load(&file).unwrap_or_else(|report| panic!("{report}"));
-        let (ready, mut address) = oneshot::channel();
+        let (ready, address) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
-        let serving = app::run(config, move |address| drop(ready.send(address)), async move {
-            drop(stopped.await)
-        });
-        let mut served = tokio::spawn(serving);
-        let address = tokio::select! {
-            address = &mut address => address.expect("the gateway is ready"),
-            ended = &mut served => panic!("the gateway did not start: {ended:?}"),
+        let serving = app::run(
+            config,
+            move |address| ready.send(address).expect("it is waited for"),
+            async move { drop(stopped.await) },
+        );
+        let served = tokio::spawn(serving);
+        // Nobody sends an address when the gateway ends before it is ready.
+        let Ok(address) = address.await else {
+            panic!("the gateway did not start: {:?}", served.await)
         };
         Self { address, stop, served, folder }
-    }
-
-    /// Where it listens.
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
     }
 
     /// A caller with a connection of its own.
     pub(crate) async fn client(&self) -> Client {
         Client::connect(self.address).await
-    }
-
-    /// A connection of its own.
-    pub(crate) async fn channel(&self) -> Channel {
-        let endpoint = Endpoint::from_shared(format!("http://{}", self.address));
-        endpoint.expect("an address").connect().await.expect("the gateway accepts connections")
-    }
-
-    /// The folder of its store and its configuration.
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.path()
-    }
-
-    /// The file of its store.
-    pub(crate) fn database(&self) -> PathBuf {
-        self.folder().join("purveyor.db")
     }
 
     /// Stops it in order, and hands back the folder, for the next gateway.

@@ -13,5 +13,5 @@ use crate::steps::show;
 /// When a build or a benchmark fails.
 pub(crate) fn run() -> Result<()> {
     artifacts::build(Profile::Release)?;
-    show(workspace::cargo().args(["bench", "--workspace", "--benches"]))
+    show(workspace::cargo().args(["bench", "--workspace", "--benches"])).map(drop)
 }

@@ -3,9 +3,10 @@
 use std::process::Command;
 
 use anyhow::Result;
+use xtask::artifacts::{self, Profile};
 use xtask::{tools, workspace};
 
-use crate::steps::{Steps, have, show};
+use crate::steps::{Steps, count, have, show};
 
 /// Runs everything.
 ///
@@ -45,7 +46,17 @@ pub(crate) fn run() -> Result<()> {
             show(deny.current_dir(workspace::root()))
         },
     );
-    steps.step("tests", nothing, || show(cargo(&["test", "--workspace"])));
+    steps.step(
+        "grpcurl",
+        || tools::grpcurl().map(drop),
+        || show(Command::new(tools::grpcurl()?).arg("-version")),
+    );
+    // Tests load the plugins, and build them where that was not done; here it can be seen.
+    steps.step("plugins", nothing, || {
+        let artifacts = artifacts::build(Profile::Dev)?;
+        Ok(format!("{} plugins", artifacts.pins.len()))
+    });
+    steps.step("tests", nothing, || count(cargo(&["test", "--workspace", "--no-fail-fast"])));
     steps.close()
 }
 

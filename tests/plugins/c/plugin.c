@@ -114,9 +114,17 @@ static uint32_t answer_after(unsigned waits, PurveyorSlice request, PurveyorFutu
     return PURVEYOR_OK;
 }
 
-/* The bytes are the plugin's for ever, so there is nothing to release. */
+/* The bytes are the plugin's for ever, so there is nothing to release. A build that is loaded by the
+ * gateway names a file with the bytes of a real manifest, separated by commas. */
+#ifdef PURVEYOR_MANIFEST
+static const uint8_t manifest_bytes[] = {
+#include PURVEYOR_MANIFEST
+};
+static const size_t manifest_len = sizeof manifest_bytes;
+#else
 static const uint8_t manifest_bytes[] = {0};
 static const size_t manifest_len = 0;
+#endif
 
 static uint32_t plugin_manifest(PurveyorBuf *out) {
     *out = nothing;

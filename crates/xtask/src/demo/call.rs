@@ -42,7 +42,7 @@ impl Caller {
     ) -> Result<Result<Value, Status>> {
         let method = self.method(method)?;
         let path = format!("{}/{}", method.parent_service().full_name(), method.name());
-        println!("\n$ grpcurl -plaintext -d '{request}' \\\n    {} {path}", self.address);
+        println!("\n$ grpcurl -plaintext -d '{}' {} {path}", show::typed(&request), self.address);
         let answer = self.unary(&method, &path, request).await?;
         match &answer {
             Ok(answer) => println!("{}", show::compact(answer)),

@@ -12,12 +12,19 @@ const LEFT_OUT: [&str; 5] =
     ["attributes", "calls", "configurationSchema", "notices", "pluginSha256"];
 
 /// What says most comes first; the rest follows by the alphabet.
-const FIRST: [&str; 6] = ["name", "displayName", "method", "state", "done", "quantity"];
+const FIRST: [&str; 7] = ["parent", "name", "displayName", "method", "state", "done", "quantity"];
 
 /// The value over as few lines as are readable.
 pub(crate) fn compact(value: &Value) -> String {
     let mut text = String::new();
     write(&mut text, value, 0, 0);
+    text
+}
+
+/// A request as it is typed behind `-d`.
+pub(crate) fn typed(request: &Value) -> String {
+    let mut text = String::new();
+    write(&mut text, request, 2, "$ grpcurl -plaintext -d ''".len());
     text
 }
 

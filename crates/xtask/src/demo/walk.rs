@@ -56,7 +56,6 @@ async fn change(caller: &mut Caller, service: &str) -> Result<()> {
     title("4. Changing the quantity from two to three");
     let request = json!({
         "service": { "name": service, "quantity": 3 },
-        "update_mask": "quantity",
         "request_id": "5f0a1b52-6d0c-4a43-9d0e-0f8f3c6a0002",
         "wait": "5s",
     });
@@ -186,9 +185,9 @@ fn print_ledger(stage: &Stage) -> Result<()> {
     for sale in stage.ledger()? {
         println!(
             "{:>3}  {:<16}{:>8}  {:<8}{:>11} {}",
-            sale["sequence"],
+            sale["sequence"].to_string(),
             sale["kind"].as_str().unwrap_or_default(),
-            sale["quantity"],
+            sale["quantity"].to_string(),
             sale["product_name"].as_str().unwrap_or_default(),
             sale["amount"].to_string().trim_matches('"'),
             sale["currency"].as_str().unwrap_or_default(),

@@ -251,9 +251,15 @@ fn snapshots(account: &Account) -> Vec<Snapshot> {
 
 /// The word that two spends share when the upstream's operations cannot tell them apart. Only what the
 /// operations of the account are seen to tell may tell spends apart.
+///
+/// Where none was seen there is no word, and the whole account waits: a word that says less than one of
+/// the next spend, which has seen more, would not keep that one from being sent.
 fn similarity(wanted: &Wanted, listed: &[Operation]) -> String {
+    if listed.is_empty() {
+        return String::new();
+    }
     let kind = wanted.kind.word();
-    let told = |tells: fn(&Operation) -> bool| !listed.is_empty() && listed.iter().all(tells);
+    let told = |tells: fn(&Operation) -> bool| listed.iter().all(tells);
     match wanted.product {
         Some(id) if told(|it| it.product_id.is_some()) => format!("{kind} {id}"),
         Some(_) if told(names_product) && is_for_sale(&wanted.name) => {

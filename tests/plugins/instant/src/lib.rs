@@ -33,8 +33,8 @@ impl Provider for Instant {
     const NAME: &'static str = "instant";
     const DESCRIPTION: &'static str = "an upstream that sells at once";
     const CALLS: &'static [Call] = &[
-        Call::spend("order.create").post("orders").json().success(Shape::json_id("/id", "order")),
-        Call::read("order.find").get("orders"),
+        Call::spend("order.create").post("/orders").json().success(Shape::json_id("/id", "order")),
+        Call::read("order.find").get("/orders"),
     ];
 
     fn open(_: InstantConfig, host: &Host) -> Result<Self> {

@@ -65,13 +65,15 @@ fn spends_are_similar_unless_operations_tell_them_apart() {
     }
     let silent = operation(&[]);
     let telling = operation(&[name("disk"), int("quantity", 1), ("duration", "1m".into())]);
-    check(creation(), &[], ADD);
+    // Nobody knows yet what they tell: the whole account waits.
+    check(creation(), &[], "");
     check(creation(), std::slice::from_ref(&silent), ADD);
     check(creation(), &[telling.clone(), silent], ADD);
     check(creation(), &[telling], &format!("{ADD} shares 2 12m"));
     let termless = operation(&[name("disk"), int("quantity", 1)]);
     check(creation(), std::slice::from_ref(&termless), &format!("{ADD} shares 2"));
-    check(renewal(), &[], RENEW);
+    check(renewal(), &[], "");
+    check(renewal(), &[operation(&[])], RENEW);
     check(renewal(), &[termless], &format!("{RENEW} shares"));
     check(renewal(), &[operation(&[int("product_id", 1)])], &format!("{RENEW} 7"));
 }

@@ -1,0 +1,276 @@
+//! What people do about operations: taking back what was not sent, and deciding what only a person can.
+
+use purveyor_sdk::v1::operation::{Outcome, State};
+use purveyor_sdk::v1::resolve_operation_request::{Executed, NotExecuted, Resolution};
+use purveyor_sdk::v1::{CancelOperationRequest, Operation, ResolveOperationRequest};
+use purveyor_simulators::gandi::{AccountSeed, Gandi, Mode, Options};
+use purveyor_simulators::{Fault, FaultKind, Kind, Simulator};
+use tonic::{Code, Status};
+use xtask::configuration::Configuration;
+
+use crate::support::client::{Client, order, reason, succeeded, told};
+use crate::support::program::Program;
+use crate::support::requests::purchase;
+use crate::support::{
+    Gateway, asked, configuration, elsewhere, gandi, provider, sold, spends, until, upstream,
+};
+
+const CREATE: &str = "hosting.product.create";
+
+/// Everything that is asked of the upstream is lost on the way there.
+fn away() -> Fault {
+    Fault::next("*", FaultKind::DropBeforeCommit).times(100_000)
+}
+
+/// A gateway on an account on which somebody else buys too.
+async fn shared() -> (Configuration, Simulator<Gandi>) {
+    let (upstream, provider) = gandi().await;
+    (configuration().provider("gandi", provider.shared()), upstream)
+}
+
+/// An order that was sold while its answer was lost, and that nobody but a person can tell from one
+/// of somebody else.
+async fn doubtful(client: &Client, upstream: &Simulator<Gandi>) -> Operation {
+    upstream.inject(Fault::next(CREATE, FaultKind::DropAfterCommit));
+    let operation = client.ordered(purchase("gandi", &[("shares", 2)])).await;
+    assert_eq!(operation.state(), State::NeedsOperator, "{operation:#?}");
+    let candidates: Vec<_> = operation.candidates.iter().map(|it| it.id.clone()).collect();
+    assert_eq!(candidates, sold(upstream, Kind::ProductAdd));
+    operation
+}
+
+fn executed(upstream_id: &str) -> Resolution {
+    Resolution::Executed(Executed { upstream_id: upstream_id.to_owned() })
+}
+
+fn not_executed(try_again: bool) -> Resolution {
+    Resolution::NotExecuted(NotExecuted { try_again })
+}
+
+fn resolution(operation: &Operation, resolution: Resolution) -> ResolveOperationRequest {
+    ResolveOperationRequest {
+        name: operation.name.clone(),
+        etag: operation.etag.clone(),
+        note: "seen in the upstream's own pages".to_owned(),
+        resolution: Some(resolution),
+    }
+}
+
+async fn resolve(client: &Client, request: ResolveOperationRequest) -> Result<Operation, Status> {
+    Ok(client.operations().resolve_operation(request).await?.into_inner())
+}
+
+#[tokio::test]
+async fn a_person_says_which_sale_it_was() {
+    let (configuration, upstream) = shared().await;
+    let before = elsewhere::buy(&upstream, "shares", 2).await;
+    let gateway = Gateway::start(configuration).await;
+    let client = gateway.client().await;
+    upstream.inject(Fault::next(CREATE, FaultKind::DropAfterCommit));
+    let asking = client.ordered(purchase("gandi", &[("shares", 2)])).await;
+    assert_eq!(asking.state(), State::NeedsOperator, "{asking:#?}");
+    assert_eq!(asking.attempts[0].outcome(), Outcome::Unknown);
+    let ours = sold(&upstream, Kind::ProductAdd)[1].clone();
+
+    // What the upstream does not have, and what was there before, was not made by this request.
+    for id in ["999999", "not a number", &before] {
+        let status = resolve(&client, resolution(&asking, executed(id))).await;
+        let (code, reason, field) = told(&status.expect_err("it was not this"));
+        assert_eq!((code, reason.as_str()), (Code::InvalidArgument, "FIELD_VIOLATION"), "{id}");
+        assert_eq!(field, "executed.upstream_id", "{id}");
+    }
+    assert_eq!(client.operation(&asking.name).await, asking);
+
+    let told = resolve(&client, resolution(&asking, executed(&ours))).await.expect("it was this");
+    let done = succeeded(client.done(&told.name).await);
+    assert_eq!(order(&done).upstream.as_ref().map(|upstream| upstream.id.as_str()), Some(&*ours));
+    assert_eq!(asked(&upstream, CREATE), 2);
+}
+
+#[tokio::test]
+async fn a_resolution_says_what_was_read_and_what_was_seen() {
+    let (configuration, upstream) = shared().await;
+    let gateway = Gateway::start(configuration).await;
+    let client = gateway.client().await;
+    let asking = doubtful(&client, &upstream).await;
+    let good = || resolution(&asking, not_executed(false));
+    let check = async |request: ResolveOperationRequest, expected: (Code, &str, &str)| {
+        let found = told(&resolve(&client, request).await.expect_err("refused"));
+        assert_eq!((found.0, found.1.as_str(), found.2.as_str()), expected);
+    };
+    let invalid = |field| (Code::InvalidArgument, "FIELD_VIOLATION", field);
+    check(ResolveOperationRequest { note: " ".into(), ..good() }, invalid("note")).await;
+    check(ResolveOperationRequest { note: "x".repeat(5000), ..good() }, invalid("note")).await;
+    check(ResolveOperationRequest { etag: String::new(), ..good() }, invalid("etag")).await;
+    check(ResolveOperationRequest { resolution: None, ..good() }, invalid("resolution")).await;
+    let unnamed = ResolveOperationRequest { resolution: Some(executed("")), ..good() };
+    check(unnamed, invalid("executed.upstream_id")).await;
+    let stale = ResolveOperationRequest { etag: "1".into(), ..good() };
+    check(stale, (Code::Aborted, "ETAG_MISMATCH", "")).await;
+    let nobody = "operations/5f0a1b52-6d0c-4a43-9d0e-ffffffffffff".to_owned();
+    let missing = (Code::NotFound, "OPERATION_NOT_FOUND", "");
+    check(ResolveOperationRequest { name: nobody, ..good() }, missing).await;
+    assert_eq!(client.operation(&asking.name).await, asking);
+
+    let failed = resolve(&client, good()).await.expect("told");
+    assert_eq!((failed.state(), reason(&failed)), (State::Failed, "NOT_EXECUTED"));
+    check(good(), (Code::Aborted, "ETAG_MISMATCH", "")).await;
+    let again = resolution(&failed, not_executed(true));
+    check(again, (Code::FailedPrecondition, "OPERATION_STATE", "")).await;
+    assert_eq!(asked(&upstream, CREATE), 1);
+}
+
+#[tokio::test]
+async fn what_a_person_calls_not_executed_is_tried_again_under_the_same_id() {
+    let (configuration, upstream) = shared().await;
+    let gateway = Gateway::start(configuration).await;
+    let client = gateway.client().await;
+    // Ours never arrives, and before anybody can look, somebody else buys the same.
+    upstream.inject(Fault::next(CREATE, FaultKind::DropBeforeCommit));
+    let broken = FaultKind::Status { status: 500 };
+    upstream.inject(Fault::next("operation.list", broken).after(1).times(100_000));
+    let accepted = client.order(purchase("gandi", &[("shares", 2)])).await.expect("accepted");
+    client.reaches(&accepted.name, State::Reconciling).await;
+    let theirs = elsewhere::buy(&upstream, "shares", 2).await;
+    upstream.clear_faults();
+    let asking = client.done(&accepted.name).await;
+    assert_eq!(asking.state(), State::NeedsOperator);
+    assert_eq!(asking.candidates.iter().map(|it| &it.id).collect::<Vec<_>>(), [&theirs]);
+
+    resolve(&client, resolution(&asking, not_executed(true))).await.expect("told");
+    let done = succeeded(client.done(&accepted.name).await);
+    let outcomes: Vec<Outcome> = done.attempts.iter().map(|attempt| attempt.outcome()).collect();
+    assert_eq!(outcomes, [Outcome::Absent, Outcome::Applied]);
+    let ours = order(&done).upstream.as_ref().expect("sold").id.clone();
+    assert_eq!(sold(&upstream, Kind::ProductAdd), [theirs, ours]);
+}
+
+#[tokio::test]
+async fn only_what_was_not_sent_can_be_taken_back() {
+    let (upstream, provider) = gandi().await;
+    let gateway = Gateway::start(configuration().provider("gandi", provider)).await;
+    let client = gateway.client().await;
+    let cancel = async |operation: &Operation, etag: &str| {
+        let (name, etag) = (operation.name.clone(), etag.to_owned());
+        let request = CancelOperationRequest { name, etag };
+        client.operations().cancel_operation(request).await.map(tonic::Response::into_inner)
+    };
+    let sent = succeeded(client.ordered(purchase("gandi", &[("shares", 1)])).await);
+    let (code, reason, _) = told(&cancel(&sent, "").await.expect_err("it was sent"));
+    assert_eq!((code, reason.as_str()), (Code::FailedPrecondition, "OPERATION_STATE"));
+
+    upstream.inject(away());
+    let waiting = client.order(purchase("gandi", &[("shares", 1)])).await.expect("accepted");
+    let failing = || async { !client.operation(&waiting.name).await.message.is_empty() };
+    until("it cannot be sent", failing).await;
+    let (code, reason, _) = told(&cancel(&waiting, "0").await.expect_err("another etag"));
+    assert_eq!((code, reason.as_str()), (Code::Aborted, "ETAG_MISMATCH"));
+    let cancelled = cancellable(&client, &waiting).await;
+    assert_eq!((cancelled.state(), cancelled.done), (State::Cancelled, true));
+    upstream.clear_faults();
+    succeeded(client.ordered(purchase("gandi", &[("shares", 3)])).await);
+    assert_eq!(client.operation(&waiting.name).await, cancelled);
+    assert_eq!((sold(&upstream, Kind::ProductAdd).len(), asked(&upstream, CREATE)), (2, 2));
+}
+
+/// Cancels an operation that is tried again and again: between two tries, when it is not running.
+async fn cancellable(client: &Client, operation: &Operation) -> Operation {
+    let name = operation.name.clone();
+    let cancelled = || async {
+        let request = CancelOperationRequest { name: name.clone(), etag: String::new() };
+        client.operations().cancel_operation(request).await.is_ok()
+    };
+    until("it is taken back", cancelled).await;
+    client.operation(&operation.name).await
+}
+
+#[tokio::test]
+async fn an_operation_never_moves_to_another_account() {
+    const OTHER_KEY: &str = "anotherkeyanotherkeyanot";
+    // Open at the upstream; waiting for the upstream; accepted and never begun.
+    for (case, held) in [("followed", false), ("not sent", false), ("not begun", true)] {
+        let mode = Mode { bill_ms: 2000, ..Mode::default() };
+        let upstream = upstream(Options { mode, ..Options::default() }).await;
+        let other = AccountSeed {
+            api_key: OTHER_KEY.to_owned(),
+            handle: format!("OTHER{}-GANDI", upstream.url().len()),
+            ..AccountSeed::default()
+        };
+        upstream.put_account(other).expect("another account");
+        let first = configuration().provider("gandi", provider(&upstream)).engine("hold", held);
+        let gateway = Gateway::start(first).await;
+        let client = gateway.client().await;
+        if case == "not sent" {
+            let first = client.order(purchase("gandi", &[("shares", 1)])).await.expect("accepted");
+            client.reaches(&first.name, State::WaitingUpstream).await;
+            upstream.inject(away());
+        }
+        let accepted = client.order(purchase("gandi", &[("shares", 2)])).await.expect("accepted");
+        match case {
+            "followed" => drop(client.reaches(&accepted.name, State::WaitingUpstream).await),
+            "not sent" => {
+                let tried = || async { !client.operation(&accepted.name).await.message.is_empty() };
+                until("it was tried", tried).await;
+            }
+            _ => assert_eq!(accepted.state(), State::Accepted),
+        }
+        let before = spends(&upstream);
+        drop(client);
+        let folder = gateway.stop().await;
+        upstream.clear_faults();
+        let moved = provider(&upstream).credential("api-key", OTHER_KEY);
+        configuration().provider("gandi", moved).write(folder.path()).expect("it is written");
+        let gateway = Gateway::start_in(folder).await;
+        let operation = gateway.client().await.done(&accepted.name).await;
+        assert_eq!(operation.state(), State::NeedsOperator, "{case}: {operation:#?}");
+        let why = "the provider now points to account";
+        assert!(operation.message.starts_with(why), "{case}: {}", operation.message);
+        assert_eq!(spends(&upstream), before, "{case}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_does_it_from_the_command_line() {
+    let (configuration, upstream) = shared().await;
+    let program = Program::start(configuration);
+    let client = program.client().await;
+    let told = |arguments: &[&str]| {
+        let output = program.operations(arguments);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), text, error)
+    };
+    let (code, text, _) = told(&["list"]);
+    assert_eq!((code, text.trim()), (Some(0), "no operations"));
+    let asking = doubtful(&client, &upstream).await;
+    let id = sold(&upstream, Kind::ProductAdd)[0].clone();
+
+    let (code, text, _) = told(&["list", "--state", "needs-operator"]);
+    assert_eq!(code, Some(0));
+    assert!(text.contains(&asking.name) && text.contains("NEEDS_OPERATOR"), "{text}");
+    let (_, text, _) = told(&["list", "--state", "succeeded"]);
+    assert_eq!(text.trim(), "no operations");
+    let (code, text, _) = told(&["show", &asking.name]);
+    assert_eq!(code, Some(0));
+    for part in [&asking.name, &id, "what could be it", "resolve"] {
+        assert!(text.contains(part), "{part} is not shown: {text}");
+    }
+    let (code, _, error) =
+        told(&["resolve", &asking.name, "--executed", "999999", "--note", "looked"]);
+    assert_eq!(code, Some(5), "{error}");
+    assert!(error.contains("999999"), "{error}");
+    let (code, _, error) = told(&["resolve", &asking.name, "--executed", &id]);
+    assert_eq!(code, Some(2), "without a note: {error}");
+
+    let bare = asking.name.trim_start_matches("operations/");
+    let (code, text, error) = told(&["resolve", bare, "--executed", &id, "--note", "looked"]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(text.contains(&asking.name), "{text}");
+    succeeded(client.done(&asking.name).await);
+    let (code, _, error) = told(&["resolve", bare, "--not-executed", "--note", "looked again"]);
+    assert_eq!(code, Some(5), "{error}");
+    let (code, _, _) = told(&["show", "5f0a1b52-6d0c-4a43-9d0e-ffffffffffff"]);
+    assert_eq!(code, Some(5));
+    assert_eq!(asked(&upstream, CREATE), 1);
+    assert!(program.folder().join("purveyor.db").exists());
+}

@@ -1,0 +1,142 @@
+//! Several orders on one account at the same time: what could not be told apart waits, everything else
+//! goes on, and each is one sale.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use purveyor_sdk::v1::operation::State;
+use purveyor_simulators::gandi::Gandi;
+use purveyor_simulators::{Fault, FaultKind, Kind, Simulator};
+
+use crate::support::client::{Client, order, succeeded};
+use crate::support::requests::purchase;
+use crate::support::{Gateway, asked, configuration, elsewhere, gandi, sold, until};
+
+const CREATE: &str = "hosting.product.create";
+
+/// A purchase that the upstream will make when its clock is moved on, and not before.
+const LATER: FaultKind = FaultKind::LateCommit { ms: 3_600_000 };
+
+/// A gateway on an account that has bought before, so that its list tells what it tells.
+async fn stage() -> (Gateway, Client, Simulator<Gandi>) {
+    let (upstream, provider) = gandi().await;
+    // Long enough that nothing settles before the scenario has looked.
+    let provider = provider.timing("upstream_processing_ms", 30_000);
+    let gateway = Gateway::start(configuration().provider("gandi", provider)).await;
+    let client = gateway.client().await;
+    succeeded(client.ordered(purchase("gandi", &[("memory", 1)])).await);
+    (gateway, client, upstream)
+}
+
+#[tokio::test]
+async fn an_order_like_one_whose_outcome_is_unknown_waits_for_it() {
+    let (_gateway, client, upstream) = stage().await;
+    upstream.inject(Fault::next(CREATE, LATER));
+    let first = client.order(purchase("gandi", &[("shares", 2)])).await.expect("accepted");
+    client.reaches(&first.name, State::Reconciling).await;
+    let second = client.order(purchase("gandi", &[("shares", 2)])).await.expect("accepted");
+    let blocked = || async { client.operation(&second.name).await.blocked_by == first.name };
+    until("the second waits", blocked).await;
+    let waiting = client.operation(&second.name).await;
+    assert_eq!((waiting.state(), waiting.attempts.len()), (State::Accepted, 0));
+    assert_eq!((sold(&upstream, Kind::ProductAdd).len(), asked(&upstream, CREATE)), (1, 2));
+
+    upstream.advance(Duration::from_secs(3600));
+    let first = succeeded(client.done(&first.name).await);
+    let second = succeeded(client.done(&second.name).await);
+    let ids = [&first, &second].map(|it| order(it).upstream.as_ref().expect("sold").id.clone());
+    assert_eq!(sold(&upstream, Kind::ProductAdd)[1..], ids);
+    assert_eq!(second.blocked_by, "");
+}
+
+#[tokio::test]
+async fn an_order_unlike_one_whose_outcome_is_unknown_goes_on() {
+    let (_gateway, client, upstream) = stage().await;
+    upstream.inject(Fault::next(CREATE, LATER));
+    let first = client.order(purchase("gandi", &[("shares", 2)])).await.expect("accepted");
+    client.reaches(&first.name, State::Reconciling).await;
+    for other in [("shares", 3), ("disk", 2)] {
+        succeeded(client.ordered(purchase("gandi", &[other])).await);
+    }
+    assert_eq!(client.operation(&first.name).await.state(), State::Reconciling);
+    upstream.advance(Duration::from_secs(3600));
+    let first = succeeded(client.done(&first.name).await);
+    let sales = sold(&upstream, Kind::ProductAdd);
+    assert_eq!((sales.len(), asked(&upstream, CREATE)), (4, 4));
+    assert_eq!(order(&first).upstream.as_ref().map(|it| &it.id), sales.last());
+}
+
+#[tokio::test]
+async fn an_account_without_a_past_keeps_everything_waiting() {
+    let (upstream, provider) = gandi().await;
+    let provider = provider.timing("upstream_processing_ms", 30_000);
+    let gateway = Gateway::start(configuration().provider("gandi", provider)).await;
+    let client = gateway.client().await;
+    upstream.inject(Fault::next(CREATE, LATER));
+    let first = client.order(purchase("gandi", &[("shares", 2)])).await.expect("accepted");
+    client.reaches(&first.name, State::Reconciling).await;
+    // Nobody has seen yet what this upstream's operations tell.
+    let second = client.order(purchase("gandi", &[("disk", 1)])).await.expect("accepted");
+    let blocked = || async { client.operation(&second.name).await.blocked_by == first.name };
+    until("the second waits", blocked).await;
+    upstream.advance(Duration::from_secs(3600));
+    for name in [&first.name, &second.name] {
+        succeeded(client.done(name).await);
+    }
+    assert_eq!((sold(&upstream, Kind::ProductAdd).len(), asked(&upstream, CREATE)), (2, 2));
+}
+
+#[tokio::test]
+async fn what_is_learnt_meanwhile_lets_nothing_alike_pass() {
+    let (upstream, provider) = gandi().await;
+    let provider = provider.timing("upstream_processing_ms", 30_000);
+    let gateway = Gateway::start(configuration().provider("gandi", provider)).await;
+    let client = gateway.client().await;
+    upstream.inject(Fault::next(CREATE, LATER));
+    let first = client.order(purchase("gandi", &[("shares", 2)])).await.expect("accepted");
+    client.reaches(&first.name, State::Reconciling).await;
+    // From now on the account's list tells products and quantities apart.
+    elsewhere::buy(&upstream, "disk", 1).await;
+    let second = client.order(purchase("gandi", &[("shares", 2)])).await.expect("accepted");
+    let decided = || async {
+        let second = client.operation(&second.name).await;
+        !second.blocked_by.is_empty() || second.done
+    };
+    until("the second waits or is sent", decided).await;
+    assert_eq!(client.operation(&second.name).await.blocked_by, first.name);
+    upstream.advance(Duration::from_secs(3600));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn thirty_orders_at_once_are_thirty_sales() {
+    let (upstream, provider) = gandi().await;
+    let gateway = Gateway::start(configuration().provider("gandi", provider)).await;
+    let client = gateway.client().await;
+    let products = ["shares", "cores", "disk"];
+    let orders = (0..30).map(|number| purchase("gandi", &[(products[number % 3], 1)]));
+    let operations = join_all(orders.map(|request| client.ordered(request))).await;
+    let ids = operations.into_iter().map(|operation| {
+        let operation = succeeded(operation);
+        order(&operation).upstream.as_ref().expect("sold").id.clone()
+    });
+    let ids: BTreeSet<String> = ids.collect();
+    assert_eq!(ids, sold(&upstream, Kind::ProductAdd).into_iter().collect());
+    assert_eq!((ids.len(), asked(&upstream, CREATE)), (30, 30));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn orders_that_are_alike_and_lose_every_answer_are_a_sale_each() {
+    let (upstream, provider) = gandi().await;
+    let gateway = Gateway::start(configuration().provider("gandi", provider)).await;
+    let client = gateway.client().await;
+    upstream.inject(Fault::next(CREATE, FaultKind::DropAfterCommit).times(8));
+    let orders = (0..8).map(|_| client.ordered(purchase("gandi", &[("shares", 1)])));
+    let ids = join_all(orders).await.into_iter().map(|operation| {
+        let operation = succeeded(operation);
+        order(&operation).upstream.as_ref().expect("sold").id.clone()
+    });
+    let ids: BTreeSet<String> = ids.collect();
+    assert_eq!(ids, sold(&upstream, Kind::ProductAdd).into_iter().collect());
+    assert_eq!((ids.len(), asked(&upstream, CREATE)), (8, 8));
+}
