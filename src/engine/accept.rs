@@ -7,8 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use prost::Message;
 use purveyor_sdk::plugin::v1::{CallContext, CallKind, Op, PlanRequest, Write};
-use purveyor_sdk::v1::operation::State;
-use purveyor_sdk::v1::{ErrorReason, Quote, UpstreamRef};
+use purveyor_sdk::v1::{ErrorReason, Quote};
 use purveyor_sdk::{Error, Result};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -16,7 +15,7 @@ use uuid::Uuid;
 use super::machine;
 use super::{Caller, Engine};
 use crate::plugin::Provider;
-use crate::store::operation::{Lock, Operation, PROTOCOL};
+use crate::store::operation::{Lock, Operation};
 use crate::store::{Accepted, Lease, NewOperation, StoreError};
 
 /// A write, checked and ready to be stored.
@@ -134,38 +133,22 @@ impl Engine {
             .start_before
             .unwrap_or_else(|| now.checked_add(self.inner.config.start_within).unwrap_or(now));
         Operation {
-            request_id: submission.request_id,
-            protocol: PROTOCOL,
             fingerprint: fingerprint(&submission),
             owner: submission.caller.owner,
             actor: submission.caller.actor,
             trace_id: submission.trace_id,
-            op: submission.op,
-            provider: submission.provider.id().to_owned(),
             account: submission.account,
             target: submission.target,
             upstream_target: submission.upstream_target,
             exclusive: submission.exclusive,
             request: submission.request,
-            state: State::Accepted,
-            version: 1,
-            create_time: now,
-            update_time: now,
             start_before,
-            wake_time: Some(now),
-            tries: 0,
-            step: 1,
-            handle: Vec::new(),
-            baseline: None,
-            attempts: Vec::new(),
-            upstream: UpstreamRef::default(),
-            view: None,
-            error: None,
-            message: String::new(),
-            candidates: Vec::new(),
-            blocked_by: None,
-            settle: None,
-            notes: Vec::new(),
+            ..Operation::new(
+                submission.request_id,
+                submission.op,
+                submission.provider.id().to_owned(),
+                now,
+            )
         }
     }
 

@@ -6,6 +6,7 @@
 //! engine changes an operation.
 
 mod close;
+mod event;
 mod look;
 mod rules;
 #[cfg(test)]
@@ -15,16 +16,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use purveyor_sdk::Error;
-use purveyor_sdk::plugin::v1::{FindResponse, PollOutcome, Resource, StepOutcome};
+use purveyor_sdk::plugin::v1::Resource;
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence};
 use uuid::Uuid;
 
 use super::line::LOOK_FOR_ONESELF;
-use crate::plugin::Spend;
 use crate::store::Change;
-use crate::store::operation::{Attempt, Baseline, Claim, Note, Operation, Settle};
+use crate::store::operation::{Attempt, Claim, Note, Operation, Settle};
 
+pub use self::event::{Closing, Event, NewAttempt, Refusal, Resolution};
 pub use self::rules::{broken_invariant, locks, transient};
 
 /// The time, on both clocks.
@@ -70,112 +71,6 @@ pub struct Backoff {
     pub first: Duration,
     /// No delay is longer.
     pub longest: Duration,
-}
-
-/// Something that happened.
-#[derive(Debug)]
-pub enum Event {
-    /// The executor begins the next step. May fail the operation: see `start_before`.
-    Begin {
-        /// The account that the provider's configuration points to now.
-        account: String,
-    },
-    /// The next step must not begin: what it would charge is not within the limit.
-    Refused(Error),
-    /// The step cannot begin now, for a reason that may pass.
-    Deferred(Error),
-    /// What the step needs is held by another operation.
-    Blocked {
-        /// By whom.
-        by: Uuid,
-    },
-    /// What it waited for may be free.
-    Unblocked,
-    /// Evidence before the spend.
-    BaselineTaken(Baseline),
-    /// The host is about to write a request.
-    Permitted(NewAttempt),
-    /// The step has ended.
-    Closed(Closing),
-    /// The process that ran the step is gone.
-    Recovered,
-    /// The upstream was asked how far it has come.
-    Polled(PollOutcome),
-    /// The upstream could not be asked.
-    PollFailed(Error),
-    /// It was looked for what became of the unknown attempt.
-    Looked(FindResponse),
-    /// It could not be looked for.
-    LookFailed(Error),
-    /// What was found belongs to another operation.
-    FoundClaimed {
-        /// Whose it is.
-        by: Uuid,
-    },
-    /// The provider's configuration points to another account than the operation's.
-    AccountChanged {
-        /// The account that it points to.
-        now: String,
-    },
-    /// The caller takes it back.
-    CancelRequested,
-    /// An operator has found out.
-    Resolved {
-        /// What.
-        resolution: Resolution,
-        /// Who, and why.
-        note: Note,
-    },
-}
-
-/// A permit about to be committed.
-#[derive(Clone, Debug)]
-pub struct NewAttempt {
-    /// What makes it single-use.
-    pub nonce: Uuid,
-    /// The upstream call.
-    pub call: String,
-    /// The call's effect.
-    pub effect: Effect,
-    /// Name and version of the plugin.
-    pub plugin: String,
-    /// SHA-256 of the plugin's file.
-    pub plugin_sha256: String,
-}
-
-/// What is known when a step has ended: what the host saw, and what the plugin says.
-#[derive(Debug)]
-pub struct Closing {
-    /// The host's own record; `None`: no permit was used.
-    pub spend: Option<Spend>,
-    /// What the plugin returned; an error also for a panic or a hang.
-    pub said: Result<StepOutcome, Error>,
-}
-
-/// What an operator found out.
-#[derive(Clone, Debug)]
-pub enum Resolution {
-    /// It was executed; `outcome` is how the plugin goes on with it, if it can.
-    Executed {
-        /// The upstream's identifier.
-        upstream_id: String,
-        /// How it goes on; `None`: the upstream cannot be read, the operation ends as done.
-        outcome: Option<Box<StepOutcome>>,
-    },
-    /// It was not executed.
-    NotExecuted {
-        /// Whether the next attempt follows, or the operation ends.
-        try_again: bool,
-    },
-}
-
-/// Why an event does not apply.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{event} does not apply to an operation that is {state}: {reason}")]
-pub struct Refusal {
-    event: &'static str,
-    state: &'static str,
-    reason: &'static str,
 }
 
 /// What follows.
@@ -528,26 +423,5 @@ impl Backoff {
     pub fn delay(&self, tries: u32) -> Duration {
         let factor = 2u32.saturating_pow(tries.min(20));
         self.first.saturating_mul(factor).min(self.longest)
-    }
-}
-
-impl Event {
-    fn name(&self) -> &'static str {
-        match self {
-            Event::Begin { .. } => "begin",
-            Event::Refused(_) => "a refusal",
-            Event::Deferred(_) => "a delay",
-            Event::Blocked { .. } => "blocked",
-            Event::Unblocked => "unblocked",
-            Event::BaselineTaken(_) => "a baseline",
-            Event::Permitted(_) => "a permit",
-            Event::Closed(_) => "the end of a step",
-            Event::Recovered => "recovery",
-            Event::Polled(_) | Event::PollFailed(_) => "a poll",
-            Event::Looked(_) | Event::LookFailed(_) | Event::FoundClaimed { .. } => "a look",
-            Event::AccountChanged { .. } => "another account",
-            Event::CancelRequested => "cancellation",
-            Event::Resolved { .. } => "an operator's resolution",
-        }
     }
 }

@@ -163,6 +163,44 @@ pub struct Claim {
 }
 
 impl Operation {
+    /// A new operation of nobody about nothing, accepted and due at `now`, of which nothing was sent.
+    pub fn new(request_id: Uuid, op: Op, provider: impl Into<String>, now: Timestamp) -> Operation {
+        Operation {
+            request_id,
+            protocol: PROTOCOL,
+            owner: String::new(),
+            actor: String::new(),
+            trace_id: String::new(),
+            op,
+            provider: provider.into(),
+            account: String::new(),
+            target: String::new(),
+            upstream_target: String::new(),
+            exclusive: Vec::new(),
+            fingerprint: [0; 32],
+            request: Vec::new(),
+            state: State::Accepted,
+            version: 1,
+            create_time: now,
+            update_time: now,
+            start_before: now,
+            wake_time: Some(now),
+            tries: 0,
+            step: 1,
+            handle: Vec::new(),
+            baseline: None,
+            attempts: Vec::new(),
+            upstream: UpstreamRef::default(),
+            view: None,
+            error: None,
+            message: String::new(),
+            candidates: Vec::new(),
+            blocked_by: None,
+            settle: None,
+            notes: Vec::new(),
+        }
+    }
+
     /// Whether nothing more will happen.
     pub fn done(&self) -> bool {
         matches!(self.state, State::Succeeded | State::Failed | State::Cancelled)

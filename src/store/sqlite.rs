@@ -193,38 +193,11 @@ mod tests {
     fn operation(n: u128, bytes: usize) -> NewOperation {
         let time = Timestamp::UNIX_EPOCH;
         let operation = Operation {
-            request_id: Uuid::from_u128(n),
-            protocol: PROTOCOL,
-            owner: String::new(),
-            actor: String::new(),
-            trace_id: String::new(),
-            op: Op::CreateOrder,
-            provider: String::new(),
-            account: String::new(),
-            target: String::new(),
-            upstream_target: String::new(),
-            exclusive: Vec::new(),
             fingerprint: [0; 32],
             request: vec![1; bytes],
-            state: State::Accepted,
-            version: 1,
-            create_time: time,
-            update_time: time,
             start_before: time,
             wake_time: None,
-            tries: 0,
-            step: 1,
-            handle: Vec::new(),
-            baseline: None,
-            attempts: Vec::new(),
-            upstream: UpstreamRef::default(),
-            view: None,
-            error: None,
-            message: String::new(),
-            candidates: Vec::new(),
-            blocked_by: None,
-            settle: None,
-            notes: Vec::new(),
+            ..Operation::new(Uuid::from_u128(n), Op::CreateOrder, String::new(), time)
         };
         NewOperation { operation, locks: Vec::new(), lease: None }
     }

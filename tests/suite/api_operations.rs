@@ -75,38 +75,13 @@ impl Gateway {
 fn operation(number: u128) -> Operation {
     let now = Timestamp::now();
     Operation {
-        request_id: Uuid::from_u128(number),
-        protocol: PROTOCOL,
         owner: "local".to_owned(),
         actor: "local".to_owned(),
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
-        op: Op::CreateOrder,
-        provider: "acme".to_owned(),
-        account: String::new(),
         target: format!("providers/acme/orders/{}", Uuid::from_u128(number)),
-        upstream_target: String::new(),
-        exclusive: Vec::new(),
         fingerprint: [0; 32],
-        request: Vec::new(),
-        state: State::Accepted,
-        version: 1,
-        create_time: now,
-        update_time: now,
         start_before: now + Duration::from_secs(600),
-        wake_time: Some(now),
-        tries: 0,
-        step: 1,
-        handle: Vec::new(),
-        baseline: None,
-        attempts: Vec::new(),
-        upstream: UpstreamRef::default(),
-        view: None,
-        error: None,
-        message: String::new(),
-        candidates: Vec::new(),
-        blocked_by: None,
-        settle: None,
-        notes: Vec::new(),
+        ..Operation::new(Uuid::from_u128(number), Op::CreateOrder, "acme".to_owned(), now)
     }
 }
 

@@ -50,38 +50,13 @@ pub(super) fn policy(evidence: Evidence) -> Policy {
 pub(super) fn accepted() -> Operation {
     let request_id = Uuid::from_u128(7);
     Operation {
-        request_id,
-        protocol: PROTOCOL,
         owner: "local".into(),
         actor: "local".into(),
-        trace_id: String::new(),
-        op: Op::CreateOrder,
-        provider: "acme".into(),
-        account: String::new(),
         target: format!("providers/acme/orders/{request_id}"),
-        upstream_target: String::new(),
         exclusive: vec![format!("providers/acme/orders/{request_id}")],
         fingerprint: [0; 32],
-        request: Vec::new(),
-        state: State::Accepted,
-        version: 1,
-        create_time: start(),
-        update_time: start(),
         start_before: start() + Duration::from_secs(600),
-        wake_time: Some(start()),
-        tries: 0,
-        step: 1,
-        handle: Vec::new(),
-        baseline: None,
-        attempts: Vec::new(),
-        upstream: UpstreamRef::default(),
-        view: None,
-        error: None,
-        message: String::new(),
-        candidates: Vec::new(),
-        blocked_by: None,
-        settle: None,
-        notes: Vec::new(),
+        ..Operation::new(request_id, Op::CreateOrder, "acme".into(), start())
     }
 }
 

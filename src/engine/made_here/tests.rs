@@ -22,38 +22,15 @@ const ID: &str = "00000000-0000-0000-0000-000000000007";
 pub(in crate::engine) fn operation(op: Op, state: State) -> Operation {
     let collection = if op == Op::CreateRenewal { "renewals" } else { "orders" };
     Operation {
-        request_id: Uuid::from_u128(7),
-        protocol: PROTOCOL,
         owner: "local".to_owned(),
         actor: "local".to_owned(),
-        trace_id: String::new(),
-        op,
-        provider: "acme".to_owned(),
         account: "a".to_owned(),
         target: format!("providers/acme/{collection}/{ID}"),
-        upstream_target: String::new(),
-        exclusive: Vec::new(),
         fingerprint: [0; 32],
-        request: Vec::new(),
         state,
-        version: 1,
-        create_time: Timestamp::UNIX_EPOCH,
-        update_time: Timestamp::UNIX_EPOCH,
         start_before: Timestamp::UNIX_EPOCH,
         wake_time: None,
-        tries: 0,
-        step: 1,
-        handle: Vec::new(),
-        baseline: None,
-        attempts: Vec::new(),
-        upstream: UpstreamRef::default(),
-        view: None,
-        error: None,
-        message: String::new(),
-        candidates: Vec::new(),
-        blocked_by: None,
-        settle: None,
-        notes: Vec::new(),
+        ..Operation::new(Uuid::from_u128(7), op, "acme".to_owned(), Timestamp::UNIX_EPOCH)
     }
 }
 

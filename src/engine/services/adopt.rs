@@ -18,7 +18,7 @@ use crate::engine::naming::{SERVICES_TOLD_BY, Source, parse, source};
 use crate::engine::reading::naming;
 use crate::engine::records::{merged, recorded};
 use crate::plugin::Provider;
-use crate::store::operation::{Operation, PROTOCOL};
+use crate::store::operation::Operation;
 use crate::store::{Accepted, NewOperation, ServiceRecord, StoreError};
 
 /// No plugin is asked to carry an adoption out, so it has no number among what plugins are asked.
@@ -172,38 +172,20 @@ fn operation(
     let now: Timestamp = engine.clock().wall();
     let upstream = service.upstream.clone().unwrap_or_default();
     Operation {
-        request_id: Uuid::nil(),
-        protocol: PROTOCOL,
         owner: call.caller.owner.clone(),
         actor: call.caller.actor.clone(),
         trace_id: call.trace_id.clone(),
-        op: ADOPTION,
-        provider: provider.id().to_owned(),
         account: provider.account().unwrap_or_default(),
         target: service.name.clone(),
         upstream_target: upstream.id.clone(),
-        exclusive: Vec::new(),
         fingerprint: fingerprint(&call.caller.owner, &request),
         request,
         state: State::Succeeded,
-        version: 1,
-        create_time: now,
-        update_time: now,
         start_before: now,
         wake_time: None,
-        tries: 0,
-        step: 1,
-        handle: Vec::new(),
-        baseline: None,
-        attempts: Vec::new(),
         upstream,
         view: Some(Resource { kind: Some(resource::Kind::Service(service)) }),
-        error: None,
-        message: String::new(),
-        candidates: Vec::new(),
-        blocked_by: None,
-        settle: None,
-        notes: Vec::new(),
+        ..Operation::new(Uuid::nil(), ADOPTION, provider.id().to_owned(), now)
     }
 }
 

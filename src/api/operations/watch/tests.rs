@@ -79,38 +79,17 @@ impl World {
 fn operation(number: u128) -> Operation {
     let time = Timestamp::from_second(1_700_000_000).unwrap();
     Operation {
-        request_id: Uuid::from_u128(number),
-        protocol: PROTOCOL,
         owner: "local".to_owned(),
         actor: "local".to_owned(),
-        trace_id: String::new(),
-        op: Op::CreateOrder,
-        provider: if number.is_multiple_of(2) { "even" } else { "odd" }.to_owned(),
-        account: String::new(),
         target: format!("providers/acme/orders/{number}"),
-        upstream_target: String::new(),
-        exclusive: Vec::new(),
         fingerprint: [0; 32],
-        request: Vec::new(),
-        state: State::Accepted,
-        version: 1,
-        create_time: time,
-        update_time: time,
         start_before: time,
-        wake_time: Some(time),
-        tries: 0,
-        step: 1,
-        handle: Vec::new(),
-        baseline: None,
-        attempts: Vec::new(),
-        upstream: UpstreamRef::default(),
-        view: None,
-        error: None,
-        message: String::new(),
-        candidates: Vec::new(),
-        blocked_by: None,
-        settle: None,
-        notes: Vec::new(),
+        ..Operation::new(
+            Uuid::from_u128(number),
+            Op::CreateOrder,
+            if number.is_multiple_of(2) { "even" } else { "odd" }.to_owned(),
+            time,
+        )
     }
 }
 
