@@ -1,7 +1,7 @@
 //! What came of an operation, as callers see it: the resource under its canonical name, with what was
-//! asked for, also while nothing was seen yet.
+//! asked for, also while nothing was seen yet. It is what was last seen and not what a read would show
+//! now, so it carries no etag.
 
-use purveyor_sdk::etag;
 use purveyor_sdk::names::ProviderName;
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::plugin::v1::resource::Kind;
@@ -21,17 +21,23 @@ pub fn resource(operation: &Operation) -> Result<Option<Kind>> {
         Error::new(ErrorReason::Internal, "a stored provider is no name").with_source(error)
     })?;
     let seen = operation.view.as_ref().and_then(|view| view.kind.clone());
-    Ok(match (operation.op, seen) {
+    let mut resource = match (operation.op, seen) {
         (Op::CreateOrder, _) => Some(Kind::Order(recorded(&provider, operation)?)),
         (Op::CreateRenewal, _) => Some(Kind::Renewal(recorded(&provider, operation)?)),
-        (_, Some(Kind::Order(mut order))) => {
-            order.name.clone_from(&operation.target);
-            Some(Kind::Order(etag::seal(order)))
-        }
-        (_, Some(Kind::Service(mut service))) => {
-            service.name.clone_from(&operation.target);
-            Some(Kind::Service(etag::seal(service)))
-        }
         (_, seen) => seen,
-    })
+    };
+    match &mut resource {
+        Some(Kind::Order(order)) => {
+            order.name.clone_from(&operation.target);
+            order.etag.clear();
+        }
+        Some(Kind::Renewal(renewal)) => renewal.etag.clear(),
+        Some(Kind::Service(service)) => {
+            service.name.clone_from(&operation.target);
+            service.etag.clear();
+        }
+        Some(Kind::Product(product)) => product.etag.clear(),
+        Some(Kind::Deleted(_)) | None => {}
+    }
+    Ok(resource)
 }

@@ -179,15 +179,13 @@ mod tests {
     use std::time::Duration;
 
     use purveyor_sdk::plugin::v1::Op;
-    use purveyor_sdk::v1::UpstreamRef;
-    use purveyor_sdk::v1::operation::State;
+
     use tempfile::TempDir;
     use tokio::time::timeout;
 
     use super::{
         Accepted, NewOperation, Operation, SqliteStore, Store, StoreError, Timestamp, Uuid,
     };
-    use crate::store::operation::PROTOCOL;
 
     /// An operation whose request takes so many bytes.
     fn operation(n: u128, bytes: usize) -> NewOperation {

@@ -14,7 +14,7 @@ use purveyor::api::health::Health;
 use purveyor::api::limits::Limits;
 use purveyor::engine::{Engine, EngineConfig};
 use purveyor::plugin::{Clock, Environment, PluginsConfig, Registry, SystemClock};
-use purveyor::store::operation::{Operation, PROTOCOL};
+use purveyor::store::operation::Operation;
 use purveyor::store::sqlite::SqliteStore;
 use purveyor::store::{Accepted, NewOperation, Store};
 use purveyor_sdk::plugin::v1::Op;
@@ -23,7 +23,7 @@ use purveyor_sdk::v1::order;
 use purveyor_sdk::v1::watch_operations_response::Event;
 use purveyor_sdk::v1::{
     CancelOperationRequest, GetOperationRequest, ListOperationsRequest, OperationFilter,
-    UpstreamRef, WaitOperationRequest, WatchOperationsRequest,
+    WaitOperationRequest, WatchOperationsRequest,
 };
 use tempfile::TempDir;
 use tokio::time::Instant;

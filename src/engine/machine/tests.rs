@@ -10,13 +10,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
 use purveyor_sdk::plugin::v1::Op;
-use purveyor_sdk::v1::operation::State;
-use purveyor_sdk::v1::{Effect, Evidence, UpstreamRef};
+use purveyor_sdk::v1::{Effect, Evidence};
 use uuid::Uuid;
 
 use self::world::{Happening, World};
 use super::{Backoff, Now, Policy};
-use crate::store::operation::{Operation, PROTOCOL};
+use crate::store::operation::Operation;
 
 pub(super) const SETTLE: Duration = Duration::from_secs(100);
 
@@ -56,7 +55,7 @@ pub(super) fn accepted() -> Operation {
         exclusive: vec![format!("providers/acme/orders/{request_id}")],
         fingerprint: [0; 32],
         start_before: start() + Duration::from_secs(600),
-        ..Operation::new(request_id, Op::CreateOrder, "acme".into(), start())
+        ..Operation::new(request_id, Op::CreateOrder, "acme", start())
     }
 }
 

@@ -14,7 +14,7 @@ use purveyor_sdk::v1::{
 use uuid::Uuid;
 
 use super::{dressed, foreign, recorded, upstream_id};
-use crate::store::operation::{Attempt, Operation, PROTOCOL};
+use crate::store::operation::{Attempt, Operation};
 
 const ID: &str = "00000000-0000-0000-0000-000000000007";
 

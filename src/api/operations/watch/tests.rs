@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::watch_operations_response::Event;
-use purveyor_sdk::v1::{ErrorReason, OperationFilter, UpstreamRef, WatchOperationsResponse};
+use purveyor_sdk::v1::{ErrorReason, OperationFilter, WatchOperationsResponse};
 use purveyor_sdk::{Error, Result};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -23,7 +23,7 @@ use crate::api::arrival::Arrival;
 use crate::api::limits::{RESUME_VALIDITY, WATCH_BEHIND_MAX, WATCH_HEARTBEAT, WATCH_QUEUE};
 use crate::engine::page_token::PageTokens;
 use crate::plugin::ManualClock;
-use crate::store::operation::{Operation, PROTOCOL};
+use crate::store::operation::Operation;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Accepted, Change, Committed, NewOperation, Store};
 
