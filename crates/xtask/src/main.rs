@@ -4,6 +4,7 @@
 
 mod bench;
 mod demo;
+mod shipped;
 mod steps;
 mod test;
 

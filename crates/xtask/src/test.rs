@@ -6,6 +6,7 @@ use anyhow::Result;
 use xtask::artifacts::{self, Profile};
 use xtask::{tools, workspace};
 
+use crate::shipped;
 use crate::steps::{Steps, count, have, show};
 
 /// Runs everything.
@@ -56,6 +57,7 @@ pub(crate) fn run() -> Result<()> {
         let artifacts = artifacts::build(Profile::Dev)?;
         Ok(format!("{} plugins", artifacts.pins.len()))
     });
+    steps.step("shipped plugins", nothing, shipped::check);
     steps.step("tests", nothing, || count(cargo(&["test", "--workspace", "--no-fail-fast"])));
     steps.close()
 }
