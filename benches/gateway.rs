@@ -48,7 +48,7 @@ fn main() -> Result<()> {
         report.push_str(&measured);
         report.push('\n');
     }
-    let file = workspace::root().join("target").join("benchmarks.md");
+    let file = workspace::target()?.join("benchmarks.md");
     fs::write(&file, report).with_context(|| format!("cannot write {}", file.display()))?;
     Ok(())
 }

@@ -157,9 +157,13 @@ impl Engine {
         if run.lost {
             return Ok(None);
         }
-        let held = locks(&operation, policy);
+        let mut held = locks(&operation, policy);
         let closed = match run.held.clone() {
-            Some((lock, by)) => self.stand_in_line(operation, lock, by).await?,
+            Some((lock, by)) => {
+                // What was refused was never held, and letting it go would wake ourselves.
+                held.retain(|ours| *ours != lock);
+                self.stand_in_line(operation, lock, by).await?
+            }
             None => {
                 let closing = Closing { spend: stepped.spend, said: stepped.said };
                 self.record(operation, Event::Closed(closing), policy).await?

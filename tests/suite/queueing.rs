@@ -14,6 +14,7 @@ use crate::support::requests::purchase;
 use crate::support::{Gateway, asked, configuration, elsewhere, gandi, sold, until};
 
 const CREATE: &str = "hosting.product.create";
+const LIST: &str = "operation.list";
 
 /// A purchase that the upstream will make when its clock is moved on, and not before.
 const LATER: FaultKind = FaultKind::LateCommit { ms: 3_600_000 };
@@ -40,6 +41,10 @@ async fn an_order_like_one_whose_outcome_is_unknown_waits_for_it() {
     until("the second waits", blocked).await;
     let waiting = client.operation(&second.name).await;
     assert_eq!((waiting.state(), waiting.attempts.len()), (State::Accepted, 0));
+    // While the first is looked for, the second rests: it is woken and does not ask.
+    let looked = asked(&upstream, LIST);
+    until("the first is looked for", || async { asked(&upstream, LIST) > looked + 5 }).await;
+    assert_eq!(client.operation(&second.name).await.etag, waiting.etag);
     assert_eq!((sold(&upstream, Kind::ProductAdd).len(), asked(&upstream, CREATE)), (1, 2));
 
     upstream.advance(Duration::from_secs(3600));
