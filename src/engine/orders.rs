@@ -9,7 +9,6 @@ mod list;
 
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use prost::Message;
 use purveyor_sdk::names::{OrderName, ProviderName};
 use purveyor_sdk::plugin::v1::Op;
@@ -24,7 +23,7 @@ use self::catalogue::Catalogue;
 use super::Engine;
 use super::call::{Call, Written};
 use super::fields::Mistakes;
-use super::listing::{Asked, ListRequest, Listed, PageOf, list};
+use super::listing::{Asked, ListRequest, Listed, PageOf};
 use super::made_here::Made;
 use super::naming::{Found, ORDERS_MADE_BY, Source, parse, require};
 use super::page_token::PageTokens;
@@ -85,11 +84,7 @@ impl Orders {
     /// As Orders.GetOrder.
     pub async fn get(&self, call: &Call, request: GetOrderRequest) -> Result<Order> {
         let name: OrderName = parse(&request.name, "name")?;
-        let (provider, source) =
-            self.engine.readable(name.provider(), Op::GetOrder, ORDERS_MADE_BY)?;
-        let found = self.engine.find_made::<Order>(&provider, name.provider(), name.id()).await?;
-        let page = PageOf::one(provider, name.provider(), source, call);
-        self.engine.show_found(&page, found).await
+        self.engine.get_made(call, name.provider(), name.id()).await
     }
 
     /// Lists the orders of one provider, or of all.
@@ -114,12 +109,7 @@ impl Orders {
             page_size: request.page_size,
             page_token: &request.page_token,
         };
-        let shared = Arc::new(request.clone());
-        let rows = list(&self.engine, &self.tokens, call, asked, |page| {
-            let (engine, request) = (self.engine.clone(), Arc::clone(&shared));
-            async move { engine.made_page::<Order>(page, &request).await }.boxed()
-        })
-        .await?;
+        let rows = self.engine.list_made::<Order>(&self.tokens, call, asked, &request).await?;
         let response = ListOrdersResponse {
             orders: rows.rows,
             next_page_token: rows.next_page_token,

@@ -6,9 +6,7 @@
 mod check;
 mod list;
 
-use std::sync::Arc;
-
-use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, TryStreamExt, stream};
 use purveyor_sdk::names::{ProviderName, RenewalName, ServiceName};
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::v1::{
@@ -20,7 +18,7 @@ use purveyor_sdk::{Error, Result};
 use super::Engine;
 use super::call::{Call, Written};
 use super::fields::Mistakes;
-use super::listing::{Asked, ListRequest, Listed, PageOf, list};
+use super::listing::{Asked, ListRequest, Listed};
 use super::made_here::Made;
 use super::naming::{FoundService, RENEWALS_MADE_BY, parse, require};
 use super::page_token::PageTokens;
@@ -128,11 +126,7 @@ impl Renewals {
     /// As Renewals.GetRenewal.
     pub async fn get(&self, call: &Call, request: GetRenewalRequest) -> Result<Renewal> {
         let name: RenewalName = parse(&request.name, "name")?;
-        let (provider, source) =
-            self.engine.readable(name.provider(), Op::GetRenewal, RENEWALS_MADE_BY)?;
-        let found = self.engine.find_made::<Renewal>(&provider, name.provider(), name.id()).await?;
-        let page = PageOf::one(provider, name.provider(), source, call);
-        self.engine.show_found(&page, found).await
+        self.engine.get_made(call, name.provider(), name.id()).await
     }
 
     /// Lists the renewals of one provider, or of all.
@@ -157,12 +151,7 @@ impl Renewals {
             page_size: request.page_size,
             page_token: &request.page_token,
         };
-        let shared = Arc::new(request.clone());
-        let rows = list(&self.engine, &self.tokens, call, asked, |page| {
-            let (engine, request) = (self.engine.clone(), Arc::clone(&shared));
-            async move { engine.made_page::<Renewal>(page, &request).await }.boxed()
-        })
-        .await?;
+        let rows = self.engine.list_made::<Renewal>(&self.tokens, call, asked, &request).await?;
         let response = ListRenewalsResponse {
             renewals: rows.rows,
             next_page_token: rows.next_page_token,

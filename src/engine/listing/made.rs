@@ -1,19 +1,25 @@
 //! Lists of orders and renewals: ours that are under way or that the upstream never saw first, then
 //! the upstream's pages, in which what is ours has our name. Nothing is listed under two names.
 
+use std::sync::Arc;
+
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use prost::Message;
 use purveyor_sdk::etag;
+use purveyor_sdk::names::ProviderName;
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::{ErrorReason, ListView};
 use purveyor_sdk::{Error, Result};
 use uuid::Uuid;
 
-use super::{ListRequest, Page, PageOf};
+use super::{Asked, ListRequest, Page, PageOf, Rows, list};
 use crate::engine::Engine;
+use crate::engine::call::Call;
 use crate::engine::made_here::{Made, dressed, foreign, recorded, upstream_id};
 use crate::engine::naming::{Found, Source};
+use crate::engine::page_token::PageTokens;
 use crate::engine::reading::{about, naming, read};
 use crate::store::operation::Operation;
 use crate::store::{PAGE_MAX, Query};
@@ -39,7 +45,7 @@ pub(in crate::engine) trait MadeList: Made {
     /// The upstream's list.
     const LIST: Op;
     /// Its request.
-    type Request: ListRequest + Send + Sync + 'static;
+    type Request: ListRequest + Clone + Send + Sync + 'static;
     /// Its answer.
     type Response: Message + Default;
 
@@ -108,6 +114,42 @@ impl Cursor {
 }
 
 impl Engine {
+    /// One order or renewal, made here or elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// ORDER_NOT_FOUND or RENEWAL_NOT_FOUND, and those of the provider.
+    pub(in crate::engine) async fn get_made<T: MadeList>(
+        &self,
+        call: &Call,
+        name: &ProviderName,
+        id: &str,
+    ) -> Result<T> {
+        let (provider, source) = self.readable(name, T::GET, &[T::MADE_BY])?;
+        let found = self.find_made::<T>(&provider, name, id).await?;
+        self.show_found(&PageOf::one(provider, name, source, call), found).await
+    }
+
+    /// The orders or renewals of one provider, or of all.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`list`].
+    pub(in crate::engine) async fn list_made<T: MadeList>(
+        &self,
+        tokens: &PageTokens,
+        call: &Call,
+        asked: Asked<'_>,
+        request: &T::Request,
+    ) -> Result<Rows<T>> {
+        let shared = Arc::new(request.clone());
+        list(self, tokens, call, asked, |page| {
+            let (engine, request) = (self.clone(), Arc::clone(&shared));
+            async move { engine.made_page::<T>(page, &request).await }.boxed()
+        })
+        .await
+    }
+
     /// One page of one provider's orders or renewals.
     ///
     /// # Errors
