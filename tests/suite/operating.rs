@@ -187,9 +187,11 @@ async fn cancellable(client: &Client, operation: &Operation) -> Operation {
 #[tokio::test]
 async fn an_operation_never_moves_to_another_account() {
     const OTHER_KEY: &str = "anotherkeyanotherkeyanot";
+    // Longer than any test, so that the operation is open however slow the machine is.
+    const HOUR_MS: u64 = 3_600_000;
     // Open at the upstream; waiting for the upstream; accepted and never begun.
     for (case, held) in [("followed", false), ("not sent", false), ("not begun", true)] {
-        let mode = Mode { bill_ms: 2000, ..Mode::default() };
+        let mode = Mode { bill_ms: HOUR_MS, ..Mode::default() };
         let upstream = upstream(Options { mode, ..Options::default() }).await;
         let other = AccountSeed {
             api_key: OTHER_KEY.to_owned(),

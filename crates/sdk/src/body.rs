@@ -96,9 +96,26 @@ pub fn accepted(success: &Success, status: u16, bytes: &[u8]) -> Option<Accepted
     let document = conditions.hold(status, bytes)?;
     let id = match success.id_pointer.as_str() {
         "" => None,
-        pointer => Some(text_at(&document, pointer).filter(|id| !id.is_empty())?),
+        _ => Some(identifier(success, &document)?),
     };
     Some(Accepted { id })
+}
+
+/// The identifier of what was made, where the shape says that it stands: text or a whole number. `None`
+/// where it is missing or blank, or where the text before it stands more than once.
+pub fn identifier(shape: &Success, document: &Value) -> Option<String> {
+    let found = document.pointer(&shape.id_pointer).filter(|_| !shape.id_pointer.is_empty())?;
+    let text = text(found).filter(|_| !found.is_boolean())?;
+    let id = match shape.id_after.as_str() {
+        "" => text,
+        before => {
+            let (_, after) = text.split_once(before)?;
+            let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+            let (digits, rest) = after.split_at(end);
+            (!rest.contains(before)).then(|| digits.to_owned())?
+        }
+    };
+    (!id.trim().is_empty()).then_some(id)
 }
 
 /// Whether a complete answer is the declared proof of refusal.

@@ -154,6 +154,7 @@ pub struct Credential {
     pub(crate) description: &'static str,
     pub(crate) placement: Placement,
     pub(crate) header: &'static str,
+    pub(crate) scheme: &'static str,
     pub(crate) optional: bool,
 }
 
@@ -183,7 +184,13 @@ impl Credential {
     }
 
     const fn new(name: &'static str, placement: Placement, description: &'static str) -> Self {
-        Self { name, description, placement, header: "", optional: false }
+        Self { name, description, placement, header: "", scheme: "", optional: false }
+    }
+
+    /// The value stands in its header after this word and a space. Headers only.
+    #[must_use]
+    pub const fn scheme(self, scheme: &'static str) -> Self {
+        Self { scheme, ..self }
     }
 
     /// The provider can do without.

@@ -78,6 +78,7 @@ fn shape(shape: &Shape) -> v1::Success {
         matches: matches(&shape.conditions),
         id_pointer: shape.id_pointer.to_owned(),
         id_kind: shape.id_kind.to_owned(),
+        id_after: shape.id_after.to_owned(),
     }
 }
 
@@ -113,6 +114,7 @@ fn credential(credential: &Credential) -> v1::Credential {
         placement: credential.placement.into(),
         header: credential.header.to_owned(),
         optional: credential.optional,
+        scheme: credential.scheme.to_owned(),
     }
 }
 

@@ -57,14 +57,14 @@ fn success(call: &Call, received: &Received) -> Option<Seen> {
         return Some(Seen::Success { upstream_id: None, id_kind: String::new() });
     }
     // An answer that makes something and does not say what is not of the shape.
-    let id = text_at(&document, &shape.id_pointer)?;
+    let id = body::identifier(shape, &document)?;
     Some(Seen::Success { upstream_id: Some(id), id_kind: shape.id_kind.clone() })
 }
 
 fn payment_due(call: &Call, received: &Received) -> Option<Seen> {
     let shape = call.payment_due.as_ref()?;
     let document = satisfies(&Shape::of_success(shape), received)?;
-    let upstream_id = text_at(&document, &shape.id_pointer);
+    let upstream_id = body::identifier(shape, &document);
     let id_kind = upstream_id.as_ref().map(|_| shape.id_kind.clone()).unwrap_or_default();
     Some(Seen::PaymentDue { upstream_id, id_kind })
 }
@@ -118,18 +118,6 @@ fn ends_itself(format: BodyFormat, document: &Value) -> bool {
         BodyFormat::Json => document.is_object() || document.is_array(),
         BodyFormat::XmlRpc => true,
         BodyFormat::Form | BodyFormat::Unspecified => false,
-    }
-}
-
-/// An identifier: text or a whole number, and never empty.
-fn text_at(document: &Value, pointer: &str) -> Option<String> {
-    if pointer.is_empty() {
-        return None;
-    }
-    match document.pointer(pointer)? {
-        Value::String(text) if !text.trim().is_empty() => Some(text.clone()),
-        Value::Number(number) if number.is_i64() || number.is_u64() => Some(number.to_string()),
-        _ => None,
     }
 }
 

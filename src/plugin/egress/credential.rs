@@ -113,6 +113,11 @@ pub(in crate::plugin) fn grants(
         .collect()
 }
 
+/// What stands in the header of a declared credential: its value after its scheme, if it has one.
+fn with_scheme(scheme: &str, secret: &str) -> String {
+    if scheme.is_empty() { secret.to_owned() } else { format!("{scheme} {secret}") }
+}
+
 fn header(
     credential: &Credential,
     value: &SecretString,
@@ -123,7 +128,7 @@ fn header(
         Placement::Header => {
             let header = HeaderName::from_bytes(credential.header.as_bytes())
                 .map_err(|_| CredentialError::NoHeader(name()))?;
-            (header, secret.to_owned())
+            (header, with_scheme(&credential.scheme, secret))
         }
         Placement::Basic if !secret.contains(':') => return Err(CredentialError::NotBasic(name())),
         Placement::Basic => (AUTHORIZATION, format!("Basic {}", STANDARD.encode(secret))),

@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::{ProptestConfig, any, proptest};
 use serde_json::json;
 
-use super::{Accepted, BodyError, accepted, document, matches, proves, text_at, word};
+use super::{Accepted, BodyError, accepted, document, identifier, matches, proves, text_at, word};
 use crate::plugin::v1::r#match::Test;
 use crate::plugin::v1::{BodyFormat, Match, Proof, Success};
 
@@ -104,6 +104,7 @@ fn acceptance() {
         matches: vec![condition("/status", Test::Equals("200".to_owned()))],
         id_pointer: "/order_id".to_owned(),
         id_kind: "order".to_owned(),
+        ..Success::default()
     };
     check(&order, 201, r#"{"order_id": 73, "status": 200}"#, Some(Some("73")));
     check(&order, 200, r#"{"order_id": 73, "status": 402}"#, None);
@@ -113,6 +114,8 @@ fn acceptance() {
     check(&order, 200, r#"{"order_id": 73, "status": 200"#, None);
     check(&order, 200, r#"{"order_id": 73, "order_id": 74, "status": 200}"#, None);
     check(&order, 200, "", None);
+    check(&order, 200, r#"{"order_id": true, "status": 200}"#, None);
+    check(&order, 200, r#"{"order_id": " ", "status": 200}"#, None);
     check(&order, 300, r#"{"order_id": 73, "status": 200}"#, None);
     check(&order, 199, r#"{"order_id": 73, "status": 200}"#, None);
     let any = Success { status_min: 200, status_max: 299, ..Success::default() };
@@ -130,6 +133,27 @@ fn acceptance() {
     let unknown = Success { format: 99, ..any };
     check(&unknown, 200, "", None);
     check(&Success::default(), 200, "", None);
+}
+
+#[test]
+fn an_identifier_within_a_text() {
+    fn check(message: &str, expected: Option<&str>) {
+        let shape = Success {
+            id_pointer: "/message".to_owned(),
+            id_after: "Service ID: ".to_owned(),
+            ..Success::default()
+        };
+        let document = serde_json::json!({ "message": message });
+        assert_eq!(identifier(&shape, &document).as_deref(), expected, "{message:?}");
+    }
+    check("Service ID: 1334 - Office 365 has been created", Some("1334"));
+    check("created. Service ID: 7", Some("7"));
+    for none in
+        ["", "1334", "Service ID:1334", "Service ID:  1334", "Service ID: A1", "Service ID: "]
+    {
+        check(none, None);
+    }
+    check("Service ID: 1334 and Service ID: 1335", None);
 }
 
 #[test]

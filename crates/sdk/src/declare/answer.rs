@@ -93,6 +93,7 @@ pub struct Shape {
     pub(crate) conditions: Conditions,
     pub(crate) id_pointer: &'static str,
     pub(crate) id_kind: &'static str,
+    pub(crate) id_after: &'static str,
 }
 
 conditions!(Shape);
@@ -101,7 +102,7 @@ impl Shape {
     /// Any complete 2xx; the body is not looked into.
     pub const fn any() -> Self {
         let (format, conditions) = (BodyFormat::Unspecified, Conditions::NONE);
-        Self { statuses: (200, 299), format, conditions, id_pointer: "", id_kind: "" }
+        Self { statuses: (200, 299), format, conditions, id_pointer: "", id_kind: "", id_after: "" }
     }
 
     /// A 2xx with a JSON document.
@@ -112,6 +113,13 @@ impl Shape {
     /// A 2xx with a JSON document in which the identifier of what was made stands at `pointer`.
     pub const fn json_id(pointer: &'static str, kind: &'static str) -> Self {
         Self { id_pointer: pointer, id_kind: kind, ..Self::json() }
+    }
+
+    /// The identifier is not all that stands at its pointer, but the run of digits after `text`, which
+    /// has to stand there exactly once.
+    #[must_use]
+    pub const fn digits_after(self, text: &'static str) -> Self {
+        Self { id_after: text, ..self }
     }
 
     /// A 200 with an XML-RPC response that is no fault.

@@ -113,6 +113,14 @@ fn every_mistake_is_told() {
     check("credentials[\"key\"]: a header is named exactly when it is one", |m| {
         m.credentials[0].placement = Placement::Header.into();
     });
+    check("credentials[\"key\"]: a scheme is a word of a header", |m| {
+        m.credentials[0].scheme = "Bearer".to_owned();
+    });
+    check("credentials[\"key\"]: a scheme is a word of a header", |m| {
+        m.credentials[0].placement = Placement::Header.into();
+        m.credentials[0].header = "validate".to_owned();
+        m.credentials[0].scheme = "Bearer ".to_owned();
+    });
     check("credentials[\"key\"]: is there twice", |m| {
         m.credentials.push(m.credentials[0].clone());
     });
@@ -150,6 +158,9 @@ fn every_mistake_of_a_call_is_told() {
     check(".success: the statuses are no range", |m| success(m).status_min = 201);
     check(".success: a redirect says nothing of what was done", |m| success(m).status_max = 302);
     check(".success: id_pointer and id_kind go together", |m| success(m).id_kind.clear());
+    check(".success: does not say where the text before the id stands", |m| {
+        *success(m) = Success { id_after: "ID: ".to_owned(), ..Success::default() };
+    });
     check(".success: looks into a body whose format it does not say", |m| success(m).format = 0);
     check(".success: the test at \"/a\" is none", |m| {
         success(m).matches = vec![Match { pointer: "/a".to_owned(), test: None }];

@@ -176,6 +176,8 @@ impl Problems<'_> {
         self.conditions(place, shape.format, &shape.matches, &[&shape.id_pointer]);
         let together = shape.id_pointer.is_empty() == shape.id_kind.is_empty();
         self.check(together, place, "id_pointer and id_kind go together");
+        let nowhere = shape.id_pointer.is_empty() && !shape.id_after.is_empty();
+        self.check(!nowhere, place, "does not say where the text before the id stands");
     }
 
     fn proof(&mut self, proof: &Proof) {
@@ -304,7 +306,10 @@ impl Problems<'_> {
         self.check(placement != Placement::Unspecified, &place, "is never used");
         let header = !credential.header.is_empty();
         let needed = placement == Placement::Header;
-        self.check(header == needed, place, "a header is named exactly when it is one");
+        self.check(header == needed, &place, "a header is named exactly when it is one");
+        let scheme = &credential.scheme;
+        let word = scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        self.check(word && (needed || scheme.is_empty()), place, "a scheme is a word of a header");
     }
 
     fn limits(&mut self) {

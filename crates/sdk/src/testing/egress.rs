@@ -180,7 +180,12 @@ impl Egress {
         };
         let authorization = "authorization".to_owned();
         match declared.placement() {
-            Placement::Header => Ok((declared.header.clone(), value.clone())),
+            Placement::Header if declared.scheme.is_empty() => {
+                Ok((declared.header.clone(), value.clone()))
+            }
+            Placement::Header => {
+                Ok((declared.header.clone(), format!("{} {value}", declared.scheme)))
+            }
             Placement::Basic => Ok((authorization, format!("Basic {}", STANDARD.encode(value)))),
             Placement::Bearer => Ok((authorization, format!("Bearer {value}"))),
             Placement::Granted | Placement::Unspecified => {

@@ -96,6 +96,7 @@ fn success(effect: Effect) -> Success {
         matches: Vec::new(),
         id_pointer: if spends { "/id".to_owned() } else { String::new() },
         id_kind: if spends { "order".to_owned() } else { String::new() },
+        ..Success::default()
     }
 }
 
