@@ -12,6 +12,7 @@ use purveyor_abi::host::Instance;
 use purveyor_abi::{CallInfo, Fault};
 use serde_json::Value;
 
+mod drive;
 mod egress;
 mod services;
 
@@ -25,6 +26,7 @@ use crate::plugin::v1::{
     PollResponse, StepOutcome,
 };
 use crate::v1::Quote;
+pub use drive::{Ended, POLLS_MAX, Position, write};
 use egress::Egress;
 use services::HostServices;
 
@@ -225,6 +227,16 @@ impl<P: Exported> TestHost<P> {
         request: &impl Message,
         context: CallContext,
     ) -> Result<A> {
+        self.call_bytes(op, kind, &request.encode_to_vec(), context).await
+    }
+
+    async fn call_bytes<A: Message + Default>(
+        &self,
+        op: Op,
+        kind: CallKind,
+        request: &[u8],
+        context: CallContext,
+    ) -> Result<A> {
         let id = self.next_call.fetch_add(1, Ordering::Relaxed);
         let context = context.encode_to_vec();
         let info = CallInfo {
@@ -235,7 +247,7 @@ impl<P: Exported> TestHost<P> {
             ..CallInfo::default()
         };
         let _running = self.services.egress.begin(id, kind);
-        let future = self.instance.start(&info, &request.encode_to_vec()).map_err(decode)?;
+        let future = self.instance.start(&info, request).map_err(decode)?;
         let payload = future.await.into_result().map_err(decode)?;
         A::decode(&*payload.body).map_err(|error| fault("answer").with_source(error))
     }

@@ -3,6 +3,7 @@
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
 use purveyor_sdk::serde_json::json;
+use purveyor_sdk::testing::Position;
 use purveyor_sdk::testing::{Setup, TestHost};
 use purveyor_sdk::v1::check_provider_response::finding::Severity;
 use purveyor_sdk::v1::{
@@ -12,7 +13,7 @@ use purveyor_sdk::v1::{
 use purveyor_simulators::gandi::{AccountSeed, Mode, NullStyle, Options};
 use purveyor_simulators::{Fault, FaultKind};
 
-use super::driver::{Bench, KEY, Position, item, open, order, reason};
+use super::driver::{Bench, KEY, item, open, order, reason};
 
 async fn check(
     plugin: &TestHost<purveyor_gandi::Gandi>,
@@ -108,7 +109,7 @@ async fn the_emptied_api_is_never_success() {
     let write = order(vec![item("ips", 1, 1)]);
     let at = Position { step: 1, ..Position::default() };
     let at = bench.prepared(&write, at).await.unwrap();
-    let stepped = bench.step(&write, &at).await.unwrap();
+    let stepped = bench.step_at(&write, &at).await.unwrap();
     let Stepped::Rejected(rejected) = stepped else { panic!("{stepped:?}") };
     assert_eq!(rejected.proof, "nil");
     assert_eq!(rejected.error.unwrap().reason(), ErrorReason::UpstreamApiGone);

@@ -3,12 +3,13 @@
 use purveyor_sdk::plugin::v1::find_response::Outcome as Found;
 use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
 use purveyor_sdk::plugin::v1::{Op, Write};
+use purveyor_sdk::testing::{Position, write};
 use purveyor_sdk::v1::order::State;
 use purveyor_sdk::v1::{CancelOrderRequest, CancelPolicy, ErrorReason};
 use purveyor_simulators::gandi::Mode;
 use purveyor_simulators::{Fault, FaultKind, Kind};
 
-use super::driver::{Bench, Position, item, order, reason, states, write};
+use super::driver::{Bench, item, order, reason, states};
 
 fn cancel(id: &str, item_id: &str) -> Write {
     let request = CancelOrderRequest {
@@ -26,7 +27,7 @@ async fn waiting() -> Bench {
     let mut at = Position { step: 1, ..Position::default() };
     for _ in 0..2 {
         at = bench.prepared(&write, at).await.unwrap();
-        if let Stepped::Next(next) = bench.step(&write, &at).await.unwrap() {
+        if let Stepped::Next(next) = bench.step_at(&write, &at).await.unwrap() {
             at = Position { step: 2, handle: next.handle, ..Position::default() };
         }
     }
@@ -106,8 +107,8 @@ async fn a_lost_answer_is_told_by_the_operations_step() {
         let at = Position { step: 1, ..Position::default() };
         let at = bench.prepared(&write, at).await.unwrap();
         bench.upstream.inject(Fault::next("operation.cancel", kind));
-        assert!(bench.step(&write, &at).await.is_err());
-        let found = bench.find(&write, &at, &[]).await.unwrap();
+        assert!(bench.step_at(&write, &at).await.is_err());
+        let found = bench.search(&write, &at, &[], "").await.unwrap();
         assert_eq!(matches!(found, Found::Found(_)), cancelled, "{found:?}");
         assert_eq!(matches!(found, Found::Absent(_)), !cancelled, "{found:?}");
     }

@@ -1,10 +1,11 @@
 //! Answers that are none: each ends in a true state, never in a success and never in a crash.
 
 use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
+use purveyor_sdk::testing::Position;
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_simulators::{Fault, FaultKind};
 
-use super::driver::{Bench, Position, item, order, reason};
+use super::driver::{Bench, item, order, reason};
 
 fn wrong_answers() -> Vec<FaultKind> {
     vec![
@@ -44,7 +45,7 @@ async fn a_spend_is_unknown_whether_it_was_done_or_not() {
             let at = bench.prepared(&write, at).await.unwrap();
             let fault = Fault::next("hosting.product.create", kind.clone());
             bench.upstream.inject(if committed { fault.committed() } else { fault });
-            let stepped = bench.step(&write, &at).await;
+            let stepped = bench.step_at(&write, &at).await;
             assert!(matches!(stepped, Ok(Stepped::Unknown(_))), "{kind:?} {stepped:?}");
         }
     }
@@ -61,7 +62,7 @@ async fn only_the_callers_faults_refuse() {
         let at = bench.prepared(&write, at).await.unwrap();
         let fault = FaultKind::Fault { code, text: "Error on object".to_owned() };
         bench.upstream.inject(Fault::next("hosting.product.create", fault));
-        let stepped = bench.step(&write, &at).await.unwrap();
+        let stepped = bench.step_at(&write, &at).await.unwrap();
         let Stepped::Rejected(rejected) = stepped else { panic!("{code}: {stepped:?}") };
         assert_eq!(rejected.proof, proof, "{code}");
         assert_eq!(rejected.error.unwrap().metadata["upstream_code"], code.to_string());
@@ -76,13 +77,13 @@ async fn a_poll_that_cannot_be_answered_is_repeated() {
     let write = order(vec![item("disk", 1, 1)]);
     let at = Position { step: 1, ..Position::default() };
     let at = bench.prepared(&write, at).await.unwrap();
-    let Stepped::Pending(pending) = bench.step(&write, &at).await.unwrap() else { panic!() };
+    let Stepped::Pending(pending) = bench.step_at(&write, &at).await.unwrap() else { panic!() };
     bench.upstream.inject(Fault::next("operation.info", FaultKind::Garbage));
-    let polled = bench.poll(&write, &pending.handle).await;
+    let polled = bench.poll_one(&write, &pending.handle).await.unwrap();
     assert!(matches!(polled, Polled::Unavailable(_)), "{polled:?}");
     bench.upstream.inject(Fault::next("hosting.account.info", FaultKind::Garbage));
-    let polled = bench.poll(&write, &pending.handle).await;
+    let polled = bench.poll_one(&write, &pending.handle).await.unwrap();
     assert!(matches!(polled, Polled::Unavailable(_)), "{polled:?}");
-    let polled = bench.poll(&write, &pending.handle).await;
+    let polled = bench.poll_one(&write, &pending.handle).await.unwrap();
     assert!(matches!(polled, Polled::Done(_)), "{polled:?}");
 }

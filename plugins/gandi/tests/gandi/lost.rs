@@ -5,19 +5,20 @@ use std::time::Duration;
 use purveyor_sdk::plugin::v1::find_response::Outcome as Found;
 use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
 use purveyor_sdk::plugin::v1::{Op, Write};
+use purveyor_sdk::testing::{Position, write};
 use purveyor_sdk::v1::order::State;
 use purveyor_sdk::v1::{Service, TerminateServiceRequest, UpdateServiceRequest};
 use purveyor_simulators::gandi::Mode;
 use purveyor_simulators::{Fault, FaultKind};
 
-use super::driver::{Bench, Position, item, order, renewal, write};
+use super::driver::{Bench, item, order, renewal};
 
 /// Sends one step whose answer is lost, and answers what was known before.
 async fn lose(bench: &Bench, write: &Write, kind: FaultKind) -> Position {
     let at = Position { step: 1, ..Position::default() };
     let at = bench.prepared(write, at).await.unwrap();
     bench.upstream.inject(Fault::next("hosting.product.*", kind));
-    assert!(bench.step(write, &at).await.is_err());
+    assert!(bench.step_at(write, &at).await.is_err());
     at
 }
 
@@ -39,7 +40,7 @@ async fn a_lost_purchase_is_found_and_goes_on() {
     bench.buy("shares", 1, 1).await;
     let write = order(vec![item("shares", 1, 1)]);
     let at = lose(&bench, &write, FaultKind::DropAfterCommit).await;
-    let found = bench.find(&write, &at, &[]).await.unwrap();
+    let found = bench.search(&write, &at, &[], "").await.unwrap();
     let Found::Found(found) = found else { panic!("{found:?}") };
     assert_eq!(found.upstream_id, "637367");
     let Some(Stepped::Pending(pending)) = found.outcome.unwrap().outcome else { panic!() };
@@ -53,10 +54,10 @@ async fn a_purchase_that_was_not_made_is_absent() {
     let bench = Bench::new().await;
     let write = order(vec![item("shares", 1, 1)]);
     let at = lose(&bench, &write, FaultKind::DropBeforeCommit).await;
-    assert!(matches!(bench.find(&write, &at, &[]).await.unwrap(), Found::Absent(_)));
+    assert!(matches!(bench.search(&write, &at, &[], "").await.unwrap(), Found::Absent(_)));
     // An operation that belongs to another write of ours is no evidence.
     bench.buy("shares", 1, 1).await;
-    let found = bench.find(&write, &at, &["637366"]).await.unwrap();
+    let found = bench.search(&write, &at, &["637366"], "").await.unwrap();
     assert!(matches!(found, Found::Absent(_)), "{found:?}");
 }
 
@@ -65,9 +66,9 @@ async fn what_is_not_listed_yet_is_found_later() {
     let bench = Bench::in_mode(Mode { listing_lag_ms: 30_000, ..Mode::default() }).await;
     let write = order(vec![item("shares", 1, 1)]);
     let at = lose(&bench, &write, FaultKind::ResetAfterCommit).await;
-    assert!(matches!(bench.find(&write, &at, &[]).await.unwrap(), Found::Absent(_)));
+    assert!(matches!(bench.search(&write, &at, &[], "").await.unwrap(), Found::Absent(_)));
     bench.upstream.advance(Duration::from_secs(31));
-    assert!(matches!(bench.find(&write, &at, &[]).await.unwrap(), Found::Found(_)));
+    assert!(matches!(bench.search(&write, &at, &[], "").await.unwrap(), Found::Found(_)));
 }
 
 #[tokio::test]
@@ -76,7 +77,9 @@ async fn several_that_fit_are_for_a_person() {
     let write = order(vec![item("shares", 1, 1)]);
     let at = lose(&bench, &write, FaultKind::DropAfterCommit).await;
     bench.buy("shares", 1, 1).await;
-    let Found::Several(several) = bench.find(&write, &at, &[]).await.unwrap() else { panic!() };
+    let Found::Several(several) = bench.search(&write, &at, &[], "").await.unwrap() else {
+        panic!()
+    };
     let ids: Vec<_> = several.candidates.iter().map(|it| it.id.as_str()).collect();
     assert_eq!(ids, ["637367", "637366"]);
 }
@@ -87,9 +90,11 @@ async fn something_new_that_does_not_fit_is_no_absence() {
     let write = order(vec![item("shares", 1, 1)]);
     let at = lose(&bench, &write, FaultKind::DropBeforeCommit).await;
     bench.buy("disk", 1, 1).await;
-    let Found::Several(several) = bench.find(&write, &at, &[]).await.unwrap() else { panic!() };
+    let Found::Several(several) = bench.search(&write, &at, &[], "").await.unwrap() else {
+        panic!()
+    };
     assert_eq!(several.candidates.len(), 1);
-    let absent = bench.find(&write, &at, &["637366"]).await.unwrap();
+    let absent = bench.search(&write, &at, &["637366"], "").await.unwrap();
     assert!(matches!(absent, Found::Absent(_)));
 }
 
@@ -101,7 +106,7 @@ async fn an_operator_names_what_was_made() {
     let at = lose(&bench, &write, FaultKind::DropAfterCommit).await;
     let [_, renew, _] = changes(&service);
     bench.run(&renew).await.renewal();
-    let named = async |id| bench.find_named(&write, &at, &[], id).await.unwrap();
+    let named = async |id| bench.search(&write, &at, &[], id).await.unwrap();
     let Found::Found(found) = named("637367").await else { panic!("not found") };
     assert_eq!(found.upstream_id, "637367");
     // There before, of another kind, unknown, no identifier.
@@ -116,18 +121,20 @@ async fn a_lost_later_item_goes_on_where_it_was() {
     let write = order(vec![item("ips", 1, 1), item("ips", 1, 1), item("disk", 2, 1)]);
     let at = Position { step: 1, ..Position::default() };
     let at = bench.prepared(&write, at).await.unwrap();
-    let Stepped::Next(next) = bench.step(&write, &at).await.unwrap() else { panic!() };
+    let Stepped::Next(next) = bench.step_at(&write, &at).await.unwrap() else { panic!() };
     let at = Position { step: 2, handle: next.handle, ..Position::default() };
     let at = bench.prepared(&write, at).await.unwrap();
     assert_eq!(at.evidence.present_ids, ["637366"]);
     bench.upstream.inject(Fault::next("hosting.product.create", FaultKind::DropAfterCommit));
-    assert!(bench.step(&write, &at).await.is_err());
-    let Found::Found(found) = bench.find(&write, &at, &["637366"]).await.unwrap() else { panic!() };
+    assert!(bench.step_at(&write, &at).await.is_err());
+    let Found::Found(found) = bench.search(&write, &at, &["637366"], "").await.unwrap() else {
+        panic!()
+    };
     assert_eq!(found.upstream_id, "637367");
     let Some(Stepped::Next(next)) = found.outcome.unwrap().outcome else { panic!() };
     let at = Position { step: 3, handle: next.handle, ..Position::default() };
     let at = bench.prepared(&write, at).await.unwrap();
-    let Stepped::Pending(pending) = bench.step(&write, &at).await.unwrap() else { panic!() };
+    let Stepped::Pending(pending) = bench.step_at(&write, &at).await.unwrap() else { panic!() };
     let order = bench.follow(&write, pending.handle).await.order();
     assert_eq!(order.upstream.unwrap().id, "637366,637367,637368");
     assert_eq!(order.items.iter().map(|item| item.services.len()).sum::<usize>(), 3);
@@ -145,7 +152,7 @@ async fn lost_changes_are_found_or_absent() {
                 let service = bench.service("cores", 2, 1).await;
                 let write = &changes(&service)[which];
                 let at = lose(&bench, write, kind).await;
-                let found = bench.find(write, &at, &[]).await.unwrap();
+                let found = bench.search(write, &at, &[], "").await.unwrap();
                 assert_eq!(matches!(found, Found::Found(_)), done, "{which} {found:?}");
                 assert_eq!(matches!(found, Found::Absent(_)), !done, "{which} {found:?}");
             }
@@ -162,7 +169,7 @@ async fn a_change_without_its_operation_is_no_absence() {
         let at = lose(&bench, write, FaultKind::DropAfterCommit).await;
         // The change shows before the list does.
         bench.set(|mode| mode.listing_lag_ms = 3_600_000);
-        let Found::Several(several) = bench.find(write, &at, &[]).await.unwrap() else {
+        let Found::Several(several) = bench.search(write, &at, &[], "").await.unwrap() else {
             panic!("{which}");
         };
         assert_eq!(several.candidates[0].id, service.upstream.as_ref().unwrap().id);

@@ -4,6 +4,7 @@ use purveyor_sdk::plugin::v1::poll_outcome::Outcome as Polled;
 use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
 use purveyor_sdk::plugin::v1::{Op, Write, resource};
 use purveyor_sdk::serde_json::json;
+use purveyor_sdk::testing::Position;
 use purveyor_sdk::v1::order::State;
 use purveyor_sdk::v1::required_action::Kind as Need;
 use purveyor_sdk::v1::{
@@ -12,7 +13,7 @@ use purveyor_sdk::v1::{
 use purveyor_simulators::gandi::{AccountSeed, Gandi, Mode, NullStyle, Options, ShortCredit};
 use purveyor_simulators::{Cents, Fault, FaultKind, Simulator};
 
-use super::driver::{Bench, Position, item, kind, order, reason, states};
+use super::driver::{Bench, item, order, reason, states};
 
 async fn get(bench: &Bench, id: &str) -> purveyor_sdk::Result<Order> {
     let request = GetOrderRequest { name: format!("providers/test/orders/{id}") };
@@ -149,7 +150,7 @@ async fn steps_of_the_upstream_are_states_of_the_order() {
         let read = get(&bench, &id.to_string()).await.unwrap();
         assert_eq!(read.state(), expected, "{step}");
         assert_eq!(read.upstream.as_ref().unwrap().state, step);
-        let polled = bench.poll(&write, &handle).await;
+        let polled = bench.poll_one(&write, &handle).await.unwrap();
         assert_eq!(!matches!(polled, Polled::Pending(_)), ends, "{step}");
         if step == "ERROR" {
             let Polled::Failed(failed) = polled else { panic!("{polled:?}") };
@@ -264,8 +265,8 @@ async fn the_host_finds_the_identifiers_that_it_saw_in_every_view() {
     let write = order(vec![item("ips", 1, 1), item("disk", 1, 1)]);
     let at = Position { step: 1, ..Default::default() };
     let at = bench.prepared(&write, at).await.unwrap();
-    let Stepped::Next(next) = bench.step(&write, &at).await.unwrap() else { panic!() };
-    let Some(resource::Kind::Order(view)) = kind(next.view) else { panic!() };
+    let Stepped::Next(next) = bench.step_at(&write, &at).await.unwrap() else { panic!() };
+    let Some(resource::Kind::Order(view)) = next.view.and_then(|view| view.kind) else { panic!() };
     assert_eq!(view.upstream.as_ref().unwrap().id, "637366");
     assert_eq!(states(&view), [State::Provisioning, State::Pending]);
 }
@@ -275,12 +276,13 @@ async fn placed(bench: &Bench, write: &Write) -> (Vec<u8>, i32) {
     let mut at = Position { step: 1, ..Default::default() };
     loop {
         at = bench.prepared(write, at).await.unwrap();
-        match bench.step(write, &at).await.unwrap() {
+        match bench.step_at(write, &at).await.unwrap() {
             Stepped::Next(next) => {
                 at = Position { step: at.step + 1, handle: next.handle, ..Default::default() };
             }
             Stepped::Pending(pending) => {
-                let Some(resource::Kind::Order(view)) = kind(pending.view) else {
+                let Some(resource::Kind::Order(view)) = pending.view.and_then(|view| view.kind)
+                else {
                     panic!("no order");
                 };
                 let upstream = view.upstream.unwrap();

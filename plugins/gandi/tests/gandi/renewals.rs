@@ -2,6 +2,7 @@
 
 use purveyor_sdk::names::ServiceName;
 use purveyor_sdk::plugin::v1::Op;
+use purveyor_sdk::testing::{Ended, write};
 use purveyor_sdk::time::Zone;
 use purveyor_sdk::v1::payment::Choice;
 use purveyor_sdk::v1::renewal::State;
@@ -13,7 +14,7 @@ use purveyor_sdk::v1::{
 use purveyor_sdk::{Period, Result};
 use purveyor_simulators::gandi::{CatalogStyle, Mode};
 
-use super::driver::{Bench, Ended, reason, renewal, service_name, write};
+use super::driver::{Bench, reason, renewal, service_name};
 
 async fn options(bench: &Bench, id: &str) -> Result<ListRenewalOptionsResponse> {
     let parent = service_name(id);

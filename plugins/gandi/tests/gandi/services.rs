@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use purveyor_sdk::plugin::v1::{Op, Write, resource};
 use purveyor_sdk::serde_json::json;
+use purveyor_sdk::testing::{Ended, write};
 use purveyor_sdk::v1::service::State;
 use purveyor_sdk::v1::{
     ErrorReason, ListServicesRequest, ListServicesResponse, Service, TerminateServiceRequest,
@@ -13,7 +14,7 @@ use purveyor_sdk::{etag, v1};
 use purveyor_simulators::Kind;
 use purveyor_simulators::gandi::{AccountSeed, Mode, NullStyle, Options};
 
-use super::driver::{Bench, Ended, reason, service_name, write};
+use super::driver::{Bench, reason, service_name};
 
 fn update(id: &str, quantity: i32) -> Write {
     let service = Service { name: service_name(id), quantity, ..Service::default() };
@@ -190,9 +191,9 @@ async fn a_change_that_the_upstream_gives_up_has_failed() {
         let bench = Bench::new().await;
         let service = bench.service("cores", 2, 1).await;
         bench.set(|mode| mode.bill_ms = 60_000);
-        let (write, at) = (update(&id(&service), 3), super::driver::Position::default());
+        let (write, at) = (update(&id(&service), 3), purveyor_sdk::testing::Position::default());
         let at = bench.prepared(&write, at).await.unwrap();
-        let stepped = bench.step(&write, &at).await.unwrap();
+        let stepped = bench.step_at(&write, &at).await.unwrap();
         let purveyor_sdk::plugin::v1::step_outcome::Outcome::Pending(pending) = stepped else {
             panic!("{stepped:?}");
         };
