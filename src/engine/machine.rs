@@ -286,12 +286,12 @@ impl Step<'_> {
         self.next.attempts.last().filter(|attempt| attempt.outcome == Outcome::Unspecified)
     }
 
-    /// Whether no upstream request of this operation can have moved anything.
+    /// Whether no upstream request of this operation can have moved anything. What steps prepared
+    /// lapses by itself.
     fn nothing_applied(&self) -> bool {
-        self.next.step == 1
-            && self.next.attempts.iter().all(|attempt| {
-                matches!(attempt.outcome, Outcome::NotSent | Outcome::Rejected | Outcome::Absent)
-            })
+        self.next.attempts.iter().all(|attempt| {
+            matches!(attempt.outcome, Outcome::NotSent | Outcome::Rejected | Outcome::Absent)
+        })
     }
 
     fn nothing_sent(&self) -> bool {

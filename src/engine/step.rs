@@ -199,6 +199,7 @@ impl Engine {
             _ => None,
         };
         let next_price = next_price(&event);
+        let step_ended = matches!(event, Event::Closed(_));
         let now = self.now();
         let Some(mut change) = logged(apply(&operation, event, policy, &now)) else {
             return Ok(None);
@@ -221,6 +222,16 @@ impl Engine {
                     let said = Err(Error::new(ErrorReason::DuplicateDetected, reason));
                     let closing = Closing { spend: Some(spend), said };
                     return self.record(operation, Event::Closed(closing), policy).await;
+                }
+                // What was made upstream is somebody's to pay or cancel already. That ends; what was
+                // seen has to be kept.
+                Ok((Committed::Held { lock, by }, _)) if step_ended && !self.stopping() => {
+                    tracing::warn!(
+                        request_id = %operation.request_id, lock = lock.0, %by,
+                        "what was seen upstream waits for another operation"
+                    );
+                    tokio::time::sleep(self.inner.config.retry.delay(tries)).await;
+                    tries += 1;
                 }
                 Ok((committed, _)) => {
                     tracing::warn!(

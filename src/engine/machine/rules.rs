@@ -1,5 +1,6 @@
 //! What an operation holds in each state, and the invariants that no event may break.
 
+use purveyor_sdk::names::OrderName;
 use purveyor_sdk::plugin::v1::{Op, Resource, resource};
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, UpstreamRef};
@@ -10,7 +11,7 @@ use crate::store::operation::{Lock, Operation};
 /// What the operation holds as it is now.
 ///
 /// Its targets until it has ended, but an order that the upstream owns and that only has to be
-/// followed may be paid and cancelled by others. Where an unknown outcome is found out by
+/// followed may be paid and cancelled by others; so may the order that a renewal has made. Where an unknown outcome is found out by
 /// comparing listings: the account's gate while a spend is prepared or under way, and the similar
 /// spends of the account until the outcome is known.
 pub fn locks(operation: &Operation, policy: &Policy) -> Vec<Lock> {
@@ -18,11 +19,11 @@ pub fn locks(operation: &Operation, policy: &Policy) -> Vec<Lock> {
     if operation.done() {
         return locks;
     }
-    let only_followed =
-        operation.op == Op::CreateOrder && operation.state == State::WaitingUpstream;
-    if !only_followed {
+    let followed = operation.state == State::WaitingUpstream;
+    if !(followed && operation.op == Op::CreateOrder) {
         locks.extend(operation.exclusive.iter().map(|name| Lock(name.clone())));
     }
+    locks.extend(renewal_order(operation).filter(|_| !followed).map(Lock));
     if policy.evidence == Evidence::Difference && policy.effect == Effect::Spend {
         let running = operation.state == State::Running;
         let similarity =
@@ -36,6 +37,15 @@ pub fn locks(operation: &Operation, policy: &Policy) -> Vec<Lock> {
         }
     }
     locks
+}
+
+/// The order that a renewal has made, by its one name, once the upstream has told it.
+fn renewal_order(operation: &Operation) -> Option<String> {
+    let resource::Kind::Renewal(renewal) = operation.view.as_ref()?.kind.as_ref()? else {
+        return None;
+    };
+    let order: OrderName = renewal.order.parse().ok()?;
+    (order.provider().id() == operation.provider).then(|| order.to_string())
 }
 
 /// Whether an error may pass by itself, so that asking again later makes sense.

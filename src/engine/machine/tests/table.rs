@@ -2,9 +2,9 @@
 //! what the operation and its attempt become.
 
 use purveyor_sdk::plugin::v1::step_outcome::{Done, Next, Outcome as Said, Pending, Rejected};
-use purveyor_sdk::plugin::v1::{Resource, StepOutcome, resource};
+use purveyor_sdk::plugin::v1::{Op, Resource, StepOutcome, resource};
 use purveyor_sdk::v1::operation::{Outcome, State};
-use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Order, UpstreamRef};
+use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Order, Renewal, UpstreamRef};
 use purveyor_sdk::{Error, Result};
 use uuid::Uuid;
 
@@ -196,6 +196,61 @@ fn nothing_is_started_after_start_before() {
     let policy = policy(Evidence::Difference);
     let on = apply(&begun, Event::Begin { account: "A1".into() }, &policy, &now_at(601)).unwrap();
     assert_eq!(on.operation.state, State::Running);
+}
+
+/// A renewal whose unpaid order was made and whose payment comes next.
+fn prepared_renewal() -> Operation {
+    let renewal = Renewal {
+        order: "providers/acme/orders/42".into(),
+        upstream: Some(UpstreamRef { id: "42".into(), ..UpstreamRef::default() }),
+        ..Renewal::default()
+    };
+    let view = Some(Resource { kind: Some(resource::Kind::Renewal(renewal)) });
+    let next = Next { handle: vec![1], view, price: None };
+    let said = Ok(StepOutcome { outcome: Some(Said::Next(next)) });
+    let accepted = Operation { op: Op::CreateRenewal, exclusive: Vec::new(), ..accepted() };
+    let policy = policy(Evidence::Natural);
+    let begin = Event::Begin { account: "A1".into() };
+    let running = apply(&accepted, begin, &policy, &now_at(1)).unwrap().operation;
+    let closed = Event::Closed(Closing { spend: None, said });
+    apply(&running, closed, &policy, &now_at(2)).unwrap().operation
+}
+
+#[test]
+fn the_order_of_a_renewal_is_held_until_nothing_is_left_to_pay() {
+    let policy = policy(Evidence::Natural);
+    let check = |operation: &Operation, expected: &[&str]| {
+        let expected: Vec<Lock> = expected.iter().map(|name| Lock((*name).into())).collect();
+        assert_eq!(locks(operation, &policy), expected, "{:?}", operation.state);
+    };
+    let prepared = prepared_renewal();
+    assert_eq!((prepared.state, prepared.step), (State::Accepted, 2));
+    check(&prepared, &["providers/acme/orders/42"]);
+    for state in [State::Running, State::OutcomeUnknown, State::Reconciling, State::NeedsOperator] {
+        check(&Operation { state, ..prepared.clone() }, &["providers/acme/orders/42"]);
+    }
+    for state in [State::WaitingUpstream, State::Succeeded, State::Failed, State::Cancelled] {
+        check(&Operation { state, ..prepared.clone() }, &[]);
+    }
+    // Another provider's order is not ours to hold.
+    check(&Operation { provider: "other".into(), ..prepared }, &[]);
+}
+
+#[test]
+fn what_was_only_prepared_is_not_paid_too_late() {
+    let begin = || Event::Begin { account: "A1".into() };
+    let prepared = prepared_renewal();
+    let policy = policy(Evidence::Natural);
+    let in_time = apply(&prepared, begin(), &policy, &now_at(599)).unwrap().operation;
+    assert_eq!(in_time.state, State::Running);
+    let late = apply(&prepared, begin(), &policy, &now_at(601)).unwrap().operation;
+    assert_eq!(late.state, State::Failed);
+    assert_eq!(late.error.unwrap().reason(), ErrorReason::NotStarted);
+    // A refused payment has failed: the unpaid order lapses by itself.
+    let said = rejected("fault").unwrap().outcome.unwrap();
+    let closing = Closing { spend: None, said: Ok(StepOutcome { outcome: Some(said) }) };
+    let refused = apply(&in_time, Event::Closed(closing), &policy, &now_at(600)).unwrap().operation;
+    assert_eq!(refused.state, State::Failed);
 }
 
 #[test]
