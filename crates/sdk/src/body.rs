@@ -75,8 +75,16 @@ pub fn matches(condition: &Match, document: &Value) -> bool {
         Some(Test::Equals(expected)) => text().as_deref() == Some(expected),
         Some(Test::Prefix(prefix)) => text().is_some_and(|text| text.starts_with(prefix)),
         Some(Test::Suffix(suffix)) => text().is_some_and(|text| text.ends_with(suffix)),
+        Some(Test::Differs(from)) => found.as_str().is_some_and(|text| says_other(text, from)),
         None => false,
     }
+}
+
+/// Whether a text says something else than `from`. A blank says nothing, and `success` may well be
+/// meant as `Success`, so that neither is taken for the contrary.
+fn says_other(text: &str, from: &str) -> bool {
+    let text = text.trim();
+    !text.is_empty() && text.to_lowercase() != from.trim().to_lowercase()
 }
 
 /// The text at a pointer: a string as it is, a whole number in digits, a boolean as its word. Nothing

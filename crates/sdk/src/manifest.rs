@@ -101,6 +101,7 @@ fn matches(conditions: &Conditions) -> Vec<Match> {
             Test::Equals(text) => r#match::Test::Equals(text.to_owned()),
             Test::Prefix(text) => r#match::Test::Prefix(text.to_owned()),
             Test::Suffix(text) => r#match::Test::Suffix(text.to_owned()),
+            Test::Differs(text) => r#match::Test::Differs(text.to_owned()),
             Test::IsNull => r#match::Test::IsNull(true),
         }),
     };

@@ -120,6 +120,9 @@ fn condition(condition: &Match) -> String {
         Some(r#match::Test::Equals(text)) => format!("{pointer} is {text:?}"),
         Some(r#match::Test::Prefix(text)) => format!("{pointer} begins with {text:?}"),
         Some(r#match::Test::Suffix(text)) => format!("{pointer} ends with {text:?}"),
+        Some(r#match::Test::Differs(text)) => {
+            format!("{pointer} says something else than {text:?}")
+        }
         Some(r#match::Test::IsNull(_)) => format!("{pointer} is null"),
     }
 }

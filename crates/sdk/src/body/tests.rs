@@ -69,8 +69,27 @@ fn conditions() {
     check(Test::Equals(String::new()), [false; 7]);
     check(Test::Prefix("51".to_owned()), [true, true, false, false, false, false, false]);
     check(Test::Suffix("01".to_owned()), [true, true, false, false, false, false, false]);
+    check(Test::Differs("5102".to_owned()), [true, false, false, false, false, false, false]);
+    check(Test::Differs("5101".to_owned()), [false; 7]);
     let nothing = Match { pointer: "/text".to_owned(), test: None };
     assert!(!matches(&nothing, &json!({"text": "x"})));
+}
+
+#[test]
+fn what_says_something_else() {
+    fn check(json: &str, expected: bool) {
+        let document = document(BodyFormat::Json, json.as_bytes()).unwrap();
+        let condition = condition("/status", Test::Differs("Success".to_owned()));
+        assert_eq!(matches(&condition, &document), expected, "{json}");
+    }
+    check(r#"{"status": "Error"}"#, true);
+    check(r#"{"status": "Successful"}"#, true);
+    for same in ["Success", "success", "SUCCESS", " Success ", "", "  "] {
+        check(&json!({ "status": same }).to_string(), false);
+    }
+    for none in [r#"{"status": 0}"#, r#"{"status": false}"#, r#"{"status": null}"#, "{}"] {
+        check(none, false);
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ pub(crate) enum Test {
     Equals(&'static str),
     Prefix(&'static str),
     Suffix(&'static str),
+    Differs(&'static str),
     IsNull,
 }
 
@@ -74,6 +75,13 @@ macro_rules! conditions {
             #[must_use]
             pub const fn suffix(self, pointer: &'static str, text: &'static str) -> Self {
                 Self { conditions: self.conditions.and(pointer, Test::Suffix(text)), ..self }
+            }
+
+            /// A text stands there that says something else than this. Blanks, numbers and another
+            /// case of the same letters are not something else.
+            #[must_use]
+            pub const fn differs(self, pointer: &'static str, text: &'static str) -> Self {
+                Self { conditions: self.conditions.and(pointer, Test::Differs(text)), ..self }
             }
 
             /// Null stands there.

@@ -237,6 +237,9 @@ fn a_proof_that_success_could_look_like_is_none() {
     check("the test at \"/fault/faultCode\" is none", |proof| {
         proof.matches[0].test = Some(Test::Prefix(String::new()));
     });
+    check("the test at \"/fault/faultCode\" is none", |proof| {
+        proof.matches[0].test = Some(Test::Differs(String::new()));
+    });
 }
 
 #[test]

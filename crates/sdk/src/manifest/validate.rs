@@ -211,7 +211,9 @@ impl Problems<'_> {
             self.pointer(place, &condition.pointer);
             let good = match &condition.test {
                 Some(Test::Exists(wanted) | Test::IsNull(wanted)) => *wanted,
-                Some(Test::Prefix(text) | Test::Suffix(text)) => !text.is_empty(),
+                Some(Test::Prefix(text) | Test::Suffix(text) | Test::Differs(text)) => {
+                    !text.is_empty()
+                }
                 Some(Test::Equals(_)) => true,
                 None => false,
             };
