@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
-use http::{Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -50,6 +50,9 @@ pub(crate) trait Site: Send + Sync + 'static {
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) path: String,
+    /// What follows the question mark, as it came; empty without one.
+    pub(crate) query: String,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
@@ -260,8 +263,13 @@ async fn exchange<S: Site>(
         let refusal = Reply::text(StatusCode::PAYLOAD_TOO_LARGE, "request too large");
         return Ok(response(refusal));
     };
-    let request =
-        Request { method: head.method, path: head.uri.path().to_owned(), body: body.to_bytes() };
+    let request = Request {
+        method: head.method,
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        headers: head.headers,
+        body: body.to_bytes(),
+    };
     let (sender, receiver) = oneshot::channel();
     desk.work.spawn(desk.site.clone().answer(request, Responder(sender)));
     let reply = receiver.await.map_err(|_| Ended)?;
