@@ -2,6 +2,7 @@
 //! own.
 
 mod gandi;
+mod racknap;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -24,6 +25,9 @@ pub(crate) struct Command {
 pub(crate) enum Provider {
     /// Gandi's hosting.product methods over XML-RPC.
     Gandi(gandi::GandiArgs),
+    /// RackNap's Product/Service API v2 over JSON or forms.
+    #[command(name = "racknap")]
+    RackNap(racknap::RackNapArgs),
 }
 
 #[derive(Debug, Args)]

@@ -69,6 +69,14 @@ pub enum Kind {
     ProductDelete,
     /// Money went back.
     Refund,
+    /// The billing record of a new service was written.
+    ServiceCreate,
+    /// A service was suspended.
+    ServiceSuspend,
+    /// A suspension ended.
+    ServiceUnsuspend,
+    /// A service ended for good.
+    ServiceTerminate,
 }
 
 /// Why a ledger could not be opened or written.

@@ -6,10 +6,12 @@
 //! depend on any other crate of the project.
 
 pub mod gandi;
+pub mod racknap;
 
 mod clock;
 mod control;
 mod fault;
+mod json_misanswer;
 mod ledger;
 mod money;
 mod rig;
