@@ -14,6 +14,7 @@ use serde_json::Value;
 
 mod drive;
 mod egress;
+mod scope;
 mod services;
 
 use crate::dispatch::Exported;
@@ -28,6 +29,7 @@ use crate::plugin::v1::{
 use crate::v1::Quote;
 pub use drive::{Ended, POLLS_MAX, Position, write};
 use egress::Egress;
+pub use scope::Scope;
 use services::HostServices;
 
 /// What an instance is opened with.

@@ -11,4 +11,5 @@ mod lost;
 mod orders;
 mod products;
 mod renewals;
+mod scope;
 mod services;
