@@ -1,5 +1,5 @@
-//! `cargo xtask demo`: a simulated upstream, the gateway with a real plugin and its embedded store,
-//! and a walk through a real job over gRPC. It must use nothing but the public API, the ledger and
+//! `cargo xtask demo`: the simulated upstreams, the gateway with its real plugins and its embedded
+//! store, and a walk through a real job of each over gRPC. It must use nothing but the public API, the ledger and
 //! signals: what it shows, anybody can do.
 
 mod call;
@@ -40,12 +40,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     println!("building the workspace and its plugins; the first time takes minutes");
     let artifacts = artifacts::build(Profile::Dev)?;
     let folder = tempfile::tempdir().context("cannot make a folder for the demo")?;
-    let artifacts = artifacts.only(&["libpurveyor_gandi.so"], &folder.path().join("plugins"))?;
+    let plugins: Vec<_> = walk::UPSTREAMS.iter().map(|upstream| upstream.plugin).collect();
+    let artifacts = artifacts.only(&plugins, &folder.path().join("plugins"))?;
     let listen = listen(options.listen)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(async {
         let mut end = End::new()?;
-        let mut stage = Stage::set(&artifacts, folder.path(), listen)?;
+        let mut stage = Stage::set(&artifacts, walk::UPSTREAMS, folder.path(), listen)?;
         tokio::select! {
             walked = walk::all(&mut stage) => walked?,
             signal = end.asked() => bail!("{signal} before the walk was done"),
@@ -54,7 +55,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         if !options.once {
             serve_on(&stage);
             let signal = end.asked().await;
-            println!("\n{signal}: stopping the gateway and the simulator");
+            println!("\n{signal}: stopping the gateway and the simulators");
         }
         stage.clear()
     })
@@ -62,7 +63,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 /// Says what to do with a gateway that goes on. The last line is for programs: it names the address.
 fn serve_on(stage: &Stage) {
-    println!("\nthe gateway and the simulator go on; to try in another terminal:\n");
+    println!("\nthe gateway and the simulators go on; to try in another terminal:\n");
     for line in stage.suggestions() {
         println!("  {line}");
     }

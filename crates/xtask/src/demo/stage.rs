@@ -1,6 +1,7 @@
-//! The programs of the demo: the Gandi simulator with its ledger, and the gateway, which can be
-//! killed and started again on the same store and the same port.
+//! The programs of the demo: the simulators with their ledgers, and the gateway, which can be killed
+//! and started again on the same store and the same port. It must not know an upstream.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -12,24 +13,33 @@ use xtask::artifacts::Artifacts;
 use xtask::configuration::{Configuration, Provider};
 use xtask::process::Running;
 
-/// The API key of the simulated account; the simulator is told it, and no other knows it.
-const API_KEY: &str = "demodemodemodemodemodemo";
-/// Milliseconds that an upstream operation stays in each of its steps: long enough to be seen.
-const STEP_MS: u32 = 300;
+/// One upstream of the demo.
+pub(crate) struct Upstream {
+    /// What the simulator and the provider are called.
+    pub(crate) id: &'static str,
+    /// The plugin's file.
+    pub(crate) plugin: &'static str,
+    /// What the simulator is started with, beside its ledger.
+    pub(crate) arguments: &'static [&'static str],
+    /// The provider's table, by the simulator's address. Timing is added.
+    pub(crate) provider: fn(&str) -> Provider,
+}
 
 /// What is running.
 pub(crate) struct Stage {
     folder: PathBuf,
     program: PathBuf,
     configuration: PathBuf,
-    simulator: Simulator,
+    simulators: BTreeMap<&'static str, Simulator>,
     gateway: Option<Running>,
     address: SocketAddr,
 }
 
 struct Simulator {
     running: Running,
+    url: String,
     control_url: String,
+    ledger: PathBuf,
 }
 
 /// The line that the simulator prints when it listens.
@@ -40,34 +50,36 @@ struct Ready {
 }
 
 impl Stage {
-    /// Starts the simulator, writes a configuration and starts the gateway.
-    pub(crate) fn set(artifacts: &Artifacts, folder: &Path, listen: SocketAddr) -> Result<Self> {
-        let (simulator, url) = simulator(artifacts, folder)?;
+    /// Starts the simulators, writes a configuration and starts the gateway.
+    pub(crate) fn set(
+        artifacts: &Artifacts,
+        upstreams: &[Upstream],
+        folder: &Path,
+        listen: SocketAddr,
+    ) -> Result<Self> {
+        let mut simulators = BTreeMap::new();
+        let mut providers = Vec::new();
+        for upstream in upstreams {
+            let simulator = Simulator::start(artifacts, upstream, folder)?;
+            println!("simulated {} at {}", upstream.id, simulator.url);
+            providers.push((upstream.id, timed((upstream.provider)(&simulator.url))));
+            simulators.insert(upstream.id, simulator);
+        }
         let configuration = |listen: &str| {
-            let provider = Provider::new("gandi", &url)
-                .credential("api-key", API_KEY)
-                .timing("attempt_timeout_ms", 2000)
-                .timing("upstream_idle_ms", 100)
-                .timing("upstream_processing_ms", 500)
-                .timing("listing_lag_ms", 100);
-            let gateway = Configuration::new(artifacts).listen(listen).provider("gandi", provider);
-            gateway.engine("look_first_ms", 100).engine("retry_first_ms", 100).write(folder)
+            let gateway = Configuration::new(artifacts).listen(listen);
+            let gateway = gateway.engine("look_first_ms", 100).engine("retry_first_ms", 100);
+            let all = providers.iter().cloned();
+            all.fold(gateway, |gateway, (id, provider)| gateway.provider(id, provider))
+                .write(folder)
         };
         let program = artifacts.program("purveyor")?.to_owned();
         let file = configuration(&listen.to_string())?;
         let (gateway, address) = gateway(&program, &file, folder)?;
         // Written again with the port, so that the gateway comes back where it was.
         let configuration = configuration(&address.to_string())?;
-        println!("simulated Gandi at {url}");
         println!("gateway at {address}, configured by {}", configuration.display());
-        Ok(Self {
-            folder: folder.to_owned(),
-            program,
-            configuration,
-            simulator,
-            gateway: Some(gateway),
-            address,
-        })
+        let (folder, gateway) = (folder.to_owned(), Some(gateway));
+        Ok(Self { folder, program, configuration, simulators, gateway, address })
     }
 
     /// Where the gateway listens.
@@ -75,16 +87,21 @@ impl Stage {
         self.address
     }
 
-    /// The simulator's control API.
-    pub(crate) fn control_url(&self) -> &str {
-        &self.simulator.control_url
+    /// A simulator's control API.
+    pub(crate) fn control_url(&self, upstream: &str) -> Result<&str> {
+        Ok(&self.simulator(upstream)?.control_url)
     }
 
     /// The sales so far, one JSON object each, from the file that the simulator syncs.
-    pub(crate) fn ledger(&self) -> Result<Vec<serde_json::Value>> {
-        let text = fs::read_to_string(ledger(&self.folder)).context("cannot read the ledger")?;
+    pub(crate) fn ledger(&self, upstream: &str) -> Result<Vec<serde_json::Value>> {
+        let text = fs::read_to_string(&self.simulator(upstream)?.ledger);
+        let text = text.context("cannot read the ledger")?;
         let sales = text.lines().map(serde_json::from_str);
         sales.collect::<Result<_, _>>().context("the ledger has a line that is not JSON")
+    }
+
+    fn simulator(&self, upstream: &str) -> Result<&Simulator> {
+        self.simulators.get(upstream).with_context(|| format!("{upstream} is not simulated"))
     }
 
     /// Kills the gateway as `kill -9` does. Tells the id that its process had.
@@ -125,23 +142,35 @@ impl Stage {
             let status = gateway.stop()?;
             ensure!(status.success(), "the gateway ended with {status}");
         }
-        let status = self.simulator.running.stop()?;
-        ensure!(status.success(), "the simulator ended with {status}");
+        for (id, simulator) in self.simulators {
+            let status = simulator.running.stop()?;
+            ensure!(status.success(), "the simulated {id} ended with {status}");
+        }
         Ok(())
     }
 }
 
-fn ledger(folder: &Path) -> PathBuf {
-    folder.join("ledger.jsonl")
+impl Simulator {
+    fn start(artifacts: &Artifacts, upstream: &Upstream, folder: &Path) -> Result<Self> {
+        let id = upstream.id;
+        let ledger = folder.join(format!("{id}.ledger.jsonl"));
+        let mut command = Command::new(artifacts.program("purveyor-simulators")?);
+        command.arg(id).args(upstream.arguments).arg("--ledger").arg(&ledger);
+        let (name, log) = (format!("the simulated {id}"), folder.join(format!("{id}.log")));
+        let mut running = Running::start(&name, command, log)?;
+        let Ready { url, control_url } =
+            running.wait_for(|line| serde_json::from_str(line).ok())?;
+        Ok(Self { running, url, control_url, ledger })
+    }
 }
 
-fn simulator(artifacts: &Artifacts, folder: &Path) -> Result<(Simulator, String)> {
-    let mut command = Command::new(artifacts.program("purveyor-simulators")?);
-    command.args(["gandi", "--api-key", API_KEY, "--step-ms", &STEP_MS.to_string()]);
-    command.arg("--ledger").arg(ledger(folder));
-    let mut running = Running::start("the simulator", command, folder.join("simulator.log"))?;
-    let ready: Ready = running.wait_for(|line| serde_json::from_str(line).ok())?;
-    Ok((Simulator { running, control_url: ready.control_url }, ready.url))
+/// With settings that fit a simulator, which is quicker than a provider.
+fn timed(provider: Provider) -> Provider {
+    provider
+        .timing("attempt_timeout_ms", 2000)
+        .timing("upstream_idle_ms", 100)
+        .timing("upstream_processing_ms", 500)
+        .timing("listing_lag_ms", 100)
 }
 
 fn gateway(program: &Path, configuration: &Path, folder: &Path) -> Result<(Running, SocketAddr)> {
