@@ -1,19 +1,16 @@
-//! A minimal client that shares no code with the simulator's writing side: one hyper connection
-//! per request, answers read by `dxr`. It must follow nothing and repeat nothing.
+//! A minimal client that shares no code with the simulator's writing side: answers are read by `dxr`.
+//! It must follow nothing and repeat nothing.
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use dxr::{FaultResponse, MethodCall, MethodResponse, Value};
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
 use purveyor_simulators::gandi::{AccountSeed, Gandi, Mode, Options};
 use purveyor_simulators::{Clock, Instruments, Simulator};
 use serde_json::Value as Json;
-use tokio::net::TcpStream;
+
+use crate::wire::{self, Broken};
 
 /// The API key of the default account.
 pub(crate) const KEY: &str = "abcdefghijklmnopqrstuvwx";
@@ -96,41 +93,11 @@ pub(crate) async fn command(
 
 /// One request on one fresh connection.
 pub(crate) async fn send(method: &str, url: &str, body: String) -> Result<(u16, Bytes), Failure> {
-    let (authority, path) = split(url);
-    let stream = TcpStream::connect(authority).await.map_err(|error| classify(&error))?;
-    let connecting = hyper::client::conn::http1::handshake(TokioIo::new(stream));
-    let (mut sender, connection) = connecting.await.map_err(|error| classify(&error))?;
-    let connection = tokio::spawn(connection);
-    let request = http::Request::builder()
-        .method(method)
-        .uri(path)
-        .header("host", authority)
-        .header("content-type", "text/xml")
-        .body(Full::new(Bytes::from(body)))
-        .unwrap();
-    let response = sender.send_request(request).await.map_err(|error| classify(&error))?;
-    let status = response.status().as_u16();
-    let body = response.into_body().collect().await.map_err(|error| classify(&error))?;
-    connection.abort();
-    Ok((status, body.to_bytes()))
-}
-
-/// Authority and path of an address.
-pub(crate) fn split(url: &str) -> (&str, &str) {
-    let rest = url.split_once("://").unwrap().1;
-    rest.split_at(rest.find('/').unwrap_or(rest.len()))
-}
-
-fn classify(error: &(dyn Error + 'static)) -> Failure {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let io = error.downcast_ref::<io::Error>();
-        if io.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionReset) {
-            return Failure::Reset;
-        }
-        cause = error.source();
-    }
-    Failure::Closed
+    let kind = [("content-type", "text/xml")];
+    wire::send(method, url, &kind, body).await.map_err(|broken| match broken {
+        Broken::Closed => Failure::Closed,
+        Broken::Reset => Failure::Reset,
+    })
 }
 
 pub(crate) fn text(text: &str) -> Value {

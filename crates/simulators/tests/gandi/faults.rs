@@ -6,6 +6,7 @@ use purveyor_simulators::gandi::{Gandi, Mode};
 use purveyor_simulators::{Fault, FaultKind, Row, Simulator, Table};
 
 use crate::client::{Failure, call, call_raw, int, product, record, send, start, start_at, text};
+use crate::wire::wait_for;
 
 const CREATE: &str = "hosting.product.create";
 
@@ -203,13 +204,4 @@ async fn requests_are_counted_whatever_becomes_of_them() {
     assert!(call_raw(simulator.url(), "a.b", vec![text("x"), record([])]).await.is_err());
     let expected = [("a.b".to_owned(), 1), (CREATE.to_owned(), 2)];
     assert_eq!(simulator.requests(), expected.into());
-}
-
-/// Waits for what another task brings about; it takes turns with it and never sleeps.
-async fn wait_for(mut done: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
-    while !done() {
-        assert!(std::time::Instant::now() < deadline, "waited in vain");
-        tokio::task::yield_now().await;
-    }
 }

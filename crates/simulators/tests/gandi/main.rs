@@ -16,3 +16,5 @@ mod operations;
 mod program;
 mod published_client;
 mod transport;
+#[path = "../support/wire.rs"]
+mod wire;

@@ -11,7 +11,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig, crypto};
 
-use crate::client::{Failure, send, split, start};
+use crate::client::{Failure, send, start};
+use crate::wire::split;
 
 const CALL: &str = "<methodCall><methodName>system.listMethods</methodName></methodCall>";
 
