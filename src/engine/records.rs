@@ -6,8 +6,9 @@ use purveyor_sdk::names::ServiceName;
 use purveyor_sdk::plugin::v1::{Op, resource};
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::order::State as OrderState;
+use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::service::State as ServiceState;
-use purveyor_sdk::v1::{Order, OrderItem, Service, UpstreamRef};
+use purveyor_sdk::v1::{Order, OrderItem, Price, Service, UpstreamRef};
 
 use super::Engine;
 use crate::store::operation::Operation;
@@ -91,12 +92,20 @@ fn bought<'a>(
             display_name: item.display_name.clone(),
             quantity: item.quantity,
             term: item.term.clone(),
+            price: told_price(item),
             start_date: item.start_date,
             next_due_date: item.next_due_date,
             annotations: order.annotations.clone(),
             ..Service::default()
         })
     })
+}
+
+/// What a term costs where the caller told it to the upstream, which cannot be asked for it. Whether tax
+/// is in it, nobody has said.
+fn told_price(item: &OrderItem) -> Option<Price> {
+    let amount = item.pricing.as_ref()?.recurring_amount.clone()?;
+    Some(Price::of(amount, Tax::Unspecified))
 }
 
 fn acted_on(operation: &Operation, told: Service) -> Service {

@@ -4,7 +4,7 @@ use purveyor_sdk::plugin::v1::{Op, Resource, resource};
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::order::State as OrderState;
 use purveyor_sdk::v1::service::State as ServiceState;
-use purveyor_sdk::v1::{Order, OrderItem, Service};
+use purveyor_sdk::v1::{Date, Money, Order, OrderItem, OrderPricing, Service, Term};
 use uuid::Uuid;
 
 use super::{merged, overlaid, recorded, services_of};
@@ -40,6 +40,35 @@ fn an_order_puts_its_services_on_record() {
     assert_eq!(found[0].order, ordered.target);
     assert_eq!(found[0].state(), ServiceState::Active);
     assert_eq!(found[0].annotations["team"], "blue");
+}
+
+#[test]
+fn what_the_caller_told_of_a_service_is_on_record() {
+    let day = |month| Some(Date { year: 2019, month, day: 23 });
+    let money = |text: &str| Some(Money::parse("INR", text).unwrap());
+    let item = OrderItem {
+        services: vec!["providers/acme/services/1334".to_owned()],
+        state: OrderState::Completed.into(),
+        quantity: 3,
+        term: Some(Term::one_time("One Time")),
+        pricing: Some(OrderPricing {
+            recurring_amount: money("528.14"),
+            purchase_amount: money("600"),
+            ..OrderPricing::default()
+        }),
+        start_date: day(7),
+        next_due_date: day(8),
+        ..OrderItem::default()
+    };
+    let (customer, partner) = ("652".to_owned(), "7".to_owned());
+    let order = Order { items: vec![item.clone()], customer, partner, ..Order::default() };
+    let mut ordered = operation(Op::CreateOrder, State::Succeeded);
+    ordered.view = Some(Resource { kind: Some(resource::Kind::Order(order)) });
+    let [service] = services_of(&ordered).try_into().unwrap();
+    assert_eq!((service.customer.as_str(), service.partner.as_str()), ("652", "7"));
+    assert_eq!((service.start_date, service.next_due_date), (day(7), day(8)));
+    assert_eq!((service.quantity, service.term), (3, item.term));
+    assert_eq!(service.price.unwrap().amount, money("528.14"));
 }
 
 #[test]
