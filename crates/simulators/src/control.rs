@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
 
 use crate::fault::{Fault, Table};
 use crate::rig::Rig;
@@ -51,6 +51,20 @@ struct Advance {
 pub(crate) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
     serde_json::from_slice(body)
         .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))
+}
+
+/// Switches with the changes that a command's body names.
+pub(crate) fn patched<T: Serialize + DeserializeOwned>(
+    switches: &T,
+    body: &Bytes,
+) -> Result<T, Refusal> {
+    let changes: Map<String, Value> = read(body)?;
+    let bad = |error: serde_json::Error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string());
+    let mut switches = serde_json::to_value(switches).map_err(bad)?;
+    if let Value::Object(switches) = &mut switches {
+        switches.extend(changes);
+    }
+    serde_json::from_value(switches).map_err(bad)
 }
 
 impl<P: Levers> Control<P> {

@@ -5,7 +5,7 @@ mod body;
 mod wire;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -53,6 +53,8 @@ pub(crate) struct Request {
     /// What follows the question mark, as it came; empty without one.
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
+    /// The address that the connection comes from.
+    pub(crate) peer: IpAddr,
     pub(crate) body: Bytes,
 }
 
@@ -222,26 +224,25 @@ async fn accept<S: Site>(listener: TcpListener, desk: Arc<Desk<S>>, tally: Arc<T
 
 async fn connection<S: Site>(stream: TcpStream, desk: Arc<Desk<S>>, open: Open) {
     // Small answers must not wait for the caller's acknowledgements.
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
+    let (Ok(()), Ok(peer)) = (stream.set_nodelay(true), stream.peer_addr()) else { return };
+    let peer = peer.ip();
     let fate = Arc::new(Fate::default());
     let wire = Wire::new(stream, fate.clone(), open.0.received.clone());
     match &desk.tls {
-        None => serve(wire, &desk, &fate).await,
+        None => serve(wire, &desk, &fate, peer).await,
         Some(acceptor) => {
             if let Ok(stream) = acceptor.accept(wire).await {
-                serve(Box::new(stream), &desk, &fate).await;
+                serve(Box::new(stream), &desk, &fate, peer).await;
             }
         }
     }
 }
 
-async fn serve<S: Site, I>(io: I, desk: &Arc<Desk<S>>, fate: &Arc<Fate>)
+async fn serve<S: Site, I>(io: I, desk: &Arc<Desk<S>>, fate: &Arc<Fate>, peer: IpAddr)
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    let service = service_fn(|request| exchange(request, desk.clone(), fate.clone()));
+    let service = service_fn(|request| exchange(request, desk.clone(), fate.clone(), peer));
     let connection =
         hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(io), service);
     // How a connection ends is the caller's business or the fault's; there is nobody to tell.
@@ -257,6 +258,7 @@ async fn exchange<S: Site>(
     request: http::Request<Incoming>,
     desk: Arc<Desk<S>>,
     fate: Arc<Fate>,
+    peer: IpAddr,
 ) -> Result<Response<ReplyBody>, Ended> {
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, REQUEST_BYTES).collect().await else {
@@ -268,6 +270,7 @@ async fn exchange<S: Site>(
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
         headers: head.headers,
+        peer,
         body: body.to_bytes(),
     };
     let (sender, receiver) = oneshot::channel();

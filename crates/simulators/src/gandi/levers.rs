@@ -4,14 +4,14 @@
 use bytes::Bytes;
 use http::StatusCode;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::account::AccountSeed;
 use super::catalog::Catalog;
 use super::mode::Mode;
 use super::operation::Step;
 use super::{Gandi, params};
-use crate::control::{Levers, Refusal, read};
+use crate::control::{Levers, Refusal, patched, read};
 use crate::money::Cents;
 use crate::simulator::Simulator;
 
@@ -126,15 +126,9 @@ impl Gandi {
 
     /// Changes the switches that a command names.
     fn patch_mode(&self, body: &Bytes) -> Result<Value, Refusal> {
-        let changes: Map<String, Value> = read(body)?;
+        let mode: Mode = patched(&self.world().mode, body)?;
         let bad = |reason: String| Refusal::new(StatusCode::BAD_REQUEST, reason);
-        let mode = self.world().mode.clone();
-        let mut switches = serde_json::to_value(mode).map_err(|error| bad(error.to_string()))?;
-        if let Value::Object(switches) = &mut switches {
-            switches.extend(changes);
-        }
-        let mode: Mode =
-            serde_json::from_value(switches.clone()).map_err(|error| bad(error.to_string()))?;
+        let switches = json!(mode);
         self.set_mode(mode).map_err(bad)?;
         Ok(switches)
     }
