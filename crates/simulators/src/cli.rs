@@ -2,6 +2,7 @@
 //! own.
 
 mod gandi;
+mod klikk;
 mod racknap;
 
 use std::error::Error;
@@ -25,6 +26,8 @@ pub(crate) struct Command {
 pub(crate) enum Provider {
     /// Gandi's hosting.product methods over XML-RPC.
     Gandi(gandi::GandiArgs),
+    /// Klikk's orders and servers over JSON.
+    Klikk(klikk::KlikkArgs),
     /// RackNap's Product/Service API v2 over JSON or forms.
     #[command(name = "racknap")]
     RackNap(racknap::RackNapArgs),

@@ -77,6 +77,14 @@ pub enum Kind {
     ServiceUnsuspend,
     /// A service ended for good.
     ServiceTerminate,
+    /// One item of an order was sold, and its first term charged.
+    OrderItem,
+    /// One item of an order was sold and put on an invoice that nobody has paid yet.
+    OrderItemInvoiced,
+    /// An invoice was paid.
+    InvoicePaid,
+    /// Another term was charged, without anybody asking.
+    AutoRenewal,
 }
 
 /// Why a ledger could not be opened or written.

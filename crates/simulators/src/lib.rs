@@ -6,6 +6,7 @@
 //! depend on any other crate of the project.
 
 pub mod gandi;
+pub mod klikk;
 pub mod racknap;
 
 mod clock;

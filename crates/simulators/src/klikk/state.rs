@@ -1,0 +1,238 @@
+//! The whole state of the simulated upstream, and what time does to it: orders are delivered, invoices
+//! lapse, terms renew themselves or end. Every sale passes through here, and the ledger has it before
+//! the state does.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+
+use super::account::AccountSeed;
+use super::answer::Answer;
+use super::mode::Mode;
+use super::order::{CURRENCY, Item, Order, Payment, Status, Term};
+use crate::ledger::{Kind, Ledger, Sale};
+use crate::money::Cents;
+
+/// Where ids begin: those of the document, so that examples look alike.
+const FIRST_ORDER: u64 = 73;
+const FIRST_ITEM: u64 = 1293;
+
+/// The most terms that one look charges: a clock at the end of time must not write for ever.
+const MOST_RENEWALS: i32 = 1200;
+
+/// Everything the upstream knows.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) mode: Mode,
+    pub(super) accounts: Vec<AccountSeed>,
+    pub(super) orders: BTreeMap<u64, Order>,
+    next_order: u64,
+    next_item: u64,
+}
+
+/// The moment of a call and where its sales are written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment<'a> {
+    pub(super) now: Timestamp,
+    pub(super) ledger: &'a Ledger,
+}
+
+/// An item that is asked for.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) product: String,
+    pub(super) reference: String,
+    pub(super) amount: Cents,
+}
+
+impl Moment<'_> {
+    fn record(&self, sales: Vec<Sale>) -> Result<(), Answer> {
+        let written = self.ledger.append(self.now, sales);
+        written.map_err(|error| Answer::internal(&format!("ledger: {error}")))
+    }
+}
+
+impl World {
+    /// An empty world. Ids go on after those a ledger names already, so that a restart does not give
+    /// two sales the same id.
+    pub(super) fn new(mode: Mode, ledger: &Ledger) -> Self {
+        let entries = ledger.entries();
+        let after = |ids: &mut dyn Iterator<Item = &String>, first: u64| {
+            let last = ids.filter_map(|id| id.parse::<u64>().ok()).max();
+            last.map_or(first, |last| first.max(last + 1))
+        };
+        let orders = &mut entries.iter().map(|entry| &entry.sale.operation_id);
+        let items = &mut entries.iter().filter_map(|entry| entry.sale.product_id.as_ref());
+        Self {
+            mode,
+            accounts: Vec::new(),
+            orders: BTreeMap::new(),
+            next_order: after(orders, FIRST_ORDER),
+            next_item: after(items, FIRST_ITEM),
+        }
+    }
+
+    /// Takes an order and charges its first term, or makes its invoice where the credit does not cover
+    /// it. Returns the order's id.
+    pub(super) fn take(
+        &mut self,
+        moment: Moment<'_>,
+        account: usize,
+        wanted: Vec<Wanted>,
+        fingerprint: String,
+    ) -> Result<u64, Answer> {
+        let id = self.next_order;
+        let items = (self.next_item..).zip(wanted).map(|(id, wanted)| Item {
+            id,
+            product: wanted.product,
+            reference: wanted.reference,
+            amount: wanted.amount,
+            cancelled: false,
+            term: None,
+            held: None,
+        });
+        let mut order = Order {
+            id,
+            account,
+            items: items.collect(),
+            created: moment.now,
+            payment: Payment::Paid { at: moment.now },
+            held: None,
+            fingerprint,
+        };
+        let (total, payer) = (order.total(), self.payer(account)?);
+        let covered = payer.credit >= total;
+        let kind = if covered { Kind::OrderItem } else { Kind::OrderItemInvoiced };
+        let sales = order.items.iter().map(|item| sale(&order, payer, kind, Some(item)));
+        moment.record(sales.collect())?;
+        if covered {
+            self.spend(account, total);
+        } else {
+            let lasts = Duration::from_millis(self.mode.payment_ms);
+            let until = moment.now.checked_add(lasts).unwrap_or(Timestamp::MAX);
+            order.payment = Payment::Due { invoice: format!("K-{id}"), until };
+        }
+        self.next_order += 1;
+        self.next_item += order.items.len() as u64;
+        self.orders.insert(id, order);
+        Ok(id)
+    }
+
+    /// Pays an order's invoice, from outside of the account's credit.
+    pub(super) fn pay(&mut self, moment: Moment<'_>, id: u64) -> Result<bool, Answer> {
+        let Some(order) = self.orders.get(&id) else { return Ok(false) };
+        if !matches!(order.payment, Payment::Due { .. }) {
+            return Ok(false);
+        }
+        moment.record(vec![sale(order, self.payer(order.account)?, Kind::InvoicePaid, None)])?;
+        if let Some(order) = self.orders.get_mut(&id) {
+            order.payment = Payment::Paid { at: moment.now };
+        }
+        Ok(true)
+    }
+
+    /// Lets time move everything to where it should be.
+    pub(super) fn settle(&mut self, moment: Moment<'_>) -> Result<(), Answer> {
+        let delivery = Duration::from_millis(self.mode.delivery_ms);
+        for order in self.orders.values_mut().filter(|order| order.held.is_none()) {
+            order.progress(moment.now, delivery);
+        }
+        let ids: Vec<u64> = self.orders.keys().copied().collect();
+        ids.into_iter().try_for_each(|id| self.renew(moment, id))
+    }
+
+    /// Charges or ends the terms of an order that are over.
+    ///
+    /// Assumption: a renewal is charged whatever the credit; the credit may go below nothing.
+    fn renew(&mut self, moment: Moment<'_>, id: u64) -> Result<(), Answer> {
+        let Some(order) = self.orders.get_mut(&id) else { return Ok(()) };
+        let mut over = Vec::new();
+        for item in &mut order.items {
+            let Some(term) = item.term.as_mut().filter(|term| !term.ended) else { continue };
+            if item.cancelled {
+                term.ended = term.end <= moment.now;
+                continue;
+            }
+            let mut charged = 0;
+            while term.end <= moment.now && charged < MOST_RENEWALS {
+                charged += 1;
+                term.terms += 1;
+                term.end = add_months(term.begun, term.terms);
+            }
+            over.extend((0..charged).map(|_| item.clone()));
+        }
+        if over.is_empty() {
+            return Ok(());
+        }
+        let order = order.clone();
+        let payer = self.payer(order.account)?;
+        let sales = over.iter().map(|item| sale(&order, payer, Kind::AutoRenewal, Some(item)));
+        moment.record(sales.collect())?;
+        let total = over.iter().fold(Cents::ZERO, |sum, item| sum + item.amount);
+        self.spend(order.account, total);
+        Ok(())
+    }
+
+    fn payer(&self, account: usize) -> Result<&AccountSeed, Answer> {
+        self.accounts.get(account).ok_or_else(|| Answer::internal("account is gone"))
+    }
+
+    fn spend(&mut self, account: usize, amount: Cents) {
+        if let Some(account) = self.accounts.get_mut(account) {
+            account.credit -= amount;
+        }
+    }
+}
+
+impl Order {
+    /// Delivers what is paid and due, and lapses what nobody has paid.
+    fn progress(&mut self, now: Timestamp, delivery: Duration) {
+        match self.payment.clone() {
+            Payment::Due { until, .. } if until <= now => {
+                self.payment = Payment::Lapsed(Status::new(408, "Not paid in time"));
+            }
+            Payment::Paid { at } => {
+                let at = at.checked_add(delivery).unwrap_or(Timestamp::MAX);
+                if at <= now {
+                    self.deliver(at);
+                }
+            }
+            Payment::Due { .. } | Payment::Lapsed(_) => {}
+        }
+    }
+
+    fn deliver(&mut self, at: Timestamp) {
+        for item in self.items.iter_mut().filter(|item| item.held.is_none()) {
+            item.term.get_or_insert_with(|| Term {
+                begun: at,
+                terms: 1,
+                end: add_months(at, 1),
+                ended: false,
+            });
+        }
+    }
+}
+
+/// Assumption: a term is a month; a day that the month does not have is its last day.
+fn add_months(time: Timestamp, months: i32) -> Timestamp {
+    let later = time.to_zoned(TimeZone::UTC).checked_add(months.months());
+    later.map_or(Timestamp::MAX, |later| later.timestamp())
+}
+
+/// A line of the ledger, about one item or about the whole order.
+fn sale(order: &Order, payer: &AccountSeed, kind: Kind, item: Option<&Item>) -> Sale {
+    Sale {
+        account: payer.profile.clone(),
+        kind,
+        operation_id: order.id.to_string(),
+        product_id: item.map(|item| item.id.to_string()),
+        product_name: item.map_or("invoice", |item| &item.product).to_owned(),
+        quantity: 1,
+        duration: item.map(|_| "1 month".to_owned()),
+        amount: item.map_or_else(|| order.total(), |item| item.amount),
+        currency: CURRENCY.to_owned(),
+        fingerprint: order.fingerprint.clone(),
+    }
+}
