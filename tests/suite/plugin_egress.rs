@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use purveyor::plugin::{Availability, Environment, Provider, ProviderConfig, Resolve, Seen, Spend};
-use purveyor_sdk::Error;
 use purveyor_sdk::plugin::v1::{CallKind, Op};
 use purveyor_sdk::v1::ErrorReason;
+use purveyor_sdk::{Error, target};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::plugin_support::{TestPermits, account, clock, open, open_in, script};
@@ -114,6 +114,8 @@ async fn the_host_places_credentials_and_encodes_segments() {
     let mut config = account(&upstream);
     config.endpoint = upstream.endpoint().join("base/").unwrap();
     config.credentials.insert("api-key".to_owned(), "topsecretkey".to_owned().into());
+    let segment = ["a/b?c".to_owned()];
+    let foretold = target::url(config.endpoint.as_str(), "/things/{}", &segment, &[]).unwrap();
     let provider = open(config).await;
     read(&provider, "read=key fail").await.unwrap();
     spend(&provider, "spend=key").await;
@@ -127,6 +129,7 @@ async fn the_host_places_credentials_and_encodes_segments() {
         assert!(head.contains("content-type: application/json"), "{head}");
     }
     assert!(heads[2].starts_with("GET /base/things/a%2Fb%3Fc HTTP/1.1\r\n"), "{}", heads[2]);
+    assert!(foretold.ends_with("/base/things/a%2Fb%3Fc"), "{foretold}");
     let error = read(&provider, "get=.. fail").await.unwrap_err();
     assert!(error.message.contains("cannot be a segment"), "{error}");
     assert_eq!(upstream.requests().len(), 3);

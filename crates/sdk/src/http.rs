@@ -8,8 +8,10 @@ use std::time::Duration;
 use prost::Message;
 use purveyor_abi::{Fault, OwnedBuf, guest};
 
+use crate::declare::Call;
 use crate::error::{Error, Result};
 use crate::plugin::v1::{self, HostOp, HttpField, HttpRequest, HttpResponse};
+use crate::target;
 use crate::v1::ErrorReason;
 
 /// The way to the upstream, within one call.
@@ -117,6 +119,20 @@ impl Request<'_> {
                 self
             }
         }
+    }
+
+    /// The exact URL that the host will ask below this endpoint, for upstreams whose signatures cover it.
+    /// `calls` are the manifest's.
+    ///
+    /// # Errors
+    ///
+    /// PLUGIN_FAULT for a request that cannot be sent.
+    pub fn url(&self, endpoint: &str, calls: &[Call]) -> Result<String> {
+        let call = calls.iter().find(|call| call.name == self.head.call);
+        let call = call.ok_or_else(|| Error::fault("the request's call is not declared"))?;
+        let HttpRequest { segments, query, .. } = &self.head;
+        target::url(endpoint, call.path, segments, query)
+            .map_err(|message| Error::fault(format!("the request cannot be sent: {message}")))
     }
 
     /// Sends the request and waits for the complete answer. Any status is an answer. Whether it may be

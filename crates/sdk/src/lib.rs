@@ -20,6 +20,7 @@ pub mod op;
 pub mod page;
 mod provider;
 pub mod step;
+pub mod target;
 pub mod term;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -6,17 +6,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use purveyor_sdk::Error;
-use purveyor_sdk::body;
 use purveyor_sdk::plugin::v1::{BodyFormat, Call, HttpField, HttpRequest};
+use purveyor_sdk::{body, target};
 use url::Url;
 
 use super::EgressError;
 use super::credential::Credentials;
-
-/// What stands in a segment, a query name or a query value as it is.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The most bytes of a request's body. A write's decoded message has at most 256 KiB.
 const MAX_BODY_BYTES: usize = 1024 * 1024;
@@ -132,7 +128,7 @@ pub(super) fn prepare(
     check_word(call, &body)?;
     let method = Method::from_bytes(call.method.as_bytes())
         .map_err(|_| Refused::Breach(format!("{} has no usable method", call.name)))?;
-    let url = target(call, &request, endpoint).map_err(|message| invalid(call, &message))?;
+    let url = address(call, &request, endpoint).map_err(|message| invalid(call, &message))?;
     let mut headers = headers(&request.headers).map_err(|message| invalid(call, &message))?;
     if let Some(content_type) = content_type(call.body_format())
         && !body.is_empty()
@@ -165,10 +161,10 @@ fn check_word(call: &Call, body: &[u8]) -> Result<(), Refused> {
     Err(Refused::Breach(format!("the body sent as {} is a {word:?}", call.name)))
 }
 
-fn target(call: &Call, request: &HttpRequest, endpoint: &Endpoint) -> Result<Url, String> {
+fn address(call: &Call, request: &HttpRequest, endpoint: &Endpoint) -> Result<Url, String> {
     let mut url = endpoint.base.clone();
     // An empty path is the endpoint's own, with its slash at the end or without.
-    let below = path(call, &request.segments)?;
+    let below = target::path(&call.path, &request.segments)?;
     let path = match below.as_str() {
         "" => url.path().to_owned(),
         _ => format!("{}{below}", url.path().trim_end_matches('/')),
@@ -178,12 +174,8 @@ fn target(call: &Call, request: &HttpRequest, endpoint: &Endpoint) -> Result<Url
     if url.path() != path {
         return Err(format!("the path {path:?} would be read as {:?}", url.path()));
     }
-    if !request.query.is_empty() {
-        let fields = request.query.iter().map(|HttpField { name, value }| {
-            let (name, value) = (encode(name), encode(value));
-            format!("{name}={value}")
-        });
-        url.set_query(Some(&fields.collect::<Vec<_>>().join("&")));
+    if let Some(query) = target::query(&request.query) {
+        url.set_query(Some(&query));
     }
     if request.query.iter().any(|field| field.name.eq_ignore_ascii_case(METHOD_FIELD)) {
         return Err(format!("the query has a field {METHOD_FIELD}"));
@@ -192,25 +184,6 @@ fn target(call: &Call, request: &HttpRequest, endpoint: &Endpoint) -> Result<Url
         return Err(format!("the url has more than {MAX_TARGET_BYTES} bytes"));
     }
     Ok(url)
-}
-
-/// The call's path with its segments in place.
-fn path(call: &Call, segments: &[String]) -> Result<String, String> {
-    let mut parts = call.path.split("{}");
-    let mut path = parts.next().unwrap_or_default().to_owned();
-    let mut segments = segments.iter();
-    for part in parts {
-        let segment = segments.next().ok_or("a segment of the path is missing")?;
-        if matches!(segment.as_str(), "" | "." | "..") {
-            return Err(format!("{segment:?} cannot be a segment of the path"));
-        }
-        path.push_str(&encode(segment));
-        path.push_str(part);
-    }
-    if segments.next().is_some() {
-        return Err("there are more segments than places in the path".to_owned());
-    }
-    Ok(path)
 }
 
 fn headers(fields: &[HttpField]) -> Result<HeaderMap, String> {
@@ -236,10 +209,6 @@ fn content_type(format: BodyFormat) -> Option<HeaderValue> {
         BodyFormat::Unspecified => return None,
     };
     Some(HeaderValue::from_static(text))
-}
-
-fn encode(text: &str) -> String {
-    utf8_percent_encode(text, UNRESERVED).to_string()
 }
 
 fn invalid(call: &Call, message: &str) -> Refused {

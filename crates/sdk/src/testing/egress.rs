@@ -16,9 +16,9 @@ use tokio::net::TcpStream;
 use super::services::lock;
 use crate::body;
 use crate::error::{Error, Result};
-use crate::names;
 use crate::plugin::v1::credential::Placement;
 use crate::plugin::v1::{Call, CallKind, HttpField, HttpRequest, HttpResponse, Manifest};
+use crate::target;
 use crate::v1::Effect;
 
 /// The largest answer that is read: no upstream needs more, and a test must not eat the machine.
@@ -119,31 +119,9 @@ impl Egress {
 
     /// Path and query.
     fn target(&self, call: &Call, request: &HttpRequest) -> Result<String> {
-        let mut segments = request.segments.iter();
-        let mut path = self.endpoint.path().trim_end_matches('/').to_owned();
-        for part in call.path.split('/').skip(1) {
-            path.push('/');
-            match part {
-                "{}" => {
-                    let segment = segments.next().filter(|segment| !segment.is_empty());
-                    let segment = segment.ok_or_else(|| refused("lacks a segment", request))?;
-                    path.push_str(&names::encode(segment));
-                }
-                fixed => path.push_str(fixed),
-            }
-        }
-        if segments.next().is_some() {
-            return Err(refused("has a segment too many", request));
-        }
-        if path.is_empty() {
-            path.push('/');
-        }
-        let pair = |HttpField { name, value }: &HttpField| {
-            format!("{}={}", names::encode(name), names::encode(value))
-        };
-        let query: Vec<_> = request.query.iter().map(pair).collect();
-        let mark = if query.is_empty() { "" } else { "?" };
-        Ok(format!("{path}{mark}{}", query.join("&")))
+        let HttpRequest { segments, query, .. } = request;
+        let target = target::url(self.endpoint.path(), &call.path, segments, query);
+        target.map_err(|message| refused(&format!("cannot be sent: {message}"), request))
     }
 
     fn url(&self, target: &str) -> String {

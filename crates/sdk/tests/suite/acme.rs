@@ -21,6 +21,7 @@ pub(crate) struct AcmeConfig {}
 
 pub(crate) struct Acme {
     key: String,
+    endpoint: String,
 }
 
 #[provider]
@@ -46,7 +47,8 @@ impl Provider for Acme {
     ];
 
     fn open(_: AcmeConfig, host: &Host) -> Result<Self> {
-        Ok(Self { key: host.secret("key")?.expose_secret().to_owned() })
+        let endpoint = host.endpoint().to_owned();
+        Ok(Self { key: host.secret("key")?.expose_secret().to_owned(), endpoint })
     }
 
     async fn identify(&self, _: &Cx) -> Result<String> {
@@ -56,7 +58,7 @@ impl Provider for Acme {
     /// The request's name decides which mistake is made.
     #[method(calls("server.get"))]
     async fn get_service(&self, cx: &Cx, request: GetServiceRequest) -> Result<Service> {
-        let http = cx.http();
+        let (http, mut foretold) = (cx.http(), String::new());
         let answer = match request.name.as_str() {
             "undeclared" => http.call("server.list").send().await?,
             "segments" => http.call("server.get").send().await?,
@@ -69,18 +71,17 @@ impl Provider for Acme {
                 http.call("order.status").body(body).send().await?
             }
             _ => {
-                http.call("server.get")
-                    .segment(cx.upstream_id())
-                    .query("view", "a&b")
-                    .auth("token")
-                    .send()
-                    .await?
+                let request = http.call("server.get").segment(cx.upstream_id());
+                let request = request.query("view", "a&b").auth("token");
+                foretold = request.url(&self.endpoint, Self::CALLS)?;
+                request.send().await?
             }
         };
         let id = cx.upstream_id().to_owned();
         let state = String::from_utf8_lossy(&answer.body).into_owned();
         let upstream = Some(UpstreamRef { id, state, ..UpstreamRef::default() });
-        let notices = vec![purveyor_sdk::v1::Notice { source: answer.url, ..Default::default() }];
+        let (source, message) = (answer.url, foretold);
+        let notices = vec![purveyor_sdk::v1::Notice { source, message, ..Default::default() }];
         Ok(Service { upstream, notices, ..Service::default() })
     }
 

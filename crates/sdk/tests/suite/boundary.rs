@@ -31,6 +31,7 @@ async fn a_read_is_sent_as_it_was_put_together() {
     assert_eq!(service.upstream.unwrap().state, "running");
     let target = "/api/servers/a%2F1?view=a%26b";
     assert_eq!(service.notices[0].source, format!("{}{}", upstream.url, &target[4..]));
+    assert_eq!(service.notices[0].message, service.notices[0].source, "foretold and asked");
     let request = &upstream.requests()[0];
     assert!(request.starts_with(&format!("GET {target} HTTP/1.1\r\n")), "{request}");
     assert!(request.contains("x-token: t-1\r\n"), "{request}");
@@ -47,7 +48,8 @@ async fn what_the_manifest_does_not_allow_sends_no_byte() {
         assert_eq!(error.to_string(), expected, "{mistake}");
     }
     check(&host, "undeclared", "the request \"server.list\" is not declared").await;
-    check(&host, "segments", "the request \"server.get\" lacks a segment").await;
+    let segments = "cannot be sent: a segment of the path is missing";
+    check(&host, "segments", &format!("the request \"server.get\" {segments}")).await;
     let effect = "has an effect that this kind of call must not have";
     check(&host, "spend", &format!("the request \"order.create\" {effect}")).await;
     let word = "says another word than its name";
