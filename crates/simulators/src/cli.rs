@@ -3,6 +3,7 @@
 
 mod gandi;
 mod klikk;
+mod ovh;
 mod racknap;
 
 use std::error::Error;
@@ -28,6 +29,8 @@ pub(crate) enum Provider {
     Gandi(gandi::GandiArgs),
     /// Klikk's orders and servers over JSON.
     Klikk(klikk::KlikkArgs),
+    /// OVHcloud's services, renewals and orders, signed requests over JSON.
+    Ovh(ovh::OvhArgs),
     /// RackNap's Product/Service API v2 over JSON or forms.
     #[command(name = "racknap")]
     RackNap(racknap::RackNapArgs),

@@ -85,6 +85,10 @@ pub enum Kind {
     InvoicePaid,
     /// Another term was charged, without anybody asking.
     AutoRenewal,
+    /// An order was made that nobody has paid: no sale.
+    OrderUnpaid,
+    /// An order was paid.
+    OrderPaid,
 }
 
 /// Why a ledger could not be opened or written.

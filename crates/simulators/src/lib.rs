@@ -7,6 +7,7 @@
 
 pub mod gandi;
 pub mod klikk;
+pub mod ovh;
 pub mod racknap;
 
 mod clock;

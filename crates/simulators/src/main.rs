@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use purveyor_simulators::Simulator;
 use purveyor_simulators::gandi::Gandi;
 use purveyor_simulators::klikk::Klikk;
+use purveyor_simulators::ovh::Ovh;
 use purveyor_simulators::racknap::RackNap;
 
 use cli::{Command, Provider};
@@ -22,6 +23,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     match Command::parse().provider {
         Provider::Gandi(args) => serve("gandi", Gandi::start(args.options()?).await?).await,
         Provider::Klikk(args) => serve("klikk", Klikk::start(args.options()?).await?).await,
+        Provider::Ovh(args) => serve("ovh", Ovh::start(args.options()?).await?).await,
         Provider::RackNap(args) => serve("racknap", RackNap::start(args.options()?).await?).await,
     }
 }
