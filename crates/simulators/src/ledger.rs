@@ -1,5 +1,5 @@
-//! The ledger: one JSON line for each real sale, renewal, change, deletion and refund, durable
-//! before the caller can learn of it. It must never be rewritten or truncated, and no fault may
+//! The ledger: one JSON line for each real sale, renewal, change, deletion and refund, and for each
+//! change of a catalogue, durable before the caller can learn of it. It must never be rewritten or truncated, and no fault may
 //! change what it says.
 
 use std::fs::{File, OpenOptions};
@@ -59,13 +59,13 @@ pub struct Sale {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Something new was sold.
+    /// Something new was sold, or put into a catalogue.
     ProductAdd,
     /// A term was extended.
     ProductRenew,
-    /// A quantity was changed.
+    /// A quantity was changed, or a row of a catalogue.
     ProductUpdate,
-    /// Something was given up.
+    /// Something was given up, or taken out of a catalogue.
     ProductDelete,
     /// Money went back.
     Refund,
@@ -89,6 +89,10 @@ pub enum Kind {
     OrderUnpaid,
     /// An order was paid.
     OrderPaid,
+    /// A product was put into a billing plan.
+    BillingResourceAdd,
+    /// A price was set for a product in a billing plan.
+    PriceRuleAdd,
 }
 
 /// Why a ledger could not be opened or written.

@@ -5,6 +5,7 @@
 //! against which the gateway is judged, so this crate knows nothing of the gateway: it must not
 //! depend on any other crate of the project.
 
+pub mod computestacks;
 pub mod gandi;
 pub mod klikk;
 pub mod ovh;

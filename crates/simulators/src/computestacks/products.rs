@@ -1,0 +1,105 @@
+//! The methods of the catalogue: list, show, create, change, delete.
+
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Refusal, errors, missing};
+use super::paging;
+use super::params::Params;
+use super::product::Product;
+use super::state::{Change, Moment, World};
+use crate::ledger::Kind;
+use crate::server::Request;
+
+pub(super) fn index(world: &World, moment: Moment<'_>, request: &Request) -> Answer {
+    let mut listed: Vec<&Product> =
+        world.products.values().filter(|it| world.is_listed(it, moment.now)).collect();
+    listed.sort_by_key(|product| (product.created_at, product.id));
+    let rows: Vec<Value> = listed.into_iter().map(|product| product.show(&world.mode)).collect();
+    paging::page(rows, "products", &request.query, &request.path)
+}
+
+pub(super) fn show(world: &World, id: i64) -> Result<Answer, Refusal> {
+    let product = world.products.get(&id).ok_or_else(missing)?;
+    Ok(shown(world, product, StatusCode::OK))
+}
+
+pub(super) fn create(
+    world: &mut World,
+    moment: Moment<'_>,
+    request: &Request,
+    user: &str,
+) -> Result<Answer, Refusal> {
+    let params = Params::read(&request.body, "product")?;
+    let mut product = Product {
+        id: world.next.product,
+        label: None,
+        kind: String::new(),
+        resource_kind: None,
+        unit: None,
+        unit_type: None,
+        group: None,
+        package: None,
+        created_at: moment.now,
+        updated_at: moment.now,
+        subscriptions: 0,
+    };
+    product.assign(&params, world.next.package, &world.mode).map_err(invalid)?;
+    moment.record(change(&product, Kind::ProductAdd, user), request)?;
+    world.next.product += 1;
+    world.next.package += 1;
+    let answer = shown(world, &product, StatusCode::CREATED);
+    world.products.insert(product.id, product);
+    Ok(answer)
+}
+
+/// Assumption: what is refused changes nothing, the package included.
+pub(super) fn update(
+    world: &mut World,
+    moment: Moment<'_>,
+    request: &Request,
+    (user, id): (&str, i64),
+) -> Result<Answer, Refusal> {
+    let mut product = world.products.get(&id).ok_or_else(missing)?.clone();
+    let params = Params::read(&request.body, "product")?;
+    product.assign(&params, world.next.package, &world.mode).map_err(invalid)?;
+    moment.record(change(&product, Kind::ProductUpdate, user), request)?;
+    world.next.package += 1;
+    product.updated_at = moment.now;
+    let answer = shown(world, &product, StatusCode::OK);
+    world.products.insert(id, product);
+    Ok(answer)
+}
+
+/// A product that goes takes its billing resources with it.
+pub(super) fn destroy(
+    world: &mut World,
+    moment: Moment<'_>,
+    request: &Request,
+    (user, id): (&str, i64),
+) -> Result<Answer, Refusal> {
+    let product = world.products.get(&id).ok_or_else(missing)?;
+    if product.subscriptions > 0 {
+        let message = "Cannot delete record because dependent subscription products exist";
+        return Err(errors(StatusCode::UNPROCESSABLE_ENTITY, [message]));
+    }
+    moment.record(change(product, Kind::ProductDelete, user), request)?;
+    world.products.remove(&id);
+    for plan in world.plans.values_mut() {
+        plan.resources.retain(|resource| resource.product != id);
+    }
+    Ok(Answer::empty(StatusCode::NO_CONTENT))
+}
+
+fn shown(world: &World, product: &Product, status: StatusCode) -> Answer {
+    Answer::json(status, json!({ "product": product.show(&world.mode) }))
+}
+
+fn change<'a>(product: &Product, kind: Kind, user: &'a str) -> Change<'a> {
+    let label = product.label.clone().unwrap_or_default();
+    Change { kind, id: product.id, product: product.id, label, currency: String::new(), user }
+}
+
+fn invalid(messages: Vec<String>) -> Refusal {
+    errors(StatusCode::UNPROCESSABLE_ENTITY, messages)
+}
