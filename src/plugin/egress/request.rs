@@ -21,7 +21,6 @@ const MAX_TARGET_BYTES: usize = 8 * 1024;
 
 /// What would change where a request goes, what it means, or how it is framed.
 const DENIED_HEADERS: &[&str] = &[
-    "authorization",
     "connection",
     "content-length",
     "cookie",
@@ -39,6 +38,9 @@ const DENIED_HEADERS: &[&str] = &[
     "x-http-method-override",
     "x-method-override",
 ];
+
+/// How a token begins that was given upstream to whoever bears it.
+const BEARER: &str = "Bearer ";
 
 /// The query field by which some frameworks let a POST be another method.
 const METHOD_FIELD: &str = "_method";
@@ -129,7 +131,9 @@ pub(super) fn prepare(
     let method = Method::from_bytes(call.method.as_bytes())
         .map_err(|_| Refused::Breach(format!("{} has no usable method", call.name)))?;
     let url = address(call, &request, endpoint).map_err(|message| invalid(call, &message))?;
-    let mut headers = headers(&request.headers).map_err(|message| invalid(call, &message))?;
+    let placed = !request.credentials.is_empty();
+    let headers = headers(&request.headers, placed);
+    let mut headers = headers.map_err(|message| invalid(call, &message))?;
     if let Some(content_type) = content_type(call.body_format())
         && !body.is_empty()
         && !headers.contains_key(header::CONTENT_TYPE)
@@ -186,7 +190,9 @@ fn address(call: &Call, request: &HttpRequest, endpoint: &Endpoint) -> Result<Ur
     Ok(url)
 }
 
-fn headers(fields: &[HttpField]) -> Result<HeaderMap, String> {
+/// The plugin's own headers. A token that the plugin was given upstream may stand in `authorization`,
+/// once, and never beside a credential that the host places.
+fn headers(fields: &[HttpField], placed: bool) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::with_capacity(fields.len() + 2);
     for HttpField { name, value } in fields {
         let lower = HeaderName::from_bytes(name.as_bytes())
@@ -194,8 +200,15 @@ fn headers(fields: &[HttpField]) -> Result<HeaderMap, String> {
         if DENIED_HEADERS.contains(&lower.as_str()) {
             return Err(format!("the header {lower} is the host's to set"));
         }
-        let value = HeaderValue::from_str(value)
+        let token = value.starts_with(BEARER);
+        let mut value = HeaderValue::from_str(value)
             .map_err(|_| format!("the value of the header {lower} cannot be sent"))?;
+        if lower == header::AUTHORIZATION {
+            if placed || !token || headers.contains_key(&lower) {
+                return Err(format!("the header {lower} is the host's to set, but for one token"));
+            }
+            value.set_sensitive(true);
+        }
         headers.append(lower, value);
     }
     Ok(headers)
@@ -216,4 +229,32 @@ fn invalid(call: &Call, message: &str) -> Refused {
         "the request of {} cannot be sent: {message}",
         call.name
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HttpField, headers};
+
+    #[test]
+    fn a_plugin_may_present_one_token_that_it_was_given() {
+        fn check(fields: &[(&str, &str)], placed: bool, expected: bool) {
+            let field = |(name, value): &(&str, &str)| HttpField {
+                name: (*name).to_owned(),
+                value: (*value).to_owned(),
+            };
+            let fields: Vec<_> = fields.iter().map(field).collect();
+            let read = headers(&fields, placed);
+            assert_eq!(read.is_ok(), expected, "{fields:?} {placed} {read:?}");
+            let shown = format!("{read:?}");
+            assert!(!shown.contains("abc"), "{shown}");
+        }
+        check(&[("authorization", "Bearer abc")], false, true);
+        check(&[("Authorization", "Bearer abc")], false, true);
+        check(&[("authorization", "Bearer abc")], true, false);
+        check(&[("authorization", "Basic abc")], false, false);
+        check(&[("authorization", "Bearer abc"), ("authorization", "Bearer abc")], false, false);
+        check(&[("accept", "application/json")], true, true);
+        check(&[("host", "elsewhere")], false, false);
+        check(&[("proxy-authorization", "Bearer abc")], false, false);
+    }
 }
