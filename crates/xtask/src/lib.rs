@@ -4,6 +4,7 @@
 
 pub mod artifacts;
 pub mod configuration;
+pub mod gateway;
 pub mod process;
 pub mod tools;
 pub mod workspace;

@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 use xtask::configuration::Configuration;
+use xtask::gateway;
 use xtask::process::Running;
 
 use super::built;
@@ -29,12 +30,9 @@ impl Program {
 
     /// Starts a gateway on the store and the configuration that an earlier one left.
     pub(crate) fn start_in(folder: TempDir) -> Self {
-        let mut command = purveyor();
-        command.args(["serve", "--config"]).arg(folder.path().join("purveyor.toml"));
-        let log = folder.path().join("gateway.log");
-        let mut running = Running::start("the gateway", command, log).expect("it starts");
-        let address = |line: &str| line.strip_prefix("purveyor serves at ")?.parse().ok();
-        let address = running.wait_for(address).expect("it is ready");
+        let program = built().program("purveyor").expect("it is built");
+        let started = gateway::serve(program, &folder.path().join("purveyor.toml"));
+        let (running, address) = started.expect("it starts");
         Self { folder, running, address }
     }
 

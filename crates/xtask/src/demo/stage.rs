@@ -11,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use xtask::artifacts::Artifacts;
 use xtask::configuration::{Configuration, Provider};
+use xtask::gateway;
 use xtask::process::Running;
 
 /// One upstream of the demo.
@@ -27,7 +28,6 @@ pub(crate) struct Upstream {
 
 /// What is running.
 pub(crate) struct Stage {
-    folder: PathBuf,
     program: PathBuf,
     configuration: PathBuf,
     simulators: BTreeMap<&'static str, Simulator>,
@@ -74,12 +74,11 @@ impl Stage {
         };
         let program = artifacts.program("purveyor")?.to_owned();
         let file = configuration(&listen.to_string())?;
-        let (gateway, address) = gateway(&program, &file, folder)?;
+        let (gateway, address) = gateway::serve(&program, &file)?;
         // Written again with the port, so that the gateway comes back where it was.
         let configuration = configuration(&address.to_string())?;
         println!("gateway at {address}, configured by {}", configuration.display());
-        let (folder, gateway) = (folder.to_owned(), Some(gateway));
-        Ok(Self { folder, program, configuration, simulators, gateway, address })
+        Ok(Self { program, configuration, simulators, gateway: Some(gateway), address })
     }
 
     /// Where the gateway listens.
@@ -114,7 +113,7 @@ impl Stage {
 
     /// Starts the gateway again, on the same store. Tells the id of its new process.
     pub(crate) fn start_gateway(&mut self) -> Result<u32> {
-        let (running, address) = gateway(&self.program, &self.configuration, &self.folder)?;
+        let (running, address) = gateway::serve(&self.program, &self.configuration)?;
         ensure!(address == self.address, "the gateway came back at {address}");
         let id = running.id();
         self.gateway = Some(running);
@@ -171,13 +170,4 @@ fn timed(provider: Provider) -> Provider {
         .timing("upstream_idle_ms", 100)
         .timing("upstream_processing_ms", 500)
         .timing("listing_lag_ms", 100)
-}
-
-fn gateway(program: &Path, configuration: &Path, folder: &Path) -> Result<(Running, SocketAddr)> {
-    let mut command = Command::new(program);
-    command.args(["serve", "--config"]).arg(configuration);
-    let mut running = Running::start("the gateway", command, folder.join("gateway.log"))?;
-    let address =
-        running.wait_for(|line| line.strip_prefix("purveyor serves at ")?.parse().ok())?;
-    Ok((running, address))
 }

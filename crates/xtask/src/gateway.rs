@@ -1,0 +1,26 @@
+//! The gateway as a program of its own, ready to be called. It must not know what is called.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::process::Running;
+
+/// What the program says before its address once it accepts calls.
+const SERVES_AT: &str = "purveyor serves at ";
+
+/// Starts `program` on a configuration and tells where it accepts calls. Its log goes to `gateway.log`
+/// beside the configuration.
+///
+/// # Errors
+/// When it cannot be started, or is not ready in time.
+pub fn serve(program: &Path, configuration: &Path) -> Result<(Running, SocketAddr)> {
+    let mut command = Command::new(program);
+    command.args(["serve", "--config"]).arg(configuration);
+    let log = configuration.with_file_name("gateway.log");
+    let mut running = Running::start("the gateway", command, log)?;
+    let address = running.wait_for(|line| line.strip_prefix(SERVES_AT)?.parse().ok())?;
+    Ok((running, address))
+}
