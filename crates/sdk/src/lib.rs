@@ -1,11 +1,13 @@
 //! What the author of a Purveyor provider plugin sees, and what the gateway shares with it: the
 //! messages of the contract and the rules about their values. It must not know a runtime, a TLS
-//! library or an HTTP client; the `testing` feature alone brings them.
+//! library or an HTTP client; the `testing` and `conformance` features alone bring them.
 //!
 //! A plugin is one type with `#[provider]` on its implementation of [`Provider`], `#[method]` on what
 //! it can do, and [`export_provider!`].
 
 pub mod body;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod cx;
 pub mod declare;
 pub mod dispatch;

@@ -1,0 +1,281 @@
+//! One suite for every plugin: what the gateway promises to callers, shown with this plugin behind it.
+//!
+//! The suite is a caller of the public API over real gRPC. It asks a running gateway, which has the plugin
+//! loaded as it is shipped, and an upstream that the plugin's author controls and that keeps a ledger
+//! of what it sold. Which cases there are follows from what GetProvider claims; a claim that nothing
+//! shows is a failed case. It must never be pointed at an upstream that takes money, and it must not
+//! know a provider.
+//!
+//! An author implements [`Subject`] once, starts a gateway with `development = true` and short
+//! `timing`, and calls [`run`]:
+//!
+//! * [`Subject::sample`] makes a request that the upstream can fulfil, anew at each call, and first
+//!   whatever the request is about: [`Caller::perform`] buys it through the gateway.
+//! * [`Subject::violations`] and [`Subject::rejection`] make requests that are refused.
+//! * The others look at the upstream and disturb it.
+//!
+//! Cases disturb the upstream and count what it sold, so each runs alone on its subject. Equal subjects,
+//! each a provider of the same gateway with an upstream of its own, share the cases among them.
+
+mod caller;
+mod claims;
+mod judge;
+mod losses;
+mod probe;
+mod reads;
+mod report;
+mod request;
+mod stage;
+mod writes;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::future::Future;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+pub use caller::{Caller, Refusal};
+pub use report::{Case, Report, Row, Verdict, table};
+pub use request::Request;
+/// The codes of [`Refusal`].
+pub use tonic::Code;
+
+use crate::op::{OPS, OpKind};
+use crate::plugin::v1::Op;
+use crate::v1::Provider;
+use losses::{Loss, Trace};
+use report::Score;
+use stage::Stage;
+
+/// A provider at a running gateway, and the upstream behind it.
+pub trait Subject {
+    /// Where the gateway listens, `http://127.0.0.1:50051`.
+    fn gateway(&self) -> String;
+
+    /// The provider's id at the gateway, `acme`.
+    fn provider(&self) -> String;
+
+    /// A request of `op` that the upstream fulfils; each of another thing, so that no two disturb each
+    /// other. Request id and `wait` are filled in. `None` where the plugin does not claim `op`.
+    ///
+    /// # Errors
+    ///
+    /// When what the request needs cannot be made.
+    fn sample(&self, caller: &Caller, op: Op) -> impl Future<Output = Outcome<Option<Request>>>;
+
+    /// Requests of the write `op` with a field that is wrong in the plugin's own terms: its options'
+    /// schema, its terms, its quantities.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::sample`].
+    fn violations(
+        &self,
+        _caller: &Caller,
+        _op: Op,
+    ) -> impl Future<Output = Outcome<Vec<Violation>>> {
+        async { Ok(Vec::new()) }
+    }
+
+    /// A request of the write `op` that the upstream will reject, and has been brought to reject.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::sample`].
+    fn rejection(
+        &self,
+        _caller: &Caller,
+        _op: Op,
+    ) -> impl Future<Output = Outcome<Option<Rejection>>> {
+        async { Ok(None) }
+    }
+
+    /// Sees to it that the list `op`, as [`Subject::sample`] asks for it afterwards, has two rows or
+    /// more, and tells how many it has at least.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::sample`].
+    fn populate(&self, _caller: &Caller, _op: Op) -> impl Future<Output = Outcome<usize>> {
+        async { Ok(2) }
+    }
+
+    /// What the upstream has sold, changed, ended and paid back so far, oldest first: its ledger.
+    fn sales(&self) -> impl Future<Output = Vec<Sale>>;
+
+    /// How often each call of the manifest was received, by its name there; whatever is no call of the
+    /// manifest under any other name.
+    fn requests(&self) -> impl Future<Output = BTreeMap<String, u64>>;
+
+    /// How many connections to the upstream are open.
+    fn open_connections(&self) -> impl Future<Output = u64>;
+
+    /// Lets the upstream go wrong at the next request of `call`, a name of the manifest; `false` where
+    /// this upstream has no such way to go wrong.
+    fn disturb(&self, call: &str, disturbance: Disturbance) -> impl Future<Output = bool>;
+
+    /// Takes back every disturbance that has not struck, and whatever [`Subject::rejection`] set up.
+    fn calm(&self) -> impl Future<Output = ()>;
+}
+
+/// How an upstream goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disturbance {
+    /// The connection breaks, and nothing has happened.
+    LoseBeforeCommit,
+    /// The call takes effect, then the connection breaks without an answer.
+    LoseAfterCommit,
+    /// The upstream's own answer to too many requests.
+    RateLimit,
+    /// The answer comes so much later.
+    Stall(Duration),
+}
+
+/// A line of an upstream's ledger.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Sale {
+    /// What kind of line it is, in the upstream's words.
+    pub kind: String,
+    /// The upstream's identifier of what was sold, as an operation of the gateway tells it.
+    pub id: String,
+}
+
+/// A request with a mistake.
+#[derive(Debug, Clone)]
+pub struct Violation {
+    /// The request.
+    pub request: Request,
+    /// The path of the field that is wrong: `order.items[0].options.turbo`.
+    pub field: String,
+}
+
+/// A request that the upstream rejects.
+#[derive(Debug, Clone)]
+pub struct Rejection {
+    /// The request.
+    pub request: Request,
+    /// The reason that its operation ends with: `INSUFFICIENT_CREDIT`.
+    pub reason: String,
+}
+
+/// Why a case failed, or why something that it needs could not be had.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure(String);
+
+/// What a case, or a step towards it, comes to.
+pub type Outcome<T> = Result<T, Failure>;
+
+impl Failure {
+    /// A failure in words.
+    pub fn new(why: impl fmt::Display) -> Self {
+        Self(why.to_string())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(refusal)
+    }
+}
+
+/// Runs every case over the subjects, which share them. All of them are providers of one plugin and
+/// differ in nothing but their upstreams. What goes wrong is in the report.
+pub async fn run<S: Subject>(subjects: &[S]) -> Report {
+    let mut score = Score::default();
+    let stages = match stages(subjects).await {
+        Ok(stages) => stages,
+        Err(failure) => {
+            score.note(Case::Claims, "Providers.GetProvider", Err(failure));
+            return score.report(String::new());
+        }
+    };
+    let plugin = stages.first().map_or_else(String::new, |stage| plugin(&stage.claims));
+    // What a write does when nothing goes wrong is what is compared with when something does.
+    let traces = drain(&stages, first_jobs(), &mut score).await;
+    let later = traces.into_iter().flat_map(later_jobs).collect();
+    drain(&stages, later, &mut score).await;
+    score.report(plugin)
+}
+
+async fn stages<S: Subject>(subjects: &[S]) -> Outcome<Vec<Stage<'_, S>>> {
+    let mut stages = Vec::new();
+    for subject in subjects {
+        stages.push(Stage::set(subject).await?);
+    }
+    match stages.as_slice() {
+        [] => Err(Failure::new("there is no subject")),
+        _ => Ok(stages),
+    }
+}
+
+fn plugin(provider: &Provider) -> String {
+    provider.plugin.as_ref().map_or_else(String::new, |plugin| plugin.name.clone())
+}
+
+/// What one stage does before it takes the next.
+enum Job {
+    /// What is claimed and what is not.
+    Claims,
+    /// Everything about a read.
+    Read(Op),
+    /// A write when nothing goes wrong, and what is refused.
+    Write(Op),
+    /// One way for a write to go wrong.
+    Loss(Trace, Loss),
+}
+
+/// In the order of their lengths, longest first, so that none is waited for at the end.
+fn first_jobs() -> VecDeque<Job> {
+    let methods = || OPS.iter().filter(|info| !info.method.is_empty());
+    let writes = methods().filter(|info| info.kind != OpKind::Read);
+    let reads = methods().filter(|info| info.kind == OpKind::Read);
+    writes
+        .map(|info| Job::Write(info.op))
+        .chain(reads.map(|info| Job::Read(info.op)))
+        .chain([Job::Claims])
+        .collect()
+}
+
+fn later_jobs(trace: Trace) -> Vec<Job> {
+    trace.losses().into_iter().map(|loss| Job::Loss(trace.clone(), loss)).collect()
+}
+
+/// Every stage takes jobs until none is left.
+async fn drain<S: Subject>(
+    stages: &[Stage<'_, S>],
+    jobs: VecDeque<Job>,
+    score: &mut Score,
+) -> Vec<Trace> {
+    let jobs = Mutex::new(jobs);
+    let next = || jobs.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let work = async |stage: &Stage<'_, S>| {
+        let (mut score, mut traces) = (Score::default(), Vec::new());
+        while let Some(job) = next() {
+            match job {
+                Job::Claims => Box::pin(claims::run(stage, &mut score)).await,
+                Job::Read(op) => Box::pin(reads::run(stage, op, &mut score)).await,
+                Job::Write(op) => traces.extend(Box::pin(writes::run(stage, op, &mut score)).await),
+                Job::Loss(trace, loss) => {
+                    Box::pin(losses::run(stage, &trace, &loss, &mut score)).await;
+                }
+            }
+        }
+        (score, traces)
+    };
+    let mut traces = Vec::new();
+    for (part, found) in join_all(stages.iter().map(work)).await {
+        score.add(part);
+        traces.extend(found);
+    }
+    traces
+}

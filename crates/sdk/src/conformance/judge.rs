@@ -1,0 +1,120 @@
+//! What may become of a write one of whose calls went wrong, by what the call does and by how the plugin
+//! finds out. It must not ask anybody anything.
+
+use super::losses::{Loss, Trace};
+use super::report::Case;
+use super::{Failure, Outcome};
+use crate::v1::operation::State;
+use crate::v1::{Effect, Evidence};
+
+/// How a write ended.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) state: State,
+    /// How often the call that went wrong was sent.
+    pub(super) sent: u64,
+    /// The kinds of what was sold, in order of their names.
+    pub(super) sold: Vec<String>,
+}
+
+/// That an ending is allowed.
+pub(super) fn judge(trace: &Trace, loss: &Loss, ending: &Ending) -> Outcome<()> {
+    let times = loss.call.times;
+    let whole = ending.sold == trace.sold;
+    let nothing_of_it = ending.sold.len() < trace.sold.len();
+    let succeeded = ending.state == State::Succeeded;
+    let asks = ending.state == State::NeedsOperator;
+    let known = trace.evidence != Evidence::None;
+    let (allowed, expected) = match (loss.call.effect, loss.case) {
+        // Sending it again ends in the same state, or only leaves something behind that lapses.
+        (Effect::Setting | Effect::Prepare, _) => {
+            (succeeded && ending.sent >= times, "it is sent again and succeeds")
+        }
+        (_, Case::LostAfter) if known => (
+            succeeded && whole && ending.sent == times,
+            "it is found, succeeds, and is not sent again",
+        ),
+        (_, Case::LostAfter) => {
+            (asks && whole && ending.sent <= times, "a person is asked, and it is not sent again")
+        }
+        // Whether absence is proof is not told by the API; either way nothing is bought twice.
+        (_, Case::LostBefore) if known => (
+            (succeeded && whole && ending.sent == times + 1)
+                || (asks && nothing_of_it && ending.sent <= times),
+            "it is sent once more and succeeds, or a person is asked",
+        ),
+        (_, Case::LostBefore) => (
+            asks && nothing_of_it && ending.sent <= times,
+            "a person is asked, and it is not sent again",
+        ),
+        // A rejection that may be repeated, or one that proves nothing.
+        _ => (
+            (succeeded && whole && ending.sent > times) || (asks && nothing_of_it && !known),
+            "it waits, is sent again and succeeds",
+        ),
+    };
+    if allowed {
+        return Ok(());
+    }
+    let Ending { state, sent, sold } = ending;
+    let (state, before) = (state.as_str_name(), &trace.sold);
+    Err(Failure::new(format_args!(
+        "expected that {expected}; it ended {state}, was sent {sent} times instead of {times}, and \
+         sold {sold:?} instead of {before:?}"
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Case, Effect, Ending, Evidence, Loss, State, Trace, judge};
+    use crate::conformance::losses::Traced;
+    use crate::plugin::v1::Op;
+
+    /// A call that is sent once and sells one thing.
+    fn check(case: Case, effect: Effect, evidence: Evidence, allowed: &[(State, u64, usize)]) {
+        let call = Traced { name: "buy".to_owned(), effect, times: 1 };
+        let sold = vec!["add".to_owned()];
+        let trace = Trace {
+            op: Op::CreateOrder,
+            operation: String::new(),
+            evidence,
+            calls: vec![call.clone()],
+            sold,
+        };
+        let loss = Loss { case, call };
+        for state in [State::Succeeded, State::NeedsOperator, State::Failed] {
+            for sent in 0..4 {
+                for sales in 0..3 {
+                    let sold = vec!["add".to_owned(); sales];
+                    let found = judge(&trace, &loss, &Ending { state, sent, sold }).is_ok();
+                    let expected = allowed.contains(&(state, sent, sales));
+                    assert_eq!(found, expected, "{case:?} {effect:?} {state:?} {sent} {sales}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_spend_is_made_once_or_a_person_is_asked() {
+        use State::{NeedsOperator as Asks, Succeeded};
+        let known = Evidence::Difference;
+        check(Case::LostAfter, Effect::Spend, known, &[(Succeeded, 1, 1)]);
+        let asked = [(Asks, 0, 1), (Asks, 1, 1)];
+        check(Case::LostAfter, Effect::Spend, Evidence::None, &asked);
+        let either = [(Succeeded, 2, 1), (Asks, 0, 0), (Asks, 1, 0)];
+        check(Case::LostBefore, Effect::Spend, known, &either);
+        check(Case::LostBefore, Effect::Spend, Evidence::None, &[(Asks, 0, 0), (Asks, 1, 0)]);
+        let waits = [(Succeeded, 2, 1), (Succeeded, 3, 1)];
+        check(Case::RateLimit, Effect::Spend, known, &waits);
+    }
+
+    #[test]
+    fn a_setting_is_sent_again_and_succeeds() {
+        let mut allowed = Vec::new();
+        for sent in 1..4 {
+            allowed.extend((0..3).map(|sales| (State::Succeeded, sent, sales)));
+        }
+        check(Case::LostBefore, Effect::Setting, Evidence::None, &allowed);
+        check(Case::LostAfter, Effect::Setting, Evidence::None, &allowed);
+    }
+}

@@ -1,0 +1,239 @@
+//! A write when something goes wrong with one of its calls. What it does then is compared with what it
+//! did when nothing went wrong.
+
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use futures_util::pin_mut;
+
+use super::caller::{succeeded, until};
+use super::judge::{Ending, judge};
+use super::report::{Case, Score};
+use super::request::Request;
+use super::stage::{Moment, Stage};
+use super::{Disturbance, Failure, Outcome, Sale, Subject};
+use crate::op;
+use crate::plugin::v1::Op;
+use crate::v1::operation::State;
+use crate::v1::resolve_operation_request::{Executed, NotExecuted, Resolution};
+use crate::v1::{Effect, Evidence, MethodCapability, Operation, ResolveOperationRequest};
+
+/// How late an answer comes whose caller has hung up. An attempt may take longer.
+const STALL: Duration = Duration::from_millis(300);
+
+/// How long a caller would wait who does not hang up.
+const WAIT: prost_types::Duration = prost_types::Duration { seconds: 20, nanos: 0 };
+
+/// What a write did when nothing went wrong.
+#[derive(Debug, Clone)]
+pub(super) struct Trace {
+    pub(super) op: Op,
+    pub(super) operation: String,
+    pub(super) evidence: Evidence,
+    /// The calls that do more than read, once each.
+    pub(super) calls: Vec<Traced>,
+    /// The kinds of what was sold, in order of their names.
+    pub(super) sold: Vec<String>,
+}
+
+/// A call of a write.
+#[derive(Debug, Clone)]
+pub(super) struct Traced {
+    pub(super) name: String,
+    pub(super) effect: Effect,
+    /// How often it was sent.
+    pub(super) times: u64,
+}
+
+/// What goes wrong, and with which call.
+#[derive(Debug, Clone)]
+pub(super) struct Loss {
+    pub(super) case: Case,
+    pub(super) call: Traced,
+}
+
+impl Trace {
+    /// The names of its calls.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.calls.iter().map(|call| call.name.clone()).collect()
+    }
+
+    /// Everything that can go wrong, what takes longest first.
+    pub(super) fn losses(&self) -> Vec<Loss> {
+        let each =
+            |case: Case| self.calls.iter().map(move |call| Loss { case, call: call.clone() });
+        let cases = [Case::LostBefore, Case::LostAfter, Case::HangUp, Case::RateLimit];
+        cases.into_iter().flat_map(each).collect()
+    }
+}
+
+/// What a write did since `moment`.
+pub(super) async fn traced<S: Subject>(
+    stage: &Stage<'_, S>,
+    claim: &MethodCapability,
+    op: Op,
+    operation: &Operation,
+    prepared: &[String],
+    moment: &Moment,
+) -> Trace {
+    let attempted = operation.attempts.iter().map(|it| (it.call.clone(), it.effect()));
+    let prepared = prepared.iter().map(|call| (call.clone(), Effect::Prepare));
+    let mut calls: Vec<Traced> = Vec::new();
+    for (name, effect) in attempted.chain(prepared) {
+        let times = stage.asked_since(moment, &name).await;
+        if times > 0 && calls.iter().all(|call| call.name != name) {
+            calls.push(Traced { name, effect, times });
+        }
+    }
+    Trace {
+        op,
+        operation: operation.name.clone(),
+        evidence: claim.evidence(),
+        calls,
+        sold: kinds(&stage.sold_since(moment).await),
+    }
+}
+
+fn kinds(sales: &[Sale]) -> Vec<String> {
+    let mut kinds: Vec<String> = sales.iter().map(|sale| sale.kind.clone()).collect();
+    kinds.sort_unstable();
+    kinds
+}
+
+pub(super) async fn run<S: Subject>(
+    stage: &Stage<'_, S>,
+    trace: &Trace,
+    loss: &Loss,
+    score: &mut Score,
+) {
+    let method = op::info(trace.op).map_or("", |info| info.method);
+    let outcome = match stage.sample(trace.op).await {
+        Ok(sample) if loss.case == Case::HangUp => hang_up(stage, trace, &loss.call, sample).await,
+        Ok(sample) => lose(stage, trace, loss, sample).await,
+        Err(failure) => Some(Err(failure)),
+    };
+    stage.subject.calm().await;
+    let named = |failure: Failure| Failure::new(format_args!("{}: {failure}", loss.call.name));
+    score.note_some(loss.case, method, outcome.map(|outcome| outcome.map_err(named)));
+}
+
+/// `None` where the upstream cannot go wrong in this way.
+async fn lose<S: Subject>(
+    stage: &Stage<'_, S>,
+    trace: &Trace,
+    loss: &Loss,
+    sample: Request,
+) -> Option<Outcome<()>> {
+    let disturbance = match loss.case {
+        Case::LostAfter => Disturbance::LoseAfterCommit,
+        Case::RateLimit => Disturbance::RateLimit,
+        _ => Disturbance::LoseBeforeCommit,
+    };
+    let moment = stage.moment().await;
+    if !stage.subject.disturb(&loss.call.name, disturbance).await {
+        return None;
+    }
+    Some(ends_true(stage, trace, loss, sample, &moment).await)
+}
+
+/// That the operation ends in a state that is true, and leads to one effect at most.
+async fn ends_true<S: Subject>(
+    stage: &Stage<'_, S>,
+    trace: &Trace,
+    loss: &Loss,
+    sample: Request,
+    moment: &Moment,
+) -> Outcome<()> {
+    let accepted = stage.caller.accepted(sample).await?;
+    let operation = stage.caller.rests(&accepted.name).await?;
+    let sold = stage.sold_since(moment).await;
+    let ending = Ending {
+        state: operation.state(),
+        sent: stage.asked_since(moment, &loss.call.name).await,
+        sold: kinds(&sold),
+    };
+    judge(trace, loss, &ending).map_err(|failure| {
+        Failure::new(format_args!("{failure}; {}", super::caller::told(&operation)))
+    })?;
+    if operation.state() == State::NeedsOperator {
+        resolved(stage, &operation, sold.last()).await?;
+    }
+    Ok(())
+}
+
+/// That a person who has looked at the upstream can end what the gateway cannot.
+async fn resolved<S: Subject>(
+    stage: &Stage<'_, S>,
+    operation: &Operation,
+    sold: Option<&Sale>,
+) -> Outcome<()> {
+    let (resolution, expected) = match sold {
+        Some(sale) => {
+            (Resolution::Executed(Executed { upstream_id: sale.id.clone() }), State::Succeeded)
+        }
+        None => (Resolution::NotExecuted(NotExecuted { try_again: false }), State::Failed),
+    };
+    let request = ResolveOperationRequest {
+        name: operation.name.clone(),
+        etag: operation.etag.clone(),
+        note: "the upstream's ledger was read".to_owned(),
+        resolution: Some(resolution),
+    };
+    stage.caller.resolve(request).await?;
+    let operation = stage.caller.rests(&operation.name).await?;
+    if operation.state() != expected {
+        let told = super::caller::told(&operation);
+        return Err(Failure::new(format_args!("a person's word does not end it: {told}")));
+    }
+    Ok(())
+}
+
+/// That a write goes on to its end when its caller hangs up in the middle of a call.
+async fn hang_up<S: Subject>(
+    stage: &Stage<'_, S>,
+    trace: &Trace,
+    call: &Traced,
+    mut sample: Request,
+) -> Option<Outcome<()>> {
+    let mut name = String::new();
+    if let Some(frame) = sample.frame() {
+        *frame.wait = Some(WAIT);
+        name = format!("operations/{}", frame.request_id);
+    }
+    let moment = stage.moment().await;
+    if !stage.subject.disturb(&call.name, Disturbance::Stall(STALL)).await {
+        return None;
+    }
+    let gone_on = async {
+        leave(stage, call, sample, &moment).await?;
+        let operation = stage.caller.rests(&name).await?;
+        succeeded(&operation)?;
+        let sold = kinds(&stage.sold_since(&moment).await);
+        if sold != trace.sold {
+            return Err(Failure::new(format_args!("sold {sold:?} instead of {:?}", trace.sold)));
+        }
+        Ok(())
+    };
+    Some(gone_on.await)
+}
+
+/// Hangs up as soon as the upstream has the call.
+async fn leave<S: Subject>(
+    stage: &Stage<'_, S>,
+    call: &Traced,
+    sample: Request,
+    moment: &Moment,
+) -> Outcome<()> {
+    let write = stage.caller.accepted(sample);
+    let reached = until("the upstream has the call", async || {
+        Ok((stage.asked_since(moment, &call.name).await > 0).then_some(()))
+    });
+    pin_mut!(write, reached);
+    match select(write, reached).await {
+        Either::Right((reached, _)) => reached,
+        Either::Left((answer, _)) => {
+            answer?;
+            Err(Failure::new("answered before the upstream had the call"))
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! A read: it answers, page by page where it is a list, says so when the upstream wants fewer calls, and
+//! leaves nothing behind when its caller goes away.
+
+use std::time::Duration;
+
+use futures_util::future::{Either, select};
+use futures_util::pin_mut;
+use tonic::Code;
+
+use super::caller::until;
+use super::report::{Case, Score};
+use super::request::{Answer, Request};
+use super::stage::{Moment, Stage};
+use super::{Caller, Disturbance, Failure, Outcome, Refusal, Subject};
+use crate::op;
+use crate::plugin::v1::Op;
+
+/// The largest page.
+const WHOLE: i32 = crate::page::MAX as i32;
+
+/// Longer than any caller of this suite waits.
+const STALL: Duration = Duration::from_secs(60);
+
+/// Long enough for a request to reach the upstream, and shorter than any attempt may take.
+const DEADLINE: Duration = Duration::from_millis(500);
+
+/// How often a call with a deadline is made until the upstream has it in time.
+const TRIES: usize = 5;
+
+pub(super) async fn run<S: Subject>(stage: &Stage<'_, S>, op: Op, score: &mut Score) {
+    let Some(claim) = stage.claim(op) else { return };
+    let method = op::info(op).map_or("", |info| info.method);
+    let sample = stage.sample(op).await;
+    let shown = match &sample {
+        Ok(request) => answers(stage, request.clone()).await,
+        Err(failure) => Err(failure.clone()),
+    };
+    score.note(Case::HappyPath, method, shown);
+    let Ok(mut sample) = sample else { return };
+    if sample.page().is_some() {
+        score.note(Case::Paging, method, pages(stage, op).await);
+        score.note(Case::ForgedToken, method, forged(stage, op).await);
+    }
+    let calls = claim.calls.as_slice();
+    if calls.is_empty() {
+        // Told from the gateway's own records.
+        return;
+    }
+    let limited = rate_limited(stage, sample.clone(), calls).await;
+    score.note_some(Case::RateLimit, method, limited);
+    let hung_up = given_up(stage, sample.clone(), calls, None).await;
+    score.note_some(Case::HangUp, method, hung_up);
+    let late = given_up(stage, sample, calls, Some(DEADLINE)).await;
+    score.note_some(Case::Deadline, method, late);
+    stage.subject.calm().await;
+}
+
+async fn answers<S: Subject>(stage: &Stage<'_, S>, request: Request) -> Outcome<()> {
+    let moment = stage.moment().await;
+    request.send(&stage.caller).await?;
+    stage.nothing_since(&moment, &[]).await
+}
+
+/// That a walk with pages of one row sees what one page shows.
+async fn pages<S: Subject>(stage: &Stage<'_, S>, op: Op) -> Outcome<()> {
+    let there = stage.subject.populate(&stage.caller, op).await?.max(2);
+    let sample = stage.sample(op).await?;
+    let whole = walk(&stage.caller, sample.clone(), WHOLE).await?;
+    if whole.len() < there {
+        let rows = whole.len();
+        return Err(Failure::new(format_args!("{there} rows are there, {rows} are listed")));
+    }
+    let single = walk(&stage.caller, sample, 1).await?;
+    if single != whole {
+        let (whole, single) = (whole.len(), single.len());
+        let why = format!("{whole} rows at once are not the {single} rows one by one");
+        return Err(Failure::new(why));
+    }
+    Ok(())
+}
+
+/// All rows of a list, in pages of at most so many.
+async fn walk(caller: &Caller, mut request: Request, size: i32) -> Outcome<Vec<Vec<u8>>> {
+    let mut rows = Vec::new();
+    loop {
+        if let Some(page) = request.page() {
+            *page.size = size;
+        }
+        let (page, next) = page_of(caller, &request).await?;
+        if page.len() > usize::try_from(size).unwrap_or_default() {
+            let found = page.len();
+            return Err(Failure::new(format_args!("a page of {size} has {found} rows")));
+        }
+        rows.extend(page);
+        match (request.page(), next) {
+            (Some(_), next) if next.is_empty() => return Ok(rows),
+            (Some(page), next) => *page.token = next,
+            (None, _) => return Err(Failure::new("the sample is no list")),
+        }
+    }
+}
+
+async fn page_of(caller: &Caller, request: &Request) -> Outcome<(Vec<Vec<u8>>, String)> {
+    match request.clone().send(caller).await? {
+        Answer::Page(rows, next) => Ok((rows, next)),
+        Answer::One | Answer::Operation(_) => Err(Failure::new("the answer is no list")),
+    }
+}
+
+/// That a token which the gateway did not make for this list is refused.
+async fn forged<S: Subject>(stage: &Stage<'_, S>, op: Op) -> Outcome<()> {
+    let mut request = stage.sample(op).await?;
+    if let Some(page) = request.page() {
+        *page.size = 1;
+    }
+    let (_, token) = page_of(&stage.caller, &request).await?;
+    if token.is_empty() {
+        return Err(Failure::new("two rows have to be shown, and there is no second page"));
+    }
+    for forged in forgeries(&token) {
+        if let Some(page) = request.page() {
+            page.token.clone_from(&forged);
+        }
+        let Err(refusal) = request.clone().send(&stage.caller).await else {
+            return Err(Failure::new("a forged page token is taken"));
+        };
+        refusal.must_be(Code::InvalidArgument, "PAGE_TOKEN_INVALID", "")?;
+    }
+    Ok(())
+}
+
+/// Another character in the middle, one less, one more, and none of it.
+fn forgeries(token: &str) -> Vec<String> {
+    let mut changed: Vec<char> = token.chars().collect();
+    let middle = changed.len() / 2;
+    let other = if changed[middle] == 'A' { 'B' } else { 'A' };
+    changed[middle] = other;
+    let shorter = token.chars().skip(1).collect();
+    vec![changed.into_iter().collect(), shorter, format!("{token}A"), "1".to_owned()]
+}
+
+/// `None` where the upstream has no such answer.
+async fn rate_limited<S: Subject>(
+    stage: &Stage<'_, S>,
+    request: Request,
+    calls: &[String],
+) -> Option<Outcome<()>> {
+    stage.subject.calm().await;
+    if !disturbed(stage, calls, Disturbance::RateLimit).await {
+        return None;
+    }
+    Some(match request.send(&stage.caller).await {
+        Err(refusal) => refusal.must_be(Code::ResourceExhausted, "UPSTREAM_RATE_LIMIT", ""),
+        Ok(_) => Err(Failure::new("answered although the upstream wanted fewer calls")),
+    })
+}
+
+/// That a read whose caller goes away closes its connection to the upstream: it hangs up, or the deadline
+/// that it gave has passed.
+async fn given_up<S: Subject>(
+    stage: &Stage<'_, S>,
+    request: Request,
+    calls: &[String],
+    deadline: Option<Duration>,
+) -> Option<Outcome<()>> {
+    stage.subject.calm().await;
+    if !disturbed(stage, calls, Disturbance::Stall(STALL)).await {
+        return None;
+    }
+    Some(give_up(stage, request, deadline).await)
+}
+
+async fn give_up<S: Subject>(
+    stage: &Stage<'_, S>,
+    request: Request,
+    deadline: Option<Duration>,
+) -> Outcome<()> {
+    let moment = stage.moment().await;
+    let caller = match deadline {
+        Some(deadline) => stage.caller.within(deadline),
+        None => stage.caller.clone(),
+    };
+    let during = match deadline {
+        Some(_) => overdue(stage, &caller, request, &moment).await?,
+        None => hung_up(stage, &caller, request, &moment).await?,
+    };
+    until("the upstream's connection is closed", async || {
+        Ok((stage.subject.open_connections().await < during).then_some(()))
+    })
+    .await
+}
+
+/// Hangs up once the upstream has the request. Tells how many connections were open then.
+async fn hung_up<S: Subject>(
+    stage: &Stage<'_, S>,
+    caller: &Caller,
+    request: Request,
+    moment: &Moment,
+) -> Outcome<u64> {
+    let call = request.send(caller);
+    let stalled = stalled(stage, moment);
+    pin_mut!(call, stalled);
+    match select(call, stalled).await {
+        Either::Left((answer, _)) => Err(unexpected(answer.err())),
+        Either::Right((during, _)) => during,
+    }
+}
+
+/// Calls with a deadline that passes while the upstream has the request. On a machine so busy that it
+/// passes before, calls again.
+async fn overdue<S: Subject>(
+    stage: &Stage<'_, S>,
+    caller: &Caller,
+    request: Request,
+    moment: &Moment,
+) -> Outcome<u64> {
+    for _ in 0..TRIES {
+        let call = request.clone().send(caller);
+        let stalled = stalled(stage, moment);
+        pin_mut!(call, stalled);
+        match select(call, stalled).await {
+            Either::Left((answer, _)) => late(answer.err())?,
+            Either::Right((during, call)) => {
+                let during = during?;
+                late(call.await.err())?;
+                return Ok(during);
+            }
+        }
+    }
+    Err(Failure::new(format_args!("the upstream did not have it within {TRIES} x {DEADLINE:?}")))
+}
+
+/// How many connections are open when the upstream has the request.
+async fn stalled<S: Subject>(stage: &Stage<'_, S>, moment: &Moment) -> Outcome<u64> {
+    until("the upstream has the request", async || {
+        let asked = stage.requests_since(moment).await > 0;
+        Ok(asked.then_some(()))
+    })
+    .await?;
+    Ok(stage.subject.open_connections().await)
+}
+
+fn late(refusal: Option<Refusal>) -> Outcome<()> {
+    match refusal {
+        // Whoever looks at the clock first: the gateway, or the caller's own side.
+        Some(refusal) if matches!(refusal.code, Code::DeadlineExceeded | Code::Cancelled) => Ok(()),
+        other => Err(unexpected(other)),
+    }
+}
+
+fn unexpected(refusal: Option<Refusal>) -> Failure {
+    match refusal {
+        Some(refusal) => Failure::new(format_args!("refused while the upstream stalls: {refusal}")),
+        None => Failure::new("answered while the upstream stalls"),
+    }
+}
+
+/// Disturbs every one of these calls; `false` where none of them can be.
+async fn disturbed<S: Subject>(
+    stage: &Stage<'_, S>,
+    calls: &[String],
+    disturbance: Disturbance,
+) -> bool {
+    let mut any = false;
+    for call in calls {
+        any |= stage.subject.disturb(call, disturbance).await;
+    }
+    any
+}
+
+#[cfg(test)]
+mod tests {
+    use super::forgeries;
+
+    #[test]
+    fn no_forgery_is_the_token() {
+        for token in ["A", "AA", "BAB", "eyJhIjoxfQ"] {
+            assert!(forgeries(token).iter().all(|forged| forged != token), "{token}");
+        }
+    }
+}

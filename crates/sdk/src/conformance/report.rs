@@ -1,0 +1,229 @@
+//! What came of the cases: every row, the verdict on each case, and the table of providers and cases. It
+//! must not print.
+
+use std::fmt::Write as _;
+
+use super::{Failure, Outcome};
+
+/// A case of the suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Case {
+    /// What GetProvider claims is served; what it does not claim is refused, and the upstream is not
+    /// asked.
+    Claims,
+    /// Each claimed method does what it claims.
+    HappyPath,
+    /// A write sent again, under the same request id, is the same operation and one sale.
+    Repeat,
+    /// A request id stands for one request.
+    ReusedId,
+    /// `validate_only` stores and sells nothing.
+    Quote,
+    /// A wrong field is told by its path, and nothing is stored.
+    Violation,
+    /// What the upstream rejects fails for the upstream's reason.
+    Rejection,
+    /// A call was lost before it took effect.
+    LostBefore,
+    /// A call took effect and its answer was lost.
+    LostAfter,
+    /// The upstream wants fewer calls: a read says so, a write waits and ends.
+    RateLimit,
+    /// The caller hangs up: a read leaves no connection open, a write goes on.
+    HangUp,
+    /// The caller's deadline passes: the read leaves no connection open.
+    Deadline,
+    /// A walk with pages of one row sees what one page shows.
+    Paging,
+    /// A page token that was not made for this list is refused.
+    ForgedToken,
+}
+
+impl Case {
+    /// Every case, in the order of the table.
+    pub const ALL: [Self; 14] = [
+        Self::Claims,
+        Self::HappyPath,
+        Self::Repeat,
+        Self::ReusedId,
+        Self::Quote,
+        Self::Violation,
+        Self::Rejection,
+        Self::LostBefore,
+        Self::LostAfter,
+        Self::RateLimit,
+        Self::HangUp,
+        Self::Deadline,
+        Self::Paging,
+        Self::ForgedToken,
+    ];
+
+    /// What the table calls it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Claims => "claims",
+            Self::HappyPath => "happy path",
+            Self::Repeat => "repeated",
+            Self::ReusedId => "id reused",
+            Self::Quote => "validate_only",
+            Self::Violation => "wrong field",
+            Self::Rejection => "rejected upstream",
+            Self::LostBefore => "lost before effect",
+            Self::LostAfter => "lost after effect",
+            Self::RateLimit => "rate limit",
+            Self::HangUp => "caller hangs up",
+            Self::Deadline => "deadline passes",
+            Self::Paging => "paging",
+            Self::ForgedToken => "forged page token",
+        }
+    }
+}
+
+/// One case of one method.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The case.
+    pub case: Case,
+    /// The method, `Orders.CreateOrder`.
+    pub method: &'static str,
+    /// Passed, or why not.
+    pub outcome: Outcome<()>,
+}
+
+/// What a case came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every row passed; so many there were.
+    Passed(usize),
+    /// So many rows failed.
+    Failed(usize),
+    /// No claim leads to this case, or the upstream has no such way to go wrong.
+    NotClaimed,
+}
+
+/// What came of a plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The plugin's name; empty where the gateway did not tell.
+    pub plugin: String,
+    /// Every case of every method.
+    pub rows: Vec<Row>,
+}
+
+impl Report {
+    /// The rows that failed.
+    pub fn failures(&self) -> impl Iterator<Item = &Row> {
+        self.rows.iter().filter(|row| row.outcome.is_err())
+    }
+
+    /// Whether nothing failed. Nothing at all is no success.
+    pub fn passed(&self) -> bool {
+        !self.rows.is_empty() && self.failures().next().is_none()
+    }
+
+    /// What a case came to.
+    pub fn verdict(&self, case: Case) -> Verdict {
+        let rows = || self.rows.iter().filter(|row| row.case == case);
+        match (rows().count(), rows().filter(|row| row.outcome.is_err()).count()) {
+            (0, _) => Verdict::NotClaimed,
+            (all, 0) => Verdict::Passed(all),
+            (_, failed) => Verdict::Failed(failed),
+        }
+    }
+}
+
+/// A line for each case, a column for each report: `✓` and for how many methods, `✗` and how many
+/// failed, `–` for what is not claimed.
+pub fn table(reports: &[Report]) -> String {
+    let width = Case::ALL.map(|case| case.title().len()).into_iter().max().unwrap_or(0);
+    let column = |report: &Report| report.plugin.chars().count().max(5);
+    let mut table = format!("{:width$}", "");
+    for report in reports {
+        let _ = write!(table, "  {:column$}", report.plugin, column = column(report));
+    }
+    for case in Case::ALL {
+        let _ = write!(table, "\n{:width$}", case.title());
+        for report in reports {
+            let cell = match report.verdict(case) {
+                Verdict::Passed(rows) => format!("✓ {rows}"),
+                Verdict::Failed(rows) => format!("✗ {rows}"),
+                Verdict::NotClaimed => "–".to_owned(),
+            };
+            let _ = write!(table, "  {cell:column$}", column = column(report));
+        }
+    }
+    table
+}
+
+/// The rows so far.
+#[derive(Debug, Default)]
+pub(super) struct Score(Vec<Row>);
+
+impl Score {
+    pub(super) fn note(&mut self, case: Case, method: &'static str, outcome: Outcome<()>) {
+        self.0.push(Row { case, method, outcome });
+    }
+
+    /// Notes what there is to note.
+    pub(super) fn note_some(
+        &mut self,
+        case: Case,
+        method: &'static str,
+        outcome: Option<Result<(), Failure>>,
+    ) {
+        if let Some(outcome) = outcome {
+            self.note(case, method, outcome);
+        }
+    }
+
+    pub(super) fn add(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// The rows in the order of the cases.
+    pub(super) fn report(mut self, plugin: String) -> Report {
+        self.0.sort_by_key(|row| (row.case, row.method));
+        Report { plugin, rows: self.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Case, Failure, Report, Score, Verdict, table};
+
+    fn report() -> Report {
+        let mut score = Score::default();
+        score.note(Case::Repeat, "Orders.PayOrder", Err(Failure::new("sold twice")));
+        score.note(Case::Repeat, "Orders.CreateOrder", Ok(()));
+        score.note(Case::Claims, "Orders.CreateOrder", Ok(()));
+        score.note_some(Case::Paging, "Orders.ListOrders", None);
+        score.report("acme".to_owned())
+    }
+
+    #[test]
+    fn a_case_fails_with_any_of_its_rows() {
+        let report = report();
+        assert_eq!(report.verdict(Case::Claims), Verdict::Passed(1));
+        assert_eq!(report.verdict(Case::Repeat), Verdict::Failed(1));
+        assert_eq!(report.verdict(Case::Paging), Verdict::NotClaimed);
+        assert!(!report.passed());
+        assert_eq!(
+            report.failures().map(|row| row.method).collect::<Vec<_>>(),
+            ["Orders.PayOrder"]
+        );
+        assert!(!Report { rows: Vec::new(), ..report }.passed(), "nothing was shown");
+    }
+
+    #[test]
+    fn the_table_has_a_line_for_each_case() {
+        let text = table(&[report()]);
+        let line = |case: Case| {
+            let line = text.lines().find(|line| line.starts_with(case.title()));
+            line.unwrap_or_default().trim_end().to_owned()
+        };
+        assert!(line(Case::Claims).ends_with("✓ 1"), "{text}");
+        assert!(line(Case::Repeat).ends_with("✗ 1"), "{text}");
+        assert!(line(Case::Paging).ends_with('–'), "{text}");
+        assert_eq!(text.lines().count(), Case::ALL.len() + 1);
+    }
+}
