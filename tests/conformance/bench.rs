@@ -1,0 +1,145 @@
+//! What subjects share: several simulators of one kind behind one gateway, and how a simulator is looked
+//! at and disturbed. It must not know a provider.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use purveyor_sdk::conformance::{Disturbance, Sale};
+use purveyor_simulators::{Fault, FaultKind, Simulator};
+use tempfile::TempDir;
+use xtask::artifacts::Artifacts;
+use xtask::configuration::{Configuration, Provider};
+use xtask::gateway;
+use xtask::process::Running;
+
+/// How many upstreams of one kind share the cases. Most of a case is waiting.
+pub(crate) const UPSTREAMS: usize = 10;
+
+/// A gateway with one provider for each upstream. It runs until this is dropped.
+pub(crate) struct Gateway {
+    _running: Running,
+    _folder: TempDir,
+    address: String,
+}
+
+/// What a manifest's call is at its simulator: its name there, and how it answers too many requests.
+#[derive(Clone, Copy)]
+pub(crate) struct Calls {
+    /// The manifest's names and the simulator's; what is not among them has one name.
+    pub(crate) names: &'static [(&'static str, &'static str)],
+    /// The answer to too many requests; `None` where the upstream has no such answer.
+    pub(crate) rate_limit: fn() -> Option<FaultKind>,
+}
+
+/// One upstream and the provider that points to it.
+pub(crate) struct Bench<P> {
+    pub(crate) upstream: Simulator<P>,
+    /// The provider's id.
+    pub(crate) provider: String,
+    /// Where the gateway listens.
+    pub(crate) gateway: String,
+    calls: Calls,
+}
+
+/// The times that simulators are started with: what settles does so within four seconds, two of which
+/// are the gateway's own.
+pub(crate) fn timed(provider: Provider) -> Provider {
+    provider
+        .timing("attempt_timeout_ms", 1000)
+        .timing("upstream_idle_ms", 50)
+        .timing("upstream_processing_ms", 50)
+        .timing("listing_lag_ms", 50)
+}
+
+/// Starts the real program with a provider for each upstream.
+///
+/// # Errors
+/// When it does not start.
+pub(crate) fn serve<P>(
+    artifacts: &Artifacts,
+    upstreams: Vec<Simulator<P>>,
+    provider: impl Fn(&Simulator<P>) -> Provider,
+    calls: Calls,
+) -> Result<(Gateway, Vec<Bench<P>>)> {
+    let folder = tempfile::tempdir().context("no folder for the gateway")?;
+    let configuration = Configuration::new(artifacts)
+        .engine("look_first_ms", 20)
+        .engine("retry_first_ms", 20)
+        .log_filter("warn");
+    let named = upstreams.iter().enumerate();
+    let configuration = named.fold(configuration, |configuration, (number, upstream)| {
+        configuration.provider(&id(number), provider(upstream))
+    });
+    let file = configuration.write(folder.path())?;
+    let (running, address) = gateway::serve(artifacts.program("purveyor")?, &file)?;
+    let address = format!("http://{address}");
+    let gateway = Gateway { _running: running, _folder: folder, address };
+    let benches = upstreams.into_iter().enumerate().map(|(number, upstream)| Bench {
+        upstream,
+        provider: id(number),
+        gateway: gateway.address.clone(),
+        calls,
+    });
+    let benches = benches.collect();
+    Ok((gateway, benches))
+}
+
+fn id(number: usize) -> String {
+    format!("subject-{number}")
+}
+
+impl<P> Bench<P> {
+    /// The ledger.
+    pub(crate) fn sales(&self) -> Vec<Sale> {
+        let entries = self.upstream.ledger().into_iter();
+        entries
+            .map(|entry| Sale {
+                kind: format!("{:?}", entry.sale.kind),
+                id: entry.sale.operation_id,
+            })
+            .collect()
+    }
+
+    /// The requests by the manifest's names.
+    pub(crate) fn requests(&self) -> BTreeMap<String, u64> {
+        let mut requests = BTreeMap::new();
+        for (method, times) in self.upstream.requests() {
+            let names = self.calls.names.iter();
+            let name = names.clone().find(|(_, theirs)| *theirs == method).map(|(ours, _)| *ours);
+            *requests.entry(name.map_or(method, str::to_owned)).or_default() += times;
+        }
+        requests
+    }
+
+    /// Arms a fault for the next request of a call; `false` where there is no such fault.
+    pub(crate) fn disturb(&self, call: &str, disturbance: Disturbance) -> bool {
+        let kind = match disturbance {
+            Disturbance::LoseBeforeCommit => FaultKind::DropBeforeCommit,
+            Disturbance::LoseAfterCommit => FaultKind::DropAfterCommit,
+            Disturbance::Stall(time) => FaultKind::Slow { ms: milliseconds(time) },
+            Disturbance::RateLimit => match (self.calls.rate_limit)() {
+                Some(kind) => kind,
+                None => return false,
+            },
+        };
+        self.fail(call, kind);
+        true
+    }
+
+    /// Arms any fault for the next request of a call.
+    pub(crate) fn fail(&self, call: &str, kind: FaultKind) {
+        self.upstream.inject(Fault::next(self.theirs(call), kind));
+    }
+
+    fn theirs<'a>(&self, call: &'a str) -> &'a str
+    where
+        'static: 'a,
+    {
+        self.calls.names.iter().find(|(ours, _)| *ours == call).map_or(call, |(_, theirs)| *theirs)
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

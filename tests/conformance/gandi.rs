@@ -1,0 +1,301 @@
+//! Gandi: shares by the month, changed, renewed, ended, and cancelled while the upstream has not begun.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use purveyor_sdk::Period;
+use purveyor_sdk::conformance::{
+    Caller, Disturbance, Failure, Outcome, Rejection, Report, Request, Sale, Subject, Violation,
+    run,
+};
+use purveyor_sdk::plugin::v1::Op;
+use purveyor_sdk::prost_types::{FieldMask, Struct, Value, value};
+use purveyor_sdk::v1::operation::{Result as Came, State};
+use purveyor_sdk::v1::payment::Choice;
+use purveyor_sdk::v1::{
+    CancelOrderRequest, CheckProviderRequest, CreateOrderRequest, CreateRenewalRequest,
+    GetOrderRequest, GetProductRequest, GetRenewalRequest, GetServiceRequest, ListOrdersRequest,
+    ListProductsRequest, ListRenewalOptionsRequest, ListRenewalsRequest, ListServicesRequest,
+    Operation, Order, OrderItem, Payment, Renewal, Service, ServiceRef, Term,
+    TerminateServiceRequest, UpdateServiceRequest,
+};
+use purveyor_simulators::gandi::{AccountSeed, Gandi as Upstream, Mode, Options};
+use purveyor_simulators::{Cents, FaultKind};
+use xtask::artifacts::Artifacts;
+use xtask::configuration::Provider;
+
+use crate::bench::{self, Bench, Calls, UPSTREAMS};
+
+const API_KEY: &str = "conformanceconformance00";
+
+/// Long enough for every order of a case to be still before its billing.
+const UNBILLED_MS: u64 = 60_000;
+
+const CALLS: Calls = Calls {
+    names: &[
+        ("product.create", "hosting.product.create"),
+        ("product.renew", "hosting.product.renew"),
+        ("product.update", "hosting.product.update"),
+        ("product.delete", "hosting.product.delete"),
+    ],
+    rate_limit: || Some(fault(510_135)),
+};
+
+/// The catalogue's products, the services that every account holds for nothing, and the terms that
+/// anything is renewed for.
+const PRODUCTS: usize = 5;
+const FREE_SERVICES: usize = 2;
+const TERMS: usize = 2;
+
+struct Gandi(Bench<Upstream>);
+
+/// Runs the suite.
+pub(crate) async fn show(artifacts: &Artifacts) -> Result<Report> {
+    let mut upstreams = Vec::new();
+    for number in 0..UPSTREAMS {
+        // Accounts of one owner share what they have claimed, so each has another.
+        let account = AccountSeed {
+            api_key: API_KEY.to_owned(),
+            handle: format!("CF{number:04}-GANDI"),
+            prepaid: Cents::new(100_000_000),
+            ..AccountSeed::default()
+        };
+        let options = Options { accounts: vec![account], ..Options::default() };
+        upstreams.push(Upstream::start(options).await.context("the simulator does not start")?);
+    }
+    let provider = |upstream: &purveyor_simulators::Simulator<Upstream>| {
+        bench::timed(Provider::new("gandi", upstream.url()).credential("api-key", API_KEY))
+    };
+    let (_gateway, benches) = bench::serve(artifacts, upstreams, provider, CALLS)?;
+    let subjects: Vec<Gandi> = benches.into_iter().map(Gandi).collect();
+    Ok(run(&subjects).await)
+}
+
+impl Subject for Gandi {
+    fn gateway(&self) -> String {
+        self.0.gateway.clone()
+    }
+
+    fn provider(&self) -> String {
+        self.0.provider.clone()
+    }
+
+    async fn sample(&self, caller: &Caller, op: Op) -> Outcome<Option<Request>> {
+        let parent = caller.parent();
+        Ok(Some(match op {
+            Op::CheckProvider => CheckProviderRequest { name: parent }.into(),
+            Op::ListProducts => ListProductsRequest { parent, ..Default::default() }.into(),
+            Op::GetProduct => {
+                let name = caller.name("products", "shares");
+                GetProductRequest { name, ..Default::default() }.into()
+            }
+            Op::CreateOrder => purchase(caller).into(),
+            Op::GetOrder => GetOrderRequest { name: ordered(caller).await?.target }.into(),
+            Op::ListOrders => ListOrdersRequest { parent, ..Default::default() }.into(),
+            Op::CancelOrder => {
+                let name = self.waiting(caller).await?.target;
+                CancelOrderRequest { name, ..Default::default() }.into()
+            }
+            Op::GetService => GetServiceRequest { name: bought(caller).await?.name }.into(),
+            Op::ListServices => ListServicesRequest { parent, ..Default::default() }.into(),
+            Op::UpdateService => quantity(&bought(caller).await?, 3).into(),
+            Op::TerminateService => {
+                let name = bought(caller).await?.name;
+                TerminateServiceRequest { name, ..Default::default() }.into()
+            }
+            Op::ListRenewalOptions => {
+                let parent = bought(caller).await?.name;
+                ListRenewalOptionsRequest { parent, ..Default::default() }.into()
+            }
+            Op::CreateRenewal => renewal(caller, &bought(caller).await?).into(),
+            Op::GetRenewal => GetRenewalRequest { name: renewed(caller).await?.target }.into(),
+            Op::ListRenewals => ListRenewalsRequest { parent, ..Default::default() }.into(),
+            _ => return Ok(None),
+        }))
+    }
+
+    async fn violations(&self, caller: &Caller, op: Op) -> Outcome<Vec<Violation>> {
+        Ok(match op {
+            Op::CreateOrder => {
+                let mut turbo = purchase(caller);
+                let value = Value { kind: Some(value::Kind::BoolValue(true)) };
+                let fields = [("turbo".to_owned(), value)].into();
+                item(&mut turbo)?.options = Some(Struct { fields });
+                let mut none = purchase(caller);
+                item(&mut none)?.quantity = 0;
+                let mut quarter = purchase(caller);
+                item(&mut quarter)?.term = months(3);
+                vec![
+                    wrong(turbo, "order.items[0].options.turbo"),
+                    wrong(none, "order.items[0].quantity"),
+                    wrong(quarter, "order.items[0].term"),
+                ]
+            }
+            Op::UpdateService => {
+                let service = bought(caller).await?;
+                let mut renamed = quantity(&service, 3);
+                renamed.update_mask = Some(FieldMask { paths: vec!["display_name".to_owned()] });
+                vec![
+                    wrong(quantity(&service, -1), "service.quantity"),
+                    wrong(renamed, "update_mask"),
+                ]
+            }
+            Op::CreateRenewal => {
+                let mut quarter = renewal(caller, &bought(caller).await?);
+                quarter.renewal.get_or_insert_default().term = months(3);
+                vec![wrong(quarter, "renewal.term")]
+            }
+            Op::CancelOrder => {
+                let name = caller.name("orders", "1");
+                let request = CancelOrderRequest { name, policy: 2, ..Default::default() };
+                vec![wrong(request, "policy")]
+            }
+            _ => Vec::new(),
+        })
+    }
+
+    async fn rejection(&self, caller: &Caller, op: Op) -> Outcome<Option<Rejection>> {
+        let (call, code, reason) = match op {
+            Op::CreateOrder => ("product.create", 521_163, "INSUFFICIENT_CREDIT"),
+            Op::CancelOrder => ("operation.cancel", 535_160, "UPSTREAM_REJECTED"),
+            Op::UpdateService => ("product.update", 535_160, "UPSTREAM_REJECTED"),
+            Op::TerminateService => ("product.delete", 535_160, "UPSTREAM_REJECTED"),
+            Op::CreateRenewal => ("product.renew", 521_163, "INSUFFICIENT_CREDIT"),
+            _ => return Ok(None),
+        };
+        let request = self.sample(caller, op).await?;
+        self.0.fail(call, fault(code));
+        Ok(request.map(|request| Rejection { request, reason: reason.to_owned() }))
+    }
+
+    async fn populate(&self, caller: &Caller, op: Op) -> Outcome<usize> {
+        Ok(match op {
+            Op::ListProducts => PRODUCTS,
+            Op::ListOrders => {
+                for _ in 0..3 {
+                    ordered(caller).await?;
+                }
+                3
+            }
+            Op::ListServices => {
+                bought(caller).await?;
+                FREE_SERVICES + 1
+            }
+            Op::ListRenewals => {
+                let service = bought(caller).await?;
+                for _ in 0..3 {
+                    let name = service.name.clone();
+                    let now = caller.ask(Op::GetService, GetServiceRequest { name }).await?;
+                    caller.perform(renewal(caller, &now)).await?;
+                }
+                3
+            }
+            _ => TERMS,
+        })
+    }
+
+    async fn sales(&self) -> Vec<Sale> {
+        self.0.sales()
+    }
+
+    async fn requests(&self) -> BTreeMap<String, u64> {
+        self.0.requests()
+    }
+
+    async fn open_connections(&self) -> u64 {
+        self.0.upstream.connections().open
+    }
+
+    async fn disturb(&self, call: &str, disturbance: Disturbance) -> bool {
+        self.0.disturb(call, disturbance)
+    }
+
+    async fn calm(&self) {
+        self.0.upstream.clear_faults();
+        // The time zone is the one that it had.
+        let _ = self.0.upstream.set_mode(Mode::default());
+    }
+}
+
+impl Gandi {
+    /// An order that the upstream has taken and not begun.
+    async fn waiting(&self, caller: &Caller) -> Outcome<Operation> {
+        let mode = Mode { bill_ms: UNBILLED_MS, ..Mode::default() };
+        self.0.upstream.set_mode(mode).map_err(Failure::new)?;
+        caller.begin(purchase(caller), State::WaitingUpstream).await
+    }
+}
+
+fn fault(code: i32) -> FaultKind {
+    FaultKind::Fault { code, text: format!("Error on object : {code}") }
+}
+
+fn wrong(request: impl Into<Request>, field: &str) -> Violation {
+    Violation { request: request.into(), field: field.to_owned() }
+}
+
+fn months(months: u32) -> Option<Term> {
+    Some(Term::recurring(Period::Months(months), ""))
+}
+
+fn purchase(caller: &Caller) -> CreateOrderRequest {
+    let item = OrderItem {
+        product: caller.name("products", "shares"),
+        quantity: 2,
+        term: months(1),
+        ..OrderItem::default()
+    };
+    let order = Some(Order { items: vec![item], ..Order::default() });
+    CreateOrderRequest { parent: caller.parent(), order, ..CreateOrderRequest::default() }
+}
+
+fn item(request: &mut CreateOrderRequest) -> Outcome<&mut OrderItem> {
+    let item = request.order.as_mut().and_then(|order| order.items.first_mut());
+    item.ok_or_else(|| Failure::new("the order has no item"))
+}
+
+async fn ordered(caller: &Caller) -> Outcome<Operation> {
+    caller.perform(purchase(caller)).await
+}
+
+/// A service of the caller's own, as it is read.
+async fn bought(caller: &Caller) -> Outcome<Service> {
+    let operation = ordered(caller).await?;
+    let Some(Came::Order(order)) = operation.result else {
+        return Err(Failure::new("the operation shows no order"));
+    };
+    let service = order.items.first().and_then(|item| item.services.first());
+    let name = service.ok_or_else(|| Failure::new("the order names no service"))?.clone();
+    Ok(caller.ask(Op::GetService, GetServiceRequest { name }).await?)
+}
+
+fn quantity(service: &Service, quantity: i32) -> UpdateServiceRequest {
+    let service = Service { name: service.name.clone(), quantity, ..Service::default() };
+    UpdateServiceRequest { service: Some(service), ..UpdateServiceRequest::default() }
+}
+
+/// A month more, paid as the account pays.
+fn renewal(caller: &Caller, service: &Service) -> CreateRenewalRequest {
+    let guard = ServiceRef {
+        service: service.name.clone(),
+        expected_expire_time: service.expire_time,
+        ..ServiceRef::default()
+    };
+    let renewal = Renewal {
+        service: service.name.clone(),
+        services: vec![guard],
+        term: months(1),
+        ..Renewal::default()
+    };
+    CreateRenewalRequest {
+        parent: caller.parent(),
+        renewal: Some(renewal),
+        payment: Some(Payment { choice: Some(Choice::DefaultMethod(true)) }),
+        ..CreateRenewalRequest::default()
+    }
+}
+
+async fn renewed(caller: &Caller) -> Outcome<Operation> {
+    let service = bought(caller).await?;
+    caller.perform(renewal(caller, &service)).await
+}

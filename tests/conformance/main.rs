@@ -1,0 +1,102 @@
+//! Every plugin of the workspace through the conformance suite: as a shared library in the real program,
+//! over real gRPC, against its simulator. Prints the table of providers and cases; any failed case fails
+//! the run. It must not know a case.
+//!
+//! A provider's file has its subject: what it orders, what is refused, and what its simulator calls the
+//! calls of the manifest. To add one, write `PROVIDER.rs` after the model of `gandi.rs` (an
+//! implementation of `Subject` over a `bench::Bench`, and a `show`), and name it in [`run`].
+//!
+//! Arguments are those of cargo's own test programs as far as they mean something here: a word runs the
+//! providers whose name contains it, and `--skip provider-conformance` skips everything.
+
+#![allow(clippy::print_stdout, reason = "this program is there to print a table")]
+
+mod bench;
+mod gandi;
+
+use std::process::ExitCode;
+use std::{env, fs};
+
+use anyhow::{Context, Result, ensure};
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
+use purveyor_sdk::conformance::{Report, table};
+use xtask::artifacts::{self, Profile};
+use xtask::workspace;
+
+/// What the whole is called where tests are skipped by name.
+const NAME: &str = "provider-conformance";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(reports) => conclude(&reports),
+        Err(error) => {
+            println!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<Vec<Report>> {
+    let wanted = wanted(arguments);
+    if wanted("").is_none() {
+        return Ok(Vec::new());
+    }
+    let artifacts = artifacts::build(Profile::Dev)?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start a runtime")?;
+    let shows = [("gandi", gandi::show(&artifacts).boxed_local())];
+    every_plugin_is_shown(&shows.each_ref().map(|(name, _)| *name))?;
+    let shows = shows.into_iter().filter(|(name, _)| wanted(name) == Some(true));
+    let reports = join_all(shows.map(|(_, report)| report));
+    runtime.block_on(reports).into_iter().collect()
+}
+
+/// A plugin that nothing shows would look like one that passed.
+fn every_plugin_is_shown(shown: &[&str]) -> Result<()> {
+    let plugins =
+        fs::read_dir(workspace::root().join("plugins")).context("no plugins are there")?;
+    for plugin in plugins {
+        let name = plugin?.file_name();
+        let known = shown.iter().any(|shown| name == *shown);
+        ensure!(known, "the plugin {} has no subject in tests/conformance", name.display());
+    }
+    Ok(())
+}
+
+/// Whether a provider is to be shown; `None` where none is.
+fn wanted(arguments: &[String]) -> impl Fn(&str) -> Option<bool> {
+    let mut words = Vec::new();
+    let (mut skipped, mut rest) = (false, arguments.iter());
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--skip" => skipped |= rest.next().is_some_and(|name| NAME.contains(name.as_str())),
+            "--list" => skipped = true,
+            option if option.starts_with('-') => {}
+            word => words.push(word.to_owned()),
+        }
+    }
+    move |name| {
+        let named = words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+        (!skipped).then_some(named)
+    }
+}
+
+/// Prints what came of it.
+fn conclude(reports: &[Report]) -> ExitCode {
+    let rows = || reports.iter().flat_map(|report| &report.rows);
+    let failed = rows().filter(|row| row.outcome.is_err()).count();
+    if !reports.is_empty() {
+        println!("\nconformance: cases by methods that show them\n\n{}\n", table(reports));
+    }
+    for report in reports {
+        for row in report.failures() {
+            let why = row.outcome.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            println!("{}: {}, {}: {why}", report.plugin, row.case.title(), row.method);
+        }
+    }
+    let good = failed == 0 && reports.iter().all(Report::passed);
+    let (verdict, passed) = (if good { "ok" } else { "FAILED" }, rows().count() - failed);
+    println!("test result: {verdict}. {passed} passed; {failed} failed; 0 ignored");
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
