@@ -7,6 +7,7 @@ use purveyor_simulators::{Fault, FaultKind};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Failure, PRODUCTS, call, package, start, start_at, try_call};
+use crate::waiting::wait_for;
 
 const CREATE: &str = "POST /api/admin/products";
 
@@ -67,11 +68,7 @@ async fn a_late_effect_comes_after_the_connection_is_gone() {
     assert_eq!(seen.unwrap_err(), Failure::Closed);
     assert!(simulator.ledger().is_empty());
     simulator.advance(Duration::from_secs(5));
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
-    while simulator.ledger().is_empty() {
-        assert!(std::time::Instant::now() < deadline, "waited in vain");
-        tokio::task::yield_now().await;
-    }
+    wait_for(|| !simulator.ledger().is_empty()).await;
 }
 
 #[tokio::test]

@@ -14,3 +14,5 @@ mod control;
 mod faults;
 mod products;
 mod versions;
+#[path = "../support/waiting.rs"]
+mod waiting;

@@ -6,7 +6,7 @@ use purveyor_simulators::gandi::{Gandi, Mode};
 use purveyor_simulators::{Fault, FaultKind, Row, Simulator, Table};
 
 use crate::client::{Failure, call, call_raw, int, product, record, send, start, start_at, text};
-use crate::wire::wait_for;
+use crate::waiting::wait_for;
 
 const CREATE: &str = "hosting.product.create";
 

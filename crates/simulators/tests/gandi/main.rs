@@ -16,5 +16,7 @@ mod operations;
 mod program;
 mod published_client;
 mod transport;
+#[path = "../support/waiting.rs"]
+mod waiting;
 #[path = "../support/wire.rs"]
 mod wire;

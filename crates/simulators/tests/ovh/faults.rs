@@ -6,7 +6,8 @@ use purveyor_simulators::{Fault, FaultKind};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Bench};
-use crate::wire::{Broken, wait_for};
+use crate::waiting::wait_for;
+use crate::wire::Broken;
 
 const PAY: &str = "POST /me/order/{orderId}/payWithRegisteredPaymentMean";
 

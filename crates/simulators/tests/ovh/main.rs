@@ -16,5 +16,7 @@ mod paying;
 mod program;
 mod published_client;
 mod services;
+#[path = "../support/waiting.rs"]
+mod waiting;
 #[path = "../support/wire.rs"]
 mod wire;

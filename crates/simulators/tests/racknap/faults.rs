@@ -8,7 +8,8 @@ use purveyor_simulators::{Fault, FaultKind};
 use serde_json::{Value, json};
 
 use crate::client::{call, raw, service, start, start_at};
-use crate::wire::{Broken, wait_for};
+use crate::waiting::wait_for;
+use crate::wire::Broken;
 
 /// Creates once under a fault and returns what the caller saw and how many records there were.
 async fn create_under(fault: Fault) -> (Result<(u16, Bytes), Broken>, usize) {

@@ -13,5 +13,7 @@ mod client;
 mod control;
 mod faults;
 mod program;
+#[path = "../support/waiting.rs"]
+mod waiting;
 #[path = "../support/wire.rs"]
 mod wire;

@@ -3,7 +3,6 @@
 
 use std::error::Error;
 use std::io;
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -47,15 +46,6 @@ pub(crate) async fn send(
 pub(crate) fn split(url: &str) -> (&str, &str) {
     let rest = url.split_once("://").unwrap().1;
     rest.split_at(rest.find('/').unwrap_or(rest.len()))
-}
-
-/// Waits for what another task brings about; it takes turns with it and never sleeps.
-pub(crate) async fn wait_for(mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !done() {
-        assert!(Instant::now() < deadline, "waited in vain");
-        tokio::task::yield_now().await;
-    }
 }
 
 fn classify(error: &(dyn Error + 'static)) -> Broken {
