@@ -1,0 +1,188 @@
+//! The upstream's actions: parameters in, answers out. A read whose answer cannot be understood is an
+//! error; an answer to a write that proves nothing is unknown. Nothing here is sent twice.
+
+use purveyor_sdk::body;
+use purveyor_sdk::plugin::v1::r#match::Test;
+use purveyor_sdk::plugin::v1::{BodyFormat, Match, Success};
+use purveyor_sdk::serde_json::Value;
+use purveyor_sdk::v1::UpstreamRef;
+use purveyor_sdk::{Answer, Cx, Error, Result};
+
+use crate::config::Encoding;
+use crate::error::{self, STATUS, SUCCESS, proof, text_of};
+use crate::model::{Fields, Tree};
+
+/// The credential with the token.
+pub(crate) const TOKEN: &str = "token";
+
+/// Where the number of a new service stands, and what stands before it.
+pub(crate) const MESSAGE: &str = "/message";
+pub(crate) const BEFORE_ID: &str = "Service ID: ";
+
+/// What stands after the number and the plan's name.
+const AFTER_NAME: &str = " service has been created";
+
+/// The way to one account.
+pub(crate) struct Client {
+    pub(crate) encoding: Encoding,
+}
+
+/// How a write was answered.
+#[derive(Debug)]
+pub(crate) enum Written {
+    /// The upstream did it; its status and its message.
+    Done(UpstreamRef),
+    /// Nothing was done; which declared proof says so, and the error for the caller.
+    Refused { proof: &'static str, error: Error },
+    /// The answer does not tell.
+    Unknown(String),
+}
+
+impl Client {
+    /// Asks for the details of a plan.
+    ///
+    /// # Errors
+    ///
+    /// UPSTREAM_REJECTED and UPSTREAM_CREDENTIALS where the upstream refuses; UPSTREAM_UNAVAILABLE for
+    /// what cannot be understood.
+    pub(crate) async fn read(&self, cx: &Cx, call: &str, fields: &Fields) -> Result<Tree> {
+        let answer = self.send(cx, call, fields).await?;
+        let tree = Tree::read(&answer.body);
+        let tree = tree.map_err(|error| answer.not_understood().with_source(error))?;
+        let status = tree.get("status").and_then(Tree::text).unwrap_or_default();
+        match (answer.status, status) {
+            (200..=299, SUCCESS) => Ok(tree),
+            (200..=299 | 400..=499, _) if says_no(&status.into()) => {
+                Err(error::refusal(answer.status, &tree))
+            }
+            _ => Err(answer.not_understood()),
+        }
+    }
+
+    /// Sends what changes something, once. An error is the host's, which knows what became of it.
+    pub(crate) async fn write(&self, cx: &Cx, call: &str, fields: &Fields) -> Result<Written> {
+        let answer = self.send(cx, call, fields).await?;
+        Ok(judged(answer.status, &answer.body))
+    }
+
+    async fn send(&self, cx: &Cx, call: &str, fields: &Fields) -> Result<Answer> {
+        let (kind, body) = match self.encoding {
+            Encoding::Json => ("application/json", fields.to_json()),
+            Encoding::Form => ("application/x-www-form-urlencoded", fields.to_form()),
+        };
+        let request = cx.http().call(call).header("cache-control", "no-cache").auth(TOKEN);
+        request.header("content-type", kind).body(body).send().await
+    }
+}
+
+/// What the answer to a write says. The conditions are those of the manifest, read by the same
+/// functions, so that plugin and host cannot come to different ends.
+fn judged(status: u16, bytes: &[u8]) -> Written {
+    let Ok(document) = body::document(BodyFormat::Json, bytes) else {
+        return Written::Unknown(format!("the answer of status {status} is no JSON"));
+    };
+    let word = text_of(&document, "status");
+    let message = text_of(&document, "message");
+    let proof = match status {
+        200..=299 if word == SUCCESS => {
+            return Written::Done(UpstreamRef {
+                state: word.to_owned(),
+                message: message.to_owned(),
+                ..UpstreamRef::default()
+            });
+        }
+        200..=299 => proof::REFUSED,
+        400..=499 => proof::REFUSED_BY_HTTP,
+        _ => return Written::Unknown(format!("the upstream answered with status {status}")),
+    };
+    // A refusal that names a new service contradicts itself.
+    if !says_no(document.get("status").unwrap_or(&Value::Null)) || message.contains(BEFORE_ID) {
+        return Written::Unknown(format!(
+            "the answer of status {status} does not tell what was done"
+        ));
+    }
+    match Tree::read(bytes) {
+        Ok(tree) => Written::Refused { proof, error: error::refusal(status, &tree) },
+        Err(error) => Written::Unknown(format!("the answer cannot be read: {error}")),
+    }
+}
+
+/// Whether a status says something else than success.
+fn says_no(status: &Value) -> bool {
+    let condition = Match { pointer: String::new(), test: Some(Test::Differs(SUCCESS.to_owned())) };
+    body::matches(&condition, status)
+}
+
+/// The number of a new service, where the message tells it as the manifest says.
+pub(crate) fn new_service(message: &str) -> Option<String> {
+    let shape = Success {
+        id_pointer: MESSAGE.to_owned(),
+        id_after: BEFORE_ID.to_owned(),
+        ..Success::default()
+    };
+    body::identifier(&shape, &purveyor_sdk::serde_json::json!({ "message": message }))
+}
+
+/// The plan's name in the message about a new service; empty where it does not stand there.
+pub(crate) fn plan_name(message: &str) -> &str {
+    let after = message.split_once(BEFORE_ID).map(|(_, after)| after);
+    let named = after.and_then(|after| after.split_once(" - ")).map(|(_, named)| named);
+    let name = named.and_then(|named| named.rsplit_once(AFTER_NAME)).map(|(name, _)| name);
+    name.unwrap_or_default().trim()
+}
+
+/// The condition that the declared shapes begin with.
+pub(crate) const fn success() -> purveyor_sdk::Shape {
+    purveyor_sdk::Shape::json().equals(STATUS, SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Written, judged, new_service, plan_name};
+
+    #[test]
+    fn the_number_and_the_name_in_the_message() {
+        fn check(message: &str, id: Option<&str>, name: &str) {
+            assert_eq!(new_service(message).as_deref(), id, "{message:?}");
+            assert_eq!(plan_name(message), name, "{message:?}");
+        }
+        let example = "Service ID: 1334 - Office 365 ( Essential Suite ) service has been created \
+                       successfully.";
+        check(example, Some("1334"), "Office 365 ( Essential Suite )");
+        check("Service ID: 7 - A - B service has been created", Some("7"), "A - B");
+        check("Service ID: 7", Some("7"), "");
+        check("Service ID: 7 - Service ID: 8 service has been created", None, "Service ID: 8");
+        check("Service has been created successfully.", None, "");
+        check("", None, "");
+    }
+
+    #[test]
+    fn what_answers_of_writes_say() {
+        fn check(status: u16, body: &str, expected: &str) {
+            let found = match judged(status, body.as_bytes()) {
+                Written::Done(upstream) => format!("done {}", upstream.message),
+                Written::Refused { proof, .. } => proof.to_owned(),
+                Written::Unknown(_) => "unknown".to_owned(),
+            };
+            assert_eq!(found, expected, "{status} {body}");
+        }
+        check(200, r#"{"status": "Success", "message": "m"}"#, "done m");
+        check(201, r#"{"status": "Success"}"#, "done ");
+        check(200, r#"{"status": "Error", "message": "m"}"#, "refused");
+        check(200, r#"{"status": "Partial"}"#, "refused");
+        check(404, r#"{"status": "Error"}"#, "refused_by_http");
+        // Success with a status of failure, and the other way round.
+        check(400, r#"{"status": "Success"}"#, "unknown");
+        check(500, r#"{"status": "Error"}"#, "unknown");
+        check(302, r#"{"status": "Error"}"#, "unknown");
+        // What may be meant as success is no refusal.
+        for vague in ["success", " Success", ""] {
+            check(200, &format!(r#"{{"status": "{vague}"}}"#), "unknown");
+        }
+        for none in ["", "{}", "null", "0.5", "[]", r#"{"status": 0}"#, r#"{"status": null}"#] {
+            check(200, none, "unknown");
+        }
+        check(200, r#"{"status": "Error", "status": "Success"}"#, "unknown");
+        check(200, r#"{"status": "Error", "message": "Service ID: 1334 - x"}"#, "unknown");
+    }
+}
