@@ -24,6 +24,7 @@ mod plugin_support;
 mod plugin_upstream;
 mod queueing;
 mod reading;
+mod recording;
 mod refusing;
 mod renewing;
 mod store;
