@@ -13,6 +13,7 @@
 
 mod bench;
 mod gandi;
+mod racknap;
 
 use std::process::ExitCode;
 use std::{env, fs};
@@ -45,7 +46,10 @@ fn run(arguments: &[String]) -> Result<Vec<Report>> {
     }
     let artifacts = artifacts::build(Profile::Dev)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start a runtime")?;
-    let shows = [("gandi", gandi::show(&artifacts).boxed_local())];
+    let shows = [
+        ("gandi", gandi::show(&artifacts).boxed_local()),
+        ("racknap", racknap::show(&artifacts).boxed_local()),
+    ];
     every_plugin_is_shown(&shows.each_ref().map(|(name, _)| *name))?;
     let shows = shows.into_iter().filter(|(name, _)| wanted(name) == Some(true));
     let reports = join_all(shows.map(|(_, report)| report));
