@@ -1,0 +1,83 @@
+//! What the plugin declares of the upstream: its calls, the answers that prove a refusal, and the
+//! warnings of its document. Nothing is decided here.
+
+use std::time::Duration;
+
+use purveyor_sdk::v1::Notice;
+use purveyor_sdk::{Call, Credential, Note, Proof, Shape, Timing};
+
+use crate::client::{ACCOUNT_TOKEN, LOGIN};
+use crate::error::proof;
+
+/// Assumptions: the upstream documents none of this. An answer comes within half a minute; a front end
+/// drops idle connections within a minute; a request that lost its connection has run to its end within
+/// two; a new order is listed within one.
+pub(crate) const TIMING: Timing = Timing {
+    attempt_timeout: Duration::from_secs(30),
+    upstream_idle: Duration::from_secs(60),
+    upstream_processing: Duration::from_secs(120),
+    listing_lag: Duration::from_secs(60),
+};
+
+pub(crate) const AUTO_RENEWS: Note = Note::new(
+    "AUTO_RENEWS",
+    "servers are renewed and charged for every period until they are cancelled",
+    "order_cancel",
+);
+pub(crate) const NEEDS_CREDIT: Note = Note::new(
+    "NEEDS_CREDIT",
+    "without enough credit the upstream may ask for payment first",
+    "order_create",
+);
+pub(crate) const INVOICE_EXISTS: Note = Note::new(
+    "INVOICE_EXISTS",
+    "when the upstream asks for payment, the invoice is made already",
+    "order_create",
+);
+
+pub(crate) const CREDENTIALS: &[Credential] = &[
+    Credential::header(
+        ACCOUNT_TOKEN,
+        "X-Account-Token",
+        "the account token of the customer profile",
+    )
+    .optional(),
+    Credential::basic(LOGIN, "user:password of a portal user without a second factor").optional(),
+];
+
+/// An answer without a known caller proves that nothing was done. The others prove it only with the
+/// form of an error, and the plugin names them only where nothing in them speaks of payment: an
+/// invoice may exist although the answer is an error.
+pub(crate) const PROOFS: &[Proof] = &[
+    Proof::new(proof::UNAUTHENTICATED).statuses(401, 401),
+    Proof::new(proof::FORBIDDEN).statuses(403, 403).json().equals("/status", "403"),
+    Proof::new(proof::INVALID).statuses(400, 400).json().equals("/status", "400"),
+    Proof::new(proof::NOT_FOUND).statuses(404, 404),
+];
+
+pub(crate) const CALLS: &[Call] = &[
+    Call::read("order_status").post("").json_word("/action", &["order_status"]),
+    Call::read("order_list").post("").json_word("/action", &["order_list"]),
+    Call::read("server_list").post("").json_word("/action", &["server_list"]),
+    Call::spend("order_create")
+        .post("")
+        .json_word("/action", &["order_create"])
+        .success(Shape::json_id("/order_id", "order"))
+        .payment_due(Shape::json_id("/order_id", "order").statuses(402, 402))
+        .rejected_by(&[proof::UNAUTHENTICATED, proof::FORBIDDEN, proof::INVALID]),
+    // Sent again it ends in the same state, and moves no money.
+    Call::setting("order_cancel")
+        .post("")
+        .json_word("/action", &["order_cancel"])
+        .success(Shape::any().statuses(200, 200))
+        .rejected_by(&proof::ALL),
+];
+
+/// A warning of the document beside a resource.
+pub(crate) fn notice(note: Note) -> Notice {
+    Notice {
+        reason: note.reason.to_owned(),
+        message: note.message.to_owned(),
+        source: note.source.to_owned(),
+    }
+}

@@ -1,0 +1,138 @@
+//! Orders: one upstream call for all items. An answer that asks for payment has made the order too, and
+//! ends the write: what follows is a person's.
+
+use std::time::Duration;
+
+use purveyor_sdk::v1::order::State;
+use purveyor_sdk::v1::{
+    CreateOrderRequest, ErrorReason, GetOrderRequest, ListOrdersRequest, ListOrdersResponse,
+    ListView, Order,
+};
+use purveyor_sdk::{Cx, Error, Result, Step, page};
+
+use super::Klikk;
+use crate::checkpoint::{Before, Placed, decode, encode};
+use crate::client::{Created, Sent};
+use crate::model;
+use crate::model::{Due, Server, id_of};
+
+/// How long until an order is looked at that was just accepted.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+pub(super) async fn create(
+    klikk: &Klikk,
+    cx: &Cx,
+    request: &CreateOrderRequest,
+) -> Result<Step<Order>> {
+    let before = klikk.before(cx.baseline())?;
+    let lines = klikk.lines(request, cx.request_id(), before.tokens)?;
+    let reference = request.order.as_ref().map(|order| order.reference.as_str());
+    match klikk.client.create(cx, &lines, reference.unwrap_or_default()).await? {
+        Sent::Accepted(created) => {
+            let created = klikk.judged(created);
+            let view = klikk.created(request, &lines, &created)?;
+            if created.due.is_some() {
+                return Ok(Step::Done(view));
+            }
+            let handle = encode(&Placed { order: created.order, looks: 0 })?;
+            Ok(Step::Pending { handle, after: FIRST_LOOK, view: Some(view) })
+        }
+        Sent::Refused { proof, error } => Ok(Step::rejected(proof, error)),
+        Sent::Unknown(message) => Ok(Step::Unknown(message)),
+    }
+}
+
+pub(super) async fn get(klikk: &Klikk, cx: &Cx, request: &GetOrderRequest) -> Result<Order> {
+    let told = klikk.upstream_order(cx, cx.upstream_id(), &request.name).await?;
+    let servers = klikk.servers_of(cx, &[&told]).await?;
+    klikk.order(&told, &servers)
+}
+
+pub(super) async fn list(
+    klikk: &Klikk,
+    cx: &Cx,
+    request: &ListOrdersRequest,
+) -> Result<ListOrdersResponse> {
+    let told = klikk.client.orders(cx).await?;
+    let servers = klikk.servers_of(cx, &told.iter().collect::<Vec<_>>()).await?;
+    let after = |order: &Order| {
+        let moment = |time: &purveyor_sdk::prost_types::Timestamp| (time.seconds, time.nanos);
+        let limit = request.create_after.as_ref().map(moment);
+        // What tells no time is shown: it may be after.
+        let time = order.create_time.as_ref().map(moment);
+        limit.zip(time).is_none_or(|(limit, time)| time >= limit)
+    };
+    let wanted = |order: &Order| {
+        (request.states.is_empty() || request.states.contains(&order.state))
+            && request.customer.is_empty()
+            && after(order)
+    };
+    let rows = told.iter().map(|order| klikk.order(order, &servers));
+    let rows = rows.filter(|row| row.as_ref().map_or(true, wanted)).collect::<Result<Vec<_>>>()?;
+    let (mut orders, next_page_token) = page::of(rows, request.page_size, &request.page_token)?;
+    if request.view() == ListView::Full {
+        for order in orders.iter_mut().filter(|order| order.items.is_empty()) {
+            let id = order.upstream.as_ref().map(|upstream| upstream.id.clone());
+            let told = klikk.upstream_order(cx, &id.unwrap_or_default(), &order.name).await?;
+            *order = klikk.order(&told, &servers)?;
+        }
+    }
+    Ok(ListOrdersResponse { orders, next_page_token, ..ListOrdersResponse::default() })
+}
+
+impl Klikk {
+    /// What was known before the order is, or was, sent.
+    pub(super) fn before(&self, evidence: &[u8]) -> Result<Before> {
+        if evidence.is_empty() {
+            return Ok(Before { tokens: self.item_tokens, present: Vec::new() });
+        }
+        decode(evidence)
+    }
+
+    /// The upstream's order of this identifier; `name` is what the caller calls it.
+    ///
+    /// # Errors
+    ///
+    /// ORDER_NOT_FOUND.
+    pub(super) async fn upstream_order(
+        &self,
+        cx: &Cx,
+        upstream: &str,
+        name: &str,
+    ) -> Result<model::Order> {
+        let id = id_of(upstream).ok_or_else(|| Error::order_not_found(name))?;
+        self.client.order(cx, id).await.map_err(|error| match error.reason {
+            ErrorReason::OrderNotFound => {
+                Error { metadata: error.metadata, ..Error::order_not_found(name) }
+            }
+            _ => error,
+        })
+    }
+
+    /// The servers that could be of these orders. Orders that nobody has paid for have none.
+    pub(super) async fn servers_of(
+        &self,
+        cx: &Cx,
+        orders: &[&model::Order],
+    ) -> Result<Vec<Server>> {
+        let paid = orders.iter().filter(|order| {
+            let state = self.statuses.state(order.status.as_deref());
+            !matches!(state, State::AwaitingPayment | State::Expired)
+        });
+        match paid.collect::<Vec<_>>().as_slice() {
+            [] => Ok(Vec::new()),
+            [one] => match one.items() {
+                [item] => self.client.servers(cx, Some(item.id)).await,
+                _ => self.client.servers(cx, None).await,
+            },
+            _ => self.client.servers(cx, None).await,
+        }
+    }
+
+    /// A success whose own status asks for payment asks for it as well.
+    fn judged(&self, created: Created) -> Created {
+        let asks = self.statuses.state(created.status.as_deref()) == State::AwaitingPayment;
+        let due = created.due.or_else(|| asks.then(Due::default));
+        Created { due, ..created }
+    }
+}
