@@ -83,7 +83,8 @@ impl<P: Exported> TestHost<P> {
         Err(Box::new(ended))
     }
 
-    /// The evidence before a step; none where the plugin takes no baseline.
+    /// The evidence before a step; none where the plugin takes no baseline. As in the gateway, a step
+    /// that is begun again shows the plugin the evidence of the time before.
     ///
     /// # Errors
     ///
@@ -94,7 +95,9 @@ impl<P: Exported> TestHost<P> {
             step: at.step,
             handle: at.handle.clone(),
         };
-        match self.baseline(&request).await {
+        let context =
+            CallContext { baseline: at.evidence.evidence.clone(), ..of_write(Some(write)) };
+        match self.call(Op::Baseline, CallKind::Baseline, &request, context).await {
             Ok(evidence) => Ok(Position { evidence, ..at }),
             Err(error) if error.reason == ErrorReason::CapabilityUnsupported => Ok(at),
             Err(error) => Err(error),
