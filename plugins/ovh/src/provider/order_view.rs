@@ -1,0 +1,171 @@
+//! Orders as the contract shows them: prices, dates, items, and what a person has to do.
+
+use purveyor_sdk::prost_types::value::Kind;
+use purveyor_sdk::prost_types::{Struct, Timestamp, Value as Attribute};
+use purveyor_sdk::serde_json::{Map, Value};
+use purveyor_sdk::v1::order::State;
+use purveyor_sdk::v1::price::Tax;
+use purveyor_sdk::v1::required_action::Kind as Need;
+use purveyor_sdk::v1::{Order, OrderItem, Price, RequiredAction, UpstreamRef};
+use purveyor_sdk::{Cx, Result, etag};
+
+use super::Ovh;
+use crate::model::{self, Amount, Detail, Extension, Status, moment, price, term_of, to_struct};
+
+/// The most details of one order that are read.
+const MAX_DETAILS: usize = 50;
+
+/// A line of an order with what it is for, where the region tells.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) detail: Detail,
+    pub(super) extension: Option<(Extension, Value)>,
+}
+
+/// An order and how far it has come.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) id: i64,
+    pub(super) order: model::Order,
+    /// `None` right after a payment, when nothing was asked.
+    pub(super) status: Option<Status>,
+    /// Whether its time to be paid is over.
+    pub(super) lapsed: bool,
+}
+
+impl Ovh {
+    /// An order and its status, by one look.
+    pub(super) async fn seen(&self, cx: &Cx, id: i64) -> Result<Seen> {
+        let order = self.client.order(cx, id).await?;
+        let status = self.client.status(cx, id).await?;
+        let lapsed = self.is_over(cx, &order).await?;
+        Ok(Seen { id, order, status: Some(status), lapsed })
+    }
+
+    /// Whether an order's time to be paid is over, by the upstream's clock.
+    pub(super) async fn is_over(&self, cx: &Cx, order: &model::Order) -> Result<bool> {
+        let now = self.client.upstream_now(cx).await?;
+        Ok(self.time(order.expiration_date.as_ref())?.is_some_and(|end| end.seconds <= now))
+    }
+
+    /// The lines of an order; a new one may have none yet.
+    pub(super) async fn lines(&self, cx: &Cx, id: i64) -> Result<Vec<Line>> {
+        let mut lines = Vec::new();
+        for number in self.client.details(cx, id).await?.into_iter().take(MAX_DETAILS) {
+            let detail = self.client.detail(cx, id, number).await?;
+            let extension = self.client.extension(cx, id, number).await?;
+            lines.push(Line { detail, extension });
+        }
+        Ok(lines)
+    }
+
+    /// An order in full.
+    pub(super) fn shown(&self, seen: &Seen, lines: &[Line]) -> Result<Order> {
+        let name = self.order_name(seen.id)?;
+        let state = seen.order_state();
+        let order = Order {
+            name: name.clone(),
+            aliases: vec![name],
+            state: state.into(),
+            upstream: Some(seen.upstream()),
+            items: lines.iter().map(|line| item(line, state)).collect::<Result<_>>()?,
+            required_action: self.needed(seen)?,
+            has_secrets: true,
+            ..self.priced(&seen.order)?
+        };
+        Ok(etag::seal(order))
+    }
+
+    /// What an answer tells of an order by itself: prices and dates.
+    pub(super) fn priced(&self, order: &model::Order) -> Result<Order> {
+        Ok(Order {
+            price_with_tax: cost(order.price_with_tax.as_ref(), Tax::Included)?,
+            price_without_tax: cost(order.price_without_tax.as_ref(), Tax::Excluded)?,
+            tax: cost(order.tax.as_ref(), Tax::Unspecified)?,
+            create_time: self.time(order.date.as_ref())?,
+            expire_time: self.time(order.expiration_date.as_ref())?,
+            retraction_time: self.time(order.retraction_date.as_ref())?,
+            ..Order::default()
+        })
+    }
+
+    /// What a person has to do before the order goes on.
+    pub(super) fn needed(&self, seen: &Seen) -> Result<Option<RequiredAction>> {
+        Ok(match seen.order_state() {
+            State::AwaitingPayment => Some(RequiredAction {
+                kind: Need::Pay.into(),
+                message: "the upstream waits for payment".to_owned(),
+                amount_due: cost(seen.order.price_with_tax.as_ref(), Tax::Included)?,
+                due_time: self.time(seen.order.expiration_date.as_ref())?,
+                ..RequiredAction::default()
+            }),
+            State::ActionRequired => Some(RequiredAction {
+                kind: Need::ProvideDocuments.into(),
+                message: "the upstream asks for documents".to_owned(),
+                ..RequiredAction::default()
+            }),
+            _ => None,
+        })
+    }
+
+    fn time(&self, text: Option<&String>) -> Result<Option<Timestamp>> {
+        text.map(|text| moment(&self.client.zone, text)).transpose()
+    }
+}
+
+impl Seen {
+    pub(super) fn upstream(&self) -> UpstreamRef {
+        UpstreamRef {
+            id: self.id.to_string(),
+            r#type: "order".to_owned(),
+            state: self.status.as_ref().map(|status| status.0.clone()).unwrap_or_default(),
+            ..UpstreamRef::default()
+        }
+    }
+
+    pub(super) fn order_state(&self) -> State {
+        match &self.status {
+            Some(status) => status.of_order(self.lapsed),
+            None => State::Provisioning,
+        }
+    }
+}
+
+/// What an amount of an answer costs.
+pub(super) fn cost(amount: Option<&Amount>, tax: Tax) -> Result<Option<Price>> {
+    amount.map(|amount| price(amount, tax)).transpose()
+}
+
+fn item(line: &Line, state: State) -> Result<OrderItem> {
+    let Line { detail, extension } = line;
+    let told = extension.as_ref().map(|(extension, _)| extension);
+    let action = told.and_then(Extension::action).unwrap_or_default();
+    Ok(OrderItem {
+        id: detail.id.to_string(),
+        quantity: detail.quantity.parse().unwrap_or_default(),
+        term: told.and_then(Extension::duration).map(term_of),
+        display_name: detail.description.clone(),
+        price: cost(detail.total_price.as_ref(), Tax::Unspecified)?,
+        state: state.into(),
+        upstream: Some(UpstreamRef {
+            id: detail.id.to_string(),
+            r#type: action.to_owned(),
+            ..UpstreamRef::default()
+        }),
+        attributes: Some(attributes(line)),
+        ..OrderItem::default()
+    })
+}
+
+/// What a line tells beside its fields.
+pub(super) fn attributes(line: &Line) -> Struct {
+    let text = |text: &str| Attribute { kind: Some(Kind::StringValue(text.to_owned())) };
+    let mut kept = match &line.extension {
+        Some((_, Value::Object(members))) => to_struct(members, &[]),
+        _ => to_struct(&Map::new(), &[]),
+    };
+    kept.fields.insert("domain".to_owned(), text(&line.detail.domain));
+    kept.fields.insert("quantity".to_owned(), text(&line.detail.quantity));
+    kept.fields.insert("description".to_owned(), text(&line.detail.description));
+    kept
+}

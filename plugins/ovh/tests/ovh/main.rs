@@ -1,0 +1,13 @@
+//! The plugin through the real boundary, against the simulated upstream over HTTP: one scenario for each
+//! row of the mapping, and one for each way in which an answer can be lost or wrong.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod account;
+mod driver;
+mod hostile;
+mod lost;
+mod orders;
+mod program;
+mod renewals;
+mod services;
