@@ -1,6 +1,7 @@
 //! The command line: what every simulator takes. What one provider takes beside it is in a file of its
 //! own.
 
+mod computestacks;
 mod gandi;
 mod klikk;
 mod ovh;
@@ -25,6 +26,9 @@ pub(crate) struct Command {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Provider {
+    /// The catalogue of ComputeStacks' admin API over JSON.
+    #[command(name = "computestacks")]
+    ComputeStacks(computestacks::ComputeStacksArgs),
     /// Gandi's hosting.product methods over XML-RPC.
     Gandi(gandi::GandiArgs),
     /// Klikk's orders and servers over JSON.

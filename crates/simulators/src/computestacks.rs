@@ -8,7 +8,6 @@ mod api;
 mod billing;
 mod decimal;
 mod levers;
-mod misanswer;
 mod mode;
 mod paging;
 mod params;
@@ -23,6 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use http::StatusCode;
 
 use crate::fault;
+use crate::json_misanswer;
 use crate::rig::Rig;
 use crate::server::{Reply, Request, Responder, Site};
 use crate::simulator::{self, Instruments, Simulator, StartError};
@@ -108,7 +108,15 @@ impl Site for ComputeStacks {
             let done = tokio::task::spawn_blocking(move || stacks.perform(&request)).await;
             done.unwrap_or_else(|_| Reply::text(StatusCode::INTERNAL_SERVER_ERROR, "call failed"))
         };
-        let replace = |kind: &fault::FaultKind| misanswer::reply(kind, &path);
+        let replace = |kind: &fault::FaultKind| json_misanswer::reply(kind, &path, refusal);
         fault::play(strike, &self.rig.clock, responder, commit, replace).await;
     }
+}
+
+/// A refusal on command: a status, and the one sentence of the list.
+fn refusal(code: i32, text: &str) -> Reply {
+    let status = u16::try_from(code).ok().and_then(|code| StatusCode::from_u16(code).ok());
+    // A number outside HTTP's range is the test's mistake.
+    let status = status.unwrap_or(StatusCode::NOT_IMPLEMENTED);
+    Answer::from(answer::errors(status, [text])).into_reply()
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 use purveyor_simulators::Simulator;
+use purveyor_simulators::computestacks::ComputeStacks;
 use purveyor_simulators::gandi::Gandi;
 use purveyor_simulators::klikk::Klikk;
 use purveyor_simulators::ovh::Ovh;
@@ -21,6 +22,9 @@ use cli::{Command, Provider};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     match Command::parse().provider {
+        Provider::ComputeStacks(args) => {
+            serve("computestacks", ComputeStacks::start(args.options()?).await?).await
+        }
         Provider::Gandi(args) => serve("gandi", Gandi::start(args.options()?).await?).await,
         Provider::Klikk(args) => serve("klikk", Klikk::start(args.options()?).await?).await,
         Provider::Ovh(args) => serve("ovh", Ovh::start(args.options()?).await?).await,

@@ -1,35 +1,23 @@
-//! A minimal client that shares no code with the simulator's writing side: one hyper connection per
-//! request. It must follow nothing and repeat nothing.
+//! A minimal client that shares no code with the simulator: requests are put together by hand, answers
+//! read by `serde_json`.
 
-use std::error::Error;
-use std::io;
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::HeaderMap;
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::TokioIo;
 use purveyor_simulators::computestacks::{ComputeStacks, Mode, Options};
 use purveyor_simulators::{Clock, Instruments, Simulator};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
+
+use crate::wire::{self, Broken};
 
 /// The default user's API credential.
 pub(crate) const USER: &str = "purveyor";
 pub(crate) const PASSWORD: &str = "correct-horse";
 
 pub(crate) const PRODUCTS: &str = "/api/admin/products";
-
-/// What a call can end in besides an answer.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Failure {
-    /// The connection ended by FIN before the answer was whole.
-    Closed,
-    /// The connection ended by RST.
-    Reset,
-}
 
 /// A whole answer.
 #[derive(Debug)]
@@ -79,7 +67,7 @@ pub(crate) async fn try_call(
     method: &str,
     path: &str,
     body: &Value,
-) -> Result<Answer, Failure> {
+) -> Result<Answer, Broken> {
     let headers = [
         ("authorization", basic(USER, PASSWORD)),
         ("accept", "application/json; api_version=80".to_owned()),
@@ -96,8 +84,8 @@ pub(crate) async fn command(
     body: &Value,
 ) -> (u16, Value) {
     let url = format!("{}{path}", simulator.control_url());
-    let answer = send(method, &url, &[], body.to_string()).await.unwrap();
-    (answer.status, answer.json())
+    let (status, body) = wire::send(method, &url, &[], body.to_string()).await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap())
 }
 
 /// One request on one fresh connection.
@@ -106,35 +94,10 @@ pub(crate) async fn send(
     url: &str,
     headers: &[(&str, String)],
     body: String,
-) -> Result<Answer, Failure> {
-    let rest = url.split_once("://").unwrap().1;
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let stream = TcpStream::connect(authority).await.map_err(|error| classify(&error))?;
-    let connecting = hyper::client::conn::http1::handshake(TokioIo::new(stream));
-    let (mut sender, connection) = connecting.await.map_err(|error| classify(&error))?;
-    let connection = tokio::spawn(connection);
-    let mut request = http::Request::builder().method(method).uri(path).header("host", authority);
-    for (name, value) in headers {
-        request = request.header(*name, value);
-    }
-    let request = request.body(Full::new(Bytes::from(body))).unwrap();
-    let response = sender.send_request(request).await.map_err(|error| classify(&error))?;
-    let (head, body) = response.into_parts();
-    let body = body.collect().await.map_err(|error| classify(&error))?.to_bytes();
-    connection.abort();
+) -> Result<Answer, Broken> {
+    let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let (head, body) = wire::exchange(method, url, &headers, body).await?;
     Ok(Answer { status: head.status.as_u16(), headers: head.headers, body })
-}
-
-fn classify(error: &(dyn Error + 'static)) -> Failure {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        let io = error.downcast_ref::<io::Error>();
-        if io.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionReset) {
-            return Failure::Reset;
-        }
-        cause = error.source();
-    }
-    Failure::Closed
 }
 
 /// A body that creates a package product.

@@ -6,13 +6,14 @@ use purveyor_simulators::computestacks::Mode;
 use purveyor_simulators::{Fault, FaultKind};
 use serde_json::{Value, json};
 
-use crate::client::{Answer, Failure, PRODUCTS, call, package, start, start_at, try_call};
+use crate::client::{Answer, PRODUCTS, call, package, start, start_at, try_call};
 use crate::waiting::wait_for;
+use crate::wire::Broken;
 
 const CREATE: &str = "POST /api/admin/products";
 
 /// Creates once under a fault; what the caller saw, and how many products there were.
-async fn create_under(fault: Fault) -> (Result<Answer, Failure>, usize) {
+async fn create_under(fault: Fault) -> (Result<Answer, Broken>, usize) {
     let simulator = start(Mode::default()).await;
     simulator.inject(fault);
     let seen = try_call(&simulator, "POST", PRODUCTS, &package("s")).await;
@@ -24,16 +25,16 @@ async fn create_under(fault: Fault) -> (Result<Answer, Failure>, usize) {
 
 #[tokio::test]
 async fn connections_end_before_or_after_the_effect() {
-    let check = async |kind: FaultKind, seen: Failure, made: usize| {
+    let check = async |kind: FaultKind, seen: Broken, made: usize| {
         let (answer, done) = create_under(Fault::next(CREATE, kind.clone())).await;
         assert_eq!((answer.unwrap_err(), done), (seen, made), "{kind:?}");
     };
-    check(FaultKind::DropBeforeCommit, Failure::Closed, 0).await;
-    check(FaultKind::ResetBeforeCommit, Failure::Reset, 0).await;
-    check(FaultKind::DropAfterCommit, Failure::Closed, 1).await;
-    check(FaultKind::ResetAfterCommit, Failure::Reset, 1).await;
-    check(FaultKind::TruncateAfterCommit, Failure::Closed, 1).await;
-    check(FaultKind::CutAfterCommit { bytes: 20 }, Failure::Closed, 1).await;
+    check(FaultKind::DropBeforeCommit, Broken::Closed, 0).await;
+    check(FaultKind::ResetBeforeCommit, Broken::Reset, 0).await;
+    check(FaultKind::DropAfterCommit, Broken::Closed, 1).await;
+    check(FaultKind::ResetAfterCommit, Broken::Reset, 1).await;
+    check(FaultKind::TruncateAfterCommit, Broken::Closed, 1).await;
+    check(FaultKind::CutAfterCommit { bytes: 20 }, Broken::Closed, 1).await;
 }
 
 #[tokio::test]
@@ -49,12 +50,12 @@ async fn answers_are_replaced_before_or_after_the_effect() {
     };
     check(FaultKind::Status { status: 502 }, 502, "<h1>").await;
     check(FaultKind::Status { status: 204 }, 204, "").await;
-    check(FaultKind::Redirect, 307, "moved").await;
+    check(FaultKind::Redirect, 307, "").await;
     check(FaultKind::Nil, 200, "null").await;
-    check(FaultKind::WrongType, 200, "{\"product\":0.5").await;
-    check(FaultKind::XmlBomb, 200, "<!DOCTYPE").await;
+    check(FaultKind::WrongType, 200, "0.5").await;
+    check(FaultKind::XmlBomb, 200, "{").await;
     check(FaultKind::NestedArrays { depth: 9 }, 200, "[[[[[[[[[]").await;
-    check(FaultKind::Megabytes { n: 1 }, 200, "{\"product\"").await;
+    check(FaultKind::Megabytes { n: 1 }, 200, "{\"x\"").await;
     check(FaultKind::Garbage, 200, "\0").await;
     let fault = FaultKind::Fault { code: 422, text: "Label is odd".to_owned() };
     check(fault, 422, "{\"errors\":[\"Label is odd\"]}").await;
@@ -65,7 +66,7 @@ async fn a_late_effect_comes_after_the_connection_is_gone() {
     let simulator = start_at("2024-05-06T07:08:09Z", Mode::default()).await;
     simulator.inject(Fault::next(CREATE, FaultKind::LateCommit { ms: 5000 }));
     let seen = try_call(&simulator, "POST", PRODUCTS, &package("s")).await;
-    assert_eq!(seen.unwrap_err(), Failure::Closed);
+    assert_eq!(seen.unwrap_err(), Broken::Closed);
     assert!(simulator.ledger().is_empty());
     simulator.advance(Duration::from_secs(5));
     wait_for(|| !simulator.ledger().is_empty()).await;

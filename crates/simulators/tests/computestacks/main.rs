@@ -13,6 +13,9 @@ mod client;
 mod control;
 mod faults;
 mod products;
+mod program;
 mod versions;
 #[path = "../support/waiting.rs"]
 mod waiting;
+#[path = "../support/wire.rs"]
+mod wire;

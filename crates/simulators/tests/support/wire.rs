@@ -5,6 +5,7 @@ use std::error::Error;
 use std::io;
 
 use bytes::Bytes;
+use http::response::Parts;
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -25,6 +26,17 @@ pub(crate) async fn send(
     headers: &[(&str, &str)],
     body: String,
 ) -> Result<(u16, Bytes), Broken> {
+    let (head, body) = exchange(method, url, headers, body).await?;
+    Ok((head.status.as_u16(), body))
+}
+
+/// Sends one request and answers the whole head and the body.
+pub(crate) async fn exchange(
+    method: &str,
+    url: &str,
+    headers: &[(&str, &str)],
+    body: String,
+) -> Result<(Parts, Bytes), Broken> {
     let (authority, path) = split(url);
     let stream = TcpStream::connect(authority).await.map_err(|error| classify(&error))?;
     let connecting = hyper::client::conn::http1::handshake(TokioIo::new(stream));
@@ -36,10 +48,10 @@ pub(crate) async fn send(
     }
     let request = request.body(Full::new(Bytes::from(body))).unwrap();
     let response = sender.send_request(request).await.map_err(|error| classify(&error))?;
-    let status = response.status().as_u16();
-    let body = response.into_body().collect().await.map_err(|error| classify(&error))?;
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.map_err(|error| classify(&error))?;
     connection.abort();
-    Ok((status, body.to_bytes()))
+    Ok((head, body.to_bytes()))
 }
 
 /// Authority and path of an address.
