@@ -1,0 +1,283 @@
+//! A product of the catalogue: as it is told, and as a request wants it.
+
+use purveyor_sdk::plugin::v1::FieldViolation;
+use purveyor_sdk::prost_types::{Struct, Timestamp, Value as Field, value::Kind};
+use purveyor_sdk::serde_json::{Map, Value, json};
+use purveyor_sdk::v1::product::{Resource, ResourceKind, Shape};
+use purveyor_sdk::v1::{Product, UpstreamRef};
+use purveyor_sdk::{Error, Result};
+
+use super::field::{Fields, not_understood};
+use super::package::{PackagePart, PackageValues};
+
+/// The seven words of the documents.
+const WORDS: [(&str, ResourceKind); 7] = [
+    ("backup", ResourceKind::Backup),
+    ("bandwidth", ResourceKind::Bandwidth),
+    ("cpu", ResourceKind::Cpu),
+    ("ipaddr", ResourceKind::Ipaddr),
+    ("memory", ResourceKind::Memory),
+    ("storage", ResourceKind::Storage),
+    ("local_disk", ResourceKind::LocalDisk),
+];
+
+/// The members that have a place of their own in every product, and in one without a package.
+const PLACED: [&str; 4] = ["id", "label", "group", "package"];
+const RESOURCE: [&str; 3] = ["resource_kind", "unit", "unit_type"];
+
+/// A product as the upstream tells it.
+#[derive(Debug, Clone)]
+pub(crate) struct Row {
+    pub(crate) id: i64,
+    pub(crate) label: String,
+    group: Option<String>,
+    resource_kind: Option<String>,
+    unit: Option<i64>,
+    unit_type: Option<String>,
+    pub(crate) package: Option<PackagePart>,
+    created: Option<Timestamp>,
+    updated: Option<Timestamp>,
+    rest: Struct,
+}
+
+/// What a request wants of a product. The outer `None` is what it does not speak of, the inner one what
+/// is to be nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Changes {
+    pub(crate) label: Option<String>,
+    group: Option<Option<String>>,
+    resource_kind: Option<Option<String>>,
+    unit: Option<i64>,
+    unit_type: Option<String>,
+    pub(crate) package: Option<PackageValues>,
+}
+
+impl Row {
+    pub(crate) fn read(fields: &Fields) -> Result<Self> {
+        let package = fields.object("package")?;
+        let package = package.as_ref().map(PackagePart::read).transpose()?;
+        let (created, updated) = (fields.moment("created_at"), fields.moment("updated_at"));
+        let mut placed = PLACED.to_vec();
+        if package.is_none() {
+            placed.extend(RESOURCE);
+        }
+        // A time that cannot be read stays with what has no place.
+        placed.extend(created.map(|_| "created_at"));
+        placed.extend(updated.map(|_| "updated_at"));
+        Ok(Self {
+            id: fields.id()?,
+            label: fields.text("label")?.ok_or_else(|| not_understood("label"))?,
+            group: fields.text("group")?,
+            resource_kind: fields.text("resource_kind")?,
+            unit: fields.whole("unit")?,
+            unit_type: fields.text("unit_type")?,
+            package,
+            created,
+            updated,
+            rest: fields.rest(&placed),
+        })
+    }
+
+    /// The product without its offers, which are told elsewhere.
+    pub(crate) fn show(&self, name: String) -> Product {
+        let mut attributes = self.rest.clone();
+        let shape = match &self.package {
+            Some(package) => {
+                if !package.rest.fields.is_empty() {
+                    let kind = Some(Kind::StructValue(package.rest.clone()));
+                    attributes.fields.insert("package".to_owned(), Field { kind });
+                }
+                Shape::Package(package.show())
+            }
+            None => Shape::Resource(self.resource()),
+        };
+        Product {
+            name,
+            display_name: self.label.clone(),
+            group: self.group.clone().unwrap_or_default(),
+            shape: Some(shape),
+            create_time: self.created,
+            update_time: self.updated,
+            upstream: Some(self.upstream()),
+            attributes: Some(attributes).filter(|attributes| !attributes.fields.is_empty()),
+            ..Product::default()
+        }
+    }
+
+    pub(crate) fn upstream(&self) -> UpstreamRef {
+        UpstreamRef { id: self.id.to_string(), ..UpstreamRef::default() }
+    }
+
+    fn resource(&self) -> Resource {
+        let word = self.resource_kind.clone().unwrap_or_default();
+        let known = WORDS.iter().find(|(known, _)| *known == word);
+        Resource {
+            kind: known.map_or(ResourceKind::Unspecified, |(_, kind)| *kind).into(),
+            unit: self.unit,
+            unit_type: self.unit_type.clone().unwrap_or_default(),
+            upstream_kind: word,
+        }
+    }
+
+    /// Whether the product is as a request wants it.
+    pub(crate) fn is(&self, wanted: &Changes) -> bool {
+        fn same<T: PartialEq>(told: &T, wanted: Option<&T>) -> bool {
+            wanted.is_none_or(|wanted| told == wanted)
+        }
+        // Nothing and an empty word are one.
+        let full = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        same(&self.label, wanted.label.as_ref())
+            && same(&full(&self.group), wanted.group.as_ref())
+            && same(&full(&self.resource_kind), wanted.resource_kind.as_ref())
+            && same(&self.unit, wanted.unit.map(Some).as_ref())
+            && same(&self.unit_type, wanted.unit_type.clone().map(Some).as_ref())
+            && wanted.package.as_ref().is_none_or(|wanted| {
+                self.package.as_ref().is_some_and(|package| package.is(wanted))
+            })
+    }
+
+    /// Whether the new product could be the wanted one: it has a package exactly if that has one.
+    pub(crate) fn is_made_as(&self, wanted: &Changes) -> bool {
+        self.is(wanted) && self.package.is_some() == wanted.package.is_some()
+    }
+}
+
+impl Changes {
+    /// A whole product that is to be made.
+    ///
+    /// # Errors
+    ///
+    /// FIELD_VIOLATION with every mistake.
+    pub(crate) fn of_new(product: &Product) -> Result<Self> {
+        let mut wrong = Vec::new();
+        check_label(&product.display_name, &mut wrong);
+        if product.attributes.as_ref().is_some_and(|it| !it.fields.is_empty()) {
+            add(&mut wrong, "attributes", "the upstream takes none");
+        }
+        let mut wanted = Self {
+            label: Some(product.display_name.clone()),
+            group: Some(some(&product.group)),
+            ..Self::default()
+        };
+        match &product.shape {
+            Some(Shape::Package(package)) => match PackageValues::new(package) {
+                Ok(package) => wanted.package = Some(package),
+                Err(error) => wrong.extend(error.violations),
+            },
+            Some(Shape::Resource(resource)) => {
+                wanted.resource(resource, &["resource"], &mut wrong);
+            }
+            None => add(&mut wrong, "package", "a package or a resource is required"),
+        }
+        if wrong.is_empty() { Ok(wanted) } else { Err(Error::fields(wrong)) }
+    }
+
+    /// What the paths name of a product, for the product that is there.
+    ///
+    /// # Errors
+    ///
+    /// FIELD_VIOLATION with every mistake.
+    pub(crate) fn of_update(product: &Product, paths: &[&str], present: &Row) -> Result<Self> {
+        let mut wrong = Vec::new();
+        let mut wanted = Self::default();
+        if paths.contains(&"display_name") {
+            check_label(&product.display_name, &mut wrong);
+            wanted.label = Some(product.display_name.clone());
+        }
+        if paths.contains(&"group") {
+            wanted.group = Some(some(&product.group));
+        }
+        let within = |shape: &str| paths.iter().any(|path| path.split('.').next() == Some(shape));
+        if within("resource") {
+            match (&product.shape, &present.package) {
+                (_, Some(_)) => add(&mut wrong, "resource", "the product is a package"),
+                (Some(Shape::Resource(resource)), None) => {
+                    wanted.resource(resource, paths, &mut wrong);
+                }
+                _ => add(&mut wrong, "resource", "is required by the mask"),
+            }
+        }
+        if within("package") {
+            match (&product.shape, &present.package) {
+                (_, None) => add(&mut wrong, "package", "the product is a single resource"),
+                (Some(Shape::Package(package)), Some(present)) => {
+                    match PackageValues::changed(present, package, paths) {
+                        Ok(package) => wanted.package = Some(package),
+                        Err(error) => wrong.extend(error.violations),
+                    }
+                }
+                _ => add(&mut wrong, "package", "is required by the mask"),
+            }
+        }
+        if wrong.is_empty() { Ok(wanted) } else { Err(Error::fields(wrong)) }
+    }
+
+    fn resource(&mut self, resource: &Resource, paths: &[&str], wrong: &mut Vec<FieldViolation>) {
+        let named = |field| paths.contains(&"resource") || paths.contains(&field);
+        if named("resource.kind") {
+            let word = WORDS.iter().find(|(_, kind)| *kind == resource.kind());
+            let word = word.map(|(word, _)| *word).unwrap_or_default();
+            match (word, resource.upstream_kind.as_str()) {
+                ("", given) => self.resource_kind = Some(some(given)),
+                (word, given) if given.is_empty() || given == word => {
+                    self.resource_kind = Some(Some(word.to_owned()));
+                }
+                (word, _) => {
+                    let message = format!("contradicts the kind, whose word is {word}");
+                    add(wrong, "resource.upstream_kind", &message);
+                }
+            }
+        }
+        if named("resource.unit") {
+            if resource.unit.is_none_or(|unit| unit < 1) {
+                add(wrong, "resource.unit", "has to be above 0");
+            }
+            self.unit = resource.unit;
+        }
+        if named("resource.unit_type") {
+            if resource.unit_type.trim().is_empty() {
+                add(wrong, "resource.unit_type", "is required by the upstream");
+            }
+            self.unit_type = Some(resource.unit_type.clone());
+        }
+    }
+
+    /// The body of a creation or a change: what is spoken of, and nothing else.
+    pub(crate) fn to_json(&self) -> Value {
+        let mut members = Map::new();
+        let mut add = |name: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                members.insert(name.to_owned(), value);
+            }
+        };
+        add("label", self.label.clone().map(Value::from));
+        add("group", self.group.clone().map(Value::from));
+        add("resource_kind", self.resource_kind.clone().map(Value::from));
+        add("unit", self.unit.map(Value::from));
+        add("unit_type", self.unit_type.clone().map(Value::from));
+        add("package_attributes", self.package.as_ref().map(PackageValues::to_json));
+        json!({ "product": members })
+    }
+}
+
+/// The upstream keeps a label as it is given, and a label is what a lost product is found by: one that
+/// could be kept otherwise is refused.
+fn check_label(label: &str, wrong: &mut Vec<FieldViolation>) {
+    if label.is_empty() {
+        add(wrong, "display_name", "is required by the upstream");
+    } else if label.trim() != label {
+        add(wrong, "display_name", "must not begin or end with a space");
+    }
+}
+
+fn add(wrong: &mut Vec<FieldViolation>, field: &str, description: &str) {
+    let (field, description) = (format!("product.{field}"), description.to_owned());
+    wrong.push(FieldViolation { field, description });
+}
+
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned()).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,155 @@
+//! Price rules: a product that can be sold when its creation has succeeded, one that is left half made,
+//! and how that is completed.
+
+use purveyor_sdk::plugin::v1::resource;
+use purveyor_sdk::serde_json::json;
+use purveyor_sdk::testing::Ended;
+use purveyor_sdk::v1::term::Kind as TermKind;
+use purveyor_sdk::v1::{ErrorReason, Product};
+use purveyor_simulators::computestacks::Mode;
+use purveyor_simulators::{Fault, FaultKind, Kind};
+
+use super::bench::{Bench, PLAN, RESOURCE, RULE, create, fields, offer, package, sold, update};
+
+/// Price, currency, largest quantity, regions and phase of each offer.
+fn offers(product: &Product) -> Vec<(String, i32, Vec<&str>, &str)> {
+    let offers = product.offers.iter().map(|offer| {
+        let price = offer.price.as_ref().and_then(|price| price.amount.as_ref()).unwrap();
+        let regions = offer.regions.iter().map(String::as_str).collect();
+        (price.to_string(), offer.max_quantity, regions, offer.phase.as_str())
+    });
+    offers.collect()
+}
+
+#[tokio::test]
+async fn a_product_with_offers_can_be_sold_when_it_is_made() {
+    let bench = Bench::new().await;
+    let mut product = sold("s");
+    product.offers[0].max_quantity = 5;
+    let made = bench.make(product).await;
+    let expected = [
+        ("0.00535 EUR".to_owned(), 5, vec!["fra"], "final"),
+        ("6 USD".to_owned(), 0, vec!["fra", "nyc"], "final"),
+    ];
+    assert_eq!(offers(&made), expected);
+    let term = made.offers[0].term.as_ref().unwrap();
+    assert_eq!((term.kind(), term.upstream_value.as_str()), (TermKind::Metered, "month"));
+    assert_eq!(bench.get(&made.name).await.unwrap(), made);
+    let rule = Kind::PriceRuleAdd;
+    assert_eq!(bench.done(), [Kind::ProductAdd, Kind::BillingResourceAdd, rule, rule]);
+}
+
+#[tokio::test]
+async fn a_plan_that_is_not_there_is_found_out_before_there_is_a_product() {
+    let bench =
+        Bench::with(Mode::default(), json!({ "billing_plan": 9, "regions": {"fra": 1} })).await;
+    let error = bench.run(&create(sold_in_fra())).await.error();
+    assert_eq!(error.reason, ErrorReason::StateConflict);
+    assert!(bench.done().is_empty());
+    let without = Bench::with(Mode::default(), json!({})).await;
+    let error = without.run(&create(sold_in_fra())).await.error();
+    assert_eq!(fields(&error), ["product.offers"]);
+}
+
+fn sold_in_fra() -> Product {
+    Product { offers: vec![offer("EUR", "1", &["fra"])], ..package("s") }
+}
+
+/// A creation that ends half way, and the product that it leaves.
+async fn half_made(bench: &Bench, fault: Fault) -> (purveyor_sdk::Error, Product) {
+    bench.upstream.inject(fault);
+    match bench.run(&create(sold("s"))).await {
+        Ended::Failed(error, Some(resource::Kind::Product(product))) => (error, product),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_refused_step_names_what_exists_and_what_is_missing() {
+    let refusal = || FaultKind::Fault { code: 422, text: "Regions are closed".to_owned() };
+    let bench = Bench::new().await;
+    let (error, product) = half_made(&bench, Fault::next(RULE, refusal()).after(1)).await;
+    assert_eq!(error.reason, ErrorReason::UpstreamRejected);
+    let expected = "providers/test/products/1 exists and lacks its price of 6 USD in the regions 1, 2: the upstream refuses: Regions are closed";
+    assert_eq!(error.message, expected);
+    assert_eq!(error.metadata["product"], "providers/test/products/1");
+    assert_eq!(error.metadata["lacks"], "its price of 6 USD in the regions 1, 2");
+    assert_eq!(product.offers.len(), 1, "the view shows what is there");
+
+    let bench = Bench::new().await;
+    let (error, product) = half_made(&bench, Fault::next(RESOURCE, refusal())).await;
+    assert!(
+        error.message.contains("lacks its place in the billing plan; its price of 0.00535 EUR")
+    );
+    assert!(product.offers.is_empty());
+    assert_eq!(bench.done(), [Kind::ProductAdd]);
+
+    // What is missing, and nothing else, is made by an update.
+    let wanted = Product { name: product.name, ..sold("s") };
+    let quote = bench.plugin.quote(&update(wanted.clone(), &["offers"])).await.unwrap();
+    assert_eq!(quote.steps.len(), 3);
+    let completed = bench.run(&update(wanted.clone(), &["offers"])).await.product();
+    assert_eq!(offers(&completed).len(), 2);
+    let rule = Kind::PriceRuleAdd;
+    let all = [Kind::ProductAdd, Kind::BillingResourceAdd, rule, rule];
+    assert_eq!(bench.done(), all);
+    let again = bench.run(&update(wanted, &["offers"])).await.product();
+    assert_eq!(again, completed);
+    assert_eq!(bench.done(), all, "nothing was missing");
+}
+
+#[tokio::test]
+async fn a_plan_that_cannot_be_used_any_more_ends_the_write_by_name() {
+    let bench = Bench::new().await;
+    // The first step finds the plan; the evidence of the second does not.
+    let gone = FaultKind::Fault { code: 404, text: "Unknown API Call.".to_owned() };
+    bench.upstream.inject(Fault::next(PLAN, gone).after(1));
+    let Ended::Failed(error, view) = bench.run(&create(sold("s"))).await else { panic!() };
+    assert_eq!(error.reason, ErrorReason::UpstreamApiGone);
+    assert!(error.message.starts_with("providers/test/products/1 exists, and its price rules"));
+    assert!(view.is_some());
+    assert_eq!(bench.done(), [Kind::ProductAdd]);
+}
+
+#[tokio::test]
+async fn a_refusal_of_what_is_there_already_is_no_failure() {
+    let bench = Bench::new().await;
+    // Taken, and answered as if it had been there before.
+    let text = "Max qty value already exists".to_owned();
+    let taken = Fault::next(RULE, FaultKind::Fault { code: 422, text }).committed().after(1);
+    bench.upstream.inject(taken);
+    let made = bench.make(sold("s")).await;
+    assert_eq!(made.offers.len(), 2);
+}
+
+#[tokio::test]
+async fn prices_that_contradict_change_nothing() {
+    let bench = Bench::new().await;
+    let made = bench.make(sold("s")).await;
+    let before = bench.done().len();
+    let dearer = Product {
+        display_name: "t".to_owned(),
+        offers: vec![offer("EUR", "1", &["fra"])],
+        name: made.name.clone(),
+        ..Product::default()
+    };
+    for paths in [&["offers"][..], &["display_name", "offers"]] {
+        let error = bench.run(&update(dearer.clone(), paths)).await.error();
+        assert_eq!(error.reason, ErrorReason::StateConflict, "{paths:?}");
+        assert!(error.message.contains("has to be deleted upstream first"), "{}", error.message);
+    }
+    assert_eq!(bench.done().len(), before);
+    let none = Product { offers: vec![], ..dearer };
+    let error = bench.run(&update(none, &["offers"])).await.error();
+    assert_eq!(fields(&error), ["product.offers"]);
+}
+
+#[tokio::test]
+async fn fields_and_offers_go_together() {
+    let bench = Bench::new().await;
+    let made = bench.make(package("s")).await;
+    let wanted = Product { display_name: "t".to_owned(), name: made.name.clone(), ..sold("s") };
+    let changed = bench.run(&update(wanted, &["display_name", "offers"])).await.product();
+    assert_eq!((changed.display_name.as_str(), changed.offers.len()), ("t", 2));
+    assert_eq!(changed.etag, bench.get(&made.name).await.unwrap().etag);
+}
