@@ -5,6 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use purveyor_sdk::v1;
+use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::v1::operation::Result as Outcome;
 use purveyor_sdk::{Error, Result};
 use tonic::{Request, Response, Status};
@@ -38,16 +39,32 @@ pub(crate) fn answer<T>(result: Result<T>) -> Answer<T> {
 /// is when the wait is over.
 ///
 /// Who waits does not work: the call's place is given back as soon as the operation is stored.
-pub(crate) async fn write(
+pub(crate) async fn write<F: Future<Output = Result<Written>>>(
     engine: &Engine,
     arrival: &Arrival,
     call: &Call,
     request_id: &str,
     wait: Option<prost_types::Duration>,
-    write: impl Future<Output = Result<Written>>,
+    write: impl Fn() -> F,
 ) -> Answer<v1::Operation> {
     Span::current().record("request_id", request_id);
-    answer(operation(engine, arrival, call, wait, write).await)
+    let written = written(engine, request_id, write);
+    answer(operation(engine, arrival, call, wait, written).await)
+}
+
+/// Of two that carry the same request at the same moment, one is accepted, and what it does may be
+/// what the other is refused for: that one is a repeat by now, and is answered as such.
+async fn written<F: Future<Output = Result<Written>>>(
+    engine: &Engine,
+    request_id: &str,
+    write: impl Fn() -> F,
+) -> Result<Written> {
+    match write().await {
+        Err(error) if error.reason != ErrorReason::RequestIdReused => {
+            if engine.knows(request_id).await? { write().await } else { Err(error) }
+        }
+        written => written,
+    }
 }
 
 async fn operation(

@@ -32,7 +32,7 @@ impl orders_server::Orders for Orders {
         let (arrival, mut request) = arrived(request);
         let (call, wait) = (arrival.call(), request.wait.take());
         let request_id = request.request_id.clone();
-        let written = Box::pin(self.orders.create(&call, request));
+        let written = || Box::pin(self.orders.create(&call, request.clone()));
         write(&self.engine, &arrival, &call, &request_id, wait, written).await
     }
 
@@ -54,7 +54,7 @@ impl orders_server::Orders for Orders {
         let (arrival, mut request) = arrived(request);
         let (call, wait) = (arrival.call(), request.wait.take());
         let request_id = request.request_id.clone();
-        let written = Box::pin(self.orders.cancel(&call, request));
+        let written = || Box::pin(self.orders.cancel(&call, request.clone()));
         write(&self.engine, &arrival, &call, &request_id, wait, written).await
     }
 
@@ -70,7 +70,7 @@ impl orders_server::Orders for Orders {
         let (arrival, mut request) = arrived(request);
         let (call, wait) = (arrival.call(), request.wait.take());
         let request_id = request.request_id.clone();
-        let written = Box::pin(self.orders.pay(&call, request));
+        let written = || Box::pin(self.orders.pay(&call, request.clone()));
         write(&self.engine, &arrival, &call, &request_id, wait, written).await
     }
 

@@ -45,7 +45,7 @@ impl products_server::Products for Products {
         let (arrival, mut request) = arrived(request);
         let (call, wait) = (arrival.call(), request.wait.take());
         let request_id = request.request_id.clone();
-        let written = Box::pin(self.products.create(&call, request));
+        let written = || Box::pin(self.products.create(&call, request.clone()));
         write(&self.engine, &arrival, &call, &request_id, wait, written).await
     }
 
@@ -53,7 +53,7 @@ impl products_server::Products for Products {
         let (arrival, mut request) = arrived(request);
         let (call, wait) = (arrival.call(), request.wait.take());
         let request_id = request.request_id.clone();
-        let written = Box::pin(self.products.update(&call, request));
+        let written = || Box::pin(self.products.update(&call, request.clone()));
         write(&self.engine, &arrival, &call, &request_id, wait, written).await
     }
 
@@ -61,7 +61,7 @@ impl products_server::Products for Products {
         let (arrival, mut request) = arrived(request);
         let (call, wait) = (arrival.call(), request.wait.take());
         let request_id = request.request_id.clone();
-        let written = Box::pin(self.products.delete(&call, request));
+        let written = || Box::pin(self.products.delete(&call, request.clone()));
         write(&self.engine, &arrival, &call, &request_id, wait, written).await
     }
 }

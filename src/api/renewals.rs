@@ -39,7 +39,7 @@ impl renewals_server::Renewals for Renewals {
         let (arrival, mut request) = arrived(request);
         let (call, wait) = (arrival.call(), request.wait.take());
         let request_id = request.request_id.clone();
-        let written = Box::pin(self.renewals.create(&call, request));
+        let written = || Box::pin(self.renewals.create(&call, request.clone()));
         write(&self.engine, &arrival, &call, &request_id, wait, written).await
     }
 

@@ -49,7 +49,7 @@ impl services_server::Services for Services {
         let (arrival, mut request) = arrived(request);
         let (call, wait) = (arrival.call(), request.wait.take());
         let request_id = request.request_id.clone();
-        let written = Box::pin(self.services.adopt(&call, request));
+        let written = || Box::pin(self.services.adopt(&call, request.clone()));
         write(&self.engine, &arrival, &call, &request_id, wait, written).await
     }
 
@@ -57,7 +57,7 @@ impl services_server::Services for Services {
         let (arrival, mut request) = arrived(request);
         let (call, wait) = (arrival.call(), request.wait.take());
         let request_id = request.request_id.clone();
-        let written = Box::pin(self.services.update(&call, request));
+        let written = || Box::pin(self.services.update(&call, request.clone()));
         write(&self.engine, &arrival, &call, &request_id, wait, written).await
     }
 
@@ -65,7 +65,7 @@ impl services_server::Services for Services {
         let (arrival, mut request) = arrived(request);
         let (call, wait) = (arrival.call(), request.wait.take());
         let request_id = request.request_id.clone();
-        let written = Box::pin(self.services.suspend(&call, request));
+        let written = || Box::pin(self.services.suspend(&call, request.clone()));
         write(&self.engine, &arrival, &call, &request_id, wait, written).await
     }
 
@@ -73,7 +73,7 @@ impl services_server::Services for Services {
         let (arrival, mut request) = arrived(request);
         let (call, wait) = (arrival.call(), request.wait.take());
         let request_id = request.request_id.clone();
-        let written = Box::pin(self.services.resume(&call, request));
+        let written = || Box::pin(self.services.resume(&call, request.clone()));
         write(&self.engine, &arrival, &call, &request_id, wait, written).await
     }
 
@@ -84,7 +84,7 @@ impl services_server::Services for Services {
         let (arrival, mut request) = arrived(request);
         let (call, wait) = (arrival.call(), request.wait.take());
         let request_id = request.request_id.clone();
-        let written = Box::pin(self.services.terminate(&call, request));
+        let written = || Box::pin(self.services.terminate(&call, request.clone()));
         write(&self.engine, &arrival, &call, &request_id, wait, written).await
     }
 }

@@ -131,6 +131,16 @@ impl Engine {
         Ok(Draft { call, request_id, known })
     }
 
+    /// Whether the journal has a request id. What is none it does not have.
+    ///
+    /// # Errors
+    ///
+    /// STORE_UNAVAILABLE.
+    pub async fn knows(&self, text: &str) -> Result<bool> {
+        let Ok(Some(request_id)) = request_id(text, false) else { return Ok(false) };
+        Ok(self.store().get(request_id).await?.is_some())
+    }
+
     /// Stores a checked write, or quotes it.
     ///
     /// # Errors

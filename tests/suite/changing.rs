@@ -9,8 +9,9 @@ use tonic::{Code, Status};
 
 use crate::support::client::{Client, failure, reason, succeeded, told};
 use crate::support::requests::{end, purchase, quantity};
-use crate::support::{Gateway, asked, configuration, provider, sold, spends, upstream};
+use crate::support::{Gateway, asked, configuration, provider, sold, spends, until, upstream};
 
+const LOOK: &str = "hosting.account.info";
 const FREE: &str = "providers/gandi/services/11153";
 
 struct Desk {
@@ -134,4 +135,23 @@ async fn a_change_whose_answer_is_lost_is_made_once() {
         assert_eq!(asked(&desk.upstream, "hosting.product.delete"), sent, "{kind:?}");
         assert_eq!(sold(&desk.upstream, Kind::ProductDelete).len(), 1, "{kind:?}");
     }
+}
+
+#[tokio::test]
+async fn the_same_request_at_the_same_moment_is_the_same_operation() {
+    let (desk, service) = Desk::with_service().await;
+    let request = end(&service.name);
+    // What this one is told of the service comes too late, and it is refused for want of it; meanwhile
+    // the other is accepted.
+    let before = asked(&desk.upstream, LOOK);
+    desk.upstream.inject(Fault::next(LOOK, FaultKind::Slow { ms: 60_000 }));
+    let (mut services, late) = (desk.client.services(), request.clone());
+    let late = tokio::spawn(async move { services.terminate_service(late).await });
+    until("it has been asked", || async { asked(&desk.upstream, LOOK) > before }).await;
+    let first = desk.client.services().terminate_service(request).await;
+    let first = first.expect("it is accepted").into_inner();
+    let late = late.await.expect("no panic").expect("it is the same request").into_inner();
+    assert_eq!(late.name, first.name);
+    succeeded(desk.client.done(&first.name).await);
+    assert_eq!(sold(&desk.upstream, Kind::ProductDelete).len(), 1);
 }
