@@ -103,6 +103,7 @@ pub trait Subject {
     }
 
     /// What the upstream has sold, changed, ended and paid back so far, oldest first: its ledger.
+    /// Whatever a call does that the manifest declares as a spend has a line.
     fn sales(&self) -> impl Future<Output = Vec<Sale>>;
 
     /// How often each call of the manifest was received, by its name there; whatever is no call of the
@@ -234,15 +235,16 @@ enum Job {
     Loss(Trace, Loss),
 }
 
-/// In the order of their lengths, longest first, so that none is waited for at the end.
+/// Reads before writes: a read is alone with its upstream, and what a write leaves behind may be under
+/// way for long.
 fn first_jobs() -> VecDeque<Job> {
     let methods = || OPS.iter().filter(|info| !info.method.is_empty());
-    let writes = methods().filter(|info| info.kind != OpKind::Read);
     let reads = methods().filter(|info| info.kind == OpKind::Read);
-    writes
-        .map(|info| Job::Write(info.op))
+    let writes = methods().filter(|info| info.kind != OpKind::Read);
+    [Job::Claims]
+        .into_iter()
         .chain(reads.map(|info| Job::Read(info.op)))
-        .chain([Job::Claims])
+        .chain(writes.map(|info| Job::Write(info.op)))
         .collect()
 }
 

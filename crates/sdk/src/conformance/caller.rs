@@ -18,8 +18,8 @@ use crate::op;
 use crate::plugin::v1::Op;
 use crate::v1::operation::State;
 use crate::v1::{
-    GetOperationRequest, GetProviderRequest, Operation, Provider, ResolveOperationRequest,
-    WaitOperationRequest,
+    GetOperationRequest, GetProviderRequest, ListOperationsRequest, ListOperationsResponse,
+    Operation, OperationFilter, Provider, ResolveOperationRequest, WaitOperationRequest,
 };
 
 /// The longest that anything is waited for. What it waits for takes moments; a debug build on a busy
@@ -156,6 +156,24 @@ impl Caller {
     pub(super) async fn operation(&self, name: &str) -> Result<Operation, Refusal> {
         let request = GetOperationRequest { name: name.to_owned() };
         self.unary("Operations.GetOperation", request).await
+    }
+
+    /// Waits until no operation of the provider is under way any more, so that nobody else asks the
+    /// upstream.
+    pub(super) async fn quiet(&self) -> Outcome<()> {
+        let filter = OperationFilter {
+            provider: self.parent(),
+            open_only: true,
+            ..OperationFilter::default()
+        };
+        let request =
+            ListOperationsRequest { filter: Some(filter), page_size: 1, ..Default::default() };
+        until("no operation is open", async || {
+            let open: ListOperationsResponse =
+                self.unary("Operations.ListOperations", request.clone()).await?;
+            Ok(open.operations.is_empty().then_some(()))
+        })
+        .await
     }
 
     /// A person's word about an operation.

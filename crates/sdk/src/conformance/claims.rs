@@ -13,7 +13,9 @@ use crate::v1::provider::State;
 use crate::v1::{Effect, Evidence, MethodCapability};
 
 pub(super) async fn run<S: Subject>(stage: &Stage<'_, S>, score: &mut Score) {
-    score.note(Case::Claims, "Providers.GetProvider", well_formed(stage));
+    stage.subject.calm().await;
+    let alone = stage.caller.quiet().await;
+    score.note(Case::Claims, "Providers.GetProvider", alone.and_then(|()| well_formed(stage)));
     let methods = || OPS.iter().filter(|info| !info.method.is_empty());
     // Claimed ones first: whose account it is may be asked once, and is known from then on.
     for info in methods().filter(|info| stage.claim(info.op).is_some()) {

@@ -164,6 +164,9 @@ async fn given_up<S: Subject>(
     deadline: Option<Duration>,
 ) -> Option<Outcome<()>> {
     stage.subject.calm().await;
+    if let Err(failure) = stage.caller.quiet().await {
+        return Some(Err(failure));
+    }
     if !disturbed(stage, calls, Disturbance::Stall(STALL)).await {
         return None;
     }
