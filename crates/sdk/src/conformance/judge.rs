@@ -26,10 +26,15 @@ pub(super) fn judge(trace: &Trace, loss: &Loss, ending: &Ending) -> Outcome<()> 
     let asks = ending.state == State::NeedsOperator;
     let known = trace.evidence != Evidence::None;
     let (allowed, expected) = match (loss.call.effect, loss.case) {
-        // Sending it again ends in the same state, or only leaves something behind that lapses.
-        (Effect::Setting | Effect::Prepare, _) => {
+        // Sending it again ends in the same state.
+        (Effect::Setting, _) => {
             (succeeded && ending.sent >= times, "it is sent again and succeeds")
         }
+        // What was sent in vain leaves something behind that lapses, and nothing more.
+        (Effect::Prepare, _) => (
+            succeeded && left_over(trace, ending).is_some_and(|left| left + times <= ending.sent),
+            "it is sent again and succeeds, and what is left over lapses",
+        ),
         (_, Case::LostAfter) if known => (
             succeeded && whole && ending.sent == times,
             "it is found, succeeds, and is not sent again",
@@ -62,6 +67,17 @@ pub(super) fn judge(trace: &Trace, loss: &Loss, ending: &Ending) -> Outcome<()> 
         "expected that {expected}; it ended {state}, was sent {sent} times instead of {times}, and \
          sold {sold:?} instead of {before:?}"
     )))
+}
+
+/// How many things were sold beyond what is sold when nothing goes wrong; `None` where one of those is
+/// missing.
+fn left_over(trace: &Trace, ending: &Ending) -> Option<u64> {
+    let mut sold = ending.sold.clone();
+    for kind in &trace.sold {
+        let place = sold.iter().position(|found| found == kind)?;
+        sold.swap_remove(place);
+    }
+    u64::try_from(sold.len()).ok()
 }
 
 #[cfg(test)]
@@ -116,5 +132,12 @@ mod tests {
         }
         check(Case::LostBefore, Effect::Setting, Evidence::None, &allowed);
         check(Case::LostAfter, Effect::Setting, Evidence::None, &allowed);
+    }
+
+    #[test]
+    fn a_preparation_leaves_no_more_behind_than_was_sent_in_vain() {
+        let succeeded = |(sent, sales)| (State::Succeeded, sent, sales);
+        let allowed = [(1, 1), (2, 1), (3, 1), (2, 2), (3, 2)].map(succeeded);
+        check(Case::LostAfter, Effect::Prepare, Evidence::Natural, &allowed);
     }
 }

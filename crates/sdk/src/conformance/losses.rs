@@ -156,12 +156,14 @@ async fn ends_true<S: Subject>(
         Failure::new(format_args!("{failure}; {}", super::caller::told(&operation)))
     })?;
     if operation.state() == State::NeedsOperator {
-        resolved(stage, &operation, sold.last()).await?;
+        let done = sold.last().filter(|_| loss.case == Case::LostAfter);
+        resolved(stage, &operation, done).await?;
     }
     Ok(())
 }
 
-/// That a person who has looked at the upstream can end what the gateway cannot.
+/// That a person who has looked at the upstream, and found this or nothing, can end what the gateway
+/// cannot.
 async fn resolved<S: Subject>(
     stage: &Stage<'_, S>,
     operation: &Operation,
