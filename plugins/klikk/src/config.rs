@@ -54,8 +54,8 @@ pub struct ConfiguredProduct {
     pub options_schema: Option<Value>,
     /// The term for which an item is sold and renewed, ISO 8601: `P1M`.
     pub term: Option<String>,
-    /// The price of one item for one term, whatever its options. To be left out where the price depends
-    /// on them: what has no price passes no price limit.
+    /// What one item is expected to cost for one term, whatever its options; shown as the catalogue's.
+    /// It is no promise of the upstream, so no price limit relies on it.
     pub price: Option<ConfiguredPrice>,
 }
 

@@ -97,7 +97,6 @@ impl purveyor_sdk::Provider for Klikk {
         calls("order_create", "order_list", "order_status", "server_list"),
         evidence = reference,
         absence_is_proof,
-        price_known,
         max_items = 50,
         notice(
             reason = "NEEDS_CREDIT",

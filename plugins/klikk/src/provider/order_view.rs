@@ -191,7 +191,10 @@ fn failure(message: &str) -> Status {
 
 #[cfg(test)]
 mod tests {
-    use super::{State, item_state, order_state};
+    use purveyor_sdk::time::Zone;
+
+    use super::{State, in_order, item_state, order_state};
+    use crate::model::{Members, Order};
 
     #[test]
     fn states_of_orders() {
@@ -228,5 +231,24 @@ mod tests {
         check(State::Completed, false, State::Completed);
         check(State::Unspecified, true, State::Unspecified);
         check(State::Cancelled, true, State::Cancelled);
+    }
+
+    #[test]
+    fn items_stand_where_the_request_has_them() {
+        fn check(told: [&str; 3], expected: [u64; 3]) {
+            let item = |(id, name): (usize, &str)| {
+                format!(r#"{{"id":{},"name":"VPS","reference":"{name}"}}"#, id + 1)
+            };
+            let items: Vec<String> = told.into_iter().enumerate().map(item).collect();
+            let json = format!(r#"{{"order_id":1,"order_items":[{}]}}"#, items.join(","));
+            let members = Members::read(json.as_bytes()).unwrap();
+            let mut items = Order::read(members, &Zone::UTC).unwrap().items.unwrap();
+            in_order(&mut items, &["00000000".to_owned(), "11111111".to_owned()]);
+            let ids: Vec<u64> = items.iter().map(|item| item.id).collect();
+            assert_eq!(ids, expected, "{told:?}");
+        }
+        check(["a [00000000]", "b [11111111]", "c"], [1, 2, 3]);
+        check(["b [11111111]", "c", "a [00000000]"], [3, 1, 2]);
+        check(["c", "b", "a"], [1, 2, 3]);
     }
 }

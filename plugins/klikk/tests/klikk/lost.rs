@@ -138,6 +138,21 @@ async fn a_list_without_items_is_looked_at_order_by_order() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_looked_at_whole_is_no_absence() {
+    let bench = Bench::in_mode(Mode { list_items: false, ..Mode::default() }).await;
+    let other = of_another(order(&["a"]));
+    let at = bench.first(&other).await;
+    for _ in 0..200 {
+        bench.step_at(&other, &at).await.unwrap();
+    }
+    let write = order(&["a"]);
+    let lost = lose(&bench, &write, FaultKind::DropBeforeCommit).await;
+    assert!(matches!(bench.search(&write, &lost, &[], "").await.unwrap(), Found::Absent(_)));
+    bench.step_at(&other, &at).await.unwrap();
+    assert!(bench.search(&write, &lost, &[], "").await.is_err());
+}
+
+#[tokio::test]
 async fn a_search_that_cannot_look_tells_nothing() {
     for kind in [FaultKind::Status { status: 503 }, FaultKind::Nil, FaultKind::DropBeforeCommit] {
         let bench = Bench::new().await;

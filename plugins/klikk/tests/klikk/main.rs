@@ -9,6 +9,7 @@
 
 mod account;
 mod cancellations;
+mod canned;
 mod driver;
 mod hostile;
 mod lost;
