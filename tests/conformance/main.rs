@@ -13,6 +13,7 @@
 
 mod bench;
 mod gandi;
+mod klikk;
 mod racknap;
 
 use std::process::ExitCode;
@@ -29,7 +30,7 @@ use xtask::workspace;
 const NAME: &str = "provider-conformance";
 
 /// The plugins that have a subject, by the names of their folders.
-const SHOWN: [&str; 2] = ["gandi", "racknap"];
+const SHOWN: [&str; 3] = ["gandi", "klikk", "racknap"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -50,7 +51,11 @@ fn run(arguments: &[String]) -> Result<Vec<Report>> {
     }
     let artifacts = artifacts::build(Profile::Dev)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start a runtime")?;
-    let shows = [gandi::show(&artifacts).boxed_local(), racknap::show(&artifacts).boxed_local()];
+    let shows = [
+        gandi::show(&artifacts).boxed_local(),
+        klikk::show(&artifacts).boxed_local(),
+        racknap::show(&artifacts).boxed_local(),
+    ];
     let shows = SHOWN.into_iter().zip(shows).filter(|(name, _)| wanted(name));
     let shown = runtime.block_on(join_all(shows.map(|(_, report)| report)));
     reports.extend(shown.into_iter().collect::<Result<Vec<_>>>()?);

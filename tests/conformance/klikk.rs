@@ -1,0 +1,210 @@
+//! Klikk: servers, one an item, and their cancellation at the end of a period.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use purveyor_sdk::conformance::{
+    Caller, Disturbance, Failure, Outcome, Rejection, Report, Request, Sale, Subject, Violation,
+    run,
+};
+use purveyor_sdk::plugin::v1::Op;
+use purveyor_sdk::prost_types::value::Kind;
+use purveyor_sdk::prost_types::{Struct, Value};
+use purveyor_sdk::v1::operation::Result as Came;
+use purveyor_sdk::v1::{
+    CancelOrderRequest, CancelPolicy, CheckProviderRequest, CreateOrderRequest, GetOrderRequest,
+    GetProductRequest, GetServiceRequest, ListOrdersRequest, ListProductsRequest,
+    ListServicesRequest, Operation, Order, OrderItem,
+};
+use purveyor_simulators::klikk::{AccountSeed, Klikk as Upstream, Mode, Options};
+use purveyor_simulators::{Cents, FaultKind, Simulator};
+use xtask::artifacts::Artifacts;
+use xtask::configuration::Provider;
+
+use crate::bench::{self, Bench, Calls, UPSTREAMS};
+
+const ACCOUNT_TOKEN: &str = "conformanceconformance00";
+
+/// The upstream documents no answer to too many requests.
+const CALLS: Calls = Calls { names: &[], rate_limit: || None };
+
+/// The configured catalogue's products.
+const PRODUCTS: [&str; 2] = ["VPS", "Backup"];
+
+struct Klikk(Bench<Upstream>);
+
+/// Runs the suite.
+pub(crate) async fn show(artifacts: &Artifacts) -> Result<Report> {
+    let mut upstreams = Vec::new();
+    for _ in 0..UPSTREAMS {
+        let account = AccountSeed {
+            account_token: ACCOUNT_TOKEN.to_owned(),
+            credit: Cents::new(1_000_000_000),
+            ..AccountSeed::default()
+        };
+        let options = Options { accounts: vec![account], ..Options::default() };
+        upstreams.push(Upstream::start(options).await.context("the simulator does not start")?);
+    }
+    let provider = |upstream: &Simulator<Upstream>| {
+        // The upstream tells no products. A page has an end only where there are two.
+        let configured = toml::Table::from_iter(
+            PRODUCTS.map(|name| (name.to_owned(), toml::Value::Table(toml::Table::new()))),
+        );
+        let provider = Provider::new("klikk", upstream.url()).setting("products", configured);
+        bench::timed(provider.credential("account-token", ACCOUNT_TOKEN))
+    };
+    let (_gateway, benches) = bench::serve(artifacts, upstreams, provider, CALLS)?;
+    let subjects: Vec<Klikk> = benches.into_iter().map(Klikk).collect();
+    Ok(run(&subjects).await)
+}
+
+impl Subject for Klikk {
+    fn gateway(&self) -> String {
+        self.0.gateway.clone()
+    }
+
+    fn provider(&self) -> String {
+        self.0.provider.clone()
+    }
+
+    async fn sample(&self, caller: &Caller, op: Op) -> Outcome<Option<Request>> {
+        let parent = caller.parent();
+        Ok(Some(match op {
+            Op::CheckProvider => CheckProviderRequest { name: parent }.into(),
+            Op::ListProducts => ListProductsRequest { parent, ..Default::default() }.into(),
+            Op::GetProduct => {
+                let name = caller.name("products", "VPS");
+                GetProductRequest { name, ..Default::default() }.into()
+            }
+            Op::CreateOrder => purchase(caller).into(),
+            Op::GetOrder => GetOrderRequest { name: ordered(caller).await?.target }.into(),
+            Op::ListOrders => ListOrdersRequest { parent, ..Default::default() }.into(),
+            Op::CancelOrder => {
+                let name = ordered(caller).await?.target;
+                CancelOrderRequest { name, ..Default::default() }.into()
+            }
+            Op::GetService => GetServiceRequest { name: bought(caller).await? }.into(),
+            Op::ListServices => ListServicesRequest { parent, ..Default::default() }.into(),
+            _ => return Ok(None),
+        }))
+    }
+
+    async fn violations(&self, caller: &Caller, op: Op) -> Outcome<Vec<Violation>> {
+        Ok(match op {
+            Op::CreateOrder => {
+                let mut turbo = purchase(caller);
+                let truth = Value { kind: Some(Kind::BoolValue(true)) };
+                options(&mut turbo)?.fields.insert("turbo".to_owned(), truth);
+                let mut without = purchase(caller);
+                options(&mut without)?.fields.remove("os");
+                let mut none = purchase(caller);
+                item(&mut none)?.quantity = 0;
+                vec![
+                    wrong(turbo, "order.items[0].options.turbo"),
+                    wrong(without, "order.items[0].options.os"),
+                    wrong(none, "order.items[0].quantity"),
+                ]
+            }
+            Op::CancelOrder => {
+                let (name, policy) = (caller.name("orders", "1"), CancelPolicy::Immediately.into());
+                vec![wrong(CancelOrderRequest { name, policy, ..Default::default() }, "policy")]
+            }
+            _ => Vec::new(),
+        })
+    }
+
+    async fn rejection(&self, caller: &Caller, op: Op) -> Outcome<Option<Rejection>> {
+        let call = match op {
+            Op::CreateOrder => "order_create",
+            Op::CancelOrder => "order_cancel",
+            _ => return Ok(None),
+        };
+        let request = self.sample(caller, op).await?;
+        let refused = FaultKind::Fault { code: 400, text: "items[0] is invalid".to_owned() };
+        self.0.fail(call, refused);
+        let reason = "UPSTREAM_REJECTED".to_owned();
+        Ok(request.map(|request| Rejection { request, reason }))
+    }
+
+    async fn populate(&self, caller: &Caller, op: Op) -> Outcome<usize> {
+        Ok(match op {
+            Op::ListOrders | Op::ListServices => {
+                for _ in 0..3 {
+                    ordered(caller).await?;
+                }
+                3
+            }
+            Op::ListProducts => PRODUCTS.len(),
+            _ => 0,
+        })
+    }
+
+    async fn sales(&self) -> Vec<Sale> {
+        self.0.sales()
+    }
+
+    async fn requests(&self) -> BTreeMap<String, u64> {
+        self.0.requests()
+    }
+
+    async fn open_connections(&self) -> u64 {
+        self.0.upstream.connections().open
+    }
+
+    async fn disturb(&self, call: &str, disturbance: Disturbance) -> bool {
+        self.0.disturb(call, disturbance)
+    }
+
+    async fn calm(&self) {
+        self.0.upstream.clear_faults();
+        self.0.upstream.set_mode(Mode::default());
+    }
+}
+
+fn wrong(request: impl Into<Request>, field: &str) -> Violation {
+    Violation { request: request.into(), field: field.to_owned() }
+}
+
+/// One small server.
+fn purchase(caller: &Caller) -> CreateOrderRequest {
+    let quantities = [
+        ("quantity_ram_gb", 0.5),
+        ("quantity_cpu", 1.0),
+        ("quantity_storage_gb", 25.0),
+        ("os", 2.0),
+    ];
+    let fields = quantities.map(|(name, quantity)| {
+        (name.to_owned(), Value { kind: Some(Kind::NumberValue(quantity)) })
+    });
+    let item = OrderItem {
+        product: caller.name("products", "VPS"),
+        quantity: 1,
+        display_name: "conformance".to_owned(),
+        options: Some(Struct { fields: fields.into() }),
+        ..OrderItem::default()
+    };
+    let order = Some(Order { items: vec![item], ..Order::default() });
+    CreateOrderRequest { parent: caller.parent(), order, ..CreateOrderRequest::default() }
+}
+
+fn item(request: &mut CreateOrderRequest) -> Outcome<&mut OrderItem> {
+    let item = request.order.as_mut().and_then(|order| order.items.first_mut());
+    item.ok_or_else(|| Failure::new("the order has no item"))
+}
+
+fn options(request: &mut CreateOrderRequest) -> Outcome<&mut Struct> {
+    Ok(item(request)?.options.get_or_insert_default())
+}
+
+async fn ordered(caller: &Caller) -> Outcome<Operation> {
+    caller.perform(purchase(caller)).await
+}
+
+/// The name of a service of the caller's own.
+async fn bought(caller: &Caller) -> Outcome<String> {
+    let Some(Came::Order(order)) = ordered(caller).await?.result else {
+        return Err(Failure::new("the operation shows no order"));
+    };
+    let service = order.items.first().and_then(|item| item.services.first());
+    Ok(service.ok_or_else(|| Failure::new("the order names no service"))?.clone())
+}
