@@ -12,6 +12,7 @@
 #![allow(clippy::print_stdout, reason = "this program is there to print a table")]
 
 mod bench;
+mod computestacks;
 mod gandi;
 mod klikk;
 mod racknap;
@@ -30,7 +31,7 @@ use xtask::workspace;
 const NAME: &str = "provider-conformance";
 
 /// The plugins that have a subject, by the names of their folders.
-const SHOWN: [&str; 3] = ["gandi", "klikk", "racknap"];
+const SHOWN: [&str; 4] = ["computestacks", "gandi", "klikk", "racknap"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -52,6 +53,7 @@ fn run(arguments: &[String]) -> Result<Vec<Report>> {
     let artifacts = artifacts::build(Profile::Dev)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start a runtime")?;
     let shows = [
+        computestacks::show(&artifacts).boxed_local(),
         gandi::show(&artifacts).boxed_local(),
         klikk::show(&artifacts).boxed_local(),
         racknap::show(&artifacts).boxed_local(),

@@ -1,0 +1,227 @@
+//! ComputeStacks: packages that are sold by price rules, changed and deleted.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context, Result};
+use purveyor_sdk::conformance::{
+    Caller, Disturbance, Failure, Outcome, Rejection, Report, Request, Sale, Subject, Violation,
+    run,
+};
+use purveyor_sdk::plugin::v1::Op;
+use purveyor_sdk::prost_types::FieldMask;
+use purveyor_sdk::v1::operation::Result as Came;
+use purveyor_sdk::v1::price::Tax;
+use purveyor_sdk::v1::product::{Offer, Package, Shape};
+use purveyor_sdk::v1::{
+    CheckProviderRequest, CreateProductRequest, DeleteProductRequest, GetProductRequest,
+    ListProductsRequest, Money, Price, Product, UpdateProductRequest,
+};
+use purveyor_simulators::computestacks::{ComputeStacks as Upstream, Options};
+use purveyor_simulators::{FaultKind, Simulator};
+use xtask::artifacts::Artifacts;
+use xtask::configuration::Provider;
+
+use crate::bench::{self, Bench, Calls, UPSTREAMS};
+
+/// The simulator's own administrator.
+const CREDENTIAL: &str = "purveyor:correct-horse";
+
+const CALLS: Calls = Calls {
+    names: &[
+        ("version", "GET /api/version"),
+        ("oauth.token", "POST /api/oauth/token"),
+        ("products.list", "GET /api/admin/products"),
+        ("products.get", "GET /api/admin/products/{id}"),
+        ("products.create", "POST /api/admin/products"),
+        ("products.update", "PATCH /api/admin/products/{id}"),
+        ("products.delete", "DELETE /api/admin/products/{id}"),
+        ("billing_plans.get", "GET /api/admin/billing_plans/{id}"),
+        ("billing_resources.create", "POST /api/admin/billing_plans/{id}/billing_resources"),
+        (
+            "billing_resource_prices.create",
+            "POST /api/admin/billing_plans/{id}/billing_resources/{id}/billing_phases/{id}/billing_resource_prices",
+        ),
+    ],
+    rate_limit: || Some(fault(429)),
+};
+
+struct ComputeStacks {
+    bench: Bench<Upstream>,
+    /// How many labels were given out.
+    labels: AtomicU64,
+}
+
+/// Runs the suite.
+pub(crate) async fn show(artifacts: &Artifacts) -> Result<Report> {
+    let mut upstreams = Vec::new();
+    for _ in 0..UPSTREAMS {
+        let upstream = Upstream::start(Options::default()).await;
+        upstreams.push(upstream.context("the simulator does not start")?);
+    }
+    let regions: toml::Table =
+        [("fra".to_owned(), 1.into()), ("nyc".to_owned(), 2.into())].into_iter().collect();
+    let provider = |upstream: &Simulator<Upstream>| {
+        let provider = Provider::new("computestacks", upstream.url());
+        let provider = provider.credential("api-credential", CREDENTIAL);
+        bench::timed(provider.setting("billing_plan", 1).setting("regions", regions.clone()))
+    };
+    let (_gateway, benches) = bench::serve(artifacts, upstreams, provider, CALLS)?;
+    let subject = |bench| ComputeStacks { bench, labels: AtomicU64::new(0) };
+    let subjects: Vec<ComputeStacks> = benches.into_iter().map(subject).collect();
+    Ok(run(&subjects).await)
+}
+
+impl Subject for ComputeStacks {
+    fn gateway(&self) -> String {
+        self.bench.gateway.clone()
+    }
+
+    fn provider(&self) -> String {
+        self.bench.provider.clone()
+    }
+
+    async fn sample(&self, caller: &Caller, op: Op) -> Outcome<Option<Request>> {
+        let parent = caller.parent();
+        Ok(Some(match op {
+            Op::CheckProvider => CheckProviderRequest { name: parent }.into(),
+            Op::ListProducts => ListProductsRequest { parent, ..Default::default() }.into(),
+            Op::GetProduct => {
+                let name = self.made(caller).await?.name;
+                GetProductRequest { name, ..Default::default() }.into()
+            }
+            Op::CreateProduct => self.creation(caller).into(),
+            Op::UpdateProduct => change(&self.made(caller).await?).into(),
+            Op::DeleteProduct => {
+                let name = self.made(caller).await?.name;
+                DeleteProductRequest { name, ..Default::default() }.into()
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    async fn violations(&self, caller: &Caller, op: Op) -> Outcome<Vec<Violation>> {
+        Ok(match op {
+            Op::CreateProduct => {
+                let owing = Package { storage_gb: Some(-1), ..Package::default() };
+                let mut negative = self.creation(caller);
+                negative.product = bundling(negative.product, owing);
+                let spelled = Package { cpu_cores: Some("two".to_owned()), ..Package::default() };
+                let mut cores = self.creation(caller);
+                cores.product = bundling(cores.product, spelled);
+                vec![
+                    wrong(negative, "product.package.storage_gb"),
+                    wrong(cores, "product.package.cpu_cores"),
+                ]
+            }
+            Op::UpdateProduct => {
+                let made = self.made(caller).await?;
+                let mut tagged = change(&made);
+                tagged.update_mask = Some(FieldMask { paths: vec!["attributes".to_owned()] });
+                let mut negative = change(&made);
+                let owing = Package { memory_mb: Some(-1), ..Package::default() };
+                negative.product = bundling(negative.product, owing);
+                vec![wrong(tagged, "update_mask"), wrong(negative, "product.package.memory_mb")]
+            }
+            _ => Vec::new(),
+        })
+    }
+
+    async fn rejection(&self, caller: &Caller, op: Op) -> Outcome<Option<Rejection>> {
+        let (call, reason) = match op {
+            Op::CreateProduct => ("products.create", "UPSTREAM_REJECTED"),
+            Op::UpdateProduct => ("products.update", "UPSTREAM_REJECTED"),
+            Op::DeleteProduct => ("products.delete", "STATE_CONFLICT"),
+            _ => return Ok(None),
+        };
+        let request = self.sample(caller, op).await?;
+        self.bench.fail(call, fault(422));
+        Ok(request.map(|request| Rejection { request, reason: reason.to_owned() }))
+    }
+
+    async fn populate(&self, caller: &Caller, _: Op) -> Outcome<usize> {
+        for _ in 0..3 {
+            self.made(caller).await?;
+        }
+        Ok(3)
+    }
+
+    async fn sales(&self) -> Vec<Sale> {
+        self.bench.sales()
+    }
+
+    async fn requests(&self) -> BTreeMap<String, u64> {
+        self.bench.requests()
+    }
+
+    async fn open_connections(&self) -> u64 {
+        self.bench.upstream.connections().open
+    }
+
+    async fn disturb(&self, call: &str, disturbance: Disturbance) -> bool {
+        self.bench.disturb(call, disturbance)
+    }
+
+    async fn calm(&self) {
+        self.bench.upstream.clear_faults();
+    }
+}
+
+impl ComputeStacks {
+    /// A product of a label that no other has.
+    fn creation(&self, caller: &Caller) -> CreateProductRequest {
+        let number = self.labels.fetch_add(1, Ordering::Relaxed);
+        let package = Package {
+            cpu_cores: Some("2.5".to_owned()),
+            memory_mb: Some(1024),
+            storage_gb: Some(20),
+            ..Package::default()
+        };
+        let product = Product {
+            display_name: format!("package {number}"),
+            shape: Some(Shape::Package(package)),
+            offers: vec![offer("EUR", 5), offer("USD", 6)],
+            ..Product::default()
+        };
+        let product = Some(product);
+        CreateProductRequest { parent: caller.parent(), product, ..Default::default() }
+    }
+
+    /// A product that is there, as its creation shows it.
+    async fn made(&self, caller: &Caller) -> Outcome<Product> {
+        match caller.perform(self.creation(caller)).await?.result {
+            Some(Came::Product(product)) => Ok(product),
+            _ => Err(Failure::new("the operation shows no product")),
+        }
+    }
+}
+
+/// A larger package.
+fn change(made: &Product) -> UpdateProductRequest {
+    let package = Package { memory_mb: Some(2048), ..Package::default() };
+    let product = Product {
+        name: made.name.clone(),
+        shape: Some(Shape::Package(package)),
+        ..Product::default()
+    };
+    let update_mask = Some(FieldMask { paths: vec!["package.memory_mb".to_owned()] });
+    UpdateProductRequest { product: Some(product), update_mask, ..Default::default() }
+}
+
+/// The same product with another package.
+fn bundling(product: Option<Product>, package: Package) -> Option<Product> {
+    product.map(|product| Product { shape: Some(Shape::Package(package)), ..product })
+}
+
+fn offer(currency: &str, units: i64) -> Offer {
+    let amount = Money { currency_code: currency.to_owned(), units, nanos: 0 };
+    Offer { price: Some(Price::of(amount, Tax::Unspecified)), ..Offer::default() }
+}
+
+fn wrong(request: impl Into<Request>, field: &str) -> Violation {
+    Violation { request: request.into(), field: field.to_owned() }
+}
+
+fn fault(code: i32) -> FaultKind {
+    FaultKind::Fault { code, text: "the upstream says no".to_owned() }
+}
