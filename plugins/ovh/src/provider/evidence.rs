@@ -91,8 +91,8 @@ impl Ovh {
     }
 
     /// What became of a payment. An order that still waits for it was not paid; one whose payment is
-    /// checked, or that is further, was. One that was cancelled was paid if it tells a payment, and
-    /// only a person can say when it does not.
+    /// checked, or that is further, was. One that was cancelled or is gone may have been paid before,
+    /// and a word that is not known says nothing: a person has to look.
     async fn payment_found(
         &self,
         cx: &Cx,
@@ -105,7 +105,6 @@ impl Ovh {
         }
         let seen = match self.seen(cx, order).await {
             Ok(seen) => seen,
-            // An order that is gone has lapsed unpaid, and is no evidence of anything else.
             Err(error) if error.reason == ErrorReason::OrderNotFound => {
                 return Ok(Finding::Several(vec![gone(order)]));
             }

@@ -10,4 +10,5 @@ mod lost;
 mod orders;
 mod program;
 mod renewals;
+mod scope;
 mod services;

@@ -105,12 +105,12 @@ async fn orders_are_listed_newest_first() {
     let (both, end) = ids(all.clone()).await;
     assert_eq!((both, end.as_str()), (vec![second.clone(), first.clone()], ""));
     let (page, token) = ids(ListOrdersRequest { page_size: 1, ..all.clone() }).await;
-    assert_eq!(page, [second.clone()]);
+    assert_eq!(page, std::slice::from_ref(&second));
     let rest = ListOrdersRequest { page_token: token, ..all.clone() };
-    assert_eq!(ids(rest).await.0, [first.clone()]);
+    assert_eq!(ids(rest).await.0, std::slice::from_ref(&first));
     let made = bench.order(&second).await.unwrap().create_time;
     let new = ListOrdersRequest { create_after: made, ..all.clone() };
-    assert_eq!(ids(new).await.0, [second.clone()]);
+    assert_eq!(ids(new).await.0, std::slice::from_ref(&second));
     let full = ListOrdersRequest { view: ListView::Full.into(), ..all.clone() };
     let rows = list(&bench, full).await.unwrap().orders;
     assert_eq!(rows[0], bench.order(&second).await.unwrap());
