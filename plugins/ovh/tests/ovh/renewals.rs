@@ -2,6 +2,7 @@
 //! before anything is posted.
 
 use purveyor_sdk::plugin::v1::Op;
+use purveyor_sdk::plugin::v1::poll_outcome::Outcome as Polled;
 use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
 use purveyor_sdk::testing::{Position, write};
 use purveyor_sdk::v1::price::Tax;
@@ -11,7 +12,7 @@ use purveyor_sdk::v1::{
     CreateRenewalRequest, Effect, ErrorReason, ListRenewalsRequest, ListRenewalsResponse, Renewal,
     Term,
 };
-use purveyor_sdk::{Period, Result};
+use purveyor_sdk::{Period, Resource, Result};
 use purveyor_simulators::ovh::{Lapsed, Mode};
 
 use super::driver::{Bench, PAY, RENEW, amount, day, method, reason, service_name};
@@ -89,13 +90,10 @@ async fn the_ends_move_only_when_the_order_is_delivered() {
     assert_eq!(bench.made_and_paid(), (1, 1));
     let mut handle = pending.handle;
     for expected in ["checking", "delivering"] {
-        use purveyor_sdk::plugin::v1::poll_outcome::Outcome;
-        let Ok(Outcome::Pending(pending)) = bench.plugin.poll_one(&write, &handle).await else {
+        let Ok(Polled::Pending(pending)) = bench.plugin.poll_one(&write, &handle).await else {
             panic!()
         };
-        let Some(purveyor_sdk::Resource::Renewal(view)) = pending.view.unwrap().kind else {
-            panic!()
-        };
+        let Some(Resource::Renewal(view)) = pending.view.unwrap().kind else { panic!() };
         assert_eq!(
             (view.state(), view.upstream.unwrap().state.as_str()),
             (State::Processing, expected)
@@ -104,7 +102,10 @@ async fn the_ends_move_only_when_the_order_is_delivered() {
         handle = pending.handle;
         bench.upstream.advance(std::time::Duration::from_secs(60));
     }
-    let renewal = bench.plugin.follow(&write, handle).await.renewal();
+    // By the first look at the delivered order, since the ends have moved.
+    let polled = bench.plugin.poll_one(&write, &handle).await.unwrap();
+    let Polled::Done(done) = polled else { panic!("{polled:?}") };
+    let Some(Resource::Renewal(renewal)) = done.resource.unwrap().kind else { panic!() };
     assert_eq!(renewal.state(), State::Completed);
     let ends: Vec<_> = renewal.services.iter().map(|it| it.new_expire_time).collect();
     assert_eq!(ends, [Some(day("2100-03-31")); 2]);
