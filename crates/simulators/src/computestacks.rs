@@ -1,6 +1,6 @@
-//! The ComputeStacks simulator: the admin API's products, billing plans and price rules over JSON, with
-//! Basic and OAuth credentials, API versions and the validations of the open source. What the source
-//! leaves open is marked as an assumption where it is decided.
+//! The ComputeStacks simulator: the admin API's products, billing plans and price rules over JSON,
+//! with Basic and OAuth credentials, API versions and the validations of the open source. What the
+//! source leaves open is marked as an assumption where it is decided.
 
 mod access;
 mod answer;

@@ -1,5 +1,5 @@
-//! What is kept between the steps of a write, and the evidence for a lost answer: bytes of a version of
-//! their own. What a version once wrote is read for ever.
+//! What is kept between the steps of a write, and the evidence for a lost answer: bytes of a
+//! version of their own. What a version once wrote is read for ever.
 
 use purveyor_sdk::serde::de::DeserializeOwned;
 use purveyor_sdk::serde::{Deserialize, Serialize};
@@ -37,7 +37,8 @@ pub(crate) enum Before {
     Setting,
     /// The products that are there and could be taken for the one that is made.
     Products { alike: Vec<i64> },
-    /// What the step will do for the product's price rules, and all that the product lacks, in words.
+    /// What the step will do for the product's price rules, and all that the product lacks, in
+    /// words.
     Rules { product: i64, task: Task, lacks: Vec<String> },
     /// The step cannot be done.
     Blocked { product: i64, error: Refused },

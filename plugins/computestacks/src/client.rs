@@ -1,6 +1,6 @@
-//! The upstream's calls, one function each: values in, what is told out. A read whose answer cannot be
-//! understood is an error; an answer to a write that proves nothing is unknown. A write is never sent
-//! twice here, and no meaning is given to what is read.
+//! The upstream's calls, one function each: values in, what is told out. A read whose answer cannot
+//! be understood is an error; an answer to a write that proves nothing is unknown. A write is never
+//! sent twice here, and no meaning is given to what is read.
 
 use purveyor_sdk::http::Request;
 use purveyor_sdk::serde_json::{Value, json};
@@ -107,8 +107,8 @@ impl Client {
         Ok(Page { rows, more, total, deprecated })
     }
 
-    /// Every product that `wanted` takes. A list that changes while it is read is read again, because a
-    /// row could be missed.
+    /// Every product that `wanted` takes. A list that changes while it is read is read again,
+    /// because a row could be missed.
     pub(crate) async fn every_product(
         &self,
         cx: &Cx,
@@ -216,8 +216,8 @@ impl Client {
         Err(Error::credentials("the upstream takes none of its own tokens"))
     }
 
-    /// Sends what must not be sent twice, and what is done when it is answered with the status `done`. An
-    /// error is the host's, which knows what became of it.
+    /// Sends what must not be sent twice, and what is done when it is answered with the status
+    /// `done`. An error is the host's, which knows what became of it.
     async fn write<'a>(
         &self,
         cx: &'a Cx,

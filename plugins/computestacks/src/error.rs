@@ -1,4 +1,5 @@
-//! What the upstream's refusals mean. It must not call anything a refusal that is not proven to be one.
+//! What the upstream's refusals mean. It must not call anything a refusal that is not proven to be
+//! one.
 
 use std::time::Duration;
 
@@ -34,7 +35,8 @@ pub(crate) enum Verdict {
     Unknown(String),
 }
 
-/// The meaning of an answer that is no success of a write. `renewable`: another token could be better.
+/// The meaning of an answer that is no success of a write. `renewable`: another token could be
+/// better.
 pub(crate) fn of_write(cx: &Cx, answer: &Answer, renewable: bool) -> Verdict {
     let proof = match answer.status {
         401 if is_own(answer) && renewable => proof::TOKEN,
@@ -48,8 +50,8 @@ pub(crate) fn of_write(cx: &Cx, answer: &Answer, renewable: bool) -> Verdict {
     Verdict::Refused { proof, error: of_read(cx, answer) }
 }
 
-/// The error of an answer that is no success of a read. PRODUCT_NOT_FOUND stands for any record: which one
-/// is missing, the caller knows.
+/// The error of an answer that is no success of a read. PRODUCT_NOT_FOUND stands for any record:
+/// which one is missing, the caller knows.
 pub(crate) fn of_read(cx: &Cx, answer: &Answer) -> Error {
     let sentences = sentences(answer);
     let text = short(&sentences.join("; "));
@@ -85,8 +87,8 @@ pub(crate) fn of_read(cx: &Cx, answer: &Answer) -> Error {
     error.with_upstream_code(answer.status)
 }
 
-/// Whether the application itself has answered: by an empty body, or with its list of sentences. A page is
-/// of something in front of it.
+/// Whether the application itself has answered: by an empty body, or with its list of sentences. A
+/// page is of something in front of it.
 fn is_own(answer: &Answer) -> bool {
     answer.body.is_empty() || !sentences(answer).is_empty()
 }

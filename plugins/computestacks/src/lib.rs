@@ -1,6 +1,6 @@
-//! The ComputeStacks provider plugin: the catalogue of a controller over its admin API, with the billing
-//! plan and the price rules that make a product sellable. It must not know a runtime, a socket or another
-//! crate of the project than the SDK.
+//! The ComputeStacks provider plugin: the catalogue of a controller over its admin API, with the
+//! billing plan and the price rules that make a product sellable. It must not know a runtime, a
+//! socket or another crate of the project than the SDK.
 
 mod provider;
 

@@ -1,5 +1,5 @@
-//! The provider: which methods there are, and what the gateway may expect of each. What a method does is
-//! in a module of its own; nothing is decided here.
+//! The provider: which methods there are, and what the gateway may expect of each. What a method
+//! does is in a module of its own; nothing is decided here.
 
 use purveyor_sdk::names::{ProductName, ProviderName};
 use purveyor_sdk::v1::{
@@ -198,8 +198,8 @@ impl ComputeStacks {
     ///
     /// # Errors
     ///
-    /// FIELD_VIOLATION of `field` for what is no name; PRODUCT_NOT_FOUND for what the upstream cannot
-    /// have.
+    /// FIELD_VIOLATION of `field` for what is no name; PRODUCT_NOT_FOUND for what the upstream
+    /// cannot have.
     fn product_id(&self, name: &str, field: &str) -> Result<i64> {
         let parsed = name.parse::<ProductName>().map_err(|error| error.field(field))?;
         let own = *parsed.provider() == self.name;
@@ -208,8 +208,8 @@ impl ComputeStacks {
     }
 }
 
-/// An identifier of the upstream, which is positive and in its one spelling. What is none is not there,
-/// and nobody needs to be asked.
+/// An identifier of the upstream, which is positive and in its one spelling. What is none is not
+/// there, and nobody needs to be asked.
 fn upstream_id(text: &str) -> Option<i64> {
     text.parse::<i64>().ok().filter(|id| *id > 0 && id.to_string() == text)
 }

@@ -15,7 +15,8 @@ pub(crate) struct ComputeStacksArgs {
     /// An administrator's API credential, username:password; several make several administrators.
     #[arg(long = "user", required = true)]
     users: Vec<String>,
-    /// A region's name; several may be given, and their identifiers count from 1. Default: fra, nyc.
+    /// A region's name; several may be given, and their identifiers count from 1. Default: fra,
+    /// nyc.
     #[arg(long = "region")]
     regions: Vec<String>,
     /// What the billing plan, whose identifier is 1, is billed by.

@@ -1,5 +1,5 @@
-//! Who may call: API credentials by Basic, tokens by OAuth, and the lock after failed attempts. It must
-//! not know what a call does.
+//! Who may call: API credentials by Basic, tokens by OAuth, and the lock after failed attempts. It
+//! must not know what a call does.
 
 use std::collections::BTreeMap;
 
@@ -137,8 +137,8 @@ impl Access {
         token.user.clone().ok_or_else(not_authorized)
     }
 
-    /// `POST /api/oauth/token`. Assumption: refusals are 400, as the OAuth library's current releases
-    /// have it, and a grant without `scope` is for `public` alone.
+    /// `POST /api/oauth/token`. Assumption: refusals are 400, as the OAuth library's current
+    /// releases have it, and a grant without `scope` is for `public` alone.
     pub(super) fn grant(
         &mut self,
         request: &Request,

@@ -1,5 +1,5 @@
-//! Answers in the forms that the upstream has: JSON with a root key, an empty body, a list of errors,
-//! a line of text. Nothing is decided here.
+//! Answers in the forms that the upstream has: JSON with a root key, an empty body, a list of
+//! errors, a line of text. Nothing is decided here.
 
 use bytes::Bytes;
 use http::StatusCode;

@@ -1,5 +1,5 @@
-//! From a request to its method: the limit, the route, the version, who calls. The order in which they
-//! are checked is an assumption; none of them is a method's business.
+//! From a request to its method: the limit, the route, the version, who calls. The order in which
+//! they are checked is an assumption; none of them is a method's business.
 
 use http::header::ACCEPT;
 use http::{HeaderMap, Method, StatusCode};

@@ -1,5 +1,5 @@
-//! A billing plan and what hangs below it: resources, their phases, the prices of a phase. How they are
-//! shown; it must not decide who may change them.
+//! A billing plan and what hangs below it: resources, their phases, the prices of a phase. How they
+//! are shown; it must not decide who may change them.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

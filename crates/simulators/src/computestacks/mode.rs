@@ -1,5 +1,5 @@
-//! The switches of the simulated upstream: what differs between its versions and what its source leaves
-//! open. It must hold settings only, no state.
+//! The switches of the simulated upstream: what differs between its versions and what its source
+//! leaves open. It must hold settings only, no state.
 
 use serde::{Deserialize, Serialize};
 

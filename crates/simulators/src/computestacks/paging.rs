@@ -8,7 +8,8 @@ use super::answer::Answer;
 /// Rows of a page where the caller names no number.
 const DEFAULT: usize = 30;
 
-/// The rows of the page that a query asks for, under the list's root key. A page past the end is empty.
+/// The rows of the page that a query asks for, under the list's root key. A page past the end is
+/// empty.
 pub(super) fn page(rows: Vec<Value>, root: &str, query: &str, path: &str) -> Answer {
     let asked = |name| {
         let number = field(query, name)?.parse::<i64>().ok()?;

@@ -1,7 +1,7 @@
 //! The methods of billing plans, their resources and the phases of these.
 //!
-//! Assumptions: what is made is answered under its own root key, a product may be in a plan more than
-//! once, and a new plan is monthly.
+//! Assumptions: what is made is answered under its own root key, a product may be in a plan more
+//! than once, and a new plan is monthly.
 
 use http::StatusCode;
 use serde_json::{Value, json};

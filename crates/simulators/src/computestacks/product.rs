@@ -1,5 +1,5 @@
-//! A product and its package: what can be said of them, what makes them valid, how they are shown. It
-//! must not know where they are kept.
+//! A product and its package: what can be said of them, what makes them valid, how they are shown.
+//! It must not know where they are kept.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -45,8 +45,9 @@ pub(super) struct Package {
 }
 
 impl Product {
-    /// Takes over what a call names and leaves the rest. A package that is named takes the place of the
-    /// one before: the new one has only what the call says, and `package_id` for its identifier.
+    /// Takes over what a call names and leaves the rest. A package that is named takes the place of
+    /// the one before: the new one has only what the call says, and `package_id` for its
+    /// identifier.
     ///
     /// # Errors
     /// Everything that is wrong with the result, as Rails words it; then it must not be kept.

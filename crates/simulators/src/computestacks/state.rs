@@ -107,8 +107,8 @@ fn fingerprint(request: &Request) -> String {
 }
 
 impl World {
-    /// An empty catalogue. Identifiers go on after those a ledger names already, so that a restart does
-    /// not give two products the same.
+    /// An empty catalogue. Identifiers go on after those a ledger names already, so that a restart
+    /// does not give two products the same.
     pub(super) fn new(mode: Mode, regions: Vec<String>, seeds: Vec<PlanSeed>, rig: &Rig) -> Self {
         let entries = rig.ledger.entries();
         let after = |id: fn(&Entry) -> Option<&String>| {

@@ -1,5 +1,5 @@
-//! A minimal client that shares no code with the simulator: requests are put together by hand, answers
-//! read by `serde_json`.
+//! A minimal client that shares no code with the simulator: requests are put together by hand,
+//! answers read by `serde_json`.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The ComputeStacks simulator over real HTTP: what its methods answer, who may call them, and how it
-//! goes wrong. One binary, so that it is linked once.
+//! The ComputeStacks simulator over real HTTP: what its methods answer, who may call them, and how
+//! it goes wrong. One binary, so that it is linked once.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! How the plugin proves who it is: a credential that the host places, or a token that is fetched by the
-//! password grant, kept, and fetched anew before it ends. No secret of it is ever printed.
+//! How the plugin proves who it is: a credential that the host places, or a token that is fetched
+//! by the password grant, kept, and fetched anew before it ends. No secret of it is ever printed.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,7 +22,8 @@ pub(crate) const PASSWORD: &str = "password";
 /// What a token has to allow.
 const SCOPES: &str = "public admin_read admin_write";
 
-/// A token is not used for a request that it may not outlive: an attempt's time-out, and as much again.
+/// A token is not used for a request that it may not outlive: an attempt's time-out, and as much
+/// again.
 const MARGIN: Duration = Duration::from_secs(60);
 
 /// The account's way in.
@@ -82,8 +83,8 @@ impl Session {
         Ok(Key::Token { value, fresh: true })
     }
 
-    /// Forgets the token that the upstream no longer takes. Whether another can be better: not where
-    /// this one had just been fetched, or none is used.
+    /// Forgets the token that the upstream no longer takes. Whether another can be better: not
+    /// where this one had just been fetched, or none is used.
     pub(super) fn drop_token(&self, key: &Key) -> bool {
         let (Way::Oauth { token, .. }, Key::Token { value, fresh }) = (&self.0, key) else {
             return false;

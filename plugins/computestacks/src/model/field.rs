@@ -1,5 +1,5 @@
-//! One member of a JSON object in the type it should have, read from its own digits and never through a
-//! float. It must not know what a member means.
+//! One member of a JSON object in the type it should have, read from its own digits and never
+//! through a float. It must not know what a member means.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! The package of a product: as it is told, as it is wanted, as it is sent. It is always sent whole,
-//! because the upstream makes it anew with every change.
+//! The package of a product: as it is told, as it is wanted, as it is sent. It is always sent
+//! whole, because the upstream makes it anew with every change.
 
 use purveyor_sdk::plugin::v1::FieldViolation;
 use purveyor_sdk::serde_json::{Value, json};
@@ -178,8 +178,8 @@ impl PackageValues {
         Self::new(&whole)
     }
 
-    /// Every member, as the upstream needs it: it refuses traffic and storage of null and keeps their 0
-    /// as null.
+    /// Every member, as the upstream needs it: it refuses traffic and storage of null and keeps
+    /// their 0 as null.
     pub(crate) fn to_json(&self) -> Value {
         json!({
             "cpu": self.cpu,

@@ -1,5 +1,5 @@
-//! The billing plan: which products are in it, in which phases, at what prices. It decides nothing about
-//! what is missing.
+//! The billing plan: which products are in it, in which phases, at what prices. It decides nothing
+//! about what is missing.
 
 use purveyor_sdk::Result;
 use purveyor_sdk::v1::price::Tax;
@@ -54,8 +54,8 @@ impl Plan {
         })
     }
 
-    /// The ways in which a product can be bought, in the upstream's order. The upstream meters what is
-    /// used, by its plan's term.
+    /// The ways in which a product can be bought, in the upstream's order. The upstream meters what
+    /// is used, by its plan's term.
     pub(crate) fn offers(&self, product: i64) -> Vec<Offer> {
         let resources = self.resources.iter().filter(|it| it.product == Some(product));
         let phases = resources.flat_map(|resource| &resource.phases);

@@ -40,8 +40,8 @@ pub(crate) struct Row {
     rest: Struct,
 }
 
-/// What a request wants of a product. The outer `None` is what it does not speak of, the inner one what
-/// is to be nothing.
+/// What a request wants of a product. The outer `None` is what it does not speak of, the inner one
+/// what is to be nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Changes {
     pub(crate) label: Option<String>,
@@ -260,8 +260,8 @@ impl Changes {
     }
 }
 
-/// The upstream keeps a label as it is given, and a label is what a lost product is found by: one that
-/// could be kept otherwise is refused.
+/// The upstream keeps a label as it is given, and a label is what a lost product is found by: one
+/// that could be kept otherwise is refused.
 fn check_label(label: &str, wrong: &mut Vec<FieldViolation>) {
     if label.is_empty() {
         add(wrong, "display_name", "is required by the upstream");

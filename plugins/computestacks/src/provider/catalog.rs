@@ -1,5 +1,5 @@
-//! The catalogue as it is: pages of it, one product of it, and what a product costs by the configured
-//! billing plan.
+//! The catalogue as it is: pages of it, one product of it, and what a product costs by the
+//! configured billing plan.
 
 use purveyor_sdk::prost_types::{ListValue, Value as Field, value::Kind};
 use purveyor_sdk::v1::{

@@ -1,5 +1,5 @@
-//! Whether the account works. What the upstream answers wrong is a finding; the check itself fails only
-//! where the upstream could not be asked.
+//! Whether the account works. What the upstream answers wrong is a finding; the check itself fails
+//! only where the upstream could not be asked.
 
 use purveyor_sdk::v1::check_provider_response::{Finding, finding::Severity};
 use purveyor_sdk::v1::{CheckProviderRequest, CheckProviderResponse, ErrorReason};

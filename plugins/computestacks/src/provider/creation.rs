@@ -1,5 +1,5 @@
-//! Making a product: the product first, then its place in the billing plan and its price rules, each in
-//! a step of its own.
+//! Making a product: the product first, then its place in the billing plan and its price rules,
+//! each in a step of its own.
 
 use purveyor_sdk::v1::{CreateProductRequest, Product};
 use purveyor_sdk::{Cx, Error, Result, Step};

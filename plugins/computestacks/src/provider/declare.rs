@@ -1,5 +1,5 @@
-//! What the plugin declares of the upstream: its calls, the answers that prove a refusal, the warnings of
-//! its documents. Nothing is decided here.
+//! What the plugin declares of the upstream: its calls, the answers that prove a refusal, the
+//! warnings of its documents. Nothing is decided here.
 
 use std::time::Duration;
 
@@ -12,9 +12,10 @@ use crate::error::proof;
 /// Upstream's limit: 2500 requests in 5 minutes from one address.
 pub(super) const RATE: Rate = Rate { requests: 2500, period: Duration::from_secs(300) };
 
-/// Assumptions: the upstream documents none of this. An answer comes within 30 s; the server in front
-/// drops idle connections within 75 s and gives up on a request after 60 s, its usual settings; what is
-/// committed is listed at once, and 5 s allow for a copy of the database that lags.
+/// Assumptions: the upstream documents none of this. An answer comes within 30 s; the server in
+/// front drops idle connections within 75 s and gives up on a request after 60 s, its usual
+/// settings; what is committed is listed at once, and 5 s allow for a copy of the database that
+/// lags.
 pub(super) const TIMING: Timing = Timing {
     attempt_timeout: Duration::from_secs(30),
     upstream_idle: Duration::from_secs(75),
@@ -85,8 +86,8 @@ pub(super) const CALLS: &[Call] = &[
         .delete("/api/admin/products/{}")
         .success(Shape::any().statuses(204, 204))
         .rejected_by(REFUSALS),
-    // What these two make is looked up in the plan, so their answers need to say no more than that they
-    // are whole.
+    // What these two make is looked up in the plan, so their answers need to say no more than that
+    // they are whole.
     Call::spend(ADD_RESOURCE)
         .post("/api/admin/billing_plans/{}/billing_resources")
         .json()

@@ -7,9 +7,9 @@ use super::ComputeStacks;
 use crate::client::Sent;
 use crate::error::proof;
 
-/// What does not exist is told by a look, before anything is sent. From then on it exists, and what is
-/// then called missing was deleted in the meantime, perhaps by an earlier request of this very write: a
-/// search finds it gone, which is what was wanted.
+/// What does not exist is told by a look, before anything is sent. From then on it exists, and what
+/// is then called missing was deleted in the meantime, perhaps by an earlier request of this very
+/// write: a search finds it gone, which is what was wanted.
 pub(super) async fn delete(
     stacks: &ComputeStacks,
     cx: &Cx,

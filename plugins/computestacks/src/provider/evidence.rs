@@ -1,6 +1,6 @@
-//! Evidence: what was there before a step, and what became of one whose answer was lost. A product is
-//! found by its label and its values among those that are new; a price rule by its place, which is
-//! unique. What is alike and does not fit is for a person to judge.
+//! Evidence: what was there before a step, and what became of one whose answer was lost. A product
+//! is found by its label and its values among those that are new; a price rule by its place, which
+//! is unique. What is alike and does not fit is for a person to judge.
 
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::{
@@ -114,8 +114,8 @@ impl ComputeStacks {
         }
     }
 
-    /// Whether what the step was to make is there. An operator who names something else is told that it
-    /// is not.
+    /// Whether what the step was to make is there. An operator who names something else is told
+    /// that it is not.
     async fn find_rule(&self, cx: &Cx, find: &Find, product: i64, task: &Task) -> Result<Finding> {
         let Some(plan) = self.billing_plan(cx).await? else {
             return Err(Error::state("the configuration names no billing plan"));

@@ -1,5 +1,5 @@
-//! Offers of a request as price rules of the upstream: one rule for each offer, in the final phase, for
-//! the regions that the offer names.
+//! Offers of a request as price rules of the upstream: one rule for each offer, in the final phase,
+//! for the regions that the offer names.
 
 use purveyor_sdk::plugin::v1::FieldViolation;
 use purveyor_sdk::v1::product::Offer;

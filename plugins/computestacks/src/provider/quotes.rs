@@ -1,5 +1,5 @@
-//! What a write would do. Nothing in a catalogue costs anything, so no quote has a price; it refuses what
-//! the write would be refused for, as far as reading can tell.
+//! What a write would do. Nothing in a catalogue costs anything, so no quote has a price; it
+//! refuses what the write would be refused for, as far as reading can tell.
 
 use purveyor_sdk::v1::quote::Step;
 use purveyor_sdk::v1::{

@@ -1,6 +1,6 @@
 //! The price rules of a product: what it lacks, and one step towards having it. What a step does is
-//! decided by its evidence, so that a lost answer is looked for as exactly that; nothing is ever taken
-//! away here.
+//! decided by its evidence, so that a lost answer is looked for as exactly that; nothing is ever
+//! taken away here.
 
 use std::time::Duration;
 
@@ -18,8 +18,8 @@ use crate::model::Plan;
 pub(super) enum Lack {
     /// A place in the billing plan.
     Resource,
-    /// The rule of an offer, by its index, for these regions. Its place is known once the product is in
-    /// the plan.
+    /// The rule of an offer, by its index, for these regions. Its place is known once the product
+    /// is in the plan.
     Rule { place: Option<(i64, i64)>, offer: usize, regions: Vec<i64> },
 }
 

@@ -126,7 +126,8 @@ async fn a_list_that_changes_while_it_is_read_proves_nothing() {
         bench.make(package("s")).await;
     }
     let write = create(package("n"));
-    // The second page comes late; a product is deleted in between, and a row moves to the first page.
+    // The second page comes late; a product is deleted in between, and a row moves to the first
+    // page.
     let before = bench.asked(LIST);
     bench.upstream.inject(Fault::next(LIST, FaultKind::Slow { ms: 3_600_000 }).after(1));
     let (looked, ()) = tokio::join!(bench.before(&write, Position::default()), async {

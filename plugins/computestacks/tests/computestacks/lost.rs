@@ -1,5 +1,5 @@
-//! Answers that were lost, at each step: what was made is found, or nobody can know, and never more is
-//! said than the upstream shows.
+//! Answers that were lost, at each step: what was made is found, or nobody can know, and never more
+//! is said than the upstream shows.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The plugin through the real boundary, against the simulated upstream over HTTP: one scenario for each
-//! row of the mapping, and one for each way in which an answer can be lost or wrong.
+//! The plugin through the real boundary, against the simulated upstream over HTTP: one scenario for
+//! each row of the mapping, and one for each way in which an answer can be lost or wrong.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -1,5 +1,5 @@
-//! Price rules: a product that can be sold when its creation has succeeded, one that is left half made,
-//! and how that is completed.
+//! Price rules: a product that can be sold when its creation has succeeded, one that is left half
+//! made, and how that is completed.
 
 use purveyor_sdk::plugin::v1::resource;
 use purveyor_sdk::serde_json::json;

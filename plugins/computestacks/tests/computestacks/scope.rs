@@ -1,5 +1,6 @@
-//! The scope of the provider, item by item: each line of the scope list has one check, which shows through
-//! plugin and upstream that the item is reachable where the mapping says. Nothing else is tested here.
+//! The scope of the provider, item by item: each line of the scope list has one check, which shows
+//! through plugin and upstream that the item is reachable where the mapping says. Nothing else is
+//! tested here.
 
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::prost_types::value::Kind as FieldKind;
