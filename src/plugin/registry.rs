@@ -102,6 +102,7 @@ impl Request {
             grants: egress::grants(&self.manifest.credentials, &account.credentials),
             endpoint: account.endpoint.to_string(),
             time_zone: account.time_zone.clone(),
+            credentials: account.credentials.keys().cloned().collect(),
         };
         let encoded = Zeroizing::new(request.encode_to_vec());
         for grant in request.grants.drain(..) {

@@ -1,7 +1,7 @@
 //! What an instance is told when it is opened. Secrets in here never print and are wiped when they are
 //! dropped.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use purveyor_abi::{Level, guest};
@@ -19,6 +19,7 @@ pub struct Host {
     endpoint: String,
     time_zone: Zone,
     grants: BTreeMap<String, SecretString>,
+    credentials: BTreeSet<String>,
     host: guest::Host,
     log_target: &'static str,
 }
@@ -42,6 +43,7 @@ impl Host {
             provider,
             endpoint: std::mem::take(&mut request.endpoint),
             time_zone: Zone::new(&request.time_zone)?,
+            credentials: std::mem::take(&mut request.credentials).into_iter().collect(),
             grants: grants.into_iter().map(|grant| (grant.name, grant.value.into())).collect(),
             host,
             log_target,
@@ -71,16 +73,28 @@ impl Host {
     pub fn secret(&self, credential: &str) -> Result<SecretString> {
         let found = self.grants.get(credential);
         let found = found.map(|secret| secret.expose_secret().to_owned().into());
-        found.ok_or_else(|| {
-            let message = format!("the credential {credential} is missing");
-            Error::new(ErrorReason::ProviderUnavailable, message)
-        })
+        found.ok_or_else(|| missing(credential))
+    }
+
+    /// Refuses an account without a credential that its configuration asks for. For those that the host
+    /// places; a granted one is refused by [`Host::secret`].
+    ///
+    /// # Errors
+    ///
+    /// PROVIDER_UNAVAILABLE, naming it.
+    pub fn require(&self, credential: &str) -> Result<()> {
+        if self.credentials.contains(credential) { Ok(()) } else { Err(missing(credential)) }
     }
 
     /// A line for the host's log, which needs no secrets.
     pub fn log(&self, level: Level, message: &str) {
         self.host.log(level, 0, self.log_target, message);
     }
+}
+
+fn missing(credential: &str) -> Error {
+    let message = format!("the credential {credential} is missing");
+    Error::new(ErrorReason::ProviderUnavailable, message)
 }
 
 impl fmt::Debug for Host {

@@ -103,6 +103,7 @@ impl<P: Exported> TestHost<P> {
                 .collect(),
             endpoint: setup.endpoint.clone(),
             time_zone: setup.time_zone,
+            credentials: setup.credentials.keys().cloned().collect(),
         };
         let egress = Egress::new(&setup.endpoint, manifest, setup.credentials)?;
         let services = Arc::new(HostServices::new(egress));
