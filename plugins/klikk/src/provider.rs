@@ -61,6 +61,7 @@ impl purveyor_sdk::Provider for Klikk {
             Authentication::Token => ACCOUNT_TOKEN,
             Authentication::Basic => LOGIN,
         };
+        host.require(credential)?;
         Ok(Self {
             client: Client { credential, zone: host.time_zone().clone() },
             catalogue: config.catalogue()?,

@@ -54,10 +54,13 @@ pub(crate) enum Key {
 impl Session {
     /// # Errors
     ///
-    /// PROVIDER_UNAVAILABLE where tokens are configured and their credentials are missing.
+    /// PROVIDER_UNAVAILABLE where the credentials of the configured way are missing.
     pub(crate) fn new(authentication: Authentication, host: &Host) -> Result<Self> {
         Ok(Self(match authentication {
-            Authentication::Basic => Way::Basic,
+            Authentication::Basic => {
+                host.require(API_CREDENTIAL)?;
+                Way::Basic
+            }
             Authentication::Oauth => Way::Oauth {
                 username: host.secret(USERNAME)?,
                 password: host.secret(PASSWORD)?,

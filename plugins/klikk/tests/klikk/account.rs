@@ -39,10 +39,9 @@ async fn a_credential_that_is_missing_is_named() {
     for (configured, named) in [("token", "account-token"), ("basic", "login")] {
         let setup = Setup::new(bench.upstream.url());
         let setup = setup.configuration(json!({ "authentication": configured }));
-        let plugin = TestHost::<Plugin>::open(setup).unwrap();
-        let answer = check(&plugin).await.unwrap();
-        assert_eq!(severity(&answer, "CREDENTIALS"), Some(Severity::Error));
-        assert!(answer.findings[0].message.contains(named), "{answer:?}");
+        let error = TestHost::<Plugin>::open(setup).err().unwrap();
+        assert_eq!(error.reason, ErrorReason::ProviderUnavailable);
+        assert!(error.message.contains(named), "{error}");
     }
     let second_factor = AccountSeed {
         login: Some("ola:secret".to_owned()),
