@@ -20,7 +20,7 @@ use uuid::Uuid;
 use super::machine::{Closing, Event, NewAttempt, Policy, apply, locks};
 use super::policy::PERMIT_LIFE;
 use super::{Engine, price};
-use crate::plugin::{Permit, PermitRequest, Permits, Provider, Seen, Stepped};
+use crate::plugin::{Permit, PermitRequest, Permits, Provider, Seen, Spend, Stepped};
 use crate::store::operation::{Baseline, Lock, Operation};
 use crate::store::{Change, Committed, StoreError};
 
@@ -215,12 +215,17 @@ impl Engine {
             match self.commit(change.clone()).await {
                 Ok((Committed::Done, next)) => return Ok(Some(next)),
                 Ok((Committed::Claimed { claim, by }, _)) => {
-                    let Some(mut spend) = spend else { return Ok(None) };
+                    if !step_ended {
+                        return Ok(None);
+                    }
                     let reason =
                         format!("{} belongs to operations/{by} already", claim.upstream_id);
-                    spend.seen = Seen::Unproven { reason: reason.clone() };
+                    let spend = spend.map(|spend| Spend {
+                        seen: Seen::Unproven { reason: reason.clone() },
+                        ..spend
+                    });
                     let said = Err(Error::new(ErrorReason::DuplicateDetected, reason));
-                    let closing = Closing { spend: Some(spend), said };
+                    let closing = Closing { spend, said };
                     return self.record(operation, Event::Closed(closing), policy).await;
                 }
                 // What was made upstream is somebody's to pay or cancel already. That ends; what was

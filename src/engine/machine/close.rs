@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use purveyor_sdk::Error;
 use purveyor_sdk::plugin::v1::step_outcome::{Outcome as Said, Rejected};
-use purveyor_sdk::plugin::v1::{PollOutcome, StepOutcome, poll_outcome};
+use purveyor_sdk::plugin::v1::{Op, PollOutcome, StepOutcome, poll_outcome};
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::v1::operation::Outcome;
 
@@ -147,9 +147,29 @@ impl Step<'_> {
                 self.give_up(rejection(rejected.error.clone()), rejected);
             }
             Ok(Said::Unknown(unknown)) => self.again_later(unknown.message),
-            Ok(said) => self.go_on(said),
+            Ok(said) => {
+                self.claim_prepared(&said);
+                self.go_on(said);
+            }
             Err(error) if rules::transient(error.reason) => self.again_later(error.to_string()),
             Err(error) => self.give_up(error, Rejected::default()),
+        }
+    }
+
+    /// What a preparation made belongs to this write as much as what was bought: it is listed under one
+    /// name, and no other write takes it for its own.
+    fn claim_prepared(&mut self, said: &Said) {
+        let view = match said {
+            Said::Done(done) => done.resource.as_ref(),
+            Said::Next(next) => next.view.as_ref(),
+            Said::Pending(pending) => pending.view.as_ref(),
+            Said::Rejected(_) | Said::Unknown(_) => return,
+        };
+        let makes = matches!(self.next.op, Op::CreateOrder | Op::CreateRenewal);
+        let id = view.and_then(rules::upstream).map_or("", |upstream| upstream.id.as_str());
+        if makes && self.next.attempts.is_empty() && !id.is_empty() {
+            let kind = self.policy.id_kind.clone();
+            self.claim(Some(id), &kind);
         }
     }
 

@@ -217,6 +217,23 @@ fn prepared_renewal() -> Operation {
 }
 
 #[test]
+fn what_a_preparation_made_is_claimed() {
+    let claims = |op: Op, said: Result<StepOutcome>| {
+        let policy = policy(Evidence::Natural);
+        let begin = Event::Begin { account: "A1".into() };
+        let running = apply(&Operation { op, ..accepted() }, begin, &policy, &now_at(1)).unwrap();
+        let closed = Event::Closed(Closing { spend: None, said });
+        let closed = apply(&running.operation, closed, &policy, &now_at(2)).unwrap();
+        closed.claims.into_iter().map(|claim| claim.upstream_id).collect::<Vec<_>>()
+    };
+    assert_eq!(claims(Op::CreateOrder, next("42")), ["42"]);
+    assert_eq!(claims(Op::CreateRenewal, next("42")), ["42"]);
+    // What is changed is nobody's, and a refusal made nothing.
+    assert_eq!(claims(Op::UpdateService, next("42")), [""; 0]);
+    assert_eq!(claims(Op::CreateOrder, rejected("fault")), [""; 0]);
+}
+
+#[test]
 fn the_order_of_a_renewal_is_held_until_nothing_is_left_to_pay() {
     let policy = policy(Evidence::Natural);
     let check = |operation: &Operation, expected: &[&str]| {
