@@ -87,6 +87,8 @@ impl Made for Order {
 /// What was told, with what was asked where nothing was told; and whether an item that was asked for
 /// was not told of.
 fn with_asked(told: Order, asked: Order) -> (Order, bool) {
+    // What is done no longer needs what was needed when the record was made.
+    let needed = asked.required_action.filter(|_| waits(told.state()));
     let (items, missing) = with_asked_items(told.items, asked.items);
     let order = Order {
         items,
@@ -94,7 +96,7 @@ fn with_asked(told: Order, asked: Order) -> (Order, bool) {
         customer: first(told.customer, asked.customer),
         partner: first(told.partner, asked.partner),
         annotations: asked.annotations,
-        required_action: told.required_action.or(asked.required_action),
+        required_action: told.required_action.or(needed),
         ..told
     };
     (order, missing)
@@ -143,6 +145,11 @@ fn with_asked_item(told: OrderItem, asked: OrderItem) -> OrderItem {
 
 fn first(one: String, other: String) -> String {
     if one.is_empty() { other } else { one }
+}
+
+/// Whether somebody may have to act, as far as the state says.
+fn waits(state: State) -> bool {
+    matches!(state, State::Unspecified | State::ActionRequired | State::AwaitingPayment)
 }
 
 fn ended(state: State) -> bool {

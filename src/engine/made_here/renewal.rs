@@ -71,6 +71,8 @@ impl Made for Renewal {
 
 /// What was told, with what was asked where nothing was told.
 fn with_asked(told: Renewal, asked: Renewal) -> Renewal {
+    // What is done no longer needs what was needed when the record was made.
+    let needed = asked.required_action.filter(|_| waits(told.state()));
     Renewal {
         service: if told.service.is_empty() { asked.service } else { told.service },
         services: if told.services.is_empty() { asked.services } else { told.services },
@@ -78,7 +80,12 @@ fn with_asked(told: Renewal, asked: Renewal) -> Renewal {
         order: if told.order.is_empty() { asked.order } else { told.order },
         price: told.price.or(asked.price),
         annotations: asked.annotations,
-        required_action: told.required_action.or(asked.required_action),
+        required_action: told.required_action.or(needed),
         ..told
     }
+}
+
+/// Whether somebody may have to act, as far as the state says.
+fn waits(state: State) -> bool {
+    matches!(state, State::Unspecified | State::ActionRequired | State::AwaitingPayment)
 }

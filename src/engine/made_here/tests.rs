@@ -9,7 +9,8 @@ use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::order::State as OrderState;
 use purveyor_sdk::v1::renewal::State as RenewalState;
 use purveyor_sdk::v1::{
-    CreateOrderRequest, CreateRenewalRequest, Effect, Order, OrderItem, Renewal, UpstreamRef,
+    CreateOrderRequest, CreateRenewalRequest, Effect, Order, OrderItem, Renewal, RequiredAction,
+    UpstreamRef,
 };
 use uuid::Uuid;
 
@@ -179,6 +180,35 @@ fn an_order_is_not_complete_while_items_are_still_to_come() {
     check(State::WaitingUpstream, &both, &both, OrderState::Completed);
     check(State::Succeeded, &both, &both, OrderState::Completed);
     check(State::Succeeded, &[disk.clone(), refused], one, OrderState::Partial);
+}
+
+#[test]
+fn what_a_person_had_to_do_is_shown_while_it_has_to_be_done() {
+    let needed = || Some(RequiredAction { invoice: "K-7".to_owned(), ..RequiredAction::default() });
+    let check_order = |told: OrderState, shown: bool| {
+        let view = Order { required_action: needed(), ..Order::default() };
+        let live = Order { state: told.into(), ..Order::default() };
+        let order = dressed(live, &acme(), &ordered(State::Succeeded, Some(view)), true).unwrap();
+        assert_eq!(order.required_action, needed().filter(|_| shown), "{told:?}");
+    };
+    check_order(OrderState::AwaitingPayment, true);
+    check_order(OrderState::ActionRequired, true);
+    check_order(OrderState::Unspecified, true);
+    check_order(OrderState::Provisioning, false);
+    check_order(OrderState::Completed, false);
+    check_order(OrderState::Expired, false);
+    let check_renewal = |told: RenewalState, shown: bool| {
+        let view = Renewal { required_action: needed(), ..Renewal::default() };
+        let mut operation = operation(Op::CreateRenewal, State::Succeeded);
+        operation.view = Some(Resource { kind: Some(resource::Kind::Renewal(view)) });
+        let live = Renewal { state: told.into(), ..Renewal::default() };
+        let renewal = dressed(live, &acme(), &operation, true).unwrap();
+        assert_eq!(renewal.required_action, needed().filter(|_| shown), "{told:?}");
+    };
+    check_renewal(RenewalState::AwaitingPayment, true);
+    check_renewal(RenewalState::Unspecified, true);
+    check_renewal(RenewalState::Processing, false);
+    check_renewal(RenewalState::Completed, false);
 }
 
 #[test]
