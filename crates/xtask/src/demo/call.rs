@@ -12,6 +12,7 @@ use serde_json::Value;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
+use tonic_types::StatusExt;
 
 use super::show;
 
@@ -25,8 +26,11 @@ pub(crate) struct Caller {
 impl Caller {
     /// Connects, now and after every loss of the connection.
     pub(crate) fn connect(address: SocketAddr) -> Result<Self> {
-        let pool = DescriptorPool::decode(purveyor_sdk::FILE_DESCRIPTOR_SET)
+        let mut pool = DescriptorPool::decode(purveyor_sdk::FILE_DESCRIPTOR_SET)
             .context("the contract's descriptors cannot be read")?;
+        // What stands in the details of an operation's error.
+        pool.decode_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+            .context("the descriptors of error details cannot be read")?;
         let channel = Endpoint::from_shared(format!("http://{address}"))?.connect_lazy();
         Ok(Self { pool, address, client: tonic::client::Grpc::new(channel) })
     }
@@ -46,7 +50,7 @@ impl Caller {
         let answer = self.unary(&method, &path, request).await?;
         match &answer {
             Ok(answer) => println!("{}", show::compact(answer)),
-            Err(status) => println!("ERROR: {:?}: {}", status.code(), status.message()),
+            Err(status) => println!("ERROR: {}", told(status)),
         }
         Ok(answer)
     }
@@ -61,8 +65,9 @@ impl Caller {
         &mut self,
         method: &MethodDescriptor,
         path: &str,
-        request: Value,
+        mut request: Value,
     ) -> Result<Result<Value, Status>> {
+        write_mask(&mut request);
         let options = DeserializeOptions::new().deny_unknown_fields(true);
         let message = DynamicMessage::deserialize_with_options(method.input(), request, &options)
             .context("the request is not of the contract")?;
@@ -85,6 +90,41 @@ impl Caller {
         let method = service.methods().find(|candidate| candidate.name() == method);
         method.with_context(|| format!("no method {name}"))
     }
+}
+
+/// A field mask is typed for grpcurl as the message that it is, `{"paths": ["a.b_c"]}`; the JSON of
+/// protobuf writes it as one text, `a.bC`.
+fn write_mask(request: &mut Value) {
+    let Some(mask) = request.get_mut("update_mask") else { return };
+    let Some(paths) = mask["paths"].as_array() else { return };
+    let paths: Vec<String> = paths.iter().filter_map(Value::as_str).map(camel_case).collect();
+    *mask = Value::String(paths.join(","));
+}
+
+fn camel_case(path: &str) -> String {
+    let (mut text, mut upper) = (String::new(), false);
+    for letter in path.chars() {
+        if letter == '_' {
+            upper = true;
+        } else {
+            text.push(if upper { letter.to_ascii_uppercase() } else { letter });
+            upper = false;
+        }
+    }
+    text
+}
+
+/// What a refusal says: its code, its reason, its message, and which fields are wrong.
+pub(crate) fn told(status: &Status) -> String {
+    let mut text = format!("{:?}: {}", status.code(), status.message());
+    if let Some(info) = status.get_details_error_info() {
+        text += &format!(" ({})", info.reason);
+    }
+    let wrong = status.get_details_bad_request();
+    for violation in wrong.into_iter().flat_map(|wrong| wrong.field_violations) {
+        text += &format!("\n  {}: {}", violation.field, violation.description);
+    }
+    text
 }
 
 /// A codec that passes encoded messages as they are.
@@ -123,5 +163,38 @@ impl Decoder for Pass {
     fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
         let length = buffer.remaining();
         Ok(Some(buffer.copy_to_bytes(length)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use serde_json::json;
+    use tonic::Code;
+    use tonic_types::ErrorDetails;
+
+    use super::*;
+
+    #[test]
+    fn a_mask_is_sent_as_one_text() {
+        let check = |mut request: Value, expected: Value| {
+            write_mask(&mut request);
+            assert_eq!(request, expected);
+        };
+        check(
+            json!({ "update_mask": { "paths": ["package.memory_mb", "group"] } }),
+            json!({ "update_mask": "package.memoryMb,group" }),
+        );
+        check(json!({ "update_mask": "group" }), json!({ "update_mask": "group" }));
+        check(json!({ "name": "a_b" }), json!({ "name": "a_b" }));
+    }
+
+    #[test]
+    fn a_refusal_names_the_fields() {
+        let mut details = ErrorDetails::with_bad_request_violation("a.b", "is wrong");
+        details.set_error_info("FIELD_VIOLATION", "purveyor", HashMap::new());
+        let status = Status::with_error_details(Code::InvalidArgument, "no", details);
+        assert_eq!(told(&status), "InvalidArgument: no (FIELD_VIOLATION)\n  a.b: is wrong");
     }
 }

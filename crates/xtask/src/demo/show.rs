@@ -8,8 +8,8 @@ const WIDTH: usize = 100;
 
 /// Left out: what plugins say at length, and what is the same in every answer of the demo. Whoever
 /// calls with grpcurl sees it.
-const LEFT_OUT: [&str; 5] =
-    ["attributes", "calls", "configurationSchema", "notices", "pluginSha256"];
+const LEFT_OUT: [&str; 6] =
+    ["attributes", "calls", "configurationSchema", "notices", "optionsSchema", "pluginSha256"];
 
 /// What says most comes first; the rest follows by the alphabet.
 const FIRST: [&str; 7] = ["parent", "name", "displayName", "method", "state", "done", "quantity"];

@@ -24,6 +24,8 @@ pub(crate) struct Upstream {
     pub(crate) arguments: &'static [&'static str],
     /// The provider's table, by the simulator's address. Timing is added.
     pub(crate) provider: fn(&str) -> Provider,
+    /// A call that is worth trying after the walk: the request as JSON, and the method.
+    pub(crate) worth_trying: (&'static str, &'static str),
 }
 
 /// What is running.
@@ -33,6 +35,7 @@ pub(crate) struct Stage {
     simulators: BTreeMap<&'static str, Simulator>,
     gateway: Option<Running>,
     address: SocketAddr,
+    tries: Vec<(&'static str, &'static str)>,
 }
 
 struct Simulator {
@@ -78,7 +81,8 @@ impl Stage {
         // Written again with the port, so that the gateway comes back where it was.
         let configuration = configuration(&address.to_string())?;
         println!("gateway at {address}, configured by {}", configuration.display());
-        Ok(Self { program, configuration, simulators, gateway: Some(gateway), address })
+        let tries = upstreams.iter().map(|upstream| upstream.worth_trying).collect();
+        Ok(Self { program, configuration, simulators, gateway: Some(gateway), address, tries })
     }
 
     /// Where the gateway listens.
@@ -123,16 +127,20 @@ impl Stage {
     /// What to type next.
     pub(crate) fn suggestions(&self) -> Vec<String> {
         let address = self.address;
-        vec![
+        let asking = |request: &str, method: &str| {
+            format!("grpcurl -plaintext -d '{request}' {address} purveyor.v1.{method}")
+        };
+        let mut lines = vec![
             format!("grpcurl -plaintext {address} list"),
             format!("grpcurl -plaintext {address} describe purveyor.v1.Orders"),
             format!("grpcurl -plaintext {address} purveyor.v1.Providers/ListProviders"),
-            format!(
-                "grpcurl -plaintext -d '{{\"parent\": \"providers/gandi\"}}' {address} \
-                 purveyor.v1.Services/ListServices"
-            ),
-            format!("{} operations list --endpoint http://{address}", self.program.display()),
-        ]
+        ];
+        lines.extend(self.tries.iter().map(|(request, method)| asking(request, method)));
+        lines.push(format!(
+            "{} operations list --endpoint http://{address}",
+            self.program.display()
+        ));
+        lines
     }
 
     /// Stops everything in order.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use xtask::configuration::Provider;
 
-use super::{OPERATION_MAX, done, print_ledger, sold, succeeded, text, title};
+use super::{OPERATION_MAX, performed, print_ledger, refused, sold, succeeded, text, title};
 use crate::demo::call::Caller;
 use crate::demo::control;
 use crate::demo::stage::{Stage, Upstream};
@@ -21,6 +21,7 @@ pub(crate) const UPSTREAM: Upstream = Upstream {
     plugin: "libpurveyor_gandi.so",
     arguments: &["--api-key", API_KEY, "--step-ms", STEP_MS],
     provider: |url| Provider::new("gandi", url).credential("api-key", API_KEY),
+    worth_trying: (r#"{"parent": "providers/gandi"}"#, "Services/ListServices"),
 };
 
 /// The walk.
@@ -44,8 +45,7 @@ pub(crate) async fn walk(stage: &mut Stage, caller: &mut Caller) -> Result<()> {
 async fn order(caller: &mut Caller) -> Result<String> {
     title("Gandi 2: ordering two shares, and following the operation");
     let request_id = "5f0a1b52-6d0c-4a43-9d0e-0f8f3c6a0001";
-    let answer = caller.must("Orders.CreateOrder", purchase(request_id, 2)).await?;
-    let operation = succeeded(caller, &answer).await?;
+    let operation = performed(caller, "Orders.CreateOrder", purchase(request_id, 2)).await?;
     title("Gandi 3: the same request again: the same operation, and nothing bought");
     let again = caller.must("Orders.CreateOrder", purchase(request_id, 2)).await?;
     ensure!(again["name"] == operation["name"], "another operation: {}", again["name"]);
@@ -64,8 +64,7 @@ async fn change(caller: &mut Caller, service: &str) -> Result<()> {
         "request_id": "5f0a1b52-6d0c-4a43-9d0e-0f8f3c6a0002",
         "wait": "5s",
     });
-    let answer = caller.must("Services.UpdateService", request).await?;
-    succeeded(caller, &answer).await?;
+    performed(caller, "Services.UpdateService", request).await?;
     let now = caller.must("Services.GetService", json!({ "name": service })).await?;
     ensure!(now["quantity"] == 3, "the quantity is {}", now["quantity"]);
     Ok(())
@@ -90,16 +89,10 @@ async fn renew(caller: &mut Caller, service: &str) -> Result<()> {
         })
     };
     let first = request("5f0a1b52-6d0c-4a43-9d0e-0f8f3c6a0003");
-    let answer = caller.must("Renewals.CreateRenewal", first).await?;
-    succeeded(caller, &answer).await?;
+    performed(caller, "Renewals.CreateRenewal", first).await?;
     // A new request id and the old expiry: somebody who does not know that it was renewed already.
     let second = request("5f0a1b52-6d0c-4a43-9d0e-0f8f3c6a0004");
-    let answer = caller.call("Renewals.CreateRenewal", second).await?;
-    let refused = match answer {
-        Err(_) => true,
-        Ok(answer) => done(caller, &answer).await?["state"] == "STATE_FAILED",
-    };
-    ensure!(refused, "the same term was renewed twice");
+    refused(caller, "Renewals.CreateRenewal", second).await?;
     Ok(())
 }
 
@@ -110,8 +103,7 @@ async fn delete(caller: &mut Caller, service: &str) -> Result<()> {
         "request_id": "5f0a1b52-6d0c-4a43-9d0e-0f8f3c6a0005",
         "wait": "5s",
     });
-    let answer = caller.must("Services.TerminateService", request).await?;
-    succeeded(caller, &answer).await?;
+    performed(caller, "Services.TerminateService", request).await?;
     Ok(())
 }
 
