@@ -1,10 +1,13 @@
 //! What people do about operations: taking back what was not sent, and deciding what only a person can.
 
+use std::sync::Arc;
+
+use jiff::Timestamp;
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::resolve_operation_request::{Executed, NotExecuted, Resolution};
 use purveyor_sdk::v1::{CancelOperationRequest, Operation, ResolveOperationRequest};
 use purveyor_simulators::gandi::{AccountSeed, Gandi, Mode, Options};
-use purveyor_simulators::{Fault, FaultKind, Kind, Simulator};
+use purveyor_simulators::{Clock, Fault, FaultKind, Instruments, Kind, Simulator};
 use tonic::{Code, Status};
 use xtask::configuration::Configuration;
 
@@ -187,12 +190,13 @@ async fn cancellable(client: &Client, operation: &Operation) -> Operation {
 #[tokio::test]
 async fn an_operation_never_moves_to_another_account() {
     const OTHER_KEY: &str = "anotherkeyanotherkeyanot";
-    // Longer than any test, so that the operation is open however slow the machine is.
-    const HOUR_MS: u64 = 3_600_000;
     // Open at the upstream; waiting for the upstream; accepted and never begun.
     for (case, held) in [("followed", false), ("not sent", false), ("not begun", true)] {
-        let mode = Mode { bill_ms: HOUR_MS, ..Mode::default() };
-        let upstream = upstream(Options { mode, ..Options::default() }).await;
+        // The upstream's time stands still, so that it is soon asked again and never done.
+        let clock = Arc::new(Clock::manual(Timestamp::now()));
+        let instruments = Instruments { clock, ..Instruments::default() };
+        let mode = Mode { bill_ms: 300, ..Mode::default() };
+        let upstream = upstream(Options { instruments, mode, ..Options::default() }).await;
         let other = AccountSeed {
             api_key: OTHER_KEY.to_owned(),
             handle: format!("OTHER{}-GANDI", upstream.url().len()),

@@ -23,7 +23,7 @@ const LATER: FaultKind = FaultKind::LateCommit { ms: 3_600_000 };
 async fn stage() -> (Gateway, Client, Simulator<Gandi>) {
     let (upstream, provider) = gandi().await;
     // Long enough that nothing settles before the scenario has looked.
-    let provider = provider.timing("upstream_processing_ms", 30_000);
+    let provider = provider.timing("upstream_processing_ms", 600_000);
     let gateway = Gateway::start(configuration().provider("gandi", provider)).await;
     let client = gateway.client().await;
     succeeded(client.ordered(purchase("gandi", &[("memory", 1)])).await);
@@ -75,7 +75,7 @@ async fn an_order_unlike_one_whose_outcome_is_unknown_goes_on() {
 #[tokio::test]
 async fn an_account_without_a_past_keeps_everything_waiting() {
     let (upstream, provider) = gandi().await;
-    let provider = provider.timing("upstream_processing_ms", 30_000);
+    let provider = provider.timing("upstream_processing_ms", 600_000);
     let gateway = Gateway::start(configuration().provider("gandi", provider)).await;
     let client = gateway.client().await;
     upstream.inject(Fault::next(CREATE, LATER));
@@ -95,7 +95,7 @@ async fn an_account_without_a_past_keeps_everything_waiting() {
 #[tokio::test]
 async fn what_is_learnt_meanwhile_lets_nothing_alike_pass() {
     let (upstream, provider) = gandi().await;
-    let provider = provider.timing("upstream_processing_ms", 30_000);
+    let provider = provider.timing("upstream_processing_ms", 600_000);
     let gateway = Gateway::start(configuration().provider("gandi", provider)).await;
     let client = gateway.client().await;
     upstream.inject(Fault::next(CREATE, LATER));
