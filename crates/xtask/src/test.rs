@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 use xtask::artifacts::{self, Profile};
-use xtask::{tools, workspace};
+use xtask::{postgres, tools, workspace};
 
 use crate::shipped;
 use crate::steps::{Steps, count, have, show};
@@ -54,6 +54,11 @@ pub(crate) fn run() -> Result<()> {
         "grpcurl",
         || tools::grpcurl().map(drop),
         || show(Command::new(tools::grpcurl()?).arg("-version")),
+    );
+    steps.step(
+        "postgresql",
+        || postgres::install().map(drop),
+        || show(Command::new(postgres::programs()?.join("postgres")).arg("--version")),
     );
     // Tests load the plugins, and build them where that was not done; here it can be seen.
     steps.step("plugins", nothing, || {
