@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use crate::config::{self, Config, Report};
 use crate::engine::Engine;
 use crate::plugin::{Availability, Clock, Environment, Registry, SystemClock};
 use crate::store::Store;
+use crate::store::postgres::PostgresStore;
 use crate::store::sqlite::SqliteStore;
 
 /// How often health is compared with the store and the providers.
@@ -36,8 +36,7 @@ pub async fn run(
     let limits = config.server.limits.clone();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::open().context("cannot read the boot id")?);
     let registry = Arc::new(providers(&config, &clock).await?);
-    let config::Store::Sqlite { path } = &config.store;
-    let store = open_store(path).await?;
+    let store = open_store(&config.store).await?;
     let listen = config.server.listen;
     let server = Server::bind(listen, limits.clone())
         .await
@@ -81,11 +80,15 @@ async fn providers(config: &Config, clock: &Arc<dyn Clock>) -> Result<Registry, 
     Ok(registry)
 }
 
-async fn open_store(path: &Path) -> Result<Arc<dyn Store>> {
-    let path = path.to_owned();
-    // Opening waits for the disk.
-    let store = tokio::task::spawn_blocking(move || SqliteStore::open(&path)).await??;
-    Ok(Arc::new(store))
+async fn open_store(store: &config::Store) -> Result<Arc<dyn Store>> {
+    Ok(match store {
+        config::Store::Sqlite { path } => {
+            let path = path.clone();
+            // Opening waits for the disk.
+            Arc::new(tokio::task::spawn_blocking(move || SqliteStore::open(&path)).await??)
+        }
+        config::Store::Postgres(config) => Arc::new(PostgresStore::open(config).await?),
+    })
 }
 
 /// Health follows the store, without which nothing can be accepted, and each provider.

@@ -4,8 +4,10 @@
 //! whole or not at all, and says exactly why not. SQL stands only behind this trait.
 
 pub mod operation;
+pub mod postgres;
 pub mod sqlite;
 
+mod columns;
 mod encoding;
 
 use async_trait::async_trait;
@@ -49,6 +51,10 @@ pub trait Store: Send + Sync + 'static {
     /// same replica. At most [`PAGE_MAX`]. A lease decides who tries, never whether a spend is allowed.
     async fn take_due(&self, take: &Take) -> Result<Vec<Operation>, StoreError>;
 
+    /// Goes on holding what the lease's replica was given, until the lease's new end. What it does not
+    /// hold any more stays as it is.
+    async fn renew(&self, lease: &Lease, request_ids: &[Uuid]) -> Result<(), StoreError>;
+
     /// Gives leases back, so that others may take the operations at once.
     async fn release(&self, replica: Uuid, request_ids: &[Uuid]) -> Result<(), StoreError>;
 
@@ -56,9 +62,10 @@ pub trait Store: Send + Sync + 'static {
     /// that ends later counts until its end.
     async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError>;
 
-    /// Open operations of which nobody knows any more what they were doing: those that a dead replica
-    /// left in `Running`. With SQLite, called once at start: everything that runs is orphaned.
-    async fn orphans(&self) -> Result<Vec<Operation>, StoreError>;
+    /// Operations in `Running` that nobody has leased at `now`, oldest first: whoever worked on them
+    /// may be dead. An embedded store ends all leases when it is opened, so there it is everything
+    /// that an earlier process left.
+    async fn orphans(&self, now: Timestamp) -> Result<Vec<Operation>, StoreError>;
 
     /// The operation that claims an upstream object.
     async fn claimant(&self, claim: &Claim) -> Result<Option<Uuid>, StoreError>;
@@ -109,6 +116,23 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether commits succeed at present. After a failed commit it is false until one succeeds.
     fn healthy(&self) -> bool;
+
+    /// Whether other processes use the store at the same time, and what they have in common; `None`:
+    /// it is this process's alone.
+    fn sharing(&self) -> Option<Sharing>;
+
+    /// Why nothing may be spent although commits succeed: what was acknowledged earlier may be
+    /// missing, because another copy of the store took its place. For operators.
+    fn doubt(&self) -> Option<String>;
+}
+
+/// What the processes that share a store have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sharing {
+    /// The time on the store's clock. It moves on while the store cannot be reached.
+    pub now: Timestamp,
+    /// How many processes live, this one included.
+    pub replicas: u32,
 }
 
 /// A new operation and what it holds.

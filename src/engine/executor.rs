@@ -26,7 +26,7 @@ impl Engine {
     /// What ran when an earlier process ended: an open permit becomes unknown, everything else is
     /// begun anew.
     pub(super) async fn recover(&self) -> Result<(), StoreError> {
-        for operation in self.inner.store.orphans().await? {
+        for operation in self.inner.store.orphans(self.now().wall).await? {
             let policy = self.policy(&operation);
             match apply(&operation, Event::Recovered, &policy, &self.now()) {
                 Ok(change) => {

@@ -18,8 +18,8 @@ use self::readers::Readers;
 use self::writer::Writer;
 use super::operation::{Claim, Operation};
 use super::{
-    Accepted, Change, Committed, Identity, NewOperation, Positions, Query, ServiceRecord, Store,
-    StoreError, StoredChange, Take,
+    Accepted, Change, Committed, Identity, Lease, NewOperation, Positions, Query, ServiceRecord,
+    Sharing, Store, StoreError, StoredChange, Take,
 };
 
 mod changes;
@@ -89,6 +89,11 @@ impl Store for SqliteStore {
         self.writer.write(move |connection| due::take(connection, &take)).await
     }
 
+    async fn renew(&self, lease: &Lease, request_ids: &[Uuid]) -> Result<(), StoreError> {
+        let (lease, request_ids) = (*lease, request_ids.to_vec());
+        self.writer.write(move |connection| due::renew(connection, &lease, &request_ids)).await
+    }
+
     async fn release(&self, replica: Uuid, request_ids: &[Uuid]) -> Result<(), StoreError> {
         let request_ids = request_ids.to_vec();
         self.writer.write(move |connection| due::release(connection, replica, &request_ids)).await
@@ -98,8 +103,8 @@ impl Store for SqliteStore {
         self.readers.read(due::next).await
     }
 
-    async fn orphans(&self) -> Result<Vec<Operation>, StoreError> {
-        self.readers.read(listing::orphans).await
+    async fn orphans(&self, now: Timestamp) -> Result<Vec<Operation>, StoreError> {
+        self.readers.read(move |connection| listing::orphans(connection, now)).await
     }
 
     async fn claimant(&self, claim: &Claim) -> Result<Option<Uuid>, StoreError> {
@@ -170,6 +175,14 @@ impl Store for SqliteStore {
 
     fn healthy(&self) -> bool {
         self.writer.healthy()
+    }
+
+    fn sharing(&self) -> Option<Sharing> {
+        None
+    }
+
+    fn doubt(&self) -> Option<String> {
+        None
     }
 }
 

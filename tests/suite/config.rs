@@ -235,14 +235,22 @@ fn listening_and_storing() {
         (
             "sqlite:purveyor.db",
             "postgres://u:canary-5d1f0c@h/db",
-            "4: store.url: stores of scheme \"postgres\" are not supported; write \"sqlite:PATH\"",
+            "4: store.url: has a password in it; leave it out, and write store.password = \"file:PATH\"",
         ),
-        ("sqlite:purveyor.db", "purveyor.db", "4: store.url: has no scheme; write \"sqlite:PATH\""),
-        ("sqlite:purveyor.db", "sqlite:", "4: store.url: names no file; write \"sqlite:PATH\""),
+        (
+            "sqlite:purveyor.db",
+            "purveyor.db",
+            "4: store.url: has no scheme; write \"sqlite:PATH\" or \"postgres://USER@HOST/DATABASE\"",
+        ),
+        (
+            "sqlite:purveyor.db",
+            "sqlite:",
+            "4: store.url: names no file; write \"sqlite:PATH\" or \"postgres://USER@HOST/DATABASE\"",
+        ),
         (
             "sqlite:purveyor.db",
             "sqlite::memory:",
-            "4: store.url: \":memory:\" is not a path; write \"sqlite:PATH\"",
+            "4: store.url: \":memory:\" is not a path; write \"sqlite:PATH\" or \"postgres://USER@HOST/DATABASE\"",
         ),
         (
             "sqlite:purveyor.db",

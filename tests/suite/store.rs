@@ -3,5 +3,6 @@
 //! `Store` trait.
 
 mod conformance;
+mod postgres;
 mod samples;
 mod sqlite;

@@ -3,6 +3,7 @@
 
 pub(crate) mod client;
 pub(crate) mod elsewhere;
+pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod requests;
 

@@ -8,7 +8,8 @@ use rusqlite::{Connection, params};
 
 use super::fault::Fault;
 use super::listing::page;
-use super::row::{self, integer, nanoseconds, unsigned};
+use super::row;
+use crate::store::columns::{integer, nanoseconds, unsigned};
 use crate::store::operation::Operation;
 use crate::store::{Positions, StoredChange};
 

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::fault::Fault;
 use super::listing;
-use super::row::{self, nanoseconds, timestamp};
+use super::row;
+use crate::store::columns::{nanoseconds, timestamp};
 use crate::store::operation::Operation;
 use crate::store::{Lease, Take};
 
@@ -43,6 +44,21 @@ pub(super) fn lease(connection: &Connection, request_id: Uuid, lease: &Lease) ->
         lease.replica.as_bytes(),
         until
     ])?;
+    Ok(())
+}
+
+/// Goes on holding what a replica has leased.
+pub(super) fn renew(
+    connection: &Connection,
+    lease: &Lease,
+    request_ids: &[Uuid],
+) -> Result<(), Fault> {
+    let sql = "UPDATE operations SET lease_until = ?3 WHERE request_id = ?1 AND lease_replica = ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let until = nanoseconds("lease_until", lease.until)?;
+    for request_id in request_ids {
+        statement.execute(params![request_id.as_bytes(), lease.replica.as_bytes(), until])?;
+    }
     Ok(())
 }
 

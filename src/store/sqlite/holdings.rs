@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::fault::Fault;
-use super::row::nanoseconds;
+use crate::store::columns::nanoseconds;
 use crate::store::encoding;
 use crate::store::operation::{Claim, Lock};
 

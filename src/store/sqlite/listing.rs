@@ -2,13 +2,15 @@
 //! not write, and every query names the index that it runs by, so that no statistics can turn it
 //! into a scan.
 
+use jiff::Timestamp;
 use purveyor_sdk::v1::operation::State;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Params, params_from_iter};
 use uuid::Uuid;
 
 use super::fault::Fault;
-use super::row::{self, nanoseconds};
+use super::row;
+use crate::store::columns::nanoseconds;
 use crate::store::operation::Operation;
 use crate::store::{PAGE_MAX, Query};
 
@@ -27,16 +29,17 @@ pub(super) fn list(connection: &Connection, query: &Query) -> Result<Vec<Operati
     select(connection, &sql, params_from_iter(values))
 }
 
-/// What was running.
-pub(super) fn orphans(connection: &Connection) -> Result<Vec<Operation>, Fault> {
-    select(connection, &orphans_query(), [])
+/// What runs, and nobody has leased at `now`.
+pub(super) fn orphans(connection: &Connection, now: Timestamp) -> Result<Vec<Operation>, Fault> {
+    select(connection, &orphans_query(), [nanoseconds("now", now)?])
 }
 
 /// The running ones, oldest first; 2 is Running.
 pub(super) fn orphans_query() -> String {
     format!(
         "SELECT {} FROM operations INDEXED BY operations_running \
-         WHERE state = 2 ORDER BY create_time, request_id",
+         WHERE state = 2 AND (lease_until IS NULL OR lease_until <= ?1) \
+         ORDER BY create_time, request_id",
         row::COLUMNS
     )
 }
@@ -163,11 +166,10 @@ impl Filter {
 mod tests {
     use std::time::Duration;
 
-    use jiff::Timestamp;
     use purveyor_sdk::plugin::v1::Op;
     use rusqlite::params_from_iter;
 
-    use super::{Connection, Query, State, Uuid, Value, list_query};
+    use super::{Connection, Query, State, Timestamp, Uuid, Value, list_query};
     use crate::store::sqlite::{changes, due, schema};
 
     /// How SQLite would run a statement.
@@ -193,7 +195,7 @@ mod tests {
         check(&due::due_query(), vec![any(), any()], "operations_due", false);
         check(&super::blocked_query(), vec![any()], "operations_blocked", false);
         // A partial index holds nothing but what is asked for.
-        check(&super::orphans_query(), vec![], "operations_running", true);
+        check(&super::orphans_query(), vec![any()], "operations_running", true);
         check(due::NEXT, vec![], "operations_due", false);
         let changes = plan(&changes::after_query(), vec![any(), any()]);
         assert!(!changes.contains("SCAN") && !changes.contains("TEMP B-TREE"), "{changes}");

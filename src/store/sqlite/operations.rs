@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::fault::Fault;
 use super::holdings;
 use super::{changes, due, listing, row};
+use crate::store::columns::unsigned;
 use crate::store::operation::Operation;
 use crate::store::{Accepted, Change, Committed, NewOperation, StoreError};
 
@@ -69,5 +70,5 @@ fn stale(connection: &Connection, next: &Operation) -> Result<bool, Fault> {
         .query_row([Uuid::as_bytes(&next.request_id)], |row| row.get(0))
         .optional()?;
     let Some(stored) = stored else { return Ok(true) };
-    Ok(row::unsigned("version", stored)?.checked_add(1) != Some(next.version))
+    Ok(unsigned("version", stored)?.checked_add(1) != Some(next.version))
 }

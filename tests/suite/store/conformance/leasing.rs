@@ -100,6 +100,23 @@ pub(super) async fn leases_at_acceptance(home: Arc<dyn Home>) {
     assert_eq!(take(&*store, RIGHT, 0, 100, 10).await, [id(1)]);
 }
 
+pub(super) async fn renews_only_ones_own(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    for n in 1..=2 {
+        accept(&*store, n, Some(10)).await;
+    }
+    assert_eq!(take(&*store, LEFT, 10, 60, 1).await, [id(1)]);
+    assert_eq!(take(&*store, RIGHT, 10, 60, 1).await, [id(2)]);
+    let renewed = Lease { replica: LEFT, until: at(90) };
+    store.renew(&renewed, &[id(1), id(2), id(3)]).await.unwrap();
+    assert_eq!(take(&*store, RIGHT, 60, 100, 10).await, [id(2)]);
+    assert_eq!(take(&*store, RIGHT, 89, 100, 10).await, NOTHING);
+    assert_eq!(take(&*store, RIGHT, 90, 100, 10).await, [id(1)]);
+    // Who lost it cannot have it back by renewing.
+    store.renew(&Lease { replica: LEFT, until: at(500) }, &[id(1)]).await.unwrap();
+    assert_eq!(take(&*store, LEFT, 100, 200, 10).await, [id(1), id(2)]);
+}
+
 pub(super) async fn splits_due_work_among_many(home: Arc<dyn Home>) {
     let store = home.open().await;
     for n in 1..=40 {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use purveyor::store::{PAGE_MAX, Query, Store};
+use purveyor::store::{Lease, NewOperation, PAGE_MAX, Query, Store};
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::v1::operation::State;
 
@@ -86,10 +86,22 @@ pub(super) async fn shows_orphans(home: Arc<dyn Home>) {
         store.accept(new(operation(n))).await.unwrap();
         store.commit(next(&operation(n), |operation| operation.state = state)).await.unwrap();
     }
-    let orphans = store.orphans().await.unwrap();
+    let orphans = store.orphans(at(0)).await.unwrap();
     let orphans: Vec<_> =
         orphans.into_iter().map(|orphan| (orphan.request_id, orphan.state)).collect();
     assert_eq!(orphans, [(id(2), State::Running)]);
+}
+
+pub(super) async fn shows_no_orphan_that_somebody_works_on(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    let lease = Some(Lease { replica: id(1001), until: at(60) });
+    store.accept(NewOperation { lease, ..new(operation(1)) }).await.unwrap();
+    let running = next(&operation(1), |operation| operation.state = State::Running);
+    store.commit(running.clone()).await.unwrap();
+    assert_eq!(store.orphans(at(59)).await.unwrap(), []);
+    assert_eq!(store.orphans(at(60)).await.unwrap(), [running.operation.clone()]);
+    store.release(id(1001), &[id(1)]).await.unwrap();
+    assert_eq!(store.orphans(at(0)).await.unwrap(), [running.operation]);
 }
 
 pub(super) async fn shows_what_is_blocked(home: Arc<dyn Home>) {

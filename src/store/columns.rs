@@ -1,0 +1,261 @@
+//! An operation and an attempt as columns, the same in every store: which columns there are, in
+//! which order, and what stands in them. It must not know how a store binds or reads a value.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use prost::Message;
+use uuid::Uuid;
+
+use super::StoreError;
+use super::encoding::{self, corrupt};
+use super::operation::{Attempt, Operation};
+
+/// The columns of an operation, in the order of the fields of [`OperationColumns`].
+macro_rules! operation_columns {
+    () => {
+        "request_id, state, version, create_time, update_time, wake_time, tries, step, \
+         blocked_by, protocol, op, owner, actor, trace_id, provider, account, target, \
+         upstream_target, start_before, fingerprint, exclusive, upstream, settle, message, error, \
+         candidates, notes, handle, baseline, view, request"
+    };
+}
+pub(super) use operation_columns;
+
+/// An operation without its attempts. Times that are compared are nanoseconds since 1970; what no
+/// query looks into is one protobuf message.
+pub(super) struct OperationColumns<'a> {
+    pub(super) request_id: Uuid,
+    pub(super) state: i32,
+    pub(super) version: i64,
+    pub(super) create_time: i64,
+    pub(super) update_time: i64,
+    pub(super) wake_time: Option<i64>,
+    pub(super) tries: i64,
+    pub(super) step: i64,
+    pub(super) blocked_by: Option<Uuid>,
+    pub(super) protocol: i64,
+    pub(super) op: i32,
+    pub(super) owner: Cow<'a, str>,
+    pub(super) actor: Cow<'a, str>,
+    pub(super) trace_id: Cow<'a, str>,
+    pub(super) provider: Cow<'a, str>,
+    pub(super) account: Cow<'a, str>,
+    pub(super) target: Cow<'a, str>,
+    pub(super) upstream_target: Cow<'a, str>,
+    /// RFC 3339 with nanoseconds: a caller may name any year, and no query compares it.
+    pub(super) start_before: Cow<'a, str>,
+    pub(super) fingerprint: Cow<'a, [u8]>,
+    pub(super) exclusive: Cow<'a, [u8]>,
+    pub(super) upstream: Cow<'a, [u8]>,
+    pub(super) settle: Option<Cow<'a, [u8]>>,
+    pub(super) message: Cow<'a, str>,
+    pub(super) error: Option<Cow<'a, [u8]>>,
+    pub(super) candidates: Cow<'a, [u8]>,
+    pub(super) notes: Cow<'a, [u8]>,
+    pub(super) handle: Cow<'a, [u8]>,
+    pub(super) baseline: Option<Cow<'a, [u8]>>,
+    pub(super) view: Option<Cow<'a, [u8]>>,
+    pub(super) request: Cow<'a, [u8]>,
+}
+
+impl<'a> OperationColumns<'a> {
+    /// What is written of an operation.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for a time or a number that no column can hold.
+    pub(super) fn of(row: &'a Operation) -> Result<Self, StoreError> {
+        Ok(Self {
+            request_id: row.request_id,
+            state: row.state as i32,
+            version: integer("version", row.version)?,
+            create_time: nanoseconds("create_time", row.create_time)?,
+            update_time: nanoseconds("update_time", row.update_time)?,
+            wake_time: row.wake_time.map(|time| nanoseconds("wake_time", time)).transpose()?,
+            tries: row.tries.into(),
+            step: row.step.into(),
+            blocked_by: row.blocked_by,
+            protocol: row.protocol.into(),
+            op: row.op as i32,
+            owner: Cow::Borrowed(&row.owner),
+            actor: Cow::Borrowed(&row.actor),
+            trace_id: Cow::Borrowed(&row.trace_id),
+            provider: Cow::Borrowed(&row.provider),
+            account: Cow::Borrowed(&row.account),
+            target: Cow::Borrowed(&row.target),
+            upstream_target: Cow::Borrowed(&row.upstream_target),
+            start_before: row.start_before.to_string().into(),
+            fingerprint: Cow::Borrowed(&row.fingerprint),
+            exclusive: encoding::names(&row.exclusive).into(),
+            upstream: row.upstream.encode_to_vec().into(),
+            settle: row.settle.as_ref().map(|settle| encoding::settle(settle).into()),
+            message: Cow::Borrowed(&row.message),
+            error: row.error.as_ref().map(|error| error.encode_to_vec().into()),
+            candidates: encoding::candidates(&row.candidates).into(),
+            notes: encoding::notes(&row.notes).into(),
+            handle: Cow::Borrowed(&row.handle),
+            baseline: row.baseline.as_ref().map(|baseline| encoding::baseline(baseline).into()),
+            view: row.view.as_ref().map(|view| view.encode_to_vec().into()),
+            request: Cow::Borrowed(&row.request),
+        })
+    }
+
+    /// The operation that was written.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` for what [`OperationColumns::of`] never writes.
+    pub(super) fn into_operation(self, attempts: Vec<Attempt>) -> Result<Operation, StoreError> {
+        let fingerprint = self.fingerprint.as_ref();
+        Ok(Operation {
+            request_id: self.request_id,
+            protocol: small("protocol", self.protocol)?,
+            owner: self.owner.into_owned(),
+            actor: self.actor.into_owned(),
+            trace_id: self.trace_id.into_owned(),
+            op: encoding::number("op", self.op.into())?,
+            provider: self.provider.into_owned(),
+            account: self.account.into_owned(),
+            target: self.target.into_owned(),
+            upstream_target: self.upstream_target.into_owned(),
+            exclusive: encoding::from_names("exclusive", &self.exclusive)?,
+            fingerprint: fingerprint.try_into().map_err(|e| corrupt("fingerprint", e))?,
+            request: self.request.into_owned(),
+            state: encoding::number("state", self.state.into())?,
+            version: unsigned("version", self.version)?,
+            create_time: timestamp(self.create_time),
+            update_time: timestamp(self.update_time),
+            start_before: self.start_before.parse().map_err(|e| corrupt("start_before", e))?,
+            wake_time: self.wake_time.map(timestamp),
+            tries: small("tries", self.tries)?,
+            step: small("step", self.step)?,
+            handle: self.handle.into_owned(),
+            baseline: self.baseline.as_deref().map(encoding::from_baseline).transpose()?,
+            attempts,
+            upstream: encoding::message("upstream", &self.upstream)?,
+            view: optional("view", self.view.as_deref())?,
+            error: optional("error", self.error.as_deref())?,
+            message: self.message.into_owned(),
+            candidates: encoding::from_sequence("candidates", &self.candidates)?,
+            blocked_by: self.blocked_by,
+            settle: self.settle.as_deref().map(encoding::from_settle).transpose()?,
+            notes: encoding::from_notes(&self.notes)?,
+        })
+    }
+}
+
+/// One attempt.
+pub(super) struct AttemptColumns<'a> {
+    pub(super) number: i64,
+    pub(super) step: i64,
+    pub(super) nonce: Uuid,
+    pub(super) call: Cow<'a, str>,
+    pub(super) effect: i32,
+    pub(super) permit_time: i64,
+    pub(super) outcome: i32,
+    pub(super) message: Cow<'a, str>,
+    pub(super) upstream_id: Cow<'a, str>,
+    pub(super) plugin: Cow<'a, str>,
+    pub(super) plugin_sha256: Cow<'a, str>,
+    pub(super) answer_status: i32,
+    pub(super) answer: Cow<'a, [u8]>,
+}
+
+impl<'a> AttemptColumns<'a> {
+    /// What is written of an attempt.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for a time that no column can hold.
+    pub(super) fn of(attempt: &'a Attempt) -> Result<Self, StoreError> {
+        Ok(Self {
+            number: attempt.number.into(),
+            step: attempt.step.into(),
+            nonce: attempt.nonce,
+            call: Cow::Borrowed(&attempt.call),
+            effect: attempt.effect as i32,
+            permit_time: nanoseconds("attempts.permit_time", attempt.permit_time)?,
+            outcome: attempt.outcome as i32,
+            message: Cow::Borrowed(&attempt.message),
+            upstream_id: Cow::Borrowed(&attempt.upstream_id),
+            plugin: Cow::Borrowed(&attempt.plugin),
+            plugin_sha256: Cow::Borrowed(&attempt.plugin_sha256),
+            answer_status: attempt.answer_status.into(),
+            answer: Cow::Borrowed(&attempt.answer),
+        })
+    }
+
+    /// The attempt that was written.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` for what [`AttemptColumns::of`] never writes.
+    pub(super) fn into_attempt(self) -> Result<Attempt, StoreError> {
+        Ok(Attempt {
+            number: small("attempts.number", self.number)?,
+            step: small("attempts.step", self.step)?,
+            nonce: self.nonce,
+            call: self.call.into_owned(),
+            effect: encoding::number("attempts.effect", self.effect.into())?,
+            permit_time: timestamp(self.permit_time),
+            outcome: encoding::number("attempts.outcome", self.outcome.into())?,
+            message: self.message.into_owned(),
+            upstream_id: self.upstream_id.into_owned(),
+            plugin: self.plugin.into_owned(),
+            plugin_sha256: self.plugin_sha256.into_owned(),
+            answer_status: u16::try_from(self.answer_status)
+                .map_err(|e| corrupt("attempts.answer_status", e))?,
+            answer: self.answer.into_owned(),
+        })
+    }
+}
+
+/// The attempts that have to be written where `stored` are there: those that are new, and the last
+/// two, which alone can have changed.
+///
+/// # Errors
+///
+/// `Invalid` when some are missing.
+pub(super) fn changed_attempts(row: &Operation, stored: usize) -> Result<&[Attempt], StoreError> {
+    if row.attempts.len() < stored {
+        let what = format!("{} attempts where {stored} are stored", row.attempts.len());
+        return Err(StoreError::Invalid(what));
+    }
+    let first = row.attempts.len().saturating_sub(2).min(stored);
+    Ok(row.attempts.get(first..).unwrap_or_default())
+}
+
+/// A time as it is compared: nanoseconds since 1970.
+pub(super) fn nanoseconds(column: &str, time: Timestamp) -> Result<i64, StoreError> {
+    i64::try_from(time.as_nanosecond())
+        .map_err(|_| StoreError::Invalid(format!("{column} {time} is not in 1677 to 2262")))
+}
+
+/// The time of [`nanoseconds`].
+pub(super) fn timestamp(nanoseconds: i64) -> Timestamp {
+    // Every i64 of nanoseconds lies within jiff's range, so nothing is cut off here.
+    Timestamp::from_nanosecond(nanoseconds.into()).unwrap_or(Timestamp::MAX)
+}
+
+/// A number as databases have them, which is with a sign.
+pub(super) fn integer(column: &str, number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(|_| StoreError::Invalid(format!("{column} {number} is too big")))
+}
+
+/// A number of [`integer`].
+pub(super) fn unsigned(column: &str, number: i64) -> Result<u64, StoreError> {
+    u64::try_from(number).map_err(|_| corrupt(column, format_args!("{number} is negative")))
+}
+
+/// A number that was 32 bits wide.
+fn small(column: &str, number: i64) -> Result<u32, StoreError> {
+    u32::try_from(number).map_err(|_| corrupt(column, format_args!("{number} is out of range")))
+}
+
+fn optional<M: Message + Default>(
+    column: &str,
+    bytes: Option<&[u8]>,
+) -> Result<Option<M>, StoreError> {
+    bytes.map(|bytes| encoding::message(column, bytes)).transpose()
+}

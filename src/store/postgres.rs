@@ -1,0 +1,264 @@
+//! The shared store: one PostgreSQL database, any number of gateways. It must not hold a transaction
+//! or a lock while anybody thinks: each method is one transaction or one look.
+//!
+//! What keeps it safe are unique indexes and the version of a row; isolation is read committed. What
+//! it costs: a write is a handful of round trips and one flush of the server's log; a read is one
+//! round trip.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+pub use self::open::OpenError;
+
+use self::doubt::Doubts;
+use self::due::{Release, Renew};
+use self::news::News;
+use self::pulse::Pulse;
+use self::session::{Sessions, discard};
+use super::operation::{Claim, Operation};
+use super::{
+    Accepted, Change, Committed, Identity, Lease, NewOperation, Positions, Query, ServiceRecord,
+    Sharing, Store, StoreError, StoredChange, Take,
+};
+
+mod changes;
+mod doubt;
+mod due;
+mod fault;
+mod holdings;
+mod listing;
+mod news;
+mod open;
+mod operations;
+mod pulse;
+mod row;
+mod services;
+mod session;
+mod text;
+mod tls;
+mod write;
+
+/// Which database, and how it is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PostgresConfig {
+    /// Hosts, database, user and password; its own mode of encryption is not looked at.
+    pub server: tokio_postgres::Config,
+    /// Whether TLS is spoken, and to whom.
+    pub encryption: Encryption,
+    /// The only certificate authorities to trust; `None`: those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// The most connections at a time, one that listens not counted.
+    pub connections: usize,
+}
+
+/// Whether TLS is spoken, as PostgreSQL's own programs name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// Never.
+    Disable,
+    /// Where the server can; with anybody.
+    Prefer,
+    /// Always; with anybody, unless a file of authorities is given.
+    Require,
+    /// Always, and only with a server whose certificate is trusted and has its name.
+    VerifyFull,
+}
+
+/// A journal in a database that others may use at the same time.
+pub struct PostgresStore {
+    shared: Arc<Shared>,
+    identity: Identity,
+    /// They end with the store.
+    _tasks: JoinSet<()>,
+}
+
+/// What the store's tasks need.
+struct Shared {
+    sessions: Sessions,
+    doubts: Arc<Doubts>,
+    news: News,
+    pulse: Pulse,
+    healthy: watch::Sender<bool>,
+}
+
+impl PostgresStore {
+    /// Opens the store in a database, or makes it there.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be reached, is not fit or is not ours. May be repeated.
+    pub async fn open(config: &PostgresConfig) -> Result<Self, OpenError> {
+        // The first connection is not asked whether it is the store that was opened.
+        let doubts = Arc::new(Doubts::default());
+        let sessions = Sessions::new(config, Arc::clone(&doubts))?;
+        let (connection, meta) = open::open(&sessions).await?;
+        doubts.opened(meta.store_id);
+        let server = |error: StoreError| OpenError::Server(error.to_string());
+        let pulse = Pulse::begin(&connection).await.map_err(|fault| server(fault.into_error()))?;
+        // It was not looked at as all others are.
+        discard(connection);
+        let last = sessions.read(async |c| changes::positions(c).await).await.map_err(server)?;
+        let shared = Arc::new(Shared {
+            sessions,
+            doubts,
+            news: News::new(i64::try_from(last.last).unwrap_or(i64::MAX)),
+            pulse,
+            healthy: watch::Sender::new(true),
+        });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(pulse::run(Arc::clone(&shared)));
+        tasks.spawn(news::follow(Arc::clone(&shared)));
+        tasks.spawn(news::tell(Arc::clone(&shared)));
+        tasks.spawn(news::listen(Arc::clone(&shared)));
+        let identity = Identity { store_id: meta.store_id, schema_version: open::VERSION };
+        Ok(Self { shared, identity, _tasks: tasks })
+    }
+
+    /// Records that an operator has looked at the database and approves what it holds now. Gateways
+    /// that hold back spends because of a doubt go on within seconds.
+    ///
+    /// # Errors
+    ///
+    /// As [`PostgresStore::open`]; then nothing was recorded.
+    pub async fn approve(config: &PostgresConfig) -> Result<(), OpenError> {
+        let sessions = Sessions::new(config, Arc::new(Doubts::default()))?;
+        let (connection, _) = open::open(&sessions).await?;
+        open::approve(&connection).await
+    }
+
+    fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+}
+
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        self.shared.sessions.close();
+    }
+}
+
+impl Shared {
+    fn became(&self, healthy: bool) {
+        if self.healthy.send_replace(healthy) != healthy {
+            tracing::warn!(healthy, "the store's health changed");
+        }
+    }
+}
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn accept(&self, new: NewOperation) -> Result<Accepted, StoreError> {
+        self.shared().write(new).await
+    }
+
+    async fn commit(&self, change: Change) -> Result<Committed, StoreError> {
+        self.shared().write(change).await
+    }
+
+    async fn get(&self, request_id: Uuid) -> Result<Option<Operation>, StoreError> {
+        self.shared.sessions.read(async |c| listing::get(c, request_id).await).await
+    }
+
+    async fn list(&self, query: &Query) -> Result<Vec<Operation>, StoreError> {
+        self.shared.sessions.read(async |c| listing::list(c, query).await).await
+    }
+
+    async fn take_due(&self, take: &Take) -> Result<Vec<Operation>, StoreError> {
+        self.shared().write(*take).await
+    }
+
+    async fn renew(&self, lease: &Lease, request_ids: &[Uuid]) -> Result<(), StoreError> {
+        let renew = Renew { lease: *lease, request_ids: request_ids.to_vec() };
+        self.shared().write(renew).await
+    }
+
+    async fn release(&self, replica: Uuid, request_ids: &[Uuid]) -> Result<(), StoreError> {
+        self.shared().write(Release { replica, request_ids: request_ids.to_vec() }).await
+    }
+
+    async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.shared.sessions.read(async |c| due::next(c).await).await
+    }
+
+    async fn orphans(&self, now: Timestamp) -> Result<Vec<Operation>, StoreError> {
+        self.shared.sessions.read(async |c| listing::orphans(c, now).await).await
+    }
+
+    async fn claimant(&self, claim: &Claim) -> Result<Option<Uuid>, StoreError> {
+        self.shared.sessions.read(async |c| holdings::claimant(c, claim).await).await
+    }
+
+    async fn claimed_ids(
+        &self,
+        account: &str,
+        except: Uuid,
+        since: Timestamp,
+    ) -> Result<Vec<String>, StoreError> {
+        self.shared
+            .sessions
+            .read(async |c| holdings::claimed_ids(c, account, except, since).await)
+            .await
+    }
+
+    async fn blocked_by(&self, request_id: Uuid) -> Result<Vec<Operation>, StoreError> {
+        self.shared.sessions.read(async |c| listing::blocked_by(c, request_id).await).await
+    }
+
+    async fn changes(&self, position: u64, limit: usize) -> Result<Vec<StoredChange>, StoreError> {
+        self.shared.news.own_shown().await;
+        self.shared.sessions.read(async |c| changes::after(c, position, limit).await).await
+    }
+
+    async fn positions(&self) -> Result<Positions, StoreError> {
+        self.shared.news.own_shown().await;
+        self.shared.sessions.read(async |c| changes::positions(c).await).await
+    }
+
+    async fn changed(&self, position: u64) {
+        self.shared.news.changed(position).await;
+    }
+
+    async fn put_service(&self, record: ServiceRecord) -> Result<(), StoreError> {
+        self.shared().write(record).await
+    }
+
+    async fn service(
+        &self,
+        provider: &str,
+        upstream_id: &str,
+    ) -> Result<Option<ServiceRecord>, StoreError> {
+        self.shared.sessions.read(async |c| services::get(c, provider, upstream_id).await).await
+    }
+
+    async fn services(
+        &self,
+        provider: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<ServiceRecord>, StoreError> {
+        self.shared.sessions.read(async |c| services::after(c, provider, after, limit).await).await
+    }
+
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn healthy(&self) -> bool {
+        *self.shared.healthy.borrow()
+    }
+
+    fn sharing(&self) -> Option<Sharing> {
+        let pulse = &self.shared.pulse;
+        Some(Sharing { now: pulse.now(), replicas: pulse.replicas() })
+    }
+
+    fn doubt(&self) -> Option<String> {
+        self.shared.doubts.doubt()
+    }
+}

@@ -1,0 +1,104 @@
+//! Who looks at which operation when: due times and leases. It must not be taken for permission: a
+//! lease decides who tries, never whether a spend is allowed.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::fault::Fault;
+use super::listing::page;
+use super::row::{self, Fields};
+use super::session::Connection;
+use super::write::{Turn, Work};
+use crate::store::columns::{nanoseconds, timestamp};
+use crate::store::operation::Operation;
+use crate::store::{Lease, Take};
+
+/// When the first operation is due.
+const NEXT: &str = "SELECT min(due_time) FROM operations WHERE due_time IS NOT NULL";
+
+#[async_trait]
+impl Work for Take {
+    type Output = Vec<Operation>;
+
+    /// Takes what is due and nobody takes at this very moment.
+    async fn run(&self, connection: &Connection) -> Result<Turn<Vec<Operation>>, Fault> {
+        let now = nanoseconds("now", self.now)?;
+        let until = nanoseconds("lease_until", self.lease.until)?;
+        let sql = "WITH due AS (\
+                   SELECT request_id, due_time FROM operations WHERE due_time <= $1 \
+                   ORDER BY due_time, request_id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED) \
+                   UPDATE operations SET lease_replica = $3, lease_until = $4 FROM due \
+                   WHERE operations.request_id = due.request_id \
+                   RETURNING operations.request_id, due.due_time";
+        let statement = connection.prepare_cached(sql).await?;
+        let replica = self.lease.replica;
+        let rows =
+            connection.query(&statement, &[&now, &page(self.limit), &replica, &until]).await?;
+        if rows.is_empty() {
+            return Ok(Turn::Leave(Vec::new()));
+        }
+        let mut taken = Vec::new();
+        for row in &rows {
+            let mut fields = Fields::of(row);
+            let request_id: Uuid = fields.value()?;
+            taken.push((fields.value::<i64>()?, request_id));
+        }
+        taken.sort_unstable();
+        let taken: Vec<Uuid> = taken.into_iter().map(|(_, request_id)| request_id).collect();
+        // Their rows are locked, so nobody can change them before this transaction ends.
+        let found = "SELECT operations.*, array_position($1::uuid[], request_id)::bigint AS place \
+                     FROM operations WHERE request_id = ANY ($1)";
+        let statement = connection.prepare_cached(&row::with_attempts(found)).await?;
+        let rows = connection.query(&statement, &[&taken]).await?;
+        let operations = row::read(&rows)?.into_iter().map(|(_, operation)| operation).collect();
+        Ok(Turn::Keep(operations, None))
+    }
+}
+
+/// Gives back what a replica has leased.
+pub(super) struct Release {
+    pub(super) replica: Uuid,
+    pub(super) request_ids: Vec<Uuid>,
+}
+
+#[async_trait]
+impl Work for Release {
+    type Output = ();
+
+    async fn run(&self, connection: &Connection) -> Result<Turn<()>, Fault> {
+        let sql = "UPDATE operations SET lease_replica = NULL, lease_until = NULL \
+                   WHERE request_id = ANY ($1) AND lease_replica = $2";
+        let statement = connection.prepare_cached(sql).await?;
+        connection.execute(&statement, &[&self.request_ids, &self.replica]).await?;
+        Ok(Turn::Keep((), None))
+    }
+}
+
+/// Goes on holding what a replica has leased.
+pub(super) struct Renew {
+    pub(super) lease: Lease,
+    pub(super) request_ids: Vec<Uuid>,
+}
+
+#[async_trait]
+impl Work for Renew {
+    type Output = ();
+
+    async fn run(&self, connection: &Connection) -> Result<Turn<()>, Fault> {
+        let sql = "UPDATE operations SET lease_until = $3 \
+                   WHERE request_id = ANY ($1) AND lease_replica = $2";
+        let statement = connection.prepare_cached(sql).await?;
+        let until = nanoseconds("lease_until", self.lease.until)?;
+        let replica = self.lease.replica;
+        connection.execute(&statement, &[&self.request_ids, &replica, &until]).await?;
+        Ok(Turn::Keep((), None))
+    }
+}
+
+/// When something is due next.
+pub(super) async fn next(connection: &Connection) -> Result<Option<Timestamp>, Fault> {
+    let statement = connection.prepare_cached(NEXT).await?;
+    let next: Option<i64> = connection.query_one(&statement, &[]).await?.try_get(0)?;
+    Ok(next.map(timestamp))
+}

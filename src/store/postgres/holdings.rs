@@ -1,0 +1,145 @@
+//! Locks, which an operation holds while it needs them, and claims, which it keeps for ever. It
+//! must not know what a key means.
+//!
+//! A key that nobody has can be taken by somebody else before this transaction commits. So a look
+//! comes first, for the answer, and the unique index has the last word: who inserts less than it
+//! wanted begins again, and then sees who has the rest.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::fault::Fault;
+use super::row::Fields;
+use super::session::Connection;
+use super::text::escaped;
+use crate::store::columns::nanoseconds;
+use crate::store::operation::{Claim, Lock};
+
+/// The first of `locks` that another operation holds, and that operation.
+pub(super) async fn held(
+    connection: &Connection,
+    locks: &[Lock],
+    request_id: Uuid,
+) -> Result<Option<(Lock, Uuid)>, Fault> {
+    if locks.is_empty() {
+        return Ok(None);
+    }
+    let sql = "SELECT key, request_id FROM locks WHERE key = ANY ($1) AND request_id <> $2";
+    let statement = connection.prepare_cached(sql).await?;
+    let rows = connection.query(&statement, &[&keys(locks), &request_id]).await?;
+    let mut others = Vec::new();
+    for row in &rows {
+        let mut fields = Fields::of(row);
+        others.push((fields.text()?, fields.value::<Uuid>()?));
+    }
+    Ok(locks.iter().find_map(|lock| {
+        let (_, by) = others.iter().find(|(key, _)| *key == lock.0)?;
+        Some((lock.clone(), *by))
+    }))
+}
+
+/// Takes locks that are free or held by the operation itself, and frees all others that it holds.
+pub(super) async fn hold(
+    connection: &Connection,
+    locks: &[Lock],
+    request_id: Uuid,
+) -> Result<(), Fault> {
+    let keys = keys(locks);
+    let sql = "DELETE FROM locks WHERE request_id = $1 AND key <> ALL ($2)";
+    let statement = connection.prepare_cached(sql).await?;
+    connection.execute(&statement, &[&request_id, &keys]).await?;
+    if keys.is_empty() {
+        return Ok(());
+    }
+    // In the order of the keys, so that two that want the same ones do not wait for each other.
+    let sql = "INSERT INTO locks (key, request_id) \
+               SELECT key, $2 FROM unnest($1::text[]) AS wanted (key) ORDER BY key COLLATE \"C\" \
+               ON CONFLICT (key) DO NOTHING";
+    let statement = connection.prepare_cached(sql).await?;
+    connection.execute(&statement, &[&keys, &request_id]).await?;
+    let sql = "SELECT count(*) FROM locks WHERE request_id = $1";
+    let statement = connection.prepare_cached(sql).await?;
+    let held: i64 = connection.query_one(&statement, &[&request_id]).await?.try_get(0)?;
+    all(held, keys.len())
+}
+
+/// The first of `claims` that another operation has, and that operation.
+pub(super) async fn claimed(
+    connection: &Connection,
+    claims: &[Claim],
+    request_id: Uuid,
+) -> Result<Option<(Claim, Uuid)>, Fault> {
+    for claim in claims {
+        match claimant(connection, claim).await? {
+            Some(by) if by != request_id => return Ok(Some((claim.clone(), by))),
+            _ => {}
+        }
+    }
+    Ok(None)
+}
+
+/// Claims what is free; what the operation has already keeps its time.
+pub(super) async fn claim(
+    connection: &Connection,
+    claims: &[Claim],
+    request_id: Uuid,
+    time: Timestamp,
+) -> Result<(), Fault> {
+    let time = nanoseconds("claim_time", time)?;
+    let sql = "INSERT INTO claims (account, kind, upstream_id, request_id, claim_time) \
+               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (account, kind, upstream_id) DO NOTHING";
+    // In one order everywhere, as locks.
+    for claim in claims.iter().collect::<BTreeSet<_>>() {
+        let (account, kind) = (escaped(&claim.account), escaped(&claim.kind));
+        let upstream_id = escaped(&claim.upstream_id);
+        let statement = connection.prepare_cached(sql).await?;
+        let values: [super::row::Value<'_>; 5] =
+            [&account, &kind, &upstream_id, &request_id, &time];
+        if connection.execute(&statement, &values).await? == 0
+            && claimant(connection, claim).await? != Some(request_id)
+        {
+            return Err(Fault::Again);
+        }
+    }
+    Ok(())
+}
+
+/// The operation that has a claim.
+pub(super) async fn claimant(
+    connection: &Connection,
+    claim: &Claim,
+) -> Result<Option<Uuid>, Fault> {
+    let sql = "SELECT request_id FROM claims WHERE account = $1 AND kind = $2 AND upstream_id = $3";
+    let statement = connection.prepare_cached(sql).await?;
+    let (account, kind) = (escaped(&claim.account), escaped(&claim.kind));
+    let upstream_id = escaped(&claim.upstream_id);
+    let row = connection.query_opt(&statement, &[&account, &kind, &upstream_id]).await?;
+    row.map(|row| Fields::of(&row).value()).transpose()
+}
+
+/// The identifiers that other operations claimed in an account since a time, sorted, each once.
+pub(super) async fn claimed_ids(
+    connection: &Connection,
+    account: &str,
+    except: Uuid,
+    since: Timestamp,
+) -> Result<Vec<String>, Fault> {
+    let sql = "SELECT DISTINCT upstream_id FROM claims \
+               WHERE account = $1 AND claim_time >= $2 AND request_id <> $3 ORDER BY upstream_id";
+    let statement = connection.prepare_cached(sql).await?;
+    let since = nanoseconds("since", since)?;
+    let rows = connection.query(&statement, &[&escaped(account), &since, &except]).await?;
+    rows.iter().map(|row| Ok(Fields::of(row).text()?.into_owned())).collect()
+}
+
+/// Each key once, as it is sent.
+fn keys(locks: &[Lock]) -> Vec<String> {
+    let keys: BTreeSet<_> = locks.iter().map(|lock| escaped(&lock.0).into_owned()).collect();
+    keys.into_iter().collect()
+}
+
+fn all(held: i64, wanted: usize) -> Result<(), Fault> {
+    if usize::try_from(held).is_ok_and(|held| held == wanted) { Ok(()) } else { Err(Fault::Again) }
+}

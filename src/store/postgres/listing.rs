@@ -1,0 +1,139 @@
+//! Reading operations: one, those that a query names, those that wait or were left behind. It must
+//! not write.
+
+use jiff::Timestamp;
+use purveyor_sdk::v1::operation::State;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use super::fault::Fault;
+use super::row::{self, Value};
+use super::session::Connection;
+use super::text::escaped;
+use crate::store::columns::nanoseconds;
+use crate::store::operation::Operation;
+use crate::store::{PAGE_MAX, Query};
+
+/// The condition of the index `operations_open`; 7, 8 and 9 are the terminal states.
+const OPEN: &str = "state NOT IN (7, 8, 9)";
+
+/// Oldest first.
+const BY_AGE: &str = "*, row_number() OVER (ORDER BY create_time, request_id) AS place";
+
+/// One operation.
+pub(super) async fn get(
+    connection: &Connection,
+    request_id: Uuid,
+) -> Result<Option<Operation>, Fault> {
+    let found = "SELECT *, 1::bigint AS place FROM operations WHERE request_id = $1";
+    Ok(select(connection, found, &[&request_id]).await?.pop())
+}
+
+/// Operations that match, newest first.
+pub(super) async fn list(connection: &Connection, query: &Query) -> Result<Vec<Operation>, Fault> {
+    let filter = Filter::of(query)?;
+    let found = format!(
+        "SELECT *, row_number() OVER (ORDER BY create_time DESC, request_id DESC) AS place \
+         FROM operations{} ORDER BY create_time DESC, request_id DESC LIMIT {}",
+        filter.sql,
+        page(query.limit),
+    );
+    let values: Vec<Value<'_>> = filter.values.iter().map(|value| &**value as Value<'_>).collect();
+    select(connection, &found, &values).await
+}
+
+/// What runs, and nobody has leased at `now`; 2 is Running.
+pub(super) async fn orphans(
+    connection: &Connection,
+    now: Timestamp,
+) -> Result<Vec<Operation>, Fault> {
+    let found = format!(
+        "SELECT {BY_AGE} FROM operations \
+         WHERE state = 2 AND (lease_until IS NULL OR lease_until <= $1)"
+    );
+    select(connection, &found, &[&nanoseconds("now", now)?]).await
+}
+
+/// What waits for an operation.
+pub(super) async fn blocked_by(
+    connection: &Connection,
+    request_id: Uuid,
+) -> Result<Vec<Operation>, Fault> {
+    let found = format!("SELECT {BY_AGE} FROM operations WHERE blocked_by = $1");
+    select(connection, &found, &[&request_id]).await
+}
+
+async fn select(
+    connection: &Connection,
+    found: &str,
+    values: &[Value<'_>],
+) -> Result<Vec<Operation>, Fault> {
+    let statement = connection.prepare_cached(&row::with_attempts(found)).await?;
+    let rows = connection.query(&statement, values).await?;
+    Ok(row::read(&rows)?.into_iter().map(|(_, operation)| operation).collect())
+}
+
+/// The limit of a query, which is never more than a page.
+pub(super) fn page(limit: usize) -> i64 {
+    // PAGE_MAX is far below what the database counts to.
+    i64::try_from(limit.min(PAGE_MAX)).unwrap_or(0)
+}
+
+/// Conditions, all of which hold, and their values in order.
+#[derive(Default)]
+struct Filter {
+    sql: String,
+    values: Vec<Box<dyn ToSql + Send + Sync>>,
+}
+
+impl Filter {
+    fn of(query: &Query) -> Result<Self, Fault> {
+        let mut filter = Self::default();
+        let texts =
+            [("owner", &query.owner), ("provider", &query.provider), ("target", &query.target)];
+        for (column, wanted) in texts {
+            if let Some(wanted) = wanted {
+                filter.value(&format!("{column} = "), escaped(wanted).into_owned());
+            }
+        }
+        filter.any_of("state", query.states.iter().map(|state| *state as i32).collect());
+        filter.any_of("op", query.ops.iter().map(|op| *op as i32).collect());
+        if only_open(query) {
+            filter.condition(OPEN);
+        }
+        if let Some(time) = query.create_after {
+            filter.value("create_time >= ", nanoseconds("create_after", time)?);
+        }
+        if let Some((time, request_id)) = query.after {
+            filter.value("(create_time, request_id) < (", nanoseconds("after", time)?);
+            filter.values.push(Box::new(request_id));
+            filter.sql.push_str(&format!(", ${})", filter.values.len()));
+        }
+        Ok(filter)
+    }
+
+    fn condition(&mut self, condition: &str) {
+        self.sql.push_str(if self.sql.is_empty() { " WHERE " } else { " AND " });
+        self.sql.push_str(condition);
+    }
+
+    fn value(&mut self, condition: &str, value: impl ToSql + Send + Sync + 'static) {
+        self.values.push(Box::new(value));
+        self.condition(&format!("{condition}${}", self.values.len()));
+    }
+
+    /// No numbers are no restriction.
+    fn any_of(&mut self, column: &str, numbers: Vec<i32>) {
+        if !numbers.is_empty() {
+            self.value(&format!("{column} = ANY ("), numbers);
+            self.sql.push(')');
+        }
+    }
+}
+
+/// Whether no terminal operation can match, because that was asked for or follows from the states.
+fn only_open(query: &Query) -> bool {
+    let terminal = [State::Succeeded, State::Failed, State::Cancelled];
+    query.open_only
+        || !query.states.is_empty() && !query.states.iter().any(|state| terminal.contains(state))
+}

@@ -1,0 +1,133 @@
+//! Opening a database: that it can be reached and is fit, and that its tables are ours and of a
+//! version that is known. Nothing is written to a database before it is known to be ours or empty.
+
+use std::path::PathBuf;
+
+use deadpool_postgres::Object;
+use tokio_postgres::error::SqlState;
+use uuid::Uuid;
+
+use super::doubt::{Cluster, Meta};
+use super::fault;
+use super::session::{Connection, Sessions};
+
+/// What leads from each version to the next; the first makes the tables.
+const MIGRATIONS: [&str; 1] = [include_str!("schema/0001.sql")];
+
+/// The version that this program reads and writes.
+pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
+
+/// Held while the tables are made or brought forward. The first number is ours: "PRVY".
+const MIGRATING: &str = "SELECT pg_advisory_xact_lock(1347573337, 1)";
+
+/// Why a database was not opened. Nothing of it was changed but, where that was the last step that
+/// could be done, an older schema brought forward.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// What the configuration asks for cannot be set up.
+    #[error("the store cannot be set up: {0}")]
+    Setup(String),
+    /// The certificate authorities that were given.
+    #[error("the certificate authorities in {path} cannot be used: {what}")]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        what: String,
+    },
+    /// Nobody answers, or does not let us in, or is not fit: too old, a standby, not durable.
+    #[error("the store cannot be used: {0}")]
+    Unfit(String),
+    /// There is a schema of our name that is not ours.
+    #[error("the database has a schema purveyor of another program")]
+    Foreign,
+    /// Written by a newer version of this program.
+    #[error("the store has schema version {found}, and this program knows versions up to {known}")]
+    NewerSchema {
+        /// Its version.
+        found: u32,
+        /// The newest known version.
+        known: u32,
+    },
+    /// Whatever else the server says.
+    #[error("the store cannot be opened: {0}")]
+    Server(String),
+}
+
+impl From<tokio_postgres::Error> for OpenError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let text = fault::text(&error);
+        // A role that may not make our schema, or use it.
+        if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
+            return Self::Unfit(text);
+        }
+        Self::Server(text)
+    }
+}
+
+/// Connects, and brings the tables to [`VERSION`].
+pub(super) async fn open(sessions: &Sessions) -> Result<(Object, Meta), OpenError> {
+    let mut connection = sessions
+        .get()
+        .await
+        .map_err(|error| OpenError::Unfit(sessions.refused().unwrap_or(error.to_string())))?;
+    let cluster = Cluster::of(&connection).await?;
+    let transaction = connection.transaction().await?;
+    // Who comes second waits here and finds the tables made.
+    transaction.batch_execute(MIGRATING).await?;
+    migrate(&transaction, cluster).await?;
+    let sql = format!("SELECT {} FROM meta", Meta::COLUMNS);
+    let meta = Meta::read(&transaction.query_one(&sql, &[]).await?)?;
+    transaction.commit().await?;
+    Ok((connection, meta))
+}
+
+async fn migrate(
+    transaction: &deadpool_postgres::Transaction<'_>,
+    cluster: Cluster,
+) -> Result<(), OpenError> {
+    let from = version(transaction).await?;
+    if from > VERSION {
+        return Err(OpenError::NewerSchema { found: from, known: VERSION });
+    }
+    for (version, migration) in (1..).zip(MIGRATIONS).skip(from as usize) {
+        if version == 1 {
+            transaction.batch_execute("CREATE SCHEMA IF NOT EXISTS purveyor").await?;
+        }
+        transaction.batch_execute(migration).await?;
+        if version == 1 {
+            let sql = "INSERT INTO meta (one, store_id, schema_version, system_identifier, \
+                       timeline) VALUES (1, $1, 1, $2, $3)";
+            let store_id = Uuid::new_v4();
+            let Cluster { system_identifier, timeline } = cluster;
+            transaction.execute(sql, &[&store_id, &system_identifier, &timeline]).await?;
+        }
+        transaction.execute("UPDATE meta SET schema_version = $1", &[&version]).await?;
+    }
+    Ok(())
+}
+
+/// The version of the tables; 0 when there are none.
+async fn version(transaction: &deadpool_postgres::Transaction<'_>) -> Result<u32, OpenError> {
+    let sql = "SELECT to_regclass('purveyor.meta') IS NOT NULL, \
+               EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace('purveyor'))";
+    let row = transaction.query_one(sql, &[]).await?;
+    let (ours, something): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+    match (ours, something) {
+        (false, false) => return Ok(0),
+        (false, true) => return Err(OpenError::Foreign),
+        (true, _) => {}
+    }
+    let found = transaction.query_one("SELECT schema_version FROM meta", &[]).await;
+    // A table of the name without the column, or without its row, is somebody else's.
+    let found: i32 = found.map_err(|_| OpenError::Foreign)?.try_get(0)?;
+    u32::try_from(found).map_err(|_| OpenError::Foreign)
+}
+
+/// Records that an operator has looked: what the database is now is what it shall be.
+pub(super) async fn approve(connection: &Connection) -> Result<(), OpenError> {
+    let Cluster { system_identifier, timeline } = Cluster::of(connection).await?;
+    let sql = "UPDATE meta SET system_identifier = $1, timeline = $2, approvals = approvals + 1";
+    connection.execute(sql, &[&system_identifier, &timeline]).await?;
+    Ok(())
+}

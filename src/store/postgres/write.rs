@@ -1,0 +1,177 @@
+//! Transactions that write: each is run whole, begun again where others came first, and read back
+//! where nobody said whether it was committed. It must not know what is written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_postgres::Object;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::changes::Place;
+use super::fault::{self, Fault};
+use super::session::{Connection, discard};
+use super::{Shared, changes};
+use crate::store::StoreError;
+
+/// How often a write is begun again when others come first. Each time somebody else got something
+/// done, so more would mean that a lock is taken and given back all the time.
+const TRIES: u32 = 20;
+
+/// How long a transaction may take before its COMMIT, the server's own bounds included.
+const WORK_MAX: Duration = Duration::from_secs(30);
+
+/// How long a COMMIT may take to be acknowledged; then it is read back.
+const COMMIT_MAX: Duration = Duration::from_secs(15);
+
+/// How long the outcome of a COMMIT is asked for. Callers wait as long.
+const READ_BACK_MAX: Duration = Duration::from_secs(15);
+
+/// How often it is asked for: by then a server that was restarted may answer.
+const READ_BACK_PAUSE: Duration = Duration::from_millis(50);
+
+/// One write. It is run again from the beginning where that is needed, so it must keep nothing.
+#[async_trait]
+pub(super) trait Work: Send + Sync + 'static {
+    type Output: Send + 'static;
+
+    /// Looks, and writes what is wanted inside of a transaction.
+    async fn run(&self, connection: &Connection) -> Result<Turn<Self::Output>, Fault>;
+}
+
+/// What a transaction shall become.
+pub(super) enum Turn<T> {
+    /// It is committed; the place is known where a lost acknowledgement has to be read back.
+    Keep(T, Option<Place>),
+    /// It is rolled back: this is only how things are.
+    Leave(T),
+}
+
+/// A transaction under way. Whoever drops it closes the connection, which ends it too.
+struct Transaction(Option<Object>);
+
+impl Shared {
+    /// Runs a write on a task of its own, so that it is finished even if the caller goes away.
+    pub(super) async fn write<W: Work>(self: Arc<Self>, work: W) -> Result<W::Output, StoreError> {
+        let writing = tokio::spawn(async move {
+            let outcome = self.until_done(&work).await;
+            if matches!(outcome, Err(StoreError::Unavailable(_) | StoreError::Ambiguous(_))) {
+                self.became(false);
+            }
+            outcome
+        });
+        writing.await.unwrap_or_else(|_| {
+            Err(StoreError::Ambiguous("the write ended without an answer".to_owned()))
+        })
+    }
+
+    async fn until_done<W: Work>(&self, work: &W) -> Result<W::Output, StoreError> {
+        for _ in 0..TRIES {
+            match self.once(work).await {
+                Err(Fault::Again) => {}
+                Err(fault) => return Err(fault.into_error()),
+                Ok(output) => return Ok(output),
+            }
+        }
+        Err(fault::contended())
+    }
+
+    async fn once<W: Work>(&self, work: &W) -> Result<W::Output, Fault> {
+        let transaction = Transaction::begin(self.sessions.get().await?).await?;
+        let Ok(ran) = timeout(WORK_MAX, work.run(transaction.connection()?)).await else {
+            let what = format!("the server did not answer within {WORK_MAX:?}");
+            return Err(StoreError::Unavailable(what).into());
+        };
+        match ran {
+            // A connection whose server failed is not asked to roll back.
+            Err(fault @ Fault::Server(_)) => Err(fault),
+            Err(fault) => {
+                transaction.end("ROLLBACK").await?;
+                Err(fault)
+            }
+            Ok(Turn::Leave(output)) => {
+                transaction.end("ROLLBACK").await?;
+                Ok(output)
+            }
+            Ok(Turn::Keep(output, place)) => {
+                self.commit(transaction, place).await?;
+                Ok(output)
+            }
+        }
+    }
+
+    async fn commit(&self, transaction: Transaction, place: Option<Place>) -> Result<(), Fault> {
+        let why = match timeout(COMMIT_MAX, transaction.end("COMMIT")).await {
+            Ok(Ok(())) => {
+                self.committed(place);
+                return Ok(());
+            }
+            Ok(Err(error)) if fault::certainly_not_committed(&error) => return Err(error.into()),
+            Ok(Err(error)) => fault::text(&error),
+            Err(_) => format!("no answer within {COMMIT_MAX:?}"),
+        };
+        let Some(place) = place else { return Err(StoreError::Ambiguous(why).into()) };
+        tracing::warn!(why, "a commit was not acknowledged and is read back");
+        self.read_back(place, why).await.map_err(Fault::Work)
+    }
+
+    /// Asks the server, over another connection, what became of a transaction.
+    async fn read_back(&self, place: Place, why: String) -> Result<(), StoreError> {
+        let end = Instant::now() + READ_BACK_MAX;
+        while Instant::now() < end {
+            // After a failover the same id can be another transaction's.
+            if self.doubts.doubt().is_some() {
+                break;
+            }
+            let asked = self.sessions.read(async |c| changes::became(c, place).await).await;
+            match asked {
+                Ok(Some(true)) => {
+                    self.committed(Some(place));
+                    return Ok(());
+                }
+                Ok(Some(false)) => return Err(StoreError::Unavailable(why)),
+                // It still runs, or nobody can be asked.
+                Ok(None) | Err(_) => sleep(READ_BACK_PAUSE).await,
+            }
+        }
+        Err(StoreError::Ambiguous(why))
+    }
+
+    fn committed(&self, place: Option<Place>) {
+        self.became(true);
+        if let Some(place) = place {
+            self.doubts.acknowledged(place);
+            self.news.committed(place);
+        }
+    }
+}
+
+impl Transaction {
+    async fn begin(connection: Object) -> Result<Self, Fault> {
+        let transaction = Self(Some(connection));
+        transaction.connection()?.batch_execute("BEGIN").await?;
+        Ok(transaction)
+    }
+
+    fn connection(&self) -> Result<&Connection, StoreError> {
+        let ended = || StoreError::Unavailable("the transaction has ended".to_owned());
+        self.0.as_deref().ok_or_else(ended)
+    }
+
+    /// Ends it so, and gives the connection back if that succeeded.
+    async fn end(mut self, how: &str) -> Result<(), tokio_postgres::Error> {
+        if let Some(connection) = &self.0 {
+            connection.batch_execute(how).await?;
+        }
+        drop(self.0.take());
+        Ok(())
+    }
+}
+
+impl Drop for Transaction {
+    fn drop(&mut self) {
+        if let Some(connection) = self.0.take() {
+            discard(connection);
+        }
+    }
+}
