@@ -27,24 +27,28 @@ pub mod providers;
 pub mod reading;
 pub mod records;
 pub mod renewals;
+mod replicas;
 pub mod services;
 pub mod step;
 pub mod waiters;
 pub mod writing;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::{Error, Result};
 use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use self::line::Lines;
 use self::machine::{Backoff, Now};
+use self::replicas::UnderWay;
 use self::waiters::Waiters;
 use crate::plugin::{Clock, Registry};
 use crate::store::operation::Operation;
@@ -55,7 +59,7 @@ use crate::store::{Change, Committed, Store, StoreError};
 pub struct EngineConfig {
     /// The most operations carried out at a time. Each may hold one upstream connection.
     pub concurrent_operations: usize,
-    /// How long this server may work on an operation before another replica may take it over.
+    /// How long a replica may be silent before another may take over what it works on.
     pub lease: Duration,
     /// How attempts that may be repeated are spaced.
     pub retry: Backoff,
@@ -71,7 +75,7 @@ impl Default for EngineConfig {
     fn default() -> EngineConfig {
         EngineConfig {
             concurrent_operations: 256,
-            lease: Duration::from_secs(300),
+            lease: Duration::from_secs(60),
             retry: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) },
             look: Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(60) },
             start_within: Duration::from_secs(600),
@@ -117,6 +121,9 @@ struct Inner {
     due: Notify,
     /// One place for each operation under way.
     places: Arc<Semaphore>,
+    under_way: UnderWay,
+    /// What works until the engine has stopped.
+    tasks: Mutex<JoinSet<()>>,
     stopping: AtomicBool,
 }
 
@@ -143,12 +150,28 @@ impl Engine {
                 lines: Lines::default(),
                 due: Notify::new(),
                 places: Arc::new(Semaphore::new(config.concurrent_operations)),
+                under_way: UnderWay::default(),
+                tasks: Mutex::default(),
                 stopping: AtomicBool::new(false),
             }),
         };
-        engine.recover().await?;
+        engine.take_over().await?;
         tokio::spawn(engine.clone().dispatch());
+        engine.spawn(Engine::keep_leases);
+        if engine.inner.store.sharing().is_some() {
+            engine.spawn(Engine::look_around);
+            engine.spawn(Engine::follow);
+        }
         Ok(engine)
+    }
+
+    /// Does something until the engine has stopped.
+    fn spawn<F>(&self, work: fn(Engine) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut tasks = self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.spawn(work(self.clone()));
     }
 
     /// Takes nothing new, and waits at most `drain` for what is under way. What is not finished by
@@ -163,6 +186,9 @@ impl Engine {
         if !drained {
             tracing::warn!(?drain, "operations are still under way; they go on at the next start");
         }
+        let mut tasks =
+            std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.shutdown().await;
     }
 
     /// The journal.
@@ -180,6 +206,11 @@ impl Engine {
         &self.inner.clock
     }
 
+    /// The time of day, on which replicas agree.
+    pub(super) fn wall(&self) -> Timestamp {
+        self.now().wall
+    }
+
     /// Looks for due operations at once; after the clock was moved by hand.
     pub fn wake(&self) {
         self.inner.due.notify_one();
@@ -189,9 +220,26 @@ impl Engine {
         self.inner.stopping.load(Ordering::SeqCst)
     }
 
+    /// The time that operations are stored with. Replicas agree on it by the store's clock, and a
+    /// window that one began ends for all; alone, windows run on the clock that nobody sets.
     fn now(&self) -> Now {
-        let boot = self.inner.clock.boot();
-        Now { wall: self.inner.clock.wall(), boot_id: boot.boot_id.to_string(), boot_ns: boot.ns }
+        let Some(sharing) = self.inner.store.sharing() else {
+            let boot = self.inner.clock.boot();
+            let wall = self.inner.clock.wall();
+            return Now { wall, boot_id: boot.boot_id.to_string(), boot_ns: boot.ns };
+        };
+        // Before 1970 no store was made.
+        let boot_ns = u64::try_from(sharing.now.as_nanosecond()).unwrap_or_default();
+        let boot_id = format!("store {}", self.inner.store.identity().store_id);
+        Now { wall: sharing.now, boot_id, boot_ns }
+    }
+
+    /// Whether nothing new may be begun, and why.
+    fn held(&self) -> Option<String> {
+        if self.inner.config.hold {
+            return Some("held: engine.hold is set".to_owned());
+        }
+        self.inner.store.doubt().map(|doubt| format!("held: {doubt}"))
     }
 
     /// Commits what the machine decided, as the next version, and wakes whoever waits for it.

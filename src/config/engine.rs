@@ -15,7 +15,7 @@ pub(crate) fn read(mut section: Section<'_>) -> (EngineConfig, bool) {
             default.concurrent_operations,
             1..=10_000,
         ),
-        lease: s.seconds("lease_s", default.lease, 30..=3600),
+        lease: s.seconds("lease_s", default.lease, 3..=3600),
         retry: Backoff {
             first: s.milliseconds("retry_first_ms", default.retry.first, 1..=600_000),
             longest: s.milliseconds("retry_longest_ms", default.retry.longest, 1..=3_600_000),

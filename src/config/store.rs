@@ -30,16 +30,18 @@ pub enum Store {
 
 pub(crate) fn read(mut section: Section<'_>, context: &mut Context<'_>) -> Option<Store> {
     let url = section.required::<String>("url");
-    let shared = url.as_ref().is_some_and(|url| {
-        url.value.starts_with("postgres:") || url.value.starts_with("postgresql:")
-    });
-    let store = match url {
-        Some(url) if shared => postgres(&mut section, &url, context),
-        Some(url) => sqlite(&url, context),
-        None => None,
-    };
+    let password = section.optional::<String>("password");
+    let ca_file = section.optional::<String>("ca_file");
+    let connections = section.size("connections", CONNECTIONS, 2..=200);
     section.end();
-    store
+    let url = url?;
+    if url.value.starts_with("postgres:") || url.value.starts_with("postgresql:") {
+        return postgres(&url, password, ca_file, connections, context);
+    }
+    for unused in [password, ca_file].into_iter().flatten() {
+        unused.place.refuse("is for a store at a server, and this one is a file");
+    }
+    sqlite(&url, context)
 }
 
 fn sqlite(url: &Found<'_, String>, context: &Context<'_>) -> Option<Store> {
@@ -65,18 +67,16 @@ fn sqlite(url: &Found<'_, String>, context: &Context<'_>) -> Option<Store> {
     None
 }
 
-/// Reads every key, also when the URL is wrong.
 fn postgres(
-    section: &mut Section<'_>,
     url: &Found<'_, String>,
+    password: Option<Found<'_, String>>,
+    ca_file: Option<Found<'_, String>>,
+    connections: usize,
     context: &mut Context<'_>,
 ) -> Option<Store> {
-    let password = section.optional::<String>("password");
     let password_given = password.is_some();
     let password = password.and_then(|found| secret::fetch(&found.value, &found.place, context));
-    let ca_file = section.optional::<String>("ca_file");
     let ca_file = ca_file.map(|found| context.folder.join(found.value));
-    let connections = section.size("connections", CONNECTIONS, 2..=200);
     let (mut server, mode) = address(url)?;
     if password_given {
         server.password(password?.expose_secret());

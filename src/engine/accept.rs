@@ -87,10 +87,12 @@ impl Engine {
     }
 
     async fn accept(&self, submission: Submission) -> Result<Operation> {
-        let operation = self.new_operation(submission);
+        let held = self.held();
+        let mut operation = self.new_operation(submission);
+        operation.message.extend(held.as_deref());
         let policy = self.policy(&operation);
         // Who accepts carries out, if there is a place: so the inline wait is local.
-        let place = if self.inner.config.hold || self.stopping() {
+        let place = if held.is_some() || self.stopping() {
             None
         } else {
             Arc::clone(&self.inner.places).try_acquire_owned().ok()

@@ -1,5 +1,5 @@
-//! Who works on what and when: takes up what is due, drives each operation until it rests, and puts
-//! right at start what an earlier process left. Decides nothing about a spend.
+//! Who works on what and when: takes up what is due, and drives each operation until it rests. Decides
+//! nothing about a spend.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +10,6 @@ use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use super::Engine;
-use super::machine::{Event, apply};
 use crate::store::operation::Operation;
 use crate::store::{StoreError, Take};
 
@@ -23,33 +22,9 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 pub const POLL_BATCH: usize = 100;
 
 impl Engine {
-    /// What ran when an earlier process ended: an open permit becomes unknown, everything else is
-    /// begun anew.
-    pub(super) async fn recover(&self) -> Result<(), StoreError> {
-        for operation in self.inner.store.orphans(self.now().wall).await? {
-            let policy = self.policy(&operation);
-            match apply(&operation, Event::Recovered, &policy, &self.now()) {
-                Ok(change) => {
-                    let (committed, recovered) = self.commit(change).await?;
-                    tracing::info!(
-                        request_id = %operation.request_id,
-                        state = recovered.state.as_str_name(),
-                        ?committed,
-                        "took up an operation that an earlier process left"
-                    );
-                }
-                Err(refusal) => tracing::error!(
-                    request_id = %operation.request_id, %refusal,
-                    "an operation that an earlier process left cannot be taken up"
-                ),
-            }
-        }
-        Ok(())
-    }
-
     pub(super) async fn dispatch(self) {
         while !self.stopping() {
-            if !self.inner.config.hold
+            if self.held().is_none()
                 && let Err(error) = self.take_due().await
             {
                 tracing::error!(%error, "due operations cannot be read");
@@ -63,12 +38,12 @@ impl Engine {
     }
 
     async fn until_next_wake(&self) -> Duration {
-        if self.inner.config.hold || self.inner.places.available_permits() == 0 {
+        if self.held().is_some() || self.inner.places.available_permits() == 0 {
             return LOOK_AGAIN;
         }
         match self.inner.store.next_wake().await {
             Ok(Some(wake)) => {
-                let pause = wake.duration_since(self.inner.clock.wall());
+                let pause = wake.duration_since(self.now().wall);
                 Duration::try_from(pause).unwrap_or(Duration::ZERO).min(LOOK_AGAIN)
             }
             Ok(None) | Err(_) => LOOK_AGAIN,
@@ -117,8 +92,9 @@ impl Engine {
 
     pub(super) fn spawn_drive(&self, operation: Operation, place: OwnedSemaphorePermit) {
         let engine = self.clone();
+        let request_id = operation.request_id;
+        self.inner.under_way.begin(&[request_id]);
         tokio::spawn(async move {
-            let request_id = operation.request_id;
             engine.drive(operation).await;
             engine.give_back(&[request_id], place).await;
         });
@@ -126,8 +102,9 @@ impl Engine {
 
     fn spawn_poll(&self, operations: Vec<Operation>, place: OwnedSemaphorePermit) {
         let engine = self.clone();
+        let taken = ids(&operations);
+        self.inner.under_way.begin(&taken);
         tokio::spawn(async move {
-            let taken = ids(&operations);
             if let Err(error) = engine.poll(operations).await {
                 tracing::error!(%error, "the outcome of a poll cannot be stored");
             }
@@ -139,7 +116,7 @@ impl Engine {
     async fn drive(&self, mut operation: Operation) {
         loop {
             let due = operation.wake_time.is_some_and(|wake| wake <= self.now().wall);
-            if !due || self.stopping() {
+            if !due || self.stopping() || self.held().is_some() {
                 return;
             }
             let driven = match operation.state {
@@ -160,6 +137,7 @@ impl Engine {
     }
 
     async fn give_back(&self, request_ids: &[Uuid], place: OwnedSemaphorePermit) {
+        self.inner.under_way.end(request_ids);
         if let Err(error) = self.release(request_ids).await {
             // The lease runs out by itself.
             tracing::warn!(%error, "leases cannot be given back");

@@ -88,7 +88,7 @@ impl Engine {
         }
     }
 
-    async fn unblock(&self, request_id: Uuid) -> Result<bool, StoreError> {
+    pub(super) async fn unblock(&self, request_id: Uuid) -> Result<bool, StoreError> {
         let Some(waiting) = self.inner.store.get(request_id).await? else { return Ok(false) };
         let policy = self.policy(&waiting);
         match apply(&waiting, Event::Unblocked, &policy, &self.now()) {

@@ -333,7 +333,11 @@ impl Permits for StepPermits {
             (Committed::Done, operation) => {
                 let attempt = operation.attempts.len() as u32;
                 run.operation = operation;
-                Ok(Permit { attempt, deadline })
+                // Asked after the commit: it may have gone to a store that took the place of another.
+                match self.engine.inner.store.doubt() {
+                    None => Ok(Permit { attempt, deadline }),
+                    Some(doubt) => Err(Error::new(ErrorReason::StoreUnavailable, doubt)),
+                }
             }
             (Committed::Held { lock, by }, _) => {
                 run.held = Some((lock, by));

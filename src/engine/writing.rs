@@ -196,7 +196,7 @@ impl Engine {
     ) -> Result<Option<Timestamp>> {
         let mut mistakes = Mistakes::default();
         let moment = mistakes.moment("start_before", request.start_before());
-        if draft.known.is_none() && moment.is_some_and(|moment| moment <= self.clock().wall()) {
+        if draft.known.is_none() && moment.is_some_and(|moment| moment <= self.wall()) {
             mistakes.add("start_before", "has passed already");
         }
         mistakes.finish()?;

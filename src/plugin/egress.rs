@@ -110,7 +110,7 @@ impl Egress {
         let dial = Dial::new(&endpoint, addresses.clone(), tls.clone());
         let reader = Reader::new(addresses, tls)?;
         let limiter =
-            Arc::new(Limiter::new(config.concurrent_requests, limit::rate(config, &manifest)));
+            Arc::new(limiters.limiter(config.concurrent_requests, limit::rate(config, &manifest)));
         Ok(Self {
             provider: config.id.clone(),
             plugin,

@@ -46,6 +46,7 @@ pub struct Refusal {
 pub struct Registry {
     providers: BTreeMap<String, Arc<Provider>>,
     refusals: Vec<Refusal>,
+    limiters: Arc<Limiters>,
 }
 
 impl Registry {
@@ -57,7 +58,7 @@ impl Registry {
     ) -> Self {
         let mut refusals = Vec::new();
         let loaded = load_all(plugins, &mut refusals);
-        let limiters = Arc::default();
+        let limiters: Arc<Limiters> = Arc::default();
         let mut providers = BTreeMap::new();
         for account in accounts {
             let plugin = loaded.get(&account.plugin);
@@ -67,7 +68,12 @@ impl Registry {
             }
             providers.insert(provider.id().to_owned(), Arc::new(provider));
         }
-        Self { providers, refusals }
+        Self { providers, refusals, limiters }
+    }
+
+    /// So many processes, this one included, share the accounts' rates from now on.
+    pub fn shared_by(&self, replicas: u32) {
+        self.limiters.shared_by(replicas);
     }
 
     /// A provider by its id; quarantined ones too.

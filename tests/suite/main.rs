@@ -27,6 +27,7 @@ mod reading;
 mod recording;
 mod refusing;
 mod renewing;
+mod replicas;
 mod store;
 mod support;
 mod tidy;

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::artifacts::Artifacts;
 
 /// A gateway's configuration file in the making. Plugins are pinned.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Configuration {
     server: Server,
     store: Store,
@@ -22,23 +22,23 @@ pub struct Configuration {
     providers: BTreeMap<String, Provider>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct Server {
     listen: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct Store {
     url: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct Plugins {
     directory: PathBuf,
     pins: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct Telemetry {
     log_filter: String,
 }
@@ -120,6 +120,13 @@ impl Configuration {
     #[must_use]
     pub fn listen(mut self, address: &str) -> Self {
         address.clone_into(&mut self.server.listen);
+        self
+    }
+
+    /// Keeps operations elsewhere.
+    #[must_use]
+    pub fn store(mut self, url: &str) -> Self {
+        url.clone_into(&mut self.store.url);
         self
     }
 

@@ -163,7 +163,7 @@ impl Engine {
         let (mut rows, since, cursor) = match Cursor::decode(&page.cursor)? {
             Cursor::Upstream { since, cursor } => (Vec::new(), since, cursor),
             Cursor::Ours(after) => {
-                let now = self.clock().wall();
+                let now = self.wall();
                 let (rows, next) = self.our_rows::<T>(&page, request, after).await?;
                 if next.is_some() {
                     return Ok(Page { rows, next: Some(Cursor::Ours(next).encode()) });

@@ -169,7 +169,7 @@ fn operation(
     service: Service,
     request: Vec<u8>,
 ) -> Operation {
-    let now: Timestamp = engine.clock().wall();
+    let now: Timestamp = engine.wall();
     let upstream = service.upstream.clone().unwrap_or_default();
     Operation {
         owner: call.caller.owner.clone(),

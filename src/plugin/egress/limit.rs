@@ -2,6 +2,7 @@
 //! callers' reads. It knows nothing of what is sent.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -72,12 +73,15 @@ fn lower(first: Option<RateOverride>, second: Option<RateOverride>) -> Option<Ra
 /// the upstream counts the account's requests and knows nothing of providers.
 #[derive(Debug, Default)]
 pub(in crate::plugin) struct Limiters {
+    /// How many processes send for the same accounts; zero before anybody has said so.
+    replicas: Arc<AtomicU32>,
     known: Mutex<BTreeMap<String, Weak<Limiter>>>,
 }
 
 /// The turns of one account.
 #[derive(Debug)]
 pub(super) struct Limiter {
+    replicas: Arc<AtomicU32>,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -116,6 +120,16 @@ enum Next {
 }
 
 impl Limiters {
+    /// The turns of one account, before its identity is known.
+    pub(super) fn limiter(&self, at_a_time: usize, rate: Option<RateOverride>) -> Limiter {
+        Limiter::new(at_a_time, rate, Arc::clone(&self.replicas))
+    }
+
+    /// So many processes, this one included, send for the same accounts from now on.
+    pub(in crate::plugin) fn shared_by(&self, replicas: u32) {
+        self.replicas.store(replicas, Ordering::Relaxed);
+    }
+
     /// The turns of `account`: `own`, or those of the provider that came first, with the lower limits
     /// of the two.
     pub(super) fn share(&self, account: String, own: &Arc<Limiter>) -> Arc<Limiter> {
@@ -134,13 +148,13 @@ impl Limiters {
 }
 
 impl Limiter {
-    pub(super) fn new(at_a_time: usize, rate: Option<RateOverride>) -> Self {
+    fn new(at_a_time: usize, rate: Option<RateOverride>, replicas: Arc<AtomicU32>) -> Self {
         let rate = rate.map(|rate| RateOverride {
             requests: rate.requests.clamp(1, MAX_RATE_REQUESTS),
             ..rate
         });
         let state = State { at_a_time: at_a_time.max(1), rate, ..State::default() };
-        Self { state: Mutex::new(state), changed: Notify::new() }
+        Self { replicas, state: Mutex::new(state), changed: Notify::new() }
     }
 
     /// Takes over the limits of another that are lower.
@@ -152,10 +166,8 @@ impl Limiter {
         let mut state = self.state();
         state.at_a_time = state.at_a_time.min(at_a_time);
         state.rate = lower(state.rate, rate);
-        // A window that counts fewer requests forgets the oldest.
-        let counted = state.rate.map_or(0, |rate| rate.requests as usize);
-        let excess = state.given.len().saturating_sub(counted);
-        state.given.drain(..excess);
+        let counted = state.rate.map_or(0, |rate| rate.requests);
+        state.count_last(counted);
     }
 
     /// Waits for a turn, until `deadline` at most.
@@ -212,6 +224,8 @@ impl Limiter {
             return Next::Change;
         }
         if let Some(rate) = state.rate {
+            let rate = share(rate, self.replicas.load(Ordering::Relaxed));
+            state.count_last(rate.requests);
             if state.given.len() >= rate.requests as usize {
                 let free = state.given.front().map_or(now, |oldest| *oldest + rate.period);
                 if free > now {
@@ -228,6 +242,23 @@ impl Limiter {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+impl State {
+    /// A window that counts fewer requests forgets the oldest.
+    fn count_last(&mut self, counted: u32) {
+        let excess = self.given.len().saturating_sub(counted as usize);
+        self.given.drain(..excess);
+    }
+}
+
+/// The share of one among several processes: all shares together are never more than the whole. Where
+/// there are fewer requests than processes, each has one in a longer period.
+fn share(rate: RateOverride, replicas: u32) -> RateOverride {
+    let replicas = replicas.max(1);
+    let requests = (rate.requests / replicas).max(1);
+    let stretched = rate.period.saturating_mul(replicas) / rate.requests.max(1);
+    RateOverride { requests, period: rate.period.max(stretched) }
 }
 
 impl Drop for Slot {
@@ -255,7 +286,7 @@ mod tests {
 
     fn limiter(at_a_time: usize, requests: u32) -> Arc<Limiter> {
         let rate = RateOverride { requests, period: Duration::from_secs(2) };
-        Arc::new(Limiter::new(at_a_time, Some(rate)))
+        Arc::new(Limiter::new(at_a_time, Some(rate), Arc::default()))
     }
 
     #[tokio::test(start_paused = true)]
@@ -333,5 +364,43 @@ mod tests {
         let soon = Instant::now() + Duration::from_secs(1);
         let _slot = first.turn(Priority::Read, soon).await.unwrap();
         first.turn(Priority::Read, soon).await.unwrap_err();
+    }
+
+    #[test]
+    fn shares_together_are_never_more_than_the_whole() {
+        let check = |requests: u32, replicas: u32, expected: (u32, u64)| {
+            let rate = RateOverride { requests, period: Duration::from_secs(2) };
+            let share = share(rate, replicas);
+            let (of, millis) = expected;
+            assert_eq!(share, RateOverride { requests: of, period: Duration::from_millis(millis) });
+            let each = f64::from(share.requests) / share.period.as_secs_f64();
+            let whole = f64::from(requests) / 2.0;
+            assert!(each * f64::from(replicas.max(1)) <= whole, "{requests} by {replicas}");
+        };
+        check(30, 0, (30, 2000));
+        check(30, 1, (30, 2000));
+        check(30, 2, (15, 2000));
+        check(30, 4, (7, 2000));
+        check(1, 3, (1, 6000));
+        check(2, 3, (1, 3000));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_process_that_is_not_alone_takes_its_share() {
+        let limiters = Limiters::default();
+        let rate = RateOverride { requests: 30, period: Duration::from_secs(2) };
+        let limiter = Arc::new(limiters.limiter(100, Some(rate)));
+        let begin = Instant::now();
+        let far = begin + Duration::from_secs(60);
+        for _ in 0..30 {
+            drop(limiter.turn(Priority::Read, far).await.unwrap());
+        }
+        assert_eq!(begin.elapsed(), Duration::ZERO);
+        limiters.shared_by(3);
+        for _ in 0..20 {
+            drop(limiter.turn(Priority::Read, far).await.unwrap());
+        }
+        // Ten of the thirty count on, then ten in each period.
+        assert_eq!(begin.elapsed(), Duration::from_secs(4));
     }
 }

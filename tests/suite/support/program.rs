@@ -1,11 +1,17 @@
 //! The gateway as a process of its own, which can be killed and started again on the same store. It
 //! must not know a scenario.
 
+use std::fs::{self, Permissions};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
+use tonic::transport::Endpoint;
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 use xtask::configuration::Configuration;
 use xtask::gateway;
 use xtask::process::Running;
@@ -28,9 +34,23 @@ impl Program {
         Self::start_in(folder)
     }
 
+    /// As [`Program::start`], of a gateway that lives on when a file becomes longer than is allowed.
+    pub(crate) fn start_with_limits(configuration: Configuration) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the gateway");
+        configuration.write(folder.path()).expect("the configuration is written");
+        let deaf = folder.path().join("gateway");
+        let script = format!("#!/bin/sh\ntrap '' XFSZ\nexec {:?} \"$@\"\n", program());
+        fs::write(&deaf, script).expect("the script is written");
+        fs::set_permissions(&deaf, Permissions::from_mode(0o755)).expect("it can be run");
+        Self::serve(&deaf, folder)
+    }
+
     /// Starts a gateway on the store and the configuration that an earlier one left.
     pub(crate) fn start_in(folder: TempDir) -> Self {
-        let program = built().program("purveyor").expect("it is built");
+        Self::serve(program(), folder)
+    }
+
+    fn serve(program: &Path, folder: TempDir) -> Self {
         let started = gateway::serve(program, &folder.path().join("purveyor.toml"));
         let (running, address) = started.expect("it starts");
         Self { folder, running, address }
@@ -42,6 +62,11 @@ impl Program {
         self.folder
     }
 
+    /// The process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.running.id()
+    }
+
     /// Kills it and starts the next one.
     pub(crate) fn restart(self) -> Self {
         Self::start_in(self.kill())
@@ -50,6 +75,16 @@ impl Program {
     /// A caller with a connection of its own.
     pub(crate) async fn client(&self) -> Client {
         Client::connect(self.address).await
+    }
+
+    /// Whether health says that the process serves.
+    pub(crate) async fn serves(&self) -> bool {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.address));
+        let channel = endpoint.expect("an address").connect().await;
+        let mut health = HealthClient::new(channel.expect("the gateway accepts connections"));
+        let said = health.check(HealthCheckRequest { service: String::new() }).await;
+        let said = said.expect("health is always told").into_inner();
+        said.status() == ServingStatus::Serving
     }
 
     /// Runs `purveyor operations` against this gateway.
@@ -66,7 +101,17 @@ impl Program {
     }
 }
 
+/// Runs `purveyor store confirm` with the configuration in a folder.
+pub(crate) fn confirm(folder: &Path) -> Output {
+    let mut command = purveyor();
+    command.args(["store", "confirm", "--config"]).arg(folder.join("purveyor.toml"));
+    command.output().expect("the command runs")
+}
+
 fn purveyor() -> Command {
-    let program: PathBuf = built().program("purveyor").expect("it is built").to_owned();
-    Command::new(program)
+    Command::new(program())
+}
+
+fn program() -> &'static Path {
+    built().program("purveyor").expect("it is built")
 }
