@@ -94,7 +94,7 @@ async fn open_store(store: &config::Store) -> Result<Arc<dyn Store>> {
 /// Health follows the store, without which nothing can be accepted, and each provider.
 async fn watch_health(health: Health, store: Arc<dyn Store>, registry: Arc<Registry>) {
     loop {
-        health.set("", store.healthy()).await;
+        health.set("", store.healthy() && store.doubt().is_none()).await;
         for provider in registry.iter() {
             let serves = !matches!(provider.state(), Availability::Unavailable { .. });
             health.set(&provider.config().name(), serves).await;

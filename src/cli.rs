@@ -7,6 +7,7 @@ mod failure;
 mod inspect;
 mod operations;
 mod serve;
+mod store;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -42,6 +43,9 @@ enum Command {
     /// Look at plugins.
     #[command(subcommand)]
     Plugin(Plugin),
+    /// Look after the store.
+    #[command(subcommand)]
+    Store(Store),
     /// Follow and resolve operations of a running gateway.
     Operations(operations::Arguments),
 }
@@ -57,6 +61,12 @@ struct Configured {
 enum Plugin {
     /// Show what a plugin declares, and the SHA-256 to pin. Runs the plugin's code.
     Inspect(inspect::Arguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum Store {
+    /// Say that the store was looked at after it changed unexpectedly, and that spends may go on.
+    Confirm(Configured),
 }
 
 /// Does what the process's command line asks.
@@ -77,6 +87,7 @@ impl Command {
         match self {
             Self::Serve(Configured { config }) => serve::run(&config),
             Self::Check(Configured { config }) => check::run(&config, out),
+            Self::Store(Store::Confirm(Configured { config })) => store::confirm(&config, out),
             Self::Plugin(Plugin::Inspect(arguments)) => inspect::run(&arguments, out),
             Self::Operations(arguments) => operations::run(arguments, out),
         }

@@ -6,6 +6,7 @@
 //! before it.
 
 use std::fs::File;
+use std::io;
 use std::path::Path;
 
 use async_trait::async_trait;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 pub use self::open::OpenError;
 
 use self::readers::Readers;
+use self::witness::{Noted, Witness};
 use self::writer::Writer;
 use super::operation::{Claim, Operation};
 use super::{
@@ -34,6 +36,7 @@ mod readers;
 mod row;
 mod schema;
 mod services;
+mod witness;
 mod writer;
 
 /// A journal in one file. Dropping it finishes what is queued, closes the file and frees its lock;
@@ -43,25 +46,47 @@ pub struct SqliteStore {
     readers: Readers,
     writer: Writer,
     identity: Identity,
+    doubt: Option<String>,
     _lock: File,
 }
 
 impl SqliteStore {
     /// Opens the store in a file, or makes it. Waits for the disk: not for an async task.
     ///
-    /// Beside the file stand its log (`-wal`, `-shm`) and its lock (`.lock`); all are made readable
-    /// by the owner alone. Leases of an earlier process are over.
+    /// Beside the file stand its log (`-wal`, `-shm`), its lock (`.lock`) and how far it was
+    /// (`.seen`); all are made readable by the owner alone. Leases of an earlier process are over.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let open::Opened { writer, readers, lock } = open::open(path)?;
-        let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
-        let store_id = schema::store_id(&writer).map_err(sqlite)?;
-        let last_change = changes::last(&writer).map_err(sqlite)?;
+        let open::Opened { path, writer, readers, lock } = open::open(path)?;
+        let noted = noted(&path, &writer)?;
+        let (witness, doubt) = match Witness::open(&path, noted).map_err(witness_fails(&path))? {
+            Ok(witness) => (Some(witness), None),
+            Err(doubt) => {
+                let doubt = format!(
+                    "{doubt}; stop the gateway and run `purveyor store confirm` once it was looked at"
+                );
+                tracing::error!(doubt, "nothing is spent");
+                (None, Some(doubt))
+            }
+        };
         Ok(Self {
             readers: Readers::start(readers).map_err(OpenError::Thread)?,
-            writer: Writer::start(writer, last_change).map_err(OpenError::Thread)?,
-            identity: Identity { store_id, schema_version: schema::VERSION },
+            writer: Writer::start(writer, noted.position, witness).map_err(OpenError::Thread)?,
+            identity: Identity { store_id: noted.store_id, schema_version: schema::VERSION },
+            doubt,
             _lock: lock,
         })
+    }
+
+    /// Records that an operator has looked at the file and approves what it holds now. Waits for the
+    /// disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteStore::open`], also while a gateway has the file.
+    pub fn approve(path: &Path) -> Result<(), OpenError> {
+        let open::Opened { path, writer, .. } = open::open(path)?;
+        let noted = noted(&path, &writer)?;
+        Witness::approve(&path, noted).map_err(witness_fails(&path))
     }
 }
 
@@ -182,8 +207,20 @@ impl Store for SqliteStore {
     }
 
     fn doubt(&self) -> Option<String> {
-        None
+        self.doubt.clone()
     }
+}
+
+/// What the file is now.
+fn noted(path: &Path, connection: &rusqlite::Connection) -> Result<Noted, OpenError> {
+    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
+    let store_id = schema::store_id(connection).map_err(sqlite)?;
+    let position = changes::last(connection).map_err(sqlite)?;
+    Ok(Noted { store_id, position })
+}
+
+fn witness_fails(path: &Path) -> impl FnOnce(io::Error) -> OpenError {
+    |source| OpenError::Witness { path: path.to_owned(), source }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod buying;
 mod changing;
 mod config;
 mod crashing;
+mod doubting;
 mod mapping;
 mod operating;
 mod plugin_cancelling;

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::doubt::{Cluster, Meta};
 use super::fault;
 use super::session::{Connection, Sessions};
+use crate::store::StoreError;
 
 /// What leads from each version to the next; the first makes the tables.
 const MIGRATIONS: [&str; 1] = [include_str!("schema/0001.sql")];
@@ -67,10 +68,10 @@ impl From<tokio_postgres::Error> for OpenError {
 
 /// Connects, and brings the tables to [`VERSION`].
 pub(super) async fn open(sessions: &Sessions) -> Result<(Object, Meta), OpenError> {
-    let mut connection = sessions
-        .get()
-        .await
-        .map_err(|error| OpenError::Unfit(sessions.refused().unwrap_or(error.to_string())))?;
+    let mut connection = sessions.get().await.map_err(|error| match error {
+        StoreError::Unavailable(what) => OpenError::Unfit(what),
+        other => OpenError::Server(other.to_string()),
+    })?;
     let cluster = Cluster::of(&connection).await?;
     let transaction = connection.transaction().await?;
     // Who comes second waits here and finds the tables made.

@@ -2,7 +2,7 @@
 //! what it acknowledges is on disk, and that it is the database that was opened. It must not know
 //! what is read or written over it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{
@@ -47,7 +47,6 @@ pub(super) struct Sessions {
     pool: Pool,
     server: tokio_postgres::Config,
     tls: Tls,
-    refused: Arc<Mutex<Option<String>>>,
 }
 
 impl Sessions {
@@ -63,27 +62,20 @@ impl Sessions {
             server.application_name("purveyor");
         }
         let tls = Tls::new(config)?;
-        let refused = Arc::new(Mutex::new(None));
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(server.clone(), tls.clone(), recycling);
-        let why = Arc::clone(&refused);
         let pool = Pool::builder(manager)
             .max_size(config.connections)
             .wait_timeout(Some(CONNECT_MAX))
             .create_timeout(Some(CONNECT_MAX))
             .runtime(Runtime::Tokio1)
             .post_create(Hook::async_fn(move |connection: &mut ClientWrapper, _| {
-                let (doubts, why) = (Arc::clone(&doubts), Arc::clone(&why));
-                Box::pin(async move {
-                    let looked = look(connection, &doubts).await;
-                    *why.lock().unwrap_or_else(PoisonError::into_inner) =
-                        looked.as_ref().err().cloned();
-                    looked.map_err(HookError::message)
-                })
+                let doubts = Arc::clone(&doubts);
+                Box::pin(async move { look(connection, &doubts).await.map_err(HookError::message) })
             }))
             .build()
             .map_err(|error| OpenError::Setup(error.to_string()))?;
-        Ok(Self { pool, server, tls, refused })
+        Ok(Self { pool, server, tls })
     }
 
     /// A connection that is fit for use.
@@ -99,12 +91,7 @@ impl Sessions {
         })
     }
 
-    /// Why the last new connection was refused, if it was.
-    pub(super) fn refused(&self) -> Option<String> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Reads over a connection of its own, in one statement.
+    /// Does one statement, mostly a look, over a connection of its own.
     pub(super) async fn read<T>(
         &self,
         read: impl AsyncFnOnce(&Connection) -> Result<T, Fault>,

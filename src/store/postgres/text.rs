@@ -44,17 +44,16 @@ pub(super) fn restored(text: &str) -> Option<Cow<'_, str>> {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::{any, proptest};
-    use proptest::{collection, prop_assert, prop_assert_eq, prop_oneof, strategy::Just};
+    use proptest::prelude::{Just, Strategy, any, proptest};
+    use proptest::{collection, prop_assert, prop_assert_eq, prop_oneof};
 
     use super::{escaped, restored};
 
-    fn text() -> impl proptest::strategy::Strategy<Value = String> {
-        let character = prop_oneof![Just('\0'), Just('\u{1}'), Just('\u{2}'), Just('0'), any()];
+    fn text() -> impl Strategy<Value = String> {
+        let character =
+            prop_oneof![Just('\0'), Just('\u{1}'), Just('\u{2}'), Just('0'), any::<char>()];
         collection::vec(character, 0..8).prop_map(String::from_iter)
     }
-
-    use proptest::strategy::Strategy as _;
 
     proptest! {
         #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::Object;
+use futures_util::future::try_join;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::changes::Place;
@@ -86,11 +87,11 @@ impl Shared {
             // A connection whose server failed is not asked to roll back.
             Err(fault @ Fault::Server(_)) => Err(fault),
             Err(fault) => {
-                transaction.end("ROLLBACK").await?;
+                transaction.roll_back().await?;
                 Err(fault)
             }
             Ok(Turn::Leave(output)) => {
-                transaction.end("ROLLBACK").await?;
+                transaction.roll_back().await?;
                 Ok(output)
             }
             Ok(Turn::Keep(output, place)) => {
@@ -101,7 +102,7 @@ impl Shared {
     }
 
     async fn commit(&self, transaction: Transaction, place: Option<Place>) -> Result<(), Fault> {
-        let why = match timeout(COMMIT_MAX, transaction.end("COMMIT")).await {
+        let why = match timeout(COMMIT_MAX, transaction.commit()).await {
             Ok(Ok(())) => {
                 self.committed(place);
                 return Ok(());
@@ -158,10 +159,23 @@ impl Transaction {
         self.0.as_deref().ok_or_else(ended)
     }
 
-    /// Ends it so, and gives the connection back if that succeeded.
-    async fn end(mut self, how: &str) -> Result<(), tokio_postgres::Error> {
+    /// Commits, and gives the connection back if that succeeded. The server's time limit is lifted
+    /// before: where a COMMIT waits for standbys, it would end the wait and acknowledge what only the
+    /// primary has.
+    async fn commit(mut self) -> Result<(), tokio_postgres::Error> {
         if let Some(connection) = &self.0 {
-            connection.batch_execute(how).await?;
+            let lift = connection.batch_execute("SET LOCAL statement_timeout TO 0");
+            // Both are sent at once, in this order.
+            try_join(lift, connection.batch_execute("COMMIT")).await?;
+        }
+        drop(self.0.take());
+        Ok(())
+    }
+
+    /// Takes everything back, and gives the connection back if that succeeded.
+    async fn roll_back(mut self) -> Result<(), tokio_postgres::Error> {
+        if let Some(connection) = &self.0 {
+            connection.batch_execute("ROLLBACK").await?;
         }
         drop(self.0.take());
         Ok(())

@@ -90,6 +90,14 @@ pub enum OpenError {
         /// What SQLite says.
         source: rusqlite::Error,
     },
+    /// The file that says how far the database was cannot be read or written.
+    #[error("{path}.seen cannot be used: {source}", path = path.display())]
+    Witness {
+        /// The database.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The system gave no thread.
     #[error("no thread could be started for the store: {0}")]
     Thread(#[source] io::Error),
@@ -97,6 +105,8 @@ pub enum OpenError {
 
 /// A database that is ours alone, with its connections.
 pub(super) struct Opened {
+    /// The one path of the file.
+    pub(super) path: PathBuf,
     pub(super) writer: Connection,
     pub(super) readers: Vec<Connection>,
     /// Free for others when this is dropped, which has to be last.
@@ -119,7 +129,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
     let readers = (0..readers::READERS)
         .map(|_| connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY))
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Opened { writer, readers, lock })
+    Ok(Opened { path, writer, readers, lock })
 }
 
 /// The one path of the file, however it was named, so that two names cannot have two locks.

@@ -14,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 use super::changes;
 use super::fault::{self, Fault};
 use super::queue::{Queue, Queued};
+use super::witness::Witness;
 use crate::store::StoreError;
 
 /// How many writes may wait; a task beyond that waits for its place. A few groups, so that the
@@ -30,6 +31,10 @@ const TURN: Duration = Duration::from_secs(1);
 
 /// How often old changes are looked for. A minute more or less does not matter against seven days.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often it is noted how far the journal is, while it grows: so much a copy of it can be older
+/// without being seen.
+const NOTE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What a probe writes: enough to need space of its own, little enough to be cheap.
 const PROBE_BYTES: i64 = 64 * 1024;
@@ -51,14 +56,26 @@ struct State {
 
 impl Writer {
     /// Starts the thread.
-    pub(super) fn start(connection: Connection, last_change: u64) -> io::Result<Self> {
+    /// Without a witness nothing is noted.
+    pub(super) fn start(
+        connection: Connection,
+        last_change: u64,
+        witness: Option<Witness>,
+    ) -> io::Result<Self> {
         let (queue, jobs) = Queue::new(QUEUE_MAX);
         let state = Arc::new(State {
             healthy: watch::Sender::new(true),
             last_change: watch::Sender::new(last_change),
         });
-        let turn =
-            Turns { connection, jobs, state: Arc::clone(&state), probed: None, pruned: None };
+        let turn = Turns {
+            connection,
+            jobs,
+            state: Arc::clone(&state),
+            witness,
+            probed: None,
+            pruned: None,
+            noted: None,
+        };
         let thread =
             thread::Builder::new().name("store-writer".to_owned()).spawn(move || turn.serve())?;
         Ok(Self { queue: Some(queue), thread: Some(thread), state })
@@ -155,8 +172,10 @@ struct Turns {
     connection: Connection,
     jobs: Receiver<Queued<Box<dyn Job>>>,
     state: Arc<State>,
+    witness: Option<Witness>,
     probed: Option<Instant>,
     pruned: Option<Instant>,
+    noted: Option<Instant>,
 }
 
 /// A thread that ended, by a panic too, commits nothing more.
@@ -177,7 +196,11 @@ impl Turns {
             }
             self.probe();
             self.prune();
+            if due(&mut self.noted, NOTE_INTERVAL) {
+                self.note();
+            }
         }
+        self.note();
         // The log is emptied into the database, so that a closed store is one file.
         if let Err(error) =
             self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
@@ -273,6 +296,16 @@ impl Turns {
             Ok(changes::PRUNE_MAX) => self.pruned = None,
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "old changes were not pruned"),
+        }
+    }
+
+    /// Notes how far the journal is.
+    fn note(&mut self) {
+        let last_change = *self.state.last_change.borrow();
+        if let Some(witness) = &mut self.witness
+            && let Err(error) = witness.note(last_change)
+        {
+            tracing::warn!(%error, "it was not noted how far the store is");
         }
     }
 

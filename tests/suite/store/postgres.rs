@@ -1,14 +1,20 @@
 //! The PostgreSQL store: the conformance suite on real databases, what it refuses to open, and that
 //! a lost acknowledgement is read back, never assumed.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use purveyor::store::Store;
-use purveyor::store::postgres::{OpenError, PostgresStore};
+use purveyor::store::operation::Operation;
+use purveyor::store::postgres::Encryption::{Prefer, Require, VerifyFull};
+use purveyor::store::postgres::{Encryption, OpenError, PostgresStore};
+use purveyor::store::{Accepted, Store, StoreError};
+use xtask::postgres::Server;
 
 use super::conformance::{Home, suite};
+use super::samples::{id, new, operation};
 use crate::support::postgres::{config, database, run, server};
+use crate::support::proxy::{Cut, Proxy};
 
 /// A database of its own, made when it is opened first.
 #[derive(Default)]
@@ -99,7 +105,7 @@ async fn a_database_that_cannot_hold_every_text_is_refused() {
 }
 
 #[tokio::test]
-async fn a_role_without_rights_is_refused() {
+async fn a_role_needs_no_more_than_to_make_a_schema() {
     let database = Database::default();
     let name = database.name().await;
     database.run(&format!("CREATE ROLE {name}_guest LOGIN")).await;
@@ -107,4 +113,115 @@ async fn a_role_without_rights_is_refused() {
     config.server.user(format!("{name}_guest"));
     let Err(error) = PostgresStore::open(&config).await else { panic!("it was opened") };
     assert!(matches!(error, OpenError::Unfit(_)), "{error}");
+    database.run(&format!("GRANT CREATE ON DATABASE {name} TO {name}_guest")).await;
+    let store = PostgresStore::open(&config).await.unwrap();
+    assert_eq!(store.accept(new(operation(1))).await.unwrap(), Accepted::Stored);
+}
+
+#[tokio::test]
+async fn a_lost_acknowledgement_is_read_back() {
+    let check = async |cut: Cut, expected: Result<Accepted, ()>| {
+        let database = Database::default();
+        let proxy = Proxy::start(MARK).await;
+        let store = PostgresStore::open(&proxy.config(database.name().await)).await.unwrap();
+        proxy.arm(cut);
+        let accepted = store.accept(new(marked(1))).await;
+        assert!(proxy.struck(), "{cut:?}: no commit was cut off");
+        // Neither is in doubt: what was asked again is known.
+        let known = accepted.map_err(|error| {
+            assert!(matches!(error, StoreError::Unavailable(_)), "{cut:?}: {error}");
+        });
+        assert_eq!(known, expected, "{cut:?}");
+        let stored = store.get(id(1)).await.unwrap();
+        assert_eq!(stored.is_some(), expected.is_ok(), "{cut:?}");
+        let again = store.accept(new(marked(1))).await.unwrap();
+        assert_eq!(matches!(again, Accepted::Exists(_)), expected.is_ok(), "{cut:?}");
+    };
+    check(Cut::Answer, Ok(Accepted::Stored)).await;
+    check(Cut::Commit, Err(())).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_back_is_ambiguous() {
+    let database = Database::default();
+    let proxy = Proxy::start(MARK).await;
+    let store = PostgresStore::open(&proxy.config(database.name().await)).await.unwrap();
+    proxy.arm(Cut::AnswerForGood);
+    let accepted = store.accept(new(marked(1))).await;
+    assert!(matches!(accepted, Err(StoreError::Ambiguous(_))), "{accepted:?}");
+    assert!(!store.healthy());
+    // It was committed all the same.
+    drop(store);
+    assert!(database.opened().await.get(id(1)).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn only_a_server_with_a_trusted_certificate_is_believed() {
+    let (authority, certificate, key) = certificate();
+    let (certificate_of_others, ..) = self::certificate();
+    let server = Server::start_with_tls(&certificate, &key, "secret").unwrap();
+    let name = database(&server).await;
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, pem: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, pem).unwrap();
+        path
+    };
+    let ours = write("ours.pem", &authority);
+    let theirs = write("theirs.pem", &certificate_of_others);
+    let check = async |host: &str, encryption, ca_file: Option<&PathBuf>, password, expected| {
+        let mut config = config(&format!("postgres://purveyor@{host}:{}/{name}", server.port()));
+        config.server.password(password);
+        config.encryption = encryption;
+        config.ca_file = ca_file.cloned();
+        let said = PostgresStore::open(&config).await.map_err(|error| error.to_string());
+        match expected {
+            None => assert!(said.is_ok(), "{host} {encryption:?}: {:?}", said.err()),
+            Some(why) => {
+                let error = said.err().unwrap_or_default();
+                assert!(error.contains(why), "{host} {encryption:?}: {error:?}");
+                assert!(!error.contains("secret"), "{error}");
+            }
+        }
+    };
+    check("localhost", VerifyFull, Some(&ours), "secret", None).await;
+    check("localhost", VerifyFull, Some(&theirs), "secret", Some("invalid peer certificate")).await;
+    check("localhost", Require, Some(&theirs), "secret", Some("invalid peer certificate")).await;
+    // The name counts, not only who signed.
+    check("127.0.0.1", VerifyFull, Some(&ours), "secret", Some("not valid for name")).await;
+    check("127.0.0.1", Require, None, "secret", None).await;
+    check("127.0.0.1", Prefer, None, "secret", None).await;
+    check("localhost", VerifyFull, Some(&ours), "guess", Some("28P01")).await;
+}
+
+#[tokio::test]
+async fn a_server_without_tls_is_refused_where_it_is_required() {
+    let database = Database::default();
+    let proxy = Proxy::start(MARK).await;
+    let mut config = proxy.config(database.name().await);
+    config.encryption = Encryption::Require;
+    let Err(error) = PostgresStore::open(&config).await else { panic!("it was opened") };
+    assert!(error.to_string().contains("does not support TLS"), "{error}");
+    config.encryption = Encryption::Prefer;
+    PostgresStore::open(&config).await.unwrap();
+}
+
+/// An authority, and the certificate and key of a server named localhost that it signed; all PEM.
+fn certificate() -> (String, String, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = params.clone().self_signed(&key).unwrap();
+    let issuer = rcgen::Issuer::new(params, key);
+    let leaf_key = rcgen::KeyPair::generate().unwrap();
+    let names = vec!["localhost".to_owned()];
+    let leaf = rcgen::CertificateParams::new(names).unwrap().signed_by(&leaf_key, &issuer).unwrap();
+    (authority.pem(), leaf.pem(), leaf_key.serialize_pem())
+}
+
+/// What the proxy knows a write by.
+const MARK: &[u8] = b"the write that is cut off";
+
+fn marked(n: u128) -> Operation {
+    Operation { request: MARK.to_vec(), ..operation(n) }
 }

@@ -111,7 +111,7 @@ async fn accept_until_killed(path: &Path) {
 }
 
 #[tokio::test]
-async fn a_closed_store_is_one_file_that_only_its_owner_can_read() {
+async fn a_closed_store_has_no_log_and_only_its_owner_can_read_it() {
     let folder = Folder::new();
     let store = folder.open().await;
     store.accept(new(operation(1))).await.unwrap();
@@ -124,7 +124,7 @@ async fn a_closed_store_is_one_file_that_only_its_owner_can_read() {
     let mut names: Vec<_> =
         fs::read_dir(folder.0.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
-    assert_eq!(names, ["journal.db", "journal.db.lock"]);
+    assert_eq!(names, ["journal.db", "journal.db.lock", "journal.db.seen"]);
 }
 
 #[tokio::test]
