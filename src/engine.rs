@@ -43,7 +43,7 @@ use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::{Error, Result};
 use tokio::sync::{Notify, Semaphore};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
 use self::line::Lines;
@@ -122,6 +122,8 @@ struct Inner {
     /// One place for each operation under way.
     places: Arc<Semaphore>,
     under_way: UnderWay,
+    /// Takes up what is due, and ends by itself when the engine stops.
+    dispatching: Mutex<Option<JoinHandle<()>>>,
     /// What works until the engine has stopped.
     tasks: Mutex<JoinSet<()>>,
     stopping: AtomicBool,
@@ -151,12 +153,14 @@ impl Engine {
                 due: Notify::new(),
                 places: Arc::new(Semaphore::new(config.concurrent_operations)),
                 under_way: UnderWay::default(),
+                dispatching: Mutex::default(),
                 tasks: Mutex::default(),
                 stopping: AtomicBool::new(false),
             }),
         };
         engine.take_over().await?;
-        tokio::spawn(engine.clone().dispatch());
+        *engine.inner.dispatching.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(tokio::spawn(engine.clone().dispatch()));
         engine.spawn(Engine::keep_leases);
         if engine.inner.store.sharing().is_some() {
             engine.spawn(Engine::look_around);
@@ -178,7 +182,7 @@ impl Engine {
     /// then is what a crash would leave, and is taken up at the next start.
     pub async fn stop(&self, drain: Duration) {
         self.inner.stopping.store(true, Ordering::SeqCst);
-        self.inner.due.notify_waiters();
+        self.inner.due.notify_one();
         self.inner.waiters.wake_all();
         let all = u32::try_from(self.inner.config.concurrent_operations).unwrap_or(u32::MAX);
         let drained =
@@ -189,6 +193,11 @@ impl Engine {
         let mut tasks =
             std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         tasks.shutdown().await;
+        let dispatching =
+            self.inner.dispatching.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Err(error)) = async { Some(dispatching?.await) }.await {
+            tracing::error!(%error, "taking up what is due broke off");
+        }
     }
 
     /// The journal.

@@ -200,7 +200,6 @@ impl Turns {
                 self.note();
             }
         }
-        self.note();
         // The log is emptied into the database, so that a closed store is one file.
         if let Err(error) =
             self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
