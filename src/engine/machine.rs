@@ -152,7 +152,10 @@ impl Step<'_> {
         }
         self.next.state = State::Running;
         self.next.blocked_by = None;
-        self.next.baseline = None;
+        if let Some(earlier) = &mut self.next.baseline {
+            // It tells what an earlier try may have left behind, and holds nobody off.
+            earlier.similarity.clear();
+        }
         self.next.message.clear();
         self.next.wake_time = None;
     }
@@ -193,7 +196,6 @@ impl Step<'_> {
 
     fn blocked(&mut self, by: Uuid) {
         self.next.state = State::Accepted;
-        self.next.baseline = None;
         self.next.blocked_by = Some(by);
         let mut at = self.now.wall + LOOK_FOR_ONESELF;
         if self.nothing_applied() && self.next.start_before > self.now.wall {
@@ -354,10 +356,10 @@ impl Step<'_> {
         self.next.wake_time = Some(self.now.wall);
     }
 
-    /// Nothing was done; once more after a while, but not past `start_before` unseen.
+    /// Nothing was spent; once more after a while, but not past `start_before` unseen. The evidence
+    /// stays: what the step prepared, and whose answer was lost, is found by what was there before.
     fn again_later(&mut self, message: String) {
         self.next.state = State::Accepted;
-        self.next.baseline = None;
         self.next.message = message;
         self.try_later();
     }

@@ -40,9 +40,7 @@ impl Engine {
             }
         };
         let mut operation = running;
-        if let Some(baseline) = prepared {
-            operation.baseline = Some(baseline);
-        }
+        operation.baseline = prepared;
         let permits = Arc::new(StepPermits::new(self.clone(), operation.clone(), policy.clone()));
         let context = context(&operation);
         let stepped = provider

@@ -40,7 +40,8 @@ impl Cx {
         &self.context.handle
     }
 
-    /// The evidence that was taken before this step; empty where none was.
+    /// The evidence that was taken before this step; empty where none was. While evidence is taken: what
+    /// was taken when the step was tried before, for what that try has left behind.
     pub fn baseline(&self) -> &[u8] {
         &self.context.baseline
     }

@@ -181,6 +181,22 @@ fn gate_and_similarity_are_held_while_they_protect() {
 }
 
 #[test]
+fn a_step_that_is_tried_again_knows_what_was_there_before_the_first_try() {
+    let not_sent = Seen::NotSent { reason: "no connection".into() };
+    let unavailable = || Err(Error::unavailable("no connection"));
+    let again = close(Evidence::Difference, not_sent, unavailable()).operation;
+    assert_eq!(again.state, State::Accepted);
+    let policy = policy(Evidence::Difference);
+    let begin = Event::Begin { account: "A1".into() };
+    let begun = apply(&again, begin, &policy, &now_at(3)).unwrap().operation;
+    let known = begun.baseline.as_ref().map(|baseline| baseline.present_ids.clone());
+    assert_eq!(known, Some(vec!["old".to_owned()]));
+    // Nobody is held off by it.
+    let held: Vec<_> = locks(&begun, &policy).into_iter().map(|lock| lock.0).collect();
+    assert_eq!(held, [accepted().target, "gate acme/A1".to_owned()]);
+}
+
+#[test]
 fn nothing_is_started_after_start_before() {
     let late = apply(
         &accepted(),
