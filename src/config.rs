@@ -112,7 +112,10 @@ fn parts(document: &Document<'_>, context: &mut Context<'_>, file: &Path) -> Opt
     let plugins = plugins::read(root.section("plugins"), context);
     let (engine, development) = engine::read(root.section("engine"));
     let telemetry = telemetry::read(root.section("telemetry"));
-    let providers = providers::read(&mut root, context);
+    let mut providers = providers::read(&mut root, context);
+    for provider in &mut providers {
+        provider.rate_lifted = development;
+    }
     root.end();
     Some(Config {
         server: server?,

@@ -46,8 +46,8 @@ impl Config {
         mistakes.extend(self.settings(provider, manifest));
         if !self.development {
             mistakes.extend(self.floors(provider, manifest.timing.as_ref()));
+            mistakes.extend(self.rate(provider, manifest));
         }
-        mistakes.extend(self.rate(provider, manifest));
     }
 
     fn no_plugin(
@@ -141,7 +141,8 @@ impl Config {
                 "is above what the upstream allows: {requests} in {} ms",
                 period.as_millis()
             );
-            self.mistake(provider, "rate", message, None)
+            let hint = "only engine.development lifts rates, for simulators".to_owned();
+            self.mistake(provider, "rate", message, Some(hint))
         })
     }
 

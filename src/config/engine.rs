@@ -4,7 +4,8 @@ use super::document::Section;
 use crate::engine::EngineConfig;
 use crate::engine::machine::Backoff;
 
-/// The engine's configuration, and whether manifests' floors of times are lifted.
+/// The engine's configuration, and whether manifests' floors of times and their rates are
+/// lifted.
 pub(crate) fn read(mut section: Section<'_>) -> (EngineConfig, bool) {
     let default = EngineConfig::default();
     let development = section.or("development", false);

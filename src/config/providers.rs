@@ -75,6 +75,7 @@ fn provider(
         ca_file,
         timing,
         rate,
+        rate_lifted: false,
         concurrent_requests,
         allow_private_addresses,
         max_answer_bytes,

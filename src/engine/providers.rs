@@ -169,12 +169,13 @@ fn plugin(provider: &Provider) -> Option<Plugin> {
 fn limits(provider: &Provider) -> ProviderLimits {
     let config = provider.config();
     let declared = provider.manifest().rate.filter(|rate| rate.requests > 0);
-    // The lower of the manifest's rate and the configuration's is what egress keeps to.
+    // What egress keeps to: the lower of the manifest's rate and the configuration's, unless lifted.
     let configured = config.rate.map(|rate| Rate {
         requests: i32::try_from(rate.requests).unwrap_or(i32::MAX),
         period: Duration::try_from(rate.period).ok(),
     });
     let rate = match (declared, configured) {
+        (Some(_), Some(lifted)) if config.rate_lifted => Some(lifted),
         (Some(declared), Some(configured)) => Some(slower(declared, configured)),
         (declared, configured) => declared.or(configured),
     };

@@ -52,8 +52,10 @@ pub struct ProviderConfig {
     pub ca_file: Option<PathBuf>,
     /// Times that differ from the manifest's.
     pub timing: TimingOverride,
-    /// A rate that differs from the manifest's; the lower one holds.
+    /// A rate that differs from the manifest's; the lower one holds, unless it is lifted.
     pub rate: Option<RateOverride>,
+    /// Whether `rate` holds where the manifest's is lower too: for simulators.
+    pub rate_lifted: bool,
     /// The most upstream requests at a time.
     pub concurrent_requests: usize,
     /// Whether the endpoint may lie in a private network.
@@ -78,6 +80,7 @@ impl ProviderConfig {
             ca_file: None,
             timing: TimingOverride::default(),
             rate: None,
+            rate_lifted: false,
             concurrent_requests: CONCURRENT_REQUESTS,
             allow_private_addresses: false,
             max_answer_bytes: MAX_ANSWER_BYTES,

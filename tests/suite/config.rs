@@ -524,13 +524,15 @@ fn what_the_plugin_demands() {
         ),
         (
             format!("{keyed}rate = {{ requests = 31, period_ms = 2000 }}"),
-            "11: providers.acme.rate: is above what the upstream allows: 30 in 2000 ms",
+            "11: providers.acme.rate: is above what the upstream allows: 30 in 2000 ms; only engine.development lifts rates, for simulators",
         ),
     ] {
         check_declared(&lines, &format!("purveyor.toml:{expected}"));
     }
     check_declared(&format!("{keyed}timing.listing_lag_ms = 5000"), "");
     check_declared(&format!("{keyed}rate = {{ requests = 30, period_ms = 2000 }}"), "");
-    let lifted = format!("{keyed}timing.listing_lag_ms = 1\n[engine]\ndevelopment = true");
+    let lifted = format!(
+        "{keyed}timing.listing_lag_ms = 1\nrate = {{ requests = 31, period_ms = 2000 }}\n[engine]\ndevelopment = true"
+    );
     check_declared(&lifted, "");
 }

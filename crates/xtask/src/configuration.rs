@@ -52,9 +52,17 @@ pub struct Provider {
     credentials: BTreeMap<String, String>,
     settings: toml::Table,
     timing: BTreeMap<String, u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rate: Option<Rate>,
     /// Values of the credentials, which go to files of their own.
     #[serde(skip)]
     secrets: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
+struct Rate {
+    requests: u32,
+    period_ms: u32,
 }
 
 impl Provider {
@@ -68,6 +76,7 @@ impl Provider {
             credentials: BTreeMap::new(),
             settings: toml::Table::new(),
             timing: BTreeMap::new(),
+            rate: None,
             secrets: BTreeMap::new(),
         }
     }
@@ -97,6 +106,14 @@ impl Provider {
     #[must_use]
     pub fn timing(mut self, key: &str, milliseconds: u64) -> Self {
         self.timing.insert(key.to_owned(), milliseconds);
+        self
+    }
+
+    /// Lets so many requests through in a second, whatever the plugin's rate is: a simulator does not
+    /// count them.
+    #[must_use]
+    pub fn requests_per_second(mut self, requests: u32) -> Self {
+        self.rate = Some(Rate { requests, period_ms: 1000 });
         self
     }
 }

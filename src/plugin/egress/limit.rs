@@ -48,14 +48,18 @@ impl Priority {
     }
 }
 
-/// The lower of the manifest's rate and the configuration's; `None` when nobody knows one.
+/// The lower of the manifest's rate and the configuration's, or the configuration's where it is
+/// lifted; `None` when nobody knows one.
 pub(super) fn rate(config: &ProviderConfig, manifest: &Manifest) -> Option<RateOverride> {
     let declared = manifest.rate.and_then(|rate| {
         let requests = u32::try_from(rate.requests).ok().filter(|&requests| requests > 0)?;
         let period = Duration::try_from(rate.period?).ok().filter(|period| !period.is_zero())?;
         Some(RateOverride { requests, period })
     });
-    lower(declared, config.rate)
+    match config.rate {
+        Some(lifted) if config.rate_lifted => Some(lifted),
+        configured => lower(declared, configured),
+    }
 }
 
 /// The one that lets fewer through in the long run; `None` is no limit.
@@ -282,11 +286,35 @@ fn too_late(after: Duration) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use purveyor_sdk::plugin::v1::Rate;
+
     use super::*;
 
     fn limiter(at_a_time: usize, requests: u32) -> Arc<Limiter> {
         let rate = RateOverride { requests, period: Duration::from_secs(2) };
         Arc::new(Limiter::new(at_a_time, Some(rate), Arc::default()))
+    }
+
+    #[test]
+    fn the_lower_rate_holds_unless_it_is_lifted() {
+        let check = |configured: Option<u32>, rate_lifted: bool, expected: u32| {
+            let period = Duration::from_secs(2);
+            let endpoint = "https://acme.example".parse().unwrap();
+            let config = ProviderConfig {
+                rate: configured.map(|requests| RateOverride { requests, period }),
+                rate_lifted,
+                ..ProviderConfig::new("acme", "acme", endpoint)
+            };
+            let declared = Rate { requests: 30, period: period.try_into().ok() };
+            let manifest = Manifest { rate: Some(declared), ..Manifest::default() };
+            let held = rate(&config, &manifest).map(|rate| rate.requests);
+            assert_eq!(held, Some(expected), "{configured:?} {rate_lifted}");
+        };
+        check(None, false, 30);
+        check(None, true, 30);
+        check(Some(29), false, 29);
+        check(Some(31), false, 30);
+        check(Some(31), true, 31);
     }
 
     #[tokio::test(start_paused = true)]
