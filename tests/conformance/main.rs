@@ -15,6 +15,7 @@ mod bench;
 mod computestacks;
 mod gandi;
 mod klikk;
+mod ovh;
 mod racknap;
 
 use std::process::ExitCode;
@@ -31,7 +32,7 @@ use xtask::workspace;
 const NAME: &str = "provider-conformance";
 
 /// The plugins that have a subject, by the names of their folders.
-const SHOWN: [&str; 4] = ["computestacks", "gandi", "klikk", "racknap"];
+const SHOWN: [&str; 5] = ["computestacks", "gandi", "klikk", "ovh", "racknap"];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -56,6 +57,7 @@ fn run(arguments: &[String]) -> Result<Vec<Report>> {
         computestacks::show(&artifacts).boxed_local(),
         gandi::show(&artifacts).boxed_local(),
         klikk::show(&artifacts).boxed_local(),
+        ovh::show(&artifacts).boxed_local(),
         racknap::show(&artifacts).boxed_local(),
     ];
     let shows = SHOWN.into_iter().zip(shows).filter(|(name, _)| wanted(name));

@@ -1,0 +1,290 @@
+//! OVHcloud: virtual servers whose terms are renewed and paid, and what can be changed of them. Nothing
+//! is bought there, so every account begins with a server for each request.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use anyhow::{Context, Result};
+use purveyor_sdk::Period;
+use purveyor_sdk::conformance::{
+    Caller, Disturbance, Failure, Outcome, Rejection, Report, Request, Sale, Subject, Violation,
+    run,
+};
+use purveyor_sdk::plugin::v1::Op;
+use purveyor_sdk::prost_types::FieldMask;
+use purveyor_sdk::v1::operation::Result as Came;
+use purveyor_sdk::v1::payment::Choice;
+use purveyor_sdk::v1::{
+    CheckProviderRequest, CreateRenewalRequest, GetOrderRequest, GetOrderSecretsRequest,
+    GetRenewalRequest, GetServiceRequest, ListOrdersRequest, ListPaymentMethodsRequest,
+    ListRenewalOptionsRequest, ListRenewalsRequest, ListServicesRequest, PayOrderRequest, Payment,
+    PaymentMethod, Renewal, RenewalPolicy, ResumeServiceRequest, Service, ServiceRef,
+    SuspendServiceRequest, Term, TerminateServiceRequest, UpdateServiceRequest,
+};
+use purveyor_simulators::ovh::{AccountSeed, Mode, Options, Ovh as Upstream, ServiceSeed};
+use purveyor_simulators::{FaultKind, Simulator};
+use xtask::artifacts::Artifacts;
+use xtask::configuration::Provider;
+
+use crate::bench::{self, Bench, Calls, UPSTREAMS};
+
+/// The servers of each account: more than its cases change.
+const SERVERS: i64 = 100;
+
+/// The number of the first server.
+const FIRST: i64 = 500_000;
+
+const CALLS: Calls = Calls {
+    names: &[
+        ("auth.time", "GET /auth/time"),
+        ("auth.credential", "GET /auth/currentCredential"),
+        ("me", "GET /me"),
+        ("service.list", "GET /service"),
+        ("service.get", "GET /service/{serviceId}"),
+        ("service.renewals", "GET /service/{serviceId}/renew"),
+        ("service.renew", "POST /service/{serviceId}/renew"),
+        ("service.suspend", "POST /service/{serviceId}/suspend"),
+        ("service.reopen", "POST /service/{serviceId}/reopen"),
+        ("service.terminate", "POST /service/{serviceId}/terminate"),
+        ("infos.get.short", "GET /vps/{serviceName}/serviceInfos"),
+        ("infos.put.short", "PUT /vps/{serviceName}/serviceInfos"),
+        ("order.list", "GET /me/order"),
+        ("order.get", "GET /me/order/{orderId}"),
+        ("order.status", "GET /me/order/{orderId}/status"),
+        ("order.details", "GET /me/order/{orderId}/details"),
+        ("order.detail", "GET /me/order/{orderId}/details/{orderDetailId}"),
+        ("order.extension", "GET /me/order/{orderId}/details/{orderDetailId}/extension"),
+        ("order.means", "GET /me/order/{orderId}/availableRegisteredPaymentMean"),
+        ("order.pay.mean", "POST /me/order/{orderId}/payWithRegisteredPaymentMean"),
+        ("order.pay.method", "POST /me/order/{orderId}/pay"),
+        ("mean.list", "GET /me/paymentMean/{kind}"),
+        ("mean.get", "GET /me/paymentMean/{kind}/{id}"),
+        ("method.list", "GET /me/payment/method"),
+        ("method.get", "GET /me/payment/method/{paymentMethodId}"),
+    ],
+    rate_limit: || Some(FaultKind::Fault { code: 429, text: "Too many requests".to_owned() }),
+};
+
+struct Ovh {
+    bench: Bench<Upstream>,
+    next: AtomicI64,
+}
+
+/// Runs the suite.
+pub(crate) async fn show(artifacts: &Artifacts) -> Result<Report> {
+    let mut upstreams = Vec::new();
+    for number in 0..UPSTREAMS {
+        let account = AccountSeed {
+            nichandle: format!("cf{number}-ovh"),
+            services: (0..SERVERS).map(server).collect(),
+            ..AccountSeed::default()
+        };
+        let options = Options { accounts: vec![account], ..Options::default() };
+        upstreams.push(Upstream::start(options).await.context("the simulator does not start")?);
+    }
+    let keys = AccountSeed::default();
+    let provider = |upstream: &Simulator<Upstream>| {
+        let provider = Provider::new("ovh", upstream.url())
+            .credential("application-key", &keys.application_key)
+            .credential("application-secret", &keys.application_secret)
+            .credential("consumer-key", &keys.consumer_key)
+            .requests_per_second(1000);
+        bench::timed(provider)
+    };
+    let (_gateway, benches) = bench::serve(artifacts, upstreams, provider, CALLS)?;
+    let subject = |bench| Ovh { bench, next: AtomicI64::new(0) };
+    let subjects: Vec<Ovh> = benches.into_iter().map(subject).collect();
+    Ok(run(&subjects).await)
+}
+
+fn server(number: i64) -> ServiceSeed {
+    let mut seed = ServiceSeed::examples().swap_remove(0);
+    seed.id = FIRST + number;
+    seed.name = format!("vps{number}.conformance.ovh.net");
+    seed.options.clear();
+    seed
+}
+
+impl Subject for Ovh {
+    fn gateway(&self) -> String {
+        self.bench.gateway.clone()
+    }
+
+    fn provider(&self) -> String {
+        self.bench.provider.clone()
+    }
+
+    async fn sample(&self, caller: &Caller, op: Op) -> Outcome<Option<Request>> {
+        let parent = caller.parent();
+        Ok(Some(match op {
+            Op::CheckProvider => CheckProviderRequest { name: parent }.into(),
+            Op::ListServices => ListServicesRequest { parent, ..Default::default() }.into(),
+            Op::GetService => GetServiceRequest { name: self.fresh(caller) }.into(),
+            Op::UpdateService => policy(self.fresh(caller), "renewal_policy").into(),
+            Op::SuspendService => {
+                SuspendServiceRequest { name: self.fresh(caller), ..Default::default() }.into()
+            }
+            Op::ResumeService => {
+                let name = self.suspended(caller).await?;
+                ResumeServiceRequest { name, ..Default::default() }.into()
+            }
+            Op::TerminateService => {
+                let name = self.suspended(caller).await?;
+                TerminateServiceRequest { name, ..Default::default() }.into()
+            }
+            Op::ListRenewalOptions => {
+                let parent = self.fresh(caller);
+                ListRenewalOptionsRequest { parent, ..Default::default() }.into()
+            }
+            Op::CreateRenewal => {
+                let request = self.renewal(caller).await?;
+                CreateRenewalRequest { payment: Some(paypal()), ..request }.into()
+            }
+            Op::GetRenewal => {
+                let request = self.renewal(caller).await?;
+                GetRenewalRequest { name: caller.perform(request).await?.target }.into()
+            }
+            Op::ListRenewals => ListRenewalsRequest { parent, ..Default::default() }.into(),
+            Op::GetOrder => GetOrderRequest { name: self.unpaid(caller).await? }.into(),
+            Op::ListOrders => ListOrdersRequest { parent, ..Default::default() }.into(),
+            Op::GetOrderSecrets => {
+                GetOrderSecretsRequest { name: self.unpaid(caller).await? }.into()
+            }
+            Op::ListPaymentMethods => {
+                let parent = self.unpaid(caller).await?;
+                ListPaymentMethodsRequest { parent, ..Default::default() }.into()
+            }
+            Op::PayOrder => {
+                let (name, payment) = (self.unpaid(caller).await?, Some(paypal()));
+                PayOrderRequest { name, payment, ..Default::default() }.into()
+            }
+            _ => return Ok(None),
+        }))
+    }
+
+    async fn violations(&self, caller: &Caller, op: Op) -> Outcome<Vec<Violation>> {
+        Ok(match op {
+            Op::UpdateService => {
+                vec![wrong(policy(self.fresh(caller), "quantity"), "update_mask")]
+            }
+            Op::CreateRenewal => {
+                let mut half = self.renewal(caller).await?;
+                half.renewal.get_or_insert_default().term = months(0);
+                vec![wrong(half, "renewal.term.period")]
+            }
+            _ => Vec::new(),
+        })
+    }
+
+    async fn rejection(&self, caller: &Caller, op: Op) -> Outcome<Option<Rejection>> {
+        let (call, code, text) = match op {
+            Op::CreateRenewal | Op::PayOrder => {
+                ("order.pay.mean", 403, "This order can't be paid with paypal")
+            }
+            _ => return Ok(None),
+        };
+        let request = self.sample(caller, op).await?;
+        self.bench.fail(call, FaultKind::Fault { code, text: text.to_owned() });
+        let reason = "UPSTREAM_REJECTED".to_owned();
+        Ok(request.map(|request| Rejection { request, reason }))
+    }
+
+    async fn populate(&self, caller: &Caller, op: Op) -> Outcome<usize> {
+        Ok(match op {
+            Op::ListOrders | Op::ListRenewals => {
+                for _ in 0..3 {
+                    self.unpaid(caller).await?;
+                }
+                3
+            }
+            Op::ListServices => usize::try_from(SERVERS).unwrap_or_default(),
+            _ => 3,
+        })
+    }
+
+    /// An order that nobody has paid is no sale.
+    async fn sales(&self) -> Vec<Sale> {
+        self.bench.sales().into_iter().filter(|sale| sale.kind == "OrderPaid").collect()
+    }
+
+    async fn requests(&self) -> BTreeMap<String, u64> {
+        self.bench.requests()
+    }
+
+    async fn open_connections(&self) -> u64 {
+        self.bench.upstream.connections().open
+    }
+
+    async fn disturb(&self, call: &str, disturbance: Disturbance) -> bool {
+        self.bench.disturb(call, disturbance)
+    }
+
+    async fn calm(&self) {
+        self.bench.upstream.clear_faults();
+        self.bench.upstream.set_mode(Mode::default());
+    }
+}
+
+impl Ovh {
+    /// The name of a server that no case has touched.
+    fn fresh(&self, caller: &Caller) -> String {
+        let number = self.next.fetch_add(1, Ordering::Relaxed) % SERVERS;
+        caller.name("services", &(FIRST + number).to_string())
+    }
+
+    async fn suspended(&self, caller: &Caller) -> Outcome<String> {
+        let name = self.fresh(caller);
+        let request = SuspendServiceRequest { name: name.clone(), ..Default::default() };
+        caller.perform(request).await?;
+        Ok(name)
+    }
+
+    /// Three months more for a server, without a payment.
+    async fn renewal(&self, caller: &Caller) -> Outcome<CreateRenewalRequest> {
+        let name = self.fresh(caller);
+        let service: Service = caller.ask(Op::GetService, GetServiceRequest { name }).await?;
+        let guard = ServiceRef {
+            service: service.name.clone(),
+            expected_expire_time: service.expire_time,
+            ..ServiceRef::default()
+        };
+        let renewal = Renewal {
+            service: service.name,
+            services: vec![guard],
+            term: months(3),
+            ..Renewal::default()
+        };
+        let (parent, renewal) = (caller.parent(), Some(renewal));
+        Ok(CreateRenewalRequest { parent, renewal, ..CreateRenewalRequest::default() })
+    }
+
+    /// The name of an order that waits for payment.
+    async fn unpaid(&self, caller: &Caller) -> Outcome<String> {
+        let request = self.renewal(caller).await?;
+        match caller.perform(request).await?.result {
+            Some(Came::Renewal(renewal)) => Ok(renewal.order),
+            _ => Err(Failure::new("the operation shows no renewal")),
+        }
+    }
+}
+
+fn wrong(request: impl Into<Request>, field: &str) -> Violation {
+    Violation { request: request.into(), field: field.to_owned() }
+}
+
+fn months(months: u32) -> Option<Term> {
+    Some(Term::recurring(Period::Months(months), ""))
+}
+
+fn policy(name: String, path: &str) -> UpdateServiceRequest {
+    let renewal_policy = Some(RenewalPolicy { cancel_at_expiry: true, ..Default::default() });
+    let service = Some(Service { name, renewal_policy, ..Service::default() });
+    let update_mask = Some(FieldMask { paths: vec![path.to_owned()] });
+    UpdateServiceRequest { service, update_mask, ..UpdateServiceRequest::default() }
+}
+
+fn paypal() -> Payment {
+    let (kind, id) = ("paypal".to_owned(), "1234".to_owned());
+    let method = PaymentMethod { r#type: kind, id, ..PaymentMethod::default() };
+    Payment { choice: Some(Choice::Method(method)) }
+}
