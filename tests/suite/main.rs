@@ -28,6 +28,7 @@ mod reading;
 mod recording;
 mod refusing;
 mod renewing;
+mod renewing_by_order;
 mod replicas;
 mod store;
 mod support;
