@@ -110,8 +110,8 @@ impl Subject for ComputeStacks {
                 let mut cores = self.creation(caller);
                 cores.product = bundling(cores.product, spelled);
                 vec![
-                    wrong(negative, "product.package.storage_gb"),
-                    wrong(cores, "product.package.cpu_cores"),
+                    Violation::new(negative, "product.package.storage_gb"),
+                    Violation::new(cores, "product.package.cpu_cores"),
                 ]
             }
             Op::UpdateProduct => {
@@ -121,7 +121,10 @@ impl Subject for ComputeStacks {
                 let mut negative = change(&made);
                 let owing = Package { memory_mb: Some(-1), ..Package::default() };
                 negative.product = bundling(negative.product, owing);
-                vec![wrong(tagged, "update_mask"), wrong(negative, "product.package.memory_mb")]
+                vec![
+                    Violation::new(tagged, "update_mask"),
+                    Violation::new(negative, "product.package.memory_mb"),
+                ]
             }
             _ => Vec::new(),
         })
@@ -216,10 +219,6 @@ fn bundling(product: Option<Product>, package: Package) -> Option<Product> {
 fn offer(currency: &str, units: i64) -> Offer {
     let amount = Money { currency_code: currency.to_owned(), units, nanos: 0 };
     Offer { price: Some(Price::of(amount, Tax::Unspecified)), ..Offer::default() }
-}
-
-fn wrong(request: impl Into<Request>, field: &str) -> Violation {
-    Violation { request: request.into(), field: field.to_owned() }
 }
 
 fn fault(code: i32) -> FaultKind {

@@ -126,9 +126,9 @@ impl Subject for Gandi {
                 let mut quarter = purchase(caller);
                 item(&mut quarter)?.term = months(3);
                 vec![
-                    wrong(turbo, "order.items[0].options.turbo"),
-                    wrong(none, "order.items[0].quantity"),
-                    wrong(quarter, "order.items[0].term"),
+                    Violation::new(turbo, "order.items[0].options.turbo"),
+                    Violation::new(none, "order.items[0].quantity"),
+                    Violation::new(quarter, "order.items[0].term"),
                 ]
             }
             Op::UpdateService => {
@@ -136,19 +136,19 @@ impl Subject for Gandi {
                 let mut renamed = quantity(&service, 3);
                 renamed.update_mask = Some(FieldMask { paths: vec!["display_name".to_owned()] });
                 vec![
-                    wrong(quantity(&service, -1), "service.quantity"),
-                    wrong(renamed, "update_mask"),
+                    Violation::new(quantity(&service, -1), "service.quantity"),
+                    Violation::new(renamed, "update_mask"),
                 ]
             }
             Op::CreateRenewal => {
                 let mut quarter = renewal(caller, &bought(caller).await?);
                 quarter.renewal.get_or_insert_default().term = months(3);
-                vec![wrong(quarter, "renewal.term")]
+                vec![Violation::new(quarter, "renewal.term")]
             }
             Op::CancelOrder => {
                 let name = caller.name("orders", "1");
                 let request = CancelOrderRequest { name, policy: 2, ..Default::default() };
-                vec![wrong(request, "policy")]
+                vec![Violation::new(request, "policy")]
             }
             _ => Vec::new(),
         })
@@ -228,10 +228,6 @@ impl Gandi {
 
 fn fault(code: i32) -> FaultKind {
     FaultKind::Fault { code, text: format!("Error on object : {code}") }
-}
-
-fn wrong(request: impl Into<Request>, field: &str) -> Violation {
-    Violation { request: request.into(), field: field.to_owned() }
 }
 
 fn months(months: u32) -> Option<Term> {

@@ -100,14 +100,17 @@ impl Subject for Klikk {
                 let mut none = purchase(caller);
                 item(&mut none)?.quantity = 0;
                 vec![
-                    wrong(turbo, "order.items[0].options.turbo"),
-                    wrong(without, "order.items[0].options.os"),
-                    wrong(none, "order.items[0].quantity"),
+                    Violation::new(turbo, "order.items[0].options.turbo"),
+                    Violation::new(without, "order.items[0].options.os"),
+                    Violation::new(none, "order.items[0].quantity"),
                 ]
             }
             Op::CancelOrder => {
                 let (name, policy) = (caller.name("orders", "1"), CancelPolicy::Immediately.into());
-                vec![wrong(CancelOrderRequest { name, policy, ..Default::default() }, "policy")]
+                vec![Violation::new(
+                    CancelOrderRequest { name, policy, ..Default::default() },
+                    "policy",
+                )]
             }
             _ => Vec::new(),
         })
@@ -159,10 +162,6 @@ impl Subject for Klikk {
         self.0.upstream.clear_faults();
         self.0.upstream.set_mode(Mode::default());
     }
-}
-
-fn wrong(request: impl Into<Request>, field: &str) -> Violation {
-    Violation { request: request.into(), field: field.to_owned() }
 }
 
 /// One small server.

@@ -165,12 +165,12 @@ impl Subject for Ovh {
     async fn violations(&self, caller: &Caller, op: Op) -> Outcome<Vec<Violation>> {
         Ok(match op {
             Op::UpdateService => {
-                vec![wrong(policy(self.fresh(caller), "quantity"), "update_mask")]
+                vec![Violation::new(policy(self.fresh(caller), "quantity"), "update_mask")]
             }
             Op::CreateRenewal => {
                 let mut half = self.renewal(caller).await?;
                 half.renewal.get_or_insert_default().term = months(0);
-                vec![wrong(half, "renewal.term.period")]
+                vec![Violation::new(half, "renewal.term.period")]
             }
             _ => Vec::new(),
         })
@@ -266,10 +266,6 @@ impl Ovh {
             _ => Err(Failure::new("the operation shows no renewal")),
         }
     }
-}
-
-fn wrong(request: impl Into<Request>, field: &str) -> Violation {
-    Violation { request: request.into(), field: field.to_owned() }
 }
 
 fn months(months: u32) -> Option<Term> {

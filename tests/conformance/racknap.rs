@@ -123,10 +123,10 @@ impl Subject for RackNap {
         let items = &mut two.order.get_or_insert_default().items;
         items.extend_from_within(..);
         Ok(vec![
-            wrong(colored, "order.items[0].options.color"),
-            wrong(none, "order.items[0].quantity"),
-            wrong(termless, "order.items[0].term"),
-            wrong(two, "order.items"),
+            Violation::new(colored, "order.items[0].options.color"),
+            Violation::new(none, "order.items[0].quantity"),
+            Violation::new(termless, "order.items[0].term"),
+            Violation::new(two, "order.items"),
         ])
     }
 
@@ -186,10 +186,6 @@ impl RackNap {
         let service = Some(Service { upstream, ..Service::default() });
         Ok(AdoptServiceRequest { parent, service, ..AdoptServiceRequest::default() })
     }
-}
-
-fn wrong(request: impl Into<Request>, field: &str) -> Violation {
-    Violation { request: request.into(), field: field.to_owned() }
 }
 
 fn purchase(caller: &Caller) -> CreateOrderRequest {

@@ -152,6 +152,13 @@ pub struct Violation {
     pub field: String,
 }
 
+impl Violation {
+    /// A request whose `field` is wrong.
+    pub fn new(request: impl Into<Request>, field: &str) -> Self {
+        Self { request: request.into(), field: field.to_owned() }
+    }
+}
+
 /// A request that the upstream rejects.
 #[derive(Debug, Clone)]
 pub struct Rejection {

@@ -244,6 +244,34 @@ macro_rules! child_names {
     )*};
 }
 
+/// The texts of names that a plugin tells: what the upstream calls something, as the contract writes it.
+macro_rules! texts {
+    ($($(#[$doc:meta])* $method:ident as $name:ident;)*) => {
+        impl ProviderName {$(
+            $(#[$doc])*
+            ///
+            /// # Errors
+            ///
+            /// FIELD_VIOLATION for an identifier that is empty or too long.
+            pub fn $method(&self, id: impl ToString) -> crate::Result<String> {
+                let name = $name::new(self.clone(), id.to_string());
+                name.map(|name| name.to_string()).map_err(|error| error.field(stringify!($method)))
+            }
+        )*}
+    };
+}
+
+texts! {
+    /// The name of a product here.
+    product as ProductName;
+    /// The name of an order here.
+    order as OrderName;
+    /// The name of a service here.
+    service as ServiceName;
+    /// The name of a renewal here.
+    renewal as RenewalName;
+}
+
 child_names! {
     /// `providers/{provider}/products/{product}`.
     ProductName in "products", "providers/{provider}/products/{product}";
@@ -276,6 +304,12 @@ fn checked_length(id: String) -> Result<String, NameError> {
         length if length > MAX_ID_BYTES => Err(NameError::TooLong),
         _ => Ok(id),
     }
+}
+
+/// An id that the upstream counts: a positive whole number in its one spelling. What is none is not
+/// there, and nobody needs to be asked.
+pub fn counted<N: FromStr + ToString + PartialOrd + Default>(id: &str) -> Option<N> {
+    id.parse::<N>().ok().filter(|number| *number > N::default() && number.to_string() == id)
 }
 
 /// The one spelling of an id in a name.

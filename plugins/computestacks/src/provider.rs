@@ -1,7 +1,7 @@
 //! The provider: which methods there are, and what the gateway may expect of each. What a method
 //! does is in a module of its own; nothing is decided here.
 
-use purveyor_sdk::names::{ProductName, ProviderName};
+use purveyor_sdk::names::{self, ProductName, ProviderName};
 use purveyor_sdk::v1::{
     CheckProviderRequest, CheckProviderResponse, CreateProductRequest, DeleteProductRequest,
     GetProductRequest, ListProductsRequest, ListProductsResponse, Product, Quote,
@@ -189,11 +189,6 @@ impl purveyor_sdk::Provider for ComputeStacks {
 }
 
 impl ComputeStacks {
-    fn product_name(&self, id: i64) -> Result<String> {
-        let name = ProductName::new(self.name.clone(), id.to_string());
-        name.map(|name| name.to_string()).map_err(|error| error.field("product"))
-    }
-
     /// The product that a name names.
     ///
     /// # Errors
@@ -203,30 +198,7 @@ impl ComputeStacks {
     fn product_id(&self, name: &str, field: &str) -> Result<i64> {
         let parsed = name.parse::<ProductName>().map_err(|error| error.field(field))?;
         let own = *parsed.provider() == self.name;
-        let id = upstream_id(parsed.id()).filter(|_| own);
+        let id = names::counted(parsed.id()).filter(|_| own);
         id.ok_or_else(|| Error::product_not_found(name))
-    }
-}
-
-/// An identifier of the upstream, which is positive and in its one spelling. What is none is not
-/// there, and nobody needs to be asked.
-fn upstream_id(text: &str) -> Option<i64> {
-    text.parse::<i64>().ok().filter(|id| *id > 0 && id.to_string() == text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::upstream_id;
-
-    #[test]
-    fn identifiers() {
-        fn check(text: &str, expected: Option<i64>) {
-            assert_eq!(upstream_id(text), expected, "{text:?}");
-        }
-        check("17", Some(17));
-        check("9223372036854775807", Some(i64::MAX));
-        for wrong in ["0", "-1", "017", "+17", "1.0", "", "x", "9223372036854775808"] {
-            check(wrong, None);
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! The provider: which methods there are, and what the gateway may expect of each. What a method does
 //! is in the module of its noun; nothing is decided here.
 
-use purveyor_sdk::names::{OrderName, ProductName, ProviderName, RenewalName, ServiceName};
+use purveyor_sdk::names::{self, ProviderName};
 use purveyor_sdk::v1::{
     CancelOrderRequest, CheckProviderRequest, CheckProviderResponse, CreateOrderRequest,
     CreateRenewalRequest, GetOrderRequest, GetProductRequest, GetRenewalRequest, GetServiceRequest,
@@ -276,49 +276,8 @@ impl purveyor_sdk::Provider for Gandi {
     }
 }
 
-/// Names of this provider's resources.
-impl Gandi {
-    fn product_name(&self, id: &str) -> Result<String> {
-        let name = ProductName::new(self.name.clone(), id);
-        name.map(|name| name.to_string()).map_err(|error| error.field("product"))
-    }
-
-    fn order_name(&self, id: &str) -> Result<String> {
-        let name = OrderName::new(self.name.clone(), id);
-        name.map(|name| name.to_string()).map_err(|error| error.field("order"))
-    }
-
-    fn service_name(&self, id: i64) -> Result<String> {
-        let name = ServiceName::new(self.name.clone(), id.to_string());
-        name.map(|name| name.to_string()).map_err(|error| error.field("service"))
-    }
-
-    fn renewal_name(&self, id: i64) -> Result<String> {
-        let name = RenewalName::new(self.name.clone(), id.to_string());
-        name.map(|name| name.to_string()).map_err(|error| error.field("renewal"))
-    }
-}
-
-/// An identifier of the upstream, which is a positive int of 32 bits in its one spelling. What is none
-/// is not there, and nobody needs to be asked.
+/// An identifier of the upstream, an int of 32 bits. What is none is not there, and nobody needs to be
+/// asked.
 fn upstream_id(text: &str) -> Option<i64> {
-    let id = text.parse::<i32>().ok().filter(|id| *id > 0 && id.to_string() == text);
-    id.map(i64::from)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::upstream_id;
-
-    #[test]
-    fn identifiers() {
-        fn check(text: &str, expected: Option<i64>) {
-            assert_eq!(upstream_id(text), expected, "{text:?}");
-        }
-        check("11153", Some(11_153));
-        check("2147483647", Some(2_147_483_647));
-        for text in ["2147483648", "0", "-1", "+1", "01", "", " 1", "1.0", "shares", "١"] {
-            check(text, None);
-        }
-    }
+    names::counted::<i32>(text).map(i64::from)
 }

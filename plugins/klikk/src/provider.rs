@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use purveyor_sdk::names::{OrderName, ProductName, ProviderName, ServiceName};
+use purveyor_sdk::names::ProviderName;
 use purveyor_sdk::v1::{
     CancelOrderRequest, CheckProviderRequest, CheckProviderResponse, CreateOrderRequest,
     GetOrderRequest, GetProductRequest, GetServiceRequest, ListOrdersRequest, ListOrdersResponse,
@@ -172,23 +172,5 @@ impl purveyor_sdk::Provider for Klikk {
 
     async fn find(&self, cx: &Cx, request: Find) -> Result<Finding> {
         evidence::find(self, cx, request).await
-    }
-}
-
-/// Names of this provider's resources.
-impl Klikk {
-    fn product_name(&self, id: &str) -> Result<String> {
-        let name = ProductName::new(self.name.clone(), id);
-        name.map(|name| name.to_string()).map_err(|error| error.field("product"))
-    }
-
-    fn order_name(&self, id: u64) -> Result<String> {
-        let name = OrderName::new(self.name.clone(), id.to_string());
-        name.map(|name| name.to_string()).map_err(|error| error.field("order"))
-    }
-
-    fn service_name(&self, id: u64) -> Result<String> {
-        let name = ServiceName::new(self.name.clone(), id.to_string());
-        name.map(|name| name.to_string()).map_err(|error| error.field("service"))
     }
 }

@@ -1,7 +1,7 @@
 //! The provider: which methods there are, and what the gateway may expect of each. What a method does
 //! is in the module of its noun; nothing is decided here.
 
-use purveyor_sdk::names::{OrderName, ProviderName, RenewalName, ServiceName};
+use purveyor_sdk::names::ProviderName;
 use purveyor_sdk::v1::{
     CheckProviderRequest, CheckProviderResponse, CreateRenewalRequest, GetOrderRequest,
     GetOrderSecretsRequest, GetRenewalRequest, GetServiceRequest, ListOrdersRequest,
@@ -331,46 +331,5 @@ impl purveyor_sdk::Provider for Ovh {
 
     async fn find(&self, cx: &Cx, request: Find) -> Result<Finding> {
         evidence::find(self, cx, request).await
-    }
-}
-
-/// Names of this provider's resources.
-impl Ovh {
-    fn service_name(&self, id: impl ToString) -> Result<String> {
-        let name = ServiceName::new(self.name.clone(), id.to_string());
-        name.map(|name| name.to_string()).map_err(|error| error.field("service"))
-    }
-
-    fn order_name(&self, id: i64) -> Result<String> {
-        let name = OrderName::new(self.name.clone(), id.to_string());
-        name.map(|name| name.to_string()).map_err(|error| error.field("order"))
-    }
-
-    fn renewal_name(&self, id: i64) -> Result<String> {
-        let name = RenewalName::new(self.name.clone(), id.to_string());
-        name.map(|name| name.to_string()).map_err(|error| error.field("renewal"))
-    }
-}
-
-/// An identifier of the upstream, which is a positive whole number in its one spelling. What is none
-/// is not there, and nobody needs to be asked.
-fn upstream_id(text: &str) -> Option<i64> {
-    text.parse::<i64>().ok().filter(|id| *id > 0 && id.to_string() == text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::upstream_id;
-
-    #[test]
-    fn identifiers() {
-        fn check(text: &str, expected: Option<i64>) {
-            assert_eq!(upstream_id(text), expected, "{text:?}");
-        }
-        check("12345", Some(12345));
-        check("9223372036854775807", Some(i64::MAX));
-        for text in ["9223372036854775808", "0", "-1", "+1", "01", "", " 1", "1.0", "vps", "١"] {
-            check(text, None);
-        }
     }
 }

@@ -1,7 +1,7 @@
 //! The provider: which methods there are, and what the gateway may expect of each. What a method does
 //! is in the module of its noun; nothing is decided here.
 
-use purveyor_sdk::names::{ProductName, ProviderName, ServiceName};
+use purveyor_sdk::names::{ProductName, ProviderName};
 use purveyor_sdk::v1::{
     CreateOrderRequest, GetProductRequest, ListProductsRequest, ListProductsResponse, Order,
     Product, Quote, ResumeServiceRequest, Service, SuspendServiceRequest, TerminateServiceRequest,
@@ -114,16 +114,6 @@ impl purveyor_sdk::Provider for RackNap {
 
 /// Names of this provider's resources.
 impl RackNap {
-    fn product_name(&self, plan: i64) -> Result<String> {
-        let name = ProductName::new(self.name.clone(), plan.to_string());
-        name.map(|name| name.to_string()).map_err(|error| error.field("product"))
-    }
-
-    fn service_name(&self, id: &str) -> Result<String> {
-        let name = ServiceName::new(self.name.clone(), id);
-        name.map(|name| name.to_string()).map_err(|error| error.field("service"))
-    }
-
     /// The number of the plan that a product's name holds.
     ///
     /// # Errors

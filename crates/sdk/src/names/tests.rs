@@ -3,8 +3,8 @@
 use proptest::prelude::{ProptestConfig, any, proptest};
 
 use super::{
-    MAX_ID_BYTES, NameError, OperationName, OrderName, Parent, ProductName, ProviderName, decode,
-    encode, request_id_of,
+    MAX_ID_BYTES, NameError, OperationName, OrderName, Parent, ProductName, ProviderName, counted,
+    decode, encode, request_id_of,
 };
 
 #[test]
@@ -137,4 +137,20 @@ proptest! {
             proptest::prop_assert_eq!(encode(&id), text);
         }
     }
+}
+
+#[test]
+fn what_the_upstream_counts() {
+    fn check(text: &str, expected: Option<i64>) {
+        assert_eq!(counted::<i64>(text), expected, "{text:?}");
+    }
+    check("17", Some(17));
+    check("9223372036854775807", Some(i64::MAX));
+    for wrong in ["9223372036854775808", "0", "-1", "+1", "01", "", " 1", "1.0", "x", "١"] {
+        check(wrong, None);
+    }
+    assert_eq!(
+        (counted::<i32>("2147483647"), counted::<i32>("2147483648")),
+        (Some(i32::MAX), None)
+    );
 }

@@ -77,7 +77,7 @@ impl ComputeStacks {
 
     /// A product with its offers, sealed.
     pub(super) fn shown(&self, row: &Row, plan: Option<&Plan>) -> Result<Product> {
-        let mut product = row.show(self.product_name(row.id)?);
+        let mut product = row.show(self.name.product(row.id)?);
         if let Some(plan) = plan {
             product.offers = plan.offers(row.id);
             let unshown = plan.unshown(row.id);

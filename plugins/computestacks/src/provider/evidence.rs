@@ -2,13 +2,14 @@
 //! is found by its label and its values among those that are new; a price rule by its place, which
 //! is unique. What is alike and does not fit is for a person to judge.
 
+use purveyor_sdk::names;
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::{
     Baseline, Cx, Error, Evidence, Find, Finding, Resource, Result, Step, Write, WriteRequest,
 };
 
 use super::offers::Line;
-use super::{ComputeStacks, deletion, rules, upstream_id};
+use super::{ComputeStacks, deletion, rules};
 use crate::checkpoint::{Before, Handle, Refused, Task, decode, encode};
 use crate::model::{Changes, Row};
 
@@ -73,7 +74,7 @@ impl ComputeStacks {
 
     /// A product exists, and its price rules cannot be made.
     fn blocked(&self, product: i64, error: &Error) -> Result<Before> {
-        let name = self.product_name(product)?;
+        let name = self.name.product(product)?;
         let message =
             format!("{name} exists, and its price rules cannot be made: {}", error.message);
         let reason = match error.reason {
@@ -93,7 +94,7 @@ impl ComputeStacks {
             Ok(Finding::found(row.id.to_string(), step))
         };
         if !find.upstream_id.is_empty() {
-            let named = upstream_id(&find.upstream_id).filter(|id| !before.contains(id));
+            let named = names::counted(&find.upstream_id).filter(|id| !before.contains(id));
             let Some(id) = named else { return Ok(Finding::Absent) };
             let row = self.client.product(cx, id).await?;
             return row.as_ref().map_or(Ok(Finding::Absent), found);
@@ -139,7 +140,7 @@ impl ComputeStacks {
                 rules.map(|rule| rule.id).collect()
             }
         };
-        let named = upstream_id(&find.upstream_id);
+        let named = names::counted(&find.upstream_id);
         let as_named = find.upstream_id.is_empty() || named.is_some_and(|id| ids.contains(&id));
         match ids.as_slice() {
             [_] if as_named => {

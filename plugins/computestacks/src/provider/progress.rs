@@ -35,7 +35,7 @@ impl ComputeStacks {
             Handle::Broken { product, error } => (product, LOOKS, Some(error)),
             Handle::Rules { .. } => return Err(Error::fault("a step follows, and no poll")),
         };
-        let name = self.product_name(product)?;
+        let name = self.name.product(product)?;
         let Some(row) = self.client.product(cx, product).await? else {
             let error = Error::product_not_found(&name).with_reason(ErrorReason::UpstreamFailed);
             return Ok(Progress::Failed { error, view: None });

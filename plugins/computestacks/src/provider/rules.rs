@@ -116,7 +116,7 @@ pub(super) async fn step(stacks: &ComputeStacks, cx: &Cx, lines: &[Line]) -> Res
     let plan = plan.ok_or_else(|| Error::state("the configuration names no billing plan"))?;
     let (sent, last) = match task {
         Task::Nothing => {
-            let name = stacks.product_name(product)?;
+            let name = stacks.name.product(product)?;
             let row = stacks.row(cx, product, &name).await?;
             return Ok(Step::Done(stacks.shown(&row, stacks.billing_plan(cx).await?.as_ref())?));
         }
@@ -154,7 +154,7 @@ fn refused(
     error: Error,
 ) -> Result<Step<Product>> {
     let handle = encode(&Handle::Broken { product, error: Refused::new(&error) })?;
-    let error = error.with_metadata("product", stacks.product_name(product)?);
+    let error = error.with_metadata("product", stacks.name.product(product)?);
     Ok(Step::Rejected { proof, error, carry_on: Some(CarryOn { handle, view: None }) })
 }
 
@@ -165,7 +165,7 @@ pub(super) fn unfinished(
     lacks: &[String],
     error: Error,
 ) -> Result<Error> {
-    let name = stacks.product_name(product)?;
+    let name = stacks.name.product(product)?;
     let lacks = lacks.join("; ");
     // What is missing here is something of the plan, never the product.
     let reason = match error.reason {

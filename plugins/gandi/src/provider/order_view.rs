@@ -47,8 +47,8 @@ impl Gandi {
             };
             let service = progress.placed.get(index).and_then(|id| read.services.get(id));
             item.services =
-                service.map(|id| self.service_name(*id)).transpose()?.into_iter().collect();
-            item.product = self.product_name(line.product)?;
+                service.map(|id| self.name.service(*id)).transpose()?.into_iter().collect();
+            item.product = self.name.product(line.product)?;
             item.quantity = line.quantity;
             item.term = Some(line.duration.term());
             items.push(item);
@@ -63,7 +63,7 @@ impl Gandi {
         let failed = operation.stage() == Stage::Error;
         Ok(OrderItem {
             id: operation.id.to_string(),
-            product: product.map(|name| self.product_name(name)).transpose()?.unwrap_or_default(),
+            product: product.map(|name| self.name.product(name)).transpose()?.unwrap_or_default(),
             quantity: quantity(operation.quantity),
             term: operation.duration.as_deref().map(term_of),
             state: item_state(operation.stage()).into(),
@@ -79,7 +79,7 @@ impl Gandi {
         let support = operations.iter().find(|operation| operation.stage() == Stage::Support);
         let created = operations.iter().filter_map(|operation| operation.created);
         Ok(etag::seal(Order {
-            name: self.order_name(&upstream.id)?,
+            name: self.name.order(&upstream.id)?,
             state: order_state(&states).into(),
             required_action: support.map(|operation| RequiredAction {
                 kind: Action::ContactUpstream.into(),

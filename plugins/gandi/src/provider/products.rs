@@ -54,7 +54,7 @@ impl Gandi {
             Ok(Offer { term: Some(duration.term()), price, ..Offer::default() })
         };
         Ok(etag::seal(Product {
-            name: self.product_name(id)?,
+            name: self.name.product(id)?,
             display_name: id.to_owned(),
             group: "hosting".to_owned(),
             shape: resource(id),

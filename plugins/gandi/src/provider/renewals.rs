@@ -198,7 +198,7 @@ impl Gandi {
         operation: &Operation,
         now: Option<&Owned>,
     ) -> Result<Renewal> {
-        let service = self.service_name(extension.service)?;
+        let service = self.name.service(extension.service)?;
         let new_end = now.and_then(|owned| owned.end);
         let reference = ServiceRef {
             service: service.clone(),
@@ -217,7 +217,7 @@ impl Gandi {
 
     /// A renewal as its operation tells of it.
     pub(super) fn renewal(&self, operation: &Operation) -> Result<Renewal> {
-        let service = operation.product_id.map(|id| self.service_name(id)).transpose()?;
+        let service = operation.product_id.map(|id| self.name.service(id)).transpose()?;
         let reference = service.clone().map(|service| ServiceRef {
             service,
             service_type: "hosting".to_owned(),
@@ -225,7 +225,7 @@ impl Gandi {
         });
         let support = operation.stage() == Stage::Support;
         Ok(etag::seal(Renewal {
-            name: self.renewal_name(operation.id)?,
+            name: self.name.renewal(operation.id)?,
             state: state(operation.stage()).into(),
             upstream: Some(operation.upstream()),
             service: service.unwrap_or_default(),
@@ -244,7 +244,7 @@ impl Gandi {
 
     fn service_ref(&self, owned: &Owned) -> Result<ServiceRef> {
         Ok(ServiceRef {
-            service: self.service_name(owned.id)?,
+            service: self.name.service(owned.id)?,
             service_type: "hosting".to_owned(),
             expected_expire_time: owned.end,
             display_name: owned.name.clone(),

@@ -76,10 +76,10 @@ impl Gandi {
     ) -> Result<Service> {
         let id = owned.id.to_string();
         Ok(etag::seal(Service {
-            name: self.service_name(owned.id)?,
+            name: self.name.service(owned.id)?,
             state: state(owned, now).into(),
             upstream: Some(UpstreamRef { id, ..UpstreamRef::default() }),
-            product: self.product_name(&owned.name)?,
+            product: self.name.product(&owned.name)?,
             service_type: "hosting".to_owned(),
             display_name: owned.name.clone(),
             quantity: quantity(owned.quantity),
@@ -98,7 +98,7 @@ impl Gandi {
     /// A service that the account does not show any more.
     pub(super) fn gone_service(&self, id: i64, changed_by: &Operation) -> Result<Service> {
         Ok(etag::seal(Service {
-            name: self.service_name(id)?,
+            name: self.name.service(id)?,
             state: State::Terminated.into(),
             upstream: Some(UpstreamRef { id: id.to_string(), ..UpstreamRef::default() }),
             service_type: "hosting".to_owned(),

@@ -28,7 +28,7 @@ impl Klikk {
         let said = self.statuses.state(told.status.as_deref());
         let states: Vec<State> = items.iter().map(OrderItem::state).collect();
         let order = Order {
-            name: self.order_name(told.id)?,
+            name: self.name.order(told.id)?,
             state: order_state(said, &states).into(),
             upstream: Some(reference(told.id, told.status.as_deref(), &told.message)),
             items,
@@ -54,7 +54,7 @@ impl Klikk {
         };
         let item = |(asked, line): (&OrderItem, &NewItem)| -> Result<OrderItem> {
             Ok(OrderItem {
-                product: self.product_name(&line.product)?,
+                product: self.name.product(&line.product)?,
                 quantity: 1,
                 term: asked.term.clone(),
                 display_name: asked.display_name.clone(),
@@ -64,7 +64,7 @@ impl Klikk {
             })
         };
         let order = Order {
-            name: self.order_name(created.order)?,
+            name: self.name.order(created.order)?,
             state: state.into(),
             upstream: Some(reference(created.order, created.status.as_deref(), &created.message)),
             items: asked.iter().zip(lines).map(item).collect::<Result<_>>()?,
@@ -90,14 +90,14 @@ impl Klikk {
         let sold = self.catalogue.get(&told.product);
         Ok(OrderItem {
             id: told.id.to_string(),
-            product: self.product_name(&told.product)?,
+            product: self.name.product(&told.product)?,
             quantity: 1,
             term: sold.and_then(|sold| sold.term()),
             display_name: display_name.to_owned(),
             state: state.into(),
             upstream: Some(reference(told.id, told.status.as_deref(), &told.message)),
             services: server
-                .map(|it| self.service_name(it.item))
+                .map(|it| self.name.service(it.item))
                 .transpose()?
                 .into_iter()
                 .collect(),

@@ -39,7 +39,7 @@ impl Klikk {
 
     fn product(&self, name: &str, sold: &Sold) -> Result<Product> {
         Ok(etag::seal(Product {
-            name: self.product_name(name)?,
+            name: self.name.product(name)?,
             display_name: sold.display_name.clone(),
             group: "servers".to_owned(),
             offers: sold.offer().into_iter().collect(),

@@ -42,10 +42,10 @@ impl Klikk {
         let (id, told) = (server.item.to_string(), server.state.clone().unwrap_or_default());
         let display_name = server.reference.as_deref().map(token::split);
         let sold = server.product.as_ref().and_then(|product| self.catalogue.get(product));
-        let product = server.product.as_deref().map(|product| self.product_name(product));
-        let order = server.order.as_deref().and_then(id_of).map(|order| self.order_name(order));
+        let product = server.product.as_deref().map(|product| self.name.product(product));
+        let order = server.order.as_deref().and_then(id_of).map(|order| self.name.order(order));
         Ok(etag::seal(Service {
-            name: self.service_name(server.item)?,
+            name: self.name.service(server.item)?,
             state: state(server, now).into(),
             upstream: Some(UpstreamRef {
                 id: id.clone(),

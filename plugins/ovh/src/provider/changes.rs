@@ -1,12 +1,13 @@
 //! Changes of a service: suspended, reopened, terminated, and what happens at the end of its term. All
 //! are settings, and done when a read shows them.
 
+use purveyor_sdk::names;
 use purveyor_sdk::serde_json::{Value, json};
 use purveyor_sdk::v1::service::State;
 use purveyor_sdk::v1::{ErrorReason, RenewalPolicy, Service, UpdateServiceRequest};
 use purveyor_sdk::{Cx, Error, Period, Result, Step, WriteRequest};
 
-use super::{Ovh, upstream_id};
+use super::Ovh;
 use crate::checkpoint::{Changed, encode};
 use crate::error::Spent;
 use crate::model::{self, Infos};
@@ -56,7 +57,7 @@ pub(super) async fn update(
 
 /// The number of the service that a write is about.
 pub(super) fn target(upstream: &str, name: &str) -> Result<i64> {
-    upstream_id(upstream).ok_or_else(|| Error::service_not_found(name))
+    names::counted(upstream).ok_or_else(|| Error::service_not_found(name))
 }
 
 /// What a write wants of its service, with the service's name; `None` for other writes.

@@ -1,6 +1,7 @@
 //! Evidence: what was there before a write, and what became of one whose answer was lost. A payment is
 //! told by its order's own status, a change by the service itself.
 
+use purveyor_sdk::names;
 use purveyor_sdk::prost_types::Timestamp;
 use purveyor_sdk::time::to_rfc3339;
 use purveyor_sdk::v1::{CreateRenewalRequest, ErrorReason, Order, UpstreamRef};
@@ -8,11 +9,11 @@ use purveyor_sdk::{
     Baseline, Cx, Error, Evidence, Find, Finding, Resource, Result, Step, WriteRequest,
 };
 
+use super::Ovh;
 use super::changes::{target, wanted};
 use super::order_view::Seen;
 use super::orders::number;
 use super::payments::FIRST_LOOK;
-use super::{Ovh, upstream_id};
 use crate::checkpoint::{Before, Changed, Followed, decode, encode};
 
 /// How much earlier than now a new order can be dated: as far as the upstream's own clocks may differ.
@@ -100,7 +101,7 @@ impl Ovh {
         order: i64,
         renewal: Option<&CreateRenewalRequest>,
     ) -> Result<Finding> {
-        if !find.upstream_id.is_empty() && upstream_id(&find.upstream_id) != Some(order) {
+        if !find.upstream_id.is_empty() && names::counted(&find.upstream_id) != Some(order) {
             return Ok(Finding::Absent);
         }
         let seen = match self.seen(cx, order).await {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use purveyor_sdk::names;
 use purveyor_sdk::prost_types::Timestamp;
 use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::{
@@ -10,8 +11,8 @@ use purveyor_sdk::v1::{
 };
 use purveyor_sdk::{Cx, Error, Period, Result, page};
 
+use super::Ovh;
 use super::declare::{AUTO_RENEWS, notice};
-use super::{Ovh, upstream_id};
 use crate::error;
 use crate::model::{self, Strategy, price, term_of, to_struct};
 
@@ -26,7 +27,7 @@ pub(super) async fn list(
     cx: &Cx,
     request: &ListRenewalOptionsRequest,
 ) -> Result<ListRenewalOptionsResponse> {
-    let id = match upstream_id(cx.upstream_id()) {
+    let id = match names::counted(cx.upstream_id()) {
         Some(id) => id,
         None => ovh.service_id(cx, &request.parent, "parent").await?,
     };
@@ -79,7 +80,7 @@ impl Ovh {
             let own = service.and_then(model::Service::shown_name).map(str::to_owned);
             let listed = detail.and_then(|it| it.service_name.clone());
             Ok(ServiceRef {
-                service: self.service_name(id)?,
+                service: self.name.service(id)?,
                 service_type: detail.and_then(|it| it.service_type.clone()).unwrap_or_default(),
                 display_name: own.or(listed).unwrap_or_default(),
                 expected_expire_time: end.flatten(),

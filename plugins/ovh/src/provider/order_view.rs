@@ -61,7 +61,7 @@ impl Ovh {
 
     /// An order in full.
     pub(super) fn shown(&self, seen: &Seen, lines: &[Line]) -> Result<Order> {
-        let name = self.order_name(seen.id)?;
+        let name = self.name.order(seen.id)?;
         let state = seen.order_state();
         let order = Order {
             name: name.clone(),

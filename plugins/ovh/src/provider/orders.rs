@@ -1,6 +1,7 @@
 //! Orders: one, a list, and what only the buyer may see. The newest come first; each row in full costs
 //! several calls of about sixty a minute, so a full page is short.
 
+use purveyor_sdk::names;
 use purveyor_sdk::prost_types::Timestamp;
 use purveyor_sdk::time::to_rfc3339;
 use purveyor_sdk::v1::{
@@ -8,7 +9,7 @@ use purveyor_sdk::v1::{
 };
 use purveyor_sdk::{Cx, Error, Result, page};
 
-use super::{Ovh, upstream_id};
+use super::Ovh;
 use crate::error;
 
 /// The most rows of a page that is read in full.
@@ -58,7 +59,7 @@ pub(super) async fn list(
 
 /// The number that an order's or a renewal's identifier is.
 pub(super) fn number(upstream: &str, name: &str) -> Result<i64> {
-    upstream_id(upstream).ok_or_else(|| Error::order_not_found(name))
+    names::counted(upstream).ok_or_else(|| Error::order_not_found(name))
 }
 
 impl Ovh {
@@ -79,7 +80,7 @@ impl Ovh {
     ) -> Result<(Vec<i64>, String)> {
         let before = match token {
             "" => i64::MAX,
-            token => upstream_id(token).ok_or_else(|| {
+            token => names::counted(token).ok_or_else(|| {
                 Error::new(ErrorReason::PageTokenInvalid, "the page token is not of this list")
             })?,
         };
@@ -96,6 +97,6 @@ impl Ovh {
 
     fn brief_order(&self, id: i64) -> Result<Order> {
         let upstream = Some(UpstreamRef { id: id.to_string(), ..UpstreamRef::default() });
-        Ok(Order { name: self.order_name(id)?, upstream, ..Order::default() })
+        Ok(Order { name: self.name.order(id)?, upstream, ..Order::default() })
     }
 }

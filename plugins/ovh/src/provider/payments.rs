@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use purveyor_sdk::names;
 use purveyor_sdk::v1::payment::Choice;
 use purveyor_sdk::v1::{
     ErrorReason, ListPaymentMethodsRequest, ListPaymentMethodsResponse, Order, PayOrderRequest,
@@ -10,9 +11,9 @@ use purveyor_sdk::v1::{
 };
 use purveyor_sdk::{Cx, Error, Result, Step, page};
 
+use super::Ovh;
 use super::order_view::Seen;
 use super::orders::number;
-use super::{Ovh, upstream_id};
 use crate::checkpoint::{Followed, encode};
 use crate::client::Pay;
 use crate::config::PaymentApi;
@@ -145,7 +146,7 @@ impl Ovh {
                     return Err(Error::field(format!("{field}.id"), message));
                 }
                 "" => None,
-                id => Some(upstream_id(id).ok_or_else(|| {
+                id => Some(names::counted(id).ok_or_else(|| {
                     Error::field(format!("{field}.id"), "is no number of a means")
                 })?),
             };
@@ -162,12 +163,12 @@ impl Ovh {
         });
         let found = found.or_else(|| offered.iter().find(|method| method.is_default));
         let found = found.ok_or_else(no_default)?;
-        let id = upstream_id(&found.id);
+        let id = names::counted(&found.id);
         Ok(Pay::Mean { kind: found.r#type.clone(), id })
     }
 
     async fn named_method(&self, cx: &Cx, method: &PaymentMethod, field: &str) -> Result<Pay> {
-        let id = upstream_id(&method.id);
+        let id = names::counted(&method.id);
         let id = id.ok_or_else(|| {
             Error::field(format!("{field}.id"), "is no number of a payment method")
         })?;

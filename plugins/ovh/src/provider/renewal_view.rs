@@ -28,14 +28,14 @@ impl Ovh {
         let reference = |(at, guarded): (usize, &super::renewals::Guarded)| {
             let end = ends.get(at).copied().flatten();
             Ok(ServiceRef {
-                service: self.service_name(guarded.id)?,
+                service: self.name.service(guarded.id)?,
                 expected_expire_time: end.or(guarded.expected),
                 new_expire_time: end,
                 ..ServiceRef::default()
             })
         };
         Ok(etag::seal(Renewal {
-            service: self.service_name(extension.service)?,
+            service: self.name.service(extension.service)?,
             services: extension
                 .services
                 .iter()
@@ -51,10 +51,10 @@ impl Ovh {
     fn renewal(&self, seen: &Seen) -> Result<Renewal> {
         let priced = self.priced(&seen.order)?;
         Ok(Renewal {
-            name: self.renewal_name(seen.id)?,
+            name: self.name.renewal(seen.id)?,
             state: seen.renewal_state().into(),
             upstream: Some(seen.upstream()),
-            order: self.order_name(seen.id)?,
+            order: self.name.order(seen.id)?,
             price: cost(seen.order.price_with_tax.as_ref(), Tax::Included)?,
             required_action: self.needed(seen)?,
             create_time: priced.create_time,
@@ -109,7 +109,7 @@ impl Ovh {
             let id = infos.service_id;
             let service: model::Service = self.client.service(cx, id).await?;
             services.push(ServiceRef {
-                service: self.service_name(id)?,
+                service: self.name.service(id)?,
                 expected_expire_time: self.expiry_now(cx, &service).await?,
                 display_name: name.to_owned(),
                 ..ServiceRef::default()

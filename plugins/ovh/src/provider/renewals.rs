@@ -2,6 +2,7 @@
 //! says so. Two steps, the order's number stored between them; the ends that the caller expects are
 //! compared right before both.
 
+use purveyor_sdk::names;
 use purveyor_sdk::prost_types::Timestamp;
 use purveyor_sdk::v1::payment::Choice;
 use purveyor_sdk::v1::price::Tax;
@@ -10,11 +11,11 @@ use purveyor_sdk::v1::{
 };
 use purveyor_sdk::{Cx, Error, Period, Result, Step, page};
 
+use super::Ovh;
 use super::order_view::{Seen, cost};
 use super::orders::FULL_ROWS;
 use super::payments::{FIRST_LOOK, check_unpaid, choice};
 use super::renewal_view::renews;
-use super::{Ovh, upstream_id};
 use crate::checkpoint::{Before, Followed, decode, encode};
 use crate::error::{self, Spent};
 use crate::model::{Status, Strategy};
@@ -57,7 +58,7 @@ pub(super) async fn create(
 
 pub(super) async fn get(ovh: &Ovh, cx: &Cx, name: &str) -> Result<Renewal> {
     let not_found = || Error::renewal_not_found(name);
-    let id = upstream_id(cx.upstream_id()).ok_or_else(not_found)?;
+    let id = names::counted(cx.upstream_id()).ok_or_else(not_found)?;
     let seen = error::missing(ovh.seen(cx, id).await, not_found)?;
     let lines = ovh.lines(cx, id).await?;
     // Where the upstream does not tell what an order is for, whoever asks for a renewal knows.

@@ -40,7 +40,7 @@ impl Ovh {
             attributes.fields.insert("serviceInfos".to_owned(), Attribute { kind });
         }
         Ok(etag::seal(Service {
-            name: self.service_name(id)?,
+            name: self.name.service(id)?,
             aliases: self.aliases(service)?,
             state: service.state().into(),
             upstream: Some(UpstreamRef {
@@ -88,8 +88,8 @@ impl Ovh {
     fn aliases(&self, service: &model::Service) -> Result<Vec<String>> {
         let route = service.route();
         match route.as_slice() {
-            [kind, name] if kind == NAMED_ALONE => Ok(vec![self.service_name(name)?]),
-            [_, _] | [_, _, _] => Ok(vec![self.service_name(route.join("/"))?]),
+            [kind, name] if kind == NAMED_ALONE => Ok(vec![self.name.service(name)?]),
+            [_, _] | [_, _, _] => Ok(vec![self.name.service(route.join("/"))?]),
             _ => Ok(Vec::new()),
         }
     }

@@ -1,13 +1,13 @@
 //! Services: by number, by name, and as a list. A list shows numbers; each row in full costs two calls
 //! of about sixty a minute, so a full page is short.
 
-use purveyor_sdk::names::ServiceName;
+use purveyor_sdk::names::{self, ServiceName};
 use purveyor_sdk::v1::{
     ErrorReason, ListServicesRequest, ListServicesResponse, ListView, Service, UpstreamRef,
 };
 use purveyor_sdk::{Cx, Error, Level, Result, page};
 
-use super::{Ovh, upstream_id};
+use super::Ovh;
 use crate::error;
 use crate::model::{self, Infos, segments};
 
@@ -74,7 +74,7 @@ impl Ovh {
     }
 
     async fn resolved(&self, cx: &Cx, id: &str, name: &str) -> Result<i64> {
-        if let Some(id) = upstream_id(id) {
+        if let Some(id) = names::counted(id) {
             return Ok(id);
         }
         let route = match segments(id).as_slice() {
@@ -123,6 +123,6 @@ impl Ovh {
 
     fn brief(&self, id: i64) -> Result<Service> {
         let upstream = Some(UpstreamRef { id: id.to_string(), ..UpstreamRef::default() });
-        Ok(Service { name: self.service_name(id)?, upstream, ..Service::default() })
+        Ok(Service { name: self.name.service(id)?, upstream, ..Service::default() })
     }
 }

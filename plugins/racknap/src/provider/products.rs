@@ -83,7 +83,7 @@ impl RackNap {
         let (state, message) = (text("status"), text("message"));
         let id = plan.to_string();
         Ok(etag::seal(Product {
-            name: self.product_name(plan)?,
+            name: self.name.product(plan)?,
             display_name: read.name,
             offers: read.offers,
             options_schema: OPTIONS_SCHEMA.to_owned(),

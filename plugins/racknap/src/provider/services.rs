@@ -70,7 +70,7 @@ impl RackNap {
     ) -> Result<Service> {
         let id = id.to_string();
         Ok(Service {
-            name: self.service_name(&id)?,
+            name: self.name.service(&id)?,
             state: change.state().into(),
             upstream: Some(UpstreamRef { id, ..upstream }),
             ..Service::default()
