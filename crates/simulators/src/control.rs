@@ -47,6 +47,12 @@ struct Advance {
     seconds: f64,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Idle {
+    ms: u64,
+}
+
 /// Reads a command's body.
 pub(crate) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refusal> {
     serde_json::from_slice(body)
@@ -92,6 +98,7 @@ impl<P: Levers> Control<P> {
                 Ok(json!({}))
             }
             "POST /fault-table" => self.set_table(&request.body),
+            "POST /idle" => self.close_idle(&request.body),
             "POST /clock/advance" => self.advance(&request.body),
             command => self.provider.pull(command, &request.body).unwrap_or_else(|| {
                 Err(Refusal::new(StatusCode::NOT_FOUND, format!("no command {command:?}")))
@@ -105,6 +112,14 @@ impl<P: Levers> Control<P> {
         let table: Table = serde_json::from_value(Value::Object(fields))
             .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?;
         self.rig.faults().set_table(table);
+        Ok(json!({}))
+    }
+
+    fn close_idle(&self, body: &Bytes) -> Result<Value, Refusal> {
+        let Idle { ms } = read(body)?;
+        if let Some(server) = self.server.upgrade() {
+            server.close_idle(Duration::from_millis(ms));
+        }
         Ok(json!({}))
     }
 

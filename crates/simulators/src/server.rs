@@ -16,7 +16,7 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -138,6 +138,8 @@ struct Tally {
     open: AtomicU64,
     total: AtomicU64,
     received: Arc<AtomicU64>,
+    /// Milliseconds for which a connection may wait for a request; 0 for ever.
+    idle_ms: AtomicU64,
 }
 
 /// The tasks of requests: owned here, so that a connection's end does not cancel them and the
@@ -164,6 +166,12 @@ impl Server {
 
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// From now on new connections are closed that bring no request for so long; zero: none is.
+    pub(crate) fn close_idle(&self, after: Duration) {
+        let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        self.tally.idle_ms.store(ms, Ordering::SeqCst);
     }
 
     pub(crate) fn connections(&self) -> ConnectionCount {
@@ -228,23 +236,31 @@ async fn connection<S: Site>(stream: TcpStream, desk: Arc<Desk<S>>, open: Open) 
     let peer = peer.ip();
     let fate = Arc::new(Fate::default());
     let wire = Wire::new(stream, fate.clone(), open.0.received.clone());
+    let idle = Duration::from_millis(open.0.idle_ms.load(Ordering::SeqCst));
     match &desk.tls {
-        None => serve(wire, &desk, &fate, peer).await,
+        None => serve(wire, &desk, &fate, (peer, idle)).await,
         Some(acceptor) => {
             if let Ok(stream) = acceptor.accept(wire).await {
-                serve(Box::new(stream), &desk, &fate, peer).await;
+                serve(Box::new(stream), &desk, &fate, (peer, idle)).await;
             }
         }
     }
 }
 
-async fn serve<S: Site, I>(io: I, desk: &Arc<Desk<S>>, fate: &Arc<Fate>, peer: IpAddr)
-where
+async fn serve<S: Site, I>(
+    io: I,
+    desk: &Arc<Desk<S>>,
+    fate: &Arc<Fate>,
+    (peer, idle): (IpAddr, Duration),
+) where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let service = service_fn(|request| exchange(request, desk.clone(), fate.clone(), peer));
-    let connection =
-        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(io), service);
+    let mut http = hyper::server::conn::http1::Builder::new();
+    if !idle.is_zero() {
+        http.timer(TokioTimer::new()).header_read_timeout(idle);
+    }
+    let connection = http.serve_connection(TokioIo::new(io), service);
     // How a connection ends is the caller's business or the fault's; there is nobody to tell.
     drop(connection.await);
 }

@@ -2,9 +2,12 @@
 
 use purveyor_simulators::gandi::Mode;
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
 
 use crate::client::{
-    Failure, call, call_raw, command, id, int, member, product, start, start_at, string, text,
+    Failure, call, call_raw, command, id, int, member, product, split, start, start_at, string,
+    text,
 };
 
 const CREATE: &str = "hosting.product.create";
@@ -110,4 +113,25 @@ async fn commands_that_make_no_sense_are_refused() {
     check("POST", "/operations/x/step", json!({ "step": "DONE" }), 404).await;
     check("GET", "/nothing", json!(null), 404).await;
     assert!(call(simulator.url(), "version.info", []).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_connection_that_brings_nothing_is_closed_when_that_is_wanted() {
+    let simulator = start_at("2011-03-24T15:49:50Z", "100", Mode::default()).await;
+    let (authority, _) = split(simulator.url());
+    let patient = TcpStream::connect(authority).await.unwrap();
+    // Whoever connected before the command is left alone; that it was accepted shows here.
+    while simulator.connections().total < 1 {
+        tokio::task::yield_now().await;
+    }
+    let (status, _) = command(&simulator, "POST", "/idle", &json!({ "ms": 1 })).await;
+    assert_eq!(status, 200);
+    let mut idle = TcpStream::connect(authority).await.unwrap();
+    let mut nothing = Vec::new();
+    // An answer that asks for haste may come before the end.
+    idle.read_to_end(&mut nothing).await.unwrap();
+    while simulator.connections().open > 1 {
+        tokio::task::yield_now().await;
+    }
+    drop(patient);
 }
