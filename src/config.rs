@@ -88,6 +88,12 @@ pub fn load_with(file: &Path, environment: &Environment) -> Result<Config, Repor
     }
 }
 
+/// What the torture run wants to happen in this process; empty for nothing.
+#[cfg(feature = "failpoints")]
+pub fn failpoints() -> String {
+    Environment::of_process().get("PURVEYOR_FAILPOINTS").unwrap_or_default()
+}
+
 /// What reading a part needs beside its table.
 struct Context<'a> {
     /// Relative paths begin here: a configuration means the same wherever it is read from.

@@ -50,6 +50,7 @@ use self::line::Lines;
 use self::machine::{Backoff, Now};
 use self::replicas::UnderWay;
 use self::waiters::Waiters;
+use crate::failpoint::{self, Place};
 use crate::plugin::{Clock, Registry};
 use crate::store::operation::Operation;
 use crate::store::{Change, Committed, Store, StoreError};
@@ -271,6 +272,7 @@ impl Engine {
             other => other?,
         };
         if committed == Committed::Done {
+            failpoint::pass(Place::Closed);
             self.inner.waiters.wake(operation.request_id);
             if operation.state == State::NeedsOperator {
                 tracing::error!(

@@ -16,3 +16,5 @@ pub mod engine;
 pub mod store;
 
 pub mod plugin;
+
+pub mod failpoint;

@@ -14,6 +14,8 @@ use crate::{app, config, telemetry};
 pub(crate) fn run(file: &Path) -> Result<(), Failure> {
     let config = config::load(file)?;
     telemetry::install(&config.telemetry)?;
+    #[cfg(feature = "failpoints")]
+    crate::failpoint::arm(&config::failpoints()).map_err(anyhow::Error::msg)?;
     for warning in &config.warnings {
         tracing::warn!(key = warning.key, line = warning.line, "{}", warning.message);
     }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::machine;
 use super::{Caller, Engine};
+use crate::failpoint::{self, Place};
 use crate::plugin::Provider;
 use crate::store::operation::{Lock, Operation};
 use crate::store::{Accepted, Lease, NewOperation, StoreError};
@@ -102,6 +103,7 @@ impl Engine {
             lease: place.as_ref().map(|_| self.lease()),
             operation: operation.clone(),
         };
+        failpoint::pass(Place::Accepting);
         let accepted = match self.inner.store.accept(new).await {
             Err(StoreError::Ambiguous(message)) => {
                 match self.inner.store.get(operation.request_id).await? {
@@ -112,6 +114,7 @@ impl Engine {
             }
             other => other?,
         };
+        failpoint::pass(Place::Accepted);
         match accepted {
             Accepted::Stored => {
                 match place {

@@ -10,6 +10,7 @@ use purveyor_sdk::{Error, Result};
 use super::Engine;
 use super::machine::{Event, apply, locks};
 use super::step::{context, logged, write};
+use crate::failpoint::{self, Place};
 use crate::store::operation::Operation;
 use crate::store::{Committed, StoreError};
 
@@ -21,6 +22,7 @@ impl Engine {
             Ok(event) => event,
             Err(error) => Event::LookFailed(error),
         };
+        failpoint::pass(Place::Looked);
         let Some(change) = logged(apply(&operation, event, &policy, &self.now())) else {
             return Ok(None);
         };

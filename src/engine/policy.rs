@@ -8,6 +8,7 @@ use purveyor_sdk::v1::{Effect, Evidence};
 
 use super::machine::Policy;
 use super::{Engine, EngineConfig};
+use crate::failpoint;
 use crate::plugin::{Provider, Timing};
 use crate::store::operation::Operation;
 
@@ -43,7 +44,7 @@ fn of(provider: &Provider, op: Op, account: &str, config: &EngineConfig) -> Poli
         must_send: effect == Effect::Spend && only_spends,
         absence_is_proof: method.is_some_and(|method| method.absence_is_proof),
         account_shared: provider.config().account_shared,
-        settle: settle(provider.timing()).unwrap_or(SETTLE_DEFAULT),
+        settle: failpoint::settle(settle(provider.timing()).unwrap_or(SETTLE_DEFAULT)),
         retry: config.retry,
         look: config.look,
     }

@@ -9,6 +9,7 @@ use purveyor_sdk::{Error, Result};
 use super::Engine;
 use super::machine::Event;
 use super::step::write;
+use crate::failpoint::{self, Place};
 use crate::store::StoreError;
 use crate::store::operation::Operation;
 
@@ -32,6 +33,7 @@ impl Engine {
                 operations.iter().map(|_| Event::PollFailed(failed())).collect()
             }
         };
+        failpoint::pass(Place::Polled);
         let mut followed = Vec::with_capacity(operations.len());
         for (operation, event) in operations.into_iter().zip(events) {
             let policy = self.policy(&operation);

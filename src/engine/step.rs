@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::machine::{Closing, Event, NewAttempt, Policy, apply, locks};
 use super::policy::PERMIT_LIFE;
 use super::{Engine, price};
+use crate::failpoint::{self, Place};
 use crate::plugin::{Permit, PermitRequest, Permits, Provider, Seen, Spend, Stepped};
 use crate::store::operation::{Baseline, Lock, Operation};
 use crate::store::{Change, Committed, StoreError};
@@ -32,6 +33,7 @@ impl Engine {
             Begun::Running(running, provider, policy) => (running, provider, policy),
             Begun::Rests(operation) => return Ok(Some(operation)),
         };
+        failpoint::pass(Place::Begun);
         let prepared = match self.prepare(&provider, &policy, &running).await {
             Ok(baseline) => baseline,
             Err(error) => {
@@ -39,6 +41,7 @@ impl Engine {
                 return self.record(running, Event::Closed(closing), &policy).await;
             }
         };
+        failpoint::pass(Place::BaselineTaken);
         let mut operation = running;
         operation.baseline = prepared;
         let permits = Arc::new(StepPermits::new(self.clone(), operation.clone(), policy.clone()));
@@ -164,6 +167,7 @@ impl Engine {
             }
             None => {
                 let closing = Closing { spend: stepped.spend, said: stepped.said };
+                failpoint::pass(Place::Closing);
                 self.record(operation, Event::Closed(closing), policy).await?
             }
         };
@@ -327,6 +331,7 @@ impl Permits for StepPermits {
         };
         let change = apply(&run.operation, Event::Permitted(attempt), &self.policy, &now)
             .map_err(|refusal| Error::new(ErrorReason::OperationState, refusal.to_string()))?;
+        failpoint::pass(Place::Permitting);
         match self.engine.commit(change).await? {
             (Committed::Done, operation) => {
                 let attempt = operation.attempts.len() as u32;

@@ -52,7 +52,7 @@ pub(super) struct Endpoint {
 }
 
 /// A request that may be sent, if its turn comes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::plugin) struct Prepared {
     pub(in crate::plugin) call: Call,
     pub(super) method: Method,

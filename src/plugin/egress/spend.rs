@@ -1,6 +1,9 @@
 //! One SETTING or SPEND: connect, permit, deadline, write, read, classify, in this order. It runs in
 //! a task of its own that no drop reaches, sends at most one request, and never sends it again.
 
+#[cfg(feature = "failpoints")]
+mod wrong;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
@@ -21,6 +24,7 @@ use super::connect::Stream;
 use super::limit::Priority;
 use super::request::Prepared;
 use super::{Egress, Reply, classify, evidence};
+use crate::failpoint::{self, Place};
 use crate::plugin::permits::{Permit, PermitRequest, Permits};
 use crate::plugin::spend::{Seen, Spend};
 
@@ -77,17 +81,32 @@ impl SpendTask {
         let latest = Instant::now() + Priority::Spend.patience();
         let slot = egress.limiter().turn(Priority::Spend, latest).await;
         let _slot = slot.map_err(|error| stopped_by(error.to_string(), error))?;
+        #[cfg(feature = "failpoints")]
+        if failpoint::control(failpoint::Control::NoPreconnect) {
+            return self.connecting_last().await;
+        }
         let request = request(prepared)?;
         let stream = egress.dial.connect().await.map_err(stopped)?;
         let handshake = http1::handshake::<_, Body>(TokioIo::new(stream)).await;
         let (sender, connection) = handshake.map_err(|error| stopped(error.to_string()))?;
+        failpoint::pass(Place::Connected);
         let permit = self.permit().await?;
+        failpoint::pass(Place::Permitted);
         // From here on nothing waits until the bytes are on their way: the connection is driven by
         // this very task, so no scheduler comes between this look at the clock and the write.
         if permit.deadline.is_past(egress.clock.boot()) {
             return Err(stopped("the permit's deadline was missed".to_owned()));
         }
-        Ok(exchange(sender, connection, request, prepared, egress.max_answer_bytes).await)
+        failpoint::pass(Place::Checked);
+        #[cfg(feature = "failpoints")]
+        if let Some(pause) = failpoint::stall() {
+            return Ok(self.held_up(pause, sender, connection, request));
+        }
+        let done = exchange(sender, connection, request, prepared, egress.max_answer_bytes).await;
+        failpoint::pass(Place::Exchanged);
+        #[cfg(feature = "failpoints")]
+        let done = self.naively_again(done).await;
+        Ok(done)
     }
 
     async fn permit(&self) -> Result<Permit, Stopped> {
@@ -128,6 +147,7 @@ async fn exchange(
             }
             format!("the connection failed: {reason}")
         })?;
+        failpoint::pass(Place::Answered);
         let (head, body) = response.into_parts();
         collector.read(head, body, max_bytes).await
     };

@@ -1,0 +1,162 @@
+//! The places when they are compiled in: what is to happen is read once, at the start, from one line
+//! of text. It must not be reachable in a build without the feature.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use std::{process, thread};
+
+use super::{Control, Place};
+
+/// Found by the search of the shipped program for what must not be in it.
+const MARK: &str = "purveyor-failpoints-are-compiled-in";
+
+static PLAN: OnceLock<Plan> = OnceLock::new();
+static PASSED: AtomicU64 = AtomicU64::new(0);
+static SENT: AtomicU64 = AtomicU64::new(0);
+
+/// What is to happen in this process.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Plan {
+    abort: Option<Abort>,
+    stall: Option<Stall>,
+    control: Option<Control>,
+    seed: u64,
+}
+
+/// The process ends when a place is passed for the nth time, and so many microseconds later.
+#[derive(Debug, PartialEq, Eq)]
+struct Abort {
+    place: u64,
+    nth: u64,
+    delay: Duration,
+}
+
+/// So many of a hundred sends are held up right before the write.
+#[derive(Debug, PartialEq, Eq)]
+struct Stall {
+    percent: u64,
+    pause: Duration,
+}
+
+/// Reads what is to happen, as in `abort=8:3:500,stall=30:7000,control=naive,seed=5`. To be called once,
+/// before anything is served.
+///
+/// # Errors
+///
+/// What is not understood.
+pub fn arm(text: &str) -> Result<(), String> {
+    let plan = read(text)?;
+    tracing::warn!(mark = MARK, ?plan, "this build is for the torture run alone");
+    // A second call changes nothing; there is none.
+    let _plan = PLAN.get_or_init(|| plan);
+    Ok(())
+}
+
+/// Comes by a place; the process may end here.
+pub fn pass(place: Place) {
+    let Some(Abort { place: wanted, nth, delay }) = plan().and_then(|plan| plan.abort.as_ref())
+    else {
+        return;
+    };
+    if place as u64 != *wanted || PASSED.fetch_add(1, Ordering::SeqCst) + 1 != *nth {
+        return;
+    }
+    if delay.is_zero() {
+        process::abort();
+    }
+    let delay = *delay;
+    thread::spawn(move || {
+        thread::sleep(delay);
+        process::abort();
+    });
+}
+
+/// How long the send that is about to be written is held up, if it is.
+pub fn stall() -> Option<Duration> {
+    let plan = plan()?;
+    let Stall { percent, pause } = plan.stall.as_ref()?;
+    let number = mixed(plan.seed ^ mixed(SENT.fetch_add(1, Ordering::SeqCst)));
+    (number % 100 < *percent).then_some(*pause)
+}
+
+/// The settle window, or none at all.
+pub fn settle(window: Duration) -> Duration {
+    if control(Control::NoSettle) { Duration::ZERO } else { window }
+}
+
+/// Whether this process is that negative control.
+pub fn control(control: Control) -> bool {
+    plan().is_some_and(|plan| plan.control == Some(control))
+}
+
+fn plan() -> Option<&'static Plan> {
+    PLAN.get()
+}
+
+/// splitmix64.
+fn mixed(state: u64) -> u64 {
+    let state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    state ^ (state >> 31)
+}
+
+fn read(text: &str) -> Result<Plan, String> {
+    let mut plan = Plan::default();
+    for part in text.split(',').filter(|part| !part.is_empty()) {
+        let (key, value) = part.split_once('=').ok_or_else(|| format!("{part:?} has no value"))?;
+        let numbers = || -> Result<Vec<u64>, String> {
+            let parsed = value.split(':').map(str::parse).collect::<Result<_, _>>();
+            parsed.map_err(|error| format!("{part:?}: {error}"))
+        };
+        match key {
+            "abort" => {
+                let [place, nth, micros] = numbers()?[..] else {
+                    return Err(format!("{part:?} is not place:nth:microseconds"));
+                };
+                plan.abort = Some(Abort { place, nth, delay: Duration::from_micros(micros) });
+            }
+            "stall" => {
+                let [percent, millis] = numbers()?[..] else {
+                    return Err(format!("{part:?} is not percent:milliseconds"));
+                };
+                plan.stall = Some(Stall { percent, pause: Duration::from_millis(millis) });
+            }
+            "seed" => {
+                plan.seed = value.parse().map_err(|error| format!("{part:?}: {error}"))?;
+            }
+            "control" => plan.control = Some(named(value)?),
+            _ => return Err(format!("{key:?} is not known")),
+        }
+    }
+    Ok(plan)
+}
+
+fn named(control: &str) -> Result<Control, String> {
+    match control {
+        "naive" => Ok(Control::Naive),
+        "no-settle" => Ok(Control::NoSettle),
+        "no-preconnect" => Ok(Control::NoPreconnect),
+        _ => Err(format!("{control:?} is no control")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_happen_is_one_line() {
+        let check = |text: &str, expected: Option<Plan>| assert_eq!(read(text).ok(), expected);
+        check("", Some(Plan::default()));
+        let abort = Abort { place: 8, nth: 3, delay: Duration::from_micros(500) };
+        let stall = Stall { percent: 30, pause: Duration::from_millis(7000) };
+        let (abort, stall, control) = (Some(abort), Some(stall), Some(Control::Naive));
+        let whole = "abort=8:3:500,stall=30:7000,control=naive,seed=5";
+        check(whole, Some(Plan { abort, stall, control, seed: 5 }));
+        for wrong in ["abort", "abort=8", "abort=8:x:1", "stall=1:2:3", "control=odd", "other=1"] {
+            check(wrong, None);
+        }
+    }
+}
