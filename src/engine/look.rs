@@ -32,8 +32,9 @@ impl Engine {
                 self.let_go(&held, &next).await;
                 Ok(Some(next))
             }
-            (Committed::Claimed { by, .. }, _) => {
-                self.record(operation, Event::FoundClaimed { by }, &policy).await
+            (Committed::Claimed { claim, by }, _) => {
+                let event = Event::FoundClaimed { by, upstream_id: claim.upstream_id };
+                self.record(operation, event, &policy).await
             }
             (Committed::Stale | Committed::Held { .. }, _) => Ok(None),
         }

@@ -126,7 +126,9 @@ impl Step<'_> {
             (WaitingUpstream, Event::PollFailed(error)) => self.poll_failed(&error),
             (OutcomeUnknown | Reconciling, Event::Looked(found)) => self.looked(found),
             (OutcomeUnknown | Reconciling, Event::LookFailed(error)) => self.look_failed(&error),
-            (OutcomeUnknown | Reconciling, Event::FoundClaimed { by }) => self.found_claimed(by),
+            (OutcomeUnknown | Reconciling, Event::FoundClaimed { by, upstream_id }) => {
+                self.found_claimed(by, upstream_id);
+            }
             (
                 Accepted | WaitingUpstream | OutcomeUnknown | Reconciling,
                 Event::AccountChanged { now },
@@ -415,6 +417,7 @@ impl Settle {
             boot_id: now.boot_id.clone(),
             boot_ns: now.boot_ns.saturating_add(window_ns),
             window_ns,
+            doubt_ns: 0,
             wall: now.wall.checked_add(window).unwrap_or(Timestamp::MAX),
         }
     }

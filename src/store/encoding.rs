@@ -81,6 +81,7 @@ pub(super) fn settle(settle: &Settle) -> Vec<u8> {
         boot_id: settle.boot_id.clone(),
         boot_ns: settle.boot_ns,
         window_ns: settle.window_ns,
+        doubt_ns: settle.doubt_ns,
         wall: Some(time(settle.wall)),
     }
     .encode_to_vec()
@@ -88,8 +89,9 @@ pub(super) fn settle(settle: &Settle) -> Vec<u8> {
 
 /// The window of [`settle`].
 pub(super) fn from_settle(bytes: &[u8]) -> Result<Settle, StoreError> {
-    let SettleRecord { boot_id, boot_ns, window_ns, wall } = message("settle", bytes)?;
-    Ok(Settle { boot_id, boot_ns, window_ns, wall: from_time("settle.wall", wall)? })
+    let SettleRecord { boot_id, boot_ns, window_ns, doubt_ns, wall } = message("settle", bytes)?;
+    let wall = from_time("settle.wall", wall)?;
+    Ok(Settle { boot_id, boot_ns, window_ns, doubt_ns, wall })
 }
 
 /// What operators said, as a sequence.
@@ -149,6 +151,8 @@ struct SettleRecord {
     window_ns: u64,
     #[prost(message, optional, tag = "4")]
     wall: Option<prost_types::Timestamp>,
+    #[prost(uint64, tag = "5")]
+    doubt_ns: u64,
 }
 
 /// [`Note`] as it is kept.

@@ -132,7 +132,10 @@ pub struct Settle {
     pub boot_ns: u64,
     /// How long the window is, nanoseconds.
     pub window_ns: u64,
-    /// The same instant on the wall clock, to show.
+    /// From when objects that could be it, and have stood there since the window ended, are for a person
+    /// to judge; on CLOCK_BOOTTIME, nanoseconds, and 0 while there are none.
+    pub doubt_ns: u64,
+    /// The same instant as `boot_ns` on the wall clock, to show.
     pub wall: Timestamp,
 }
 

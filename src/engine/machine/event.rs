@@ -48,6 +48,8 @@ pub enum Event {
     FoundClaimed {
         /// Whose it is.
         by: Uuid,
+        /// What was found.
+        upstream_id: String,
     },
     /// The provider's configuration points to another account than the operation's.
     AccountChanged {

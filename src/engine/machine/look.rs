@@ -19,8 +19,7 @@ impl Step<'_> {
             Some(Finding::Found(found)) => self.found(found),
             Some(Finding::Absent(_)) => self.absent(),
             Some(Finding::Several(several)) => {
-                self.next.candidates = several.candidates;
-                self.undecided("more than one upstream object could be it");
+                self.in_doubt(several.candidates, "more than one upstream object could be it");
             }
             None => self.undecided("the plugin returned an empty finding"),
         }
@@ -79,6 +78,29 @@ impl Step<'_> {
         }
     }
 
+    /// What other purchases of the account are making right now stands among the candidates until it is
+    /// claimed, so only those count that stand there for a whole window after everything has settled.
+    fn in_doubt(&mut self, candidates: Vec<UpstreamRef>, message: &str) {
+        let settled = self.settled();
+        let stood = std::mem::take(&mut self.next.candidates);
+        let lasting = candidates.iter().filter(|it| stood.iter().any(|was| was.id == it.id));
+        let lasting: Vec<UpstreamRef> = lasting.cloned().collect();
+        self.next.candidates = candidates;
+        let Some(settle) = self.next.settle.as_mut().filter(|_| settled) else {
+            return self.look_again(message);
+        };
+        if settle.doubt_ns == 0 || lasting.is_empty() {
+            settle.doubt_ns = self.now.boot_ns.saturating_add(settle.window_ns);
+            return self.look_again(message);
+        }
+        self.next.candidates = lasting;
+        if self.now.boot_ns < settle.doubt_ns {
+            self.look_again(message);
+        } else {
+            self.ask_operator(message.to_owned());
+        }
+    }
+
     pub(super) fn look_failed(&mut self, error: &Error) {
         self.follow_boot();
         if rules::transient(error.reason) {
@@ -90,9 +112,12 @@ impl Step<'_> {
         }
     }
 
-    pub(super) fn found_claimed(&mut self, by: Uuid) {
+    /// It was claimed between the look and its commit; the next look knows that.
+    pub(super) fn found_claimed(&mut self, by: Uuid, upstream_id: String) {
         self.follow_boot();
-        self.undecided(&format!("what was found belongs to operations/{by}"));
+        let message = format!("what was found belongs to operations/{by}");
+        let found = UpstreamRef { id: upstream_id, ..UpstreamRef::default() };
+        self.in_doubt(vec![found], &message);
     }
 
     pub(super) fn executed(&mut self, upstream_id: String, outcome: Option<Box<StepOutcome>>) {

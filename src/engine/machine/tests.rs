@@ -2,6 +2,7 @@
 //! lost, crashes at any moment, time that passes, and operators. Whatever the order, nothing is sold
 //! twice and nothing ends in a state that is not true.
 
+mod doubt;
 mod table;
 mod world;
 

@@ -210,9 +210,10 @@ fn baseline() -> impl Strategy<Value = Baseline> {
 }
 
 fn settle() -> impl Strategy<Value = Settle> {
-    (text(), any::<u64>(), any::<u64>(), any_time()).prop_map(
-        |(boot_id, boot_ns, window_ns, wall)| Settle { boot_id, boot_ns, window_ns, wall },
-    )
+    let numbers = (any::<u64>(), any::<u64>(), any::<u64>());
+    (text(), numbers, any_time()).prop_map(|(boot_id, (boot_ns, window_ns, doubt_ns), wall)| {
+        Settle { boot_id, boot_ns, window_ns, doubt_ns, wall }
+    })
 }
 
 fn note() -> impl Strategy<Value = Note> {
