@@ -8,7 +8,7 @@ use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::{Error, Result};
 
 use super::Engine;
-use super::machine::{Event, apply, locks};
+use super::machine::{Event, Policy, apply, locks};
 use super::step::{context, logged, write};
 use crate::failpoint::{self, Place};
 use crate::store::operation::Operation;
@@ -58,12 +58,11 @@ impl Engine {
     }
 
     pub(super) async fn find_request(&self, operation: &Operation) -> Result<FindRequest> {
-        let gate = self.policy(operation).gate;
-        let claimed_ids = self
-            .inner
-            .store
-            .claimed_ids(&gate, operation.request_id, operation.create_time)
-            .await?;
+        let Policy { gate, settle, .. } = self.policy(operation);
+        // What was claimed shortly before may have been missing from the list that is compared with: a
+        // settle window holds the longest lag of listings, and more.
+        let since = operation.create_time.checked_sub(settle).unwrap_or(jiff::Timestamp::MIN);
+        let claimed_ids = self.inner.store.claimed_ids(&gate, operation.request_id, since).await?;
         let attempts = operation
             .attempts
             .iter()

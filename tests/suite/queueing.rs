@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use purveyor_sdk::v1::operation::State;
-use purveyor_simulators::gandi::Gandi;
+use purveyor_sdk::v1::operation::{Outcome, State};
+use purveyor_simulators::gandi::{Gandi, Mode};
 use purveyor_simulators::{Fault, FaultKind, Kind, Simulator};
 
 use crate::support::client::{Client, order, succeeded};
@@ -70,6 +70,28 @@ async fn an_order_unlike_one_whose_outcome_is_unknown_goes_on() {
     let sales = sold(&upstream, Kind::ProductAdd);
     assert_eq!((sales.len(), asked(&upstream, CREATE)), (4, 4));
     assert_eq!(order(&first).upstream.as_ref().map(|it| &it.id), sales.last());
+}
+
+/// The list still lacks what was sold a moment before, and shows it later: as something new that is
+/// another order's already.
+#[tokio::test]
+async fn what_the_list_told_too_late_is_known_by_its_claim() {
+    let (upstream, provider) = gandi().await;
+    let gateway = Gateway::start(configuration().provider("gandi", provider)).await;
+    let client = gateway.client().await;
+    let theirs = succeeded(client.ordered(purchase("gandi", &[("shares", 2)])).await);
+    let prompt = upstream.mode();
+    let late = Mode { listing_lag_ms: 3_600_000, ..prompt.clone() };
+    upstream.set_mode(late).expect("it can be late");
+    upstream.inject(Fault::next(CREATE, FaultKind::DropBeforeCommit));
+    let ours = client.order(purchase("gandi", &[("shares", 2)])).await.expect("accepted");
+    client.reaches(&ours.name, State::Reconciling).await;
+    upstream.set_mode(prompt).expect("it can be prompt");
+    let ours = succeeded(client.done(&ours.name).await);
+    let outcomes: Vec<Outcome> = ours.attempts.iter().map(|attempt| attempt.outcome()).collect();
+    assert_eq!(outcomes, [Outcome::Absent, Outcome::Applied]);
+    let ids = [&theirs, &ours].map(|it| order(it).upstream.as_ref().expect("sold").id.clone());
+    assert_eq!(sold(&upstream, Kind::ProductAdd), ids);
 }
 
 #[tokio::test]
