@@ -82,12 +82,33 @@ impl Artifacts {
 /// # Errors
 /// When the build fails or the files cannot be written.
 pub fn build(profile: Profile) -> Result<Artifacts> {
+    make(profile, None)
+}
+
+/// As [`build`], with a gateway that has the feature `failpoints`, which is kept apart in
+/// `target/torture/PROFILE`: whatever else is built never meets it.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_torture(profile: Profile) -> Result<Artifacts> {
+    make(profile, Some("purveyor/failpoints"))
+}
+
+fn make(profile: Profile, feature: Option<&str>) -> Result<Artifacts> {
     let directory = workspace::target()?.join("plugins").join(profile.name());
     fs::create_dir_all(&directory).with_context(|| format!("cannot make {directory:?}"))?;
     let lock = File::create(directory.join(".lock")).context("cannot make the plugins' lock")?;
     lock.lock().context("cannot take the plugins' lock")?;
 
-    let built = compile(profile)?;
+    let mut built = compile(profile, feature)?;
+    if feature.is_some() {
+        let gateway = built.programs.get_mut("purveyor").context("no gateway was built")?;
+        let apart = workspace::target()?.join("torture").join(profile.name());
+        fs::create_dir_all(&apart).with_context(|| format!("cannot make {apart:?}"))?;
+        let copy = apart.join("purveyor");
+        place(gateway, &copy)?;
+        *gateway = copy;
+    }
     let mut pins = BTreeMap::new();
     for library in &built.libraries {
         let name = file_name(library)?;
@@ -119,10 +140,11 @@ struct Target {
     kind: Vec<String>,
 }
 
-fn compile(profile: Profile) -> Result<Built> {
+fn compile(profile: Profile, feature: Option<&str>) -> Result<Built> {
     let mut child = workspace::cargo()
         .args(["build", "--workspace", "--message-format=json-render-diagnostics"])
         .args(["--profile", profile.name()])
+        .args(feature.map(|feature| format!("--features={feature}")))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

@@ -3,7 +3,6 @@
 //! signals: what it shows, anybody can do.
 
 mod call;
-mod control;
 mod show;
 mod stage;
 mod walk;

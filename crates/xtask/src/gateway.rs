@@ -17,8 +17,21 @@ const SERVES_AT: &str = "purveyor serves at ";
 /// # Errors
 /// When it cannot be started, or is not ready in time.
 pub fn serve(program: &Path, configuration: &Path) -> Result<(Running, SocketAddr)> {
+    serve_with(program, configuration, &[])
+}
+
+/// As [`serve`], with environment variables beside those of this process.
+///
+/// # Errors
+/// As [`serve`].
+pub fn serve_with(
+    program: &Path,
+    configuration: &Path,
+    variables: &[(&str, &str)],
+) -> Result<(Running, SocketAddr)> {
     let mut command = Command::new(program);
     command.args(["serve", "--config"]).arg(configuration);
+    command.envs(variables.iter().copied());
     let log = configuration.with_file_name("gateway.log");
     let mut running = Running::start("the gateway", command, log)?;
     let address = running.wait_for(|line| line.strip_prefix(SERVES_AT)?.parse().ok())?;

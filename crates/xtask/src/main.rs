@@ -3,10 +3,13 @@
 #![allow(clippy::print_stdout, reason = "these commands are there to print")]
 
 mod bench;
+mod control;
 mod demo;
+mod raw;
 mod shipped;
 mod steps;
 mod test;
+mod torture;
 
 use std::process::ExitCode;
 
@@ -21,6 +24,8 @@ enum Command {
     Demo(demo::Options),
     /// Run every check and every test, setting up what they need.
     Test,
+    /// Buy through crashes and faults, and compare every sale with what callers were told.
+    Torture(torture::Options),
     /// Run the benchmarks and print their table.
     Bench,
     /// Build the plugins and put them where they are loaded.
@@ -37,6 +42,15 @@ enum Profile {
     Release,
 }
 
+impl From<Profile> for xtask::artifacts::Profile {
+    fn from(profile: Profile) -> Self {
+        match profile {
+            Profile::Dev => Self::Dev,
+            Profile::Release => Self::Release,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     match run(Command::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -51,16 +65,14 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Demo(options) => demo::run(&options),
         Command::Test => test::run(),
+        Command::Torture(options) => torture::run(&options),
         Command::Bench => bench::run(),
         Command::Plugins { profile } => plugins(profile),
     }
 }
 
 fn plugins(profile: Profile) -> Result<()> {
-    let artifacts = xtask::artifacts::build(match profile {
-        Profile::Dev => xtask::artifacts::Profile::Dev,
-        Profile::Release => xtask::artifacts::Profile::Release,
-    })?;
+    let artifacts = xtask::artifacts::build(profile.into())?;
     println!("[plugins]\ndirectory = {:?}\n\n[plugins.pins]", artifacts.plugins);
     for (file, sha256) in &artifacts.pins {
         println!("{file:?} = {sha256:?}");

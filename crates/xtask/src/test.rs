@@ -6,8 +6,8 @@ use anyhow::Result;
 use xtask::artifacts::{self, Profile};
 use xtask::{postgres, tools, workspace};
 
-use crate::shipped;
 use crate::steps::{Steps, count, have, show};
+use crate::{shipped, torture};
 
 /// What leaves the suite of the providers out, where tests are skipped by name.
 const CONFORMANCE: &str = "provider-conformance";
@@ -74,6 +74,13 @@ pub(crate) fn run() -> Result<()> {
     steps.step("conformance", nothing, || {
         count(cargo(&["test", "--package", "purveyor", "--test", "conformance"]))
     });
+    // What is compiled for it alone is not seen by the checks above.
+    steps.step("clippy of failpoints", nothing, || {
+        let failpoints = ["--features", "failpoints", "--", "-D", "warnings"];
+        show(cargo(&["clippy", "--package", "purveyor"]).args(failpoints))
+    });
+    steps.step("torture", nothing, torture::test);
+    steps.step("no failpoints shipped", nothing, torture::search_shipped);
     steps.close()
 }
 

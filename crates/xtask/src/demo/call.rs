@@ -4,17 +4,17 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, anyhow};
-use bytes::{Buf, BufMut, Bytes};
+use bytes::Bytes;
 use http::uri::PathAndQuery;
 use prost_reflect::prost::Message;
 use prost_reflect::{DescriptorPool, DeserializeOptions, DynamicMessage, MethodDescriptor};
 use serde_json::Value;
-use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_types::StatusExt;
 
 use super::show;
+use crate::raw::Raw;
 
 /// A client of the public API.
 pub(crate) struct Caller {
@@ -74,7 +74,7 @@ impl Caller {
         self.client.ready().await.context("no connection to the gateway")?;
         let path = PathAndQuery::try_from(format!("/{path}"))?;
         let request = Request::new(Bytes::from(message.encode_to_vec()));
-        match self.client.unary(request, path, Pass).await {
+        match self.client.unary(request, path, Raw).await {
             Err(status) => Ok(Err(status)),
             Ok(answer) => {
                 let message = DynamicMessage::decode(method.output(), answer.into_inner())?;
@@ -125,45 +125,6 @@ pub(crate) fn told(status: &Status) -> String {
         text += &format!("\n  {}: {}", violation.field, violation.description);
     }
     text
-}
-
-/// A codec that passes encoded messages as they are.
-#[derive(Clone, Copy)]
-struct Pass;
-
-impl Codec for Pass {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        *self
-    }
-
-    fn decoder(&mut self) -> Self {
-        *self
-    }
-}
-
-impl Encoder for Pass {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        buffer.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for Pass {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        let length = buffer.remaining();
-        Ok(Some(buffer.copy_to_bytes(length)))
-    }
 }
 
 #[cfg(test)]

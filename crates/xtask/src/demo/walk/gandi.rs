@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use xtask::configuration::Provider;
 
 use super::{OPERATION_MAX, performed, print_ledger, refused, sold, succeeded, text, title};
+use crate::control;
 use crate::demo::call::Caller;
-use crate::demo::control;
 use crate::demo::stage::{Stage, Upstream};
 
 /// The API key of the simulated account; the simulator is told it, and no other knows it.

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use xtask::configuration::Provider;
 
 use super::{performed, refused, sold, text, title};
+use crate::control;
 use crate::demo::call::Caller;
-use crate::demo::control;
 use crate::demo::stage::{Stage, Upstream};
 
 /// The token of the simulated account; the simulator is told it, and no other knows it.

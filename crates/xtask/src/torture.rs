@@ -1,0 +1,358 @@
+//! `cargo xtask torture`: simulated upstreams that go wrong, gateways that are killed again and again,
+//! callers that never give up, and a check of every sale against what was told. Everything runs in
+//! processes of its own; nothing is asked but ledgers, the callers' log and the public API.
+
+mod call;
+mod check;
+mod client;
+mod dice;
+mod faults;
+mod fleet;
+mod journal;
+mod nemesis;
+mod options;
+mod report;
+mod subject;
+mod upstream;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::task::JoinSet;
+use xtask::artifacts::{self, Artifacts, Profile};
+use xtask::configuration::{Configuration, Provider};
+use xtask::workspace;
+
+use self::check::{Evidence, Score, Verdict};
+use self::client::Market;
+use self::dice::Dice;
+use self::faults::{Mix, TIMING};
+use self::fleet::{Doors, Gateway};
+use self::journal::Journal;
+use self::nemesis::{Fate, Temper};
+use self::options::Control;
+pub(crate) use self::options::Options;
+use self::subject::{Order, Subject};
+use self::upstream::Upstream;
+
+/// What only the torture run's gateway has in it.
+const MARKS: [&str; 3] =
+    ["purveyor-failpoints-are-compiled-in", "PURVEYOR_FAILPOINTS", "no-preconnect"];
+
+/// How often it is said how far it is.
+const PROGRESS: Duration = Duration::from_secs(5);
+/// When no order has ended for so long, none will: many settle windows.
+const STUCK: Duration = Duration::from_secs(180);
+/// A control may leave behind what others wait for in vain.
+const STUCK_CONTROL: Duration = Duration::from_secs(15);
+/// What is open when the last client has its answer has to end within this.
+const CLOSING: Duration = Duration::from_secs(90);
+
+/// Runs it.
+///
+/// # Errors
+/// When a promise was broken, or a control kept them all.
+pub(crate) fn run(options: &Options) -> Result<()> {
+    println!("building the torture's gateway, the simulators and the plugins");
+    let artifacts = artifacts::build_torture(options.profile.into())?;
+    run_built(options, &artifacts).map(drop)
+}
+
+/// Runs what belongs to the project's tests, and looks that nothing of it is in what is shipped.
+///
+/// # Errors
+/// As [`run`]; and when the shipped gateway has failpoints.
+pub(crate) fn test() -> Result<String> {
+    let artifacts = artifacts::build_torture(Profile::Release)?;
+    let mut told = Vec::new();
+    for options in Options::of_test() {
+        println!("\n    torture: {}", options.told());
+        let Score { orders, double, .. } = run_built(&options, &artifacts)?;
+        told.push(format!("{}: {orders} orders, {double} double", options.told()));
+    }
+    Ok(told.join("; "))
+}
+
+/// Looks for what the torture run alone may have in the gateway as it is released, and in the torture
+/// run's own, where it has to be found.
+///
+/// # Errors
+/// When it is found, or the search finds nothing anywhere.
+pub(crate) fn search_shipped() -> Result<String> {
+    let torture = artifacts::build_torture(Profile::Release)?;
+    let shipped = artifacts::build(Profile::Release)?;
+    let marks = |artifacts: &Artifacts| -> Result<Vec<&str>> {
+        let program = artifacts.program("purveyor")?;
+        let bytes = fs::read(program).with_context(|| format!("cannot read {program:?}"))?;
+        let found = |mark: &&str| bytes.windows(mark.len()).any(|part| part == mark.as_bytes());
+        Ok(MARKS.into_iter().filter(found).collect())
+    };
+    let (there, here) = (marks(&torture)?, marks(&shipped)?);
+    ensure!(there.len() == MARKS.len(), "the search finds {there:?} alone where all have to be");
+    ensure!(here.is_empty(), "the released gateway has {here:?}");
+    Ok("no failpoints in the released gateway".to_owned())
+}
+
+fn run_built(options: &Options, artifacts: &Artifacts) -> Result<Score> {
+    ensure!(options.orders > 0 && options.accounts > 0, "nothing to do");
+    let folder = folder(options)?;
+    let artifacts = apart(artifacts, &subject::named(&options.provider)?, &folder)?;
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let begin = Instant::now();
+    let (verdict, crashes) = runtime.block_on(Box::pin(torture(options, &artifacts, &folder)))?;
+    report::print(&verdict, crashes, begin.elapsed())?;
+    judge(options, &verdict, &folder)?;
+    Ok(verdict.total())
+}
+
+/// A run that is as it should be leaves nothing behind.
+fn judge(options: &Options, verdict: &Verdict, folder: &Path) -> Result<()> {
+    let wrong = match options.control {
+        Some(control) if verdict.total().double == 0 => {
+            Some(format!("the control {} bought nothing twice", control.word()))
+        }
+        None if !verdict.holds() => Some("promises were broken".to_owned()),
+        _ => None,
+    };
+    if let Some(wrong) = wrong {
+        bail!("{wrong}; seed {}, evidence in {}", options.seed, folder.display());
+    }
+    fs::remove_dir_all(folder).with_context(|| format!("cannot remove {folder:?}"))
+}
+
+/// The program and the plugins in the run's own folder, so that a build meanwhile changes nothing.
+fn apart(artifacts: &Artifacts, subjects: &[Box<dyn Subject>], folder: &Path) -> Result<Artifacts> {
+    let program = artifacts.program("purveyor")?;
+    fs::hard_link(program, folder.join("purveyor")).context("cannot link the gateway")?;
+    let plugins: Vec<String> =
+        subjects.iter().map(|subject| format!("libpurveyor_{}.so", subject.name())).collect();
+    let plugins: Vec<&str> = plugins.iter().map(String::as_str).collect();
+    artifacts.only(&plugins, &folder.join("plugins"))
+}
+
+/// A fresh folder for logs, ledgers and journals.
+fn folder(options: &Options) -> Result<PathBuf> {
+    let Options { seed, provider, .. } = options;
+    let control = options.control.map_or("run", Control::word);
+    let name = format!("{control}-{provider}-{seed}-{}", std::process::id());
+    let folder = workspace::target()?.join("torture").join(name);
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;
+    Ok(folder)
+}
+
+async fn torture(
+    options: &Options,
+    artifacts: &Artifacts,
+    folder: &Path,
+) -> Result<(Verdict, u64)> {
+    let subjects = subject::named(&options.provider)?;
+    let orders = orders(options, &subjects);
+    let upstreams = upstreams(options, artifacts, folder, &subjects).await?;
+    let gateways = vec![gateway(options, artifacts, folder, &subjects, &upstreams)?];
+    let doors = Arc::new(Doors::new(gateways.len()));
+    let fate = Arc::new(Fate {
+        seed: options.seed,
+        temper: temper(options.control),
+        control: options.control,
+        doors: Arc::clone(&doors),
+        crashes: AtomicU64::new(0),
+        calm: AtomicBool::new(false),
+        over: AtomicBool::new(false),
+    });
+    let journal = folder.join("clients.jsonl");
+    let market = Arc::new(Market {
+        seed: options.seed,
+        subjects,
+        orders,
+        doors: Arc::clone(&doors),
+        journal: Journal::create(&journal)?,
+        next: AtomicUsize::new(0),
+        done: AtomicUsize::new(0),
+        unruly: options.control.is_none(),
+    });
+    let threads = nemesis::unleash(gateways, &fate);
+    trade(options, &market, &fate).await?;
+    fate.calm.store(true, Ordering::SeqCst);
+    let closing = options.control.map_or(CLOSING, |_| Duration::ZERO);
+    let operations = close(&market, closing).await;
+    fate.over.store(true, Ordering::SeqCst);
+    for thread in threads {
+        ensure!(thread.join().is_ok(), "a nemesis broke");
+    }
+    let operations = operations?;
+    market.journal.flush()?;
+    let ledgers = upstreams.iter().map(|upstreams| {
+        let ledgers = upstreams.iter().map(Upstream::ledger).collect::<Result<Vec<_>>>();
+        Ok(ledgers?.concat())
+    });
+    let ledgers = ledgers.collect::<Result<Vec<_>>>()?;
+    let verdict = check::check(&Evidence {
+        subjects: &market.subjects,
+        orders: &market.orders,
+        ledgers: &ledgers,
+        told: &journal::read(&journal)?,
+        operations: &operations,
+    });
+    Ok((verdict, fate.crashes.load(Ordering::SeqCst)))
+}
+
+/// The simulators of every provider, going wrong already.
+async fn upstreams(
+    options: &Options,
+    artifacts: &Artifacts,
+    folder: &Path,
+    subjects: &[Box<dyn Subject>],
+) -> Result<Vec<Vec<Upstream>>> {
+    let mut all = Vec::new();
+    for subject in subjects {
+        let simulators = subject.simulators(options.accounts);
+        let mut upstreams = Vec::new();
+        for first in 0..simulators {
+            let accounts: Vec<usize> = (first..options.accounts).step_by(simulators).collect();
+            let orders = options.orders.div_ceil(subjects.len() * options.accounts);
+            let started = Upstream::start(subject.as_ref(), artifacts, folder, &accounts, orders);
+            let upstream = started.await?;
+            let seed = options.seed + first as u64;
+            upstream.go_wrong(subject.as_ref(), mix(options.control), seed).await?;
+            upstreams.push(upstream);
+        }
+        all.push(upstreams);
+    }
+    Ok(all)
+}
+
+/// The clients, until each has what it wants or nothing moves any more.
+async fn trade(options: &Options, market: &Arc<Market>, fate: &Fate) -> Result<()> {
+    let mut clients = JoinSet::new();
+    for _ in 0..options.clients.min(options.orders) {
+        clients.spawn(client::buy(Arc::clone(market)));
+    }
+    let begin = Instant::now();
+    let (mut last, mut moved) = (0, Instant::now());
+    let mut progress = tokio::time::interval(PROGRESS);
+    loop {
+        tokio::select! {
+            ended = clients.join_next() => match ended {
+                None => return Ok(()),
+                Some(ended) => ended.context("a client broke")??,
+            },
+            _ = progress.tick() => {
+                let done = market.done.load(Ordering::SeqCst);
+                let crashes = fate.crashes.load(Ordering::SeqCst);
+                let seconds = begin.elapsed().as_secs();
+                println!("{seconds:>5} s  {done:>6} orders ended, {crashes:>5} crashes");
+                if done > last {
+                    (last, moved) = (done, Instant::now());
+                }
+                if let Some(why) = market.doors.broken() {
+                    bail!("{why}");
+                }
+                let stuck = options.control.map_or(STUCK, |_| STUCK_CONTROL);
+                if moved.elapsed() > stuck {
+                    println!("nothing has ended for {stuck:?}; checking what there is");
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// With everybody calm again, what is open ends; and what was held up or late has happened by then.
+async fn close(market: &Market, patience: Duration) -> Result<Vec<purveyor_sdk::v1::Operation>> {
+    let mut dice = Dice::new(market.seed, 3);
+    let begin = Instant::now();
+    tokio::time::sleep(TIMING.past_settle()).await;
+    loop {
+        if let Some(why) = market.doors.broken() {
+            bail!("{why}");
+        }
+        let channel = market.doors.any(&mut dice).await;
+        let open = call::operations(&channel, true).await;
+        let working = |operation: &purveyor_sdk::v1::Operation| !call::rests(operation.state());
+        match open {
+            Ok(open)
+                if !open.iter().any(working)
+                    || begin.elapsed() > TIMING.past_settle() + patience =>
+            {
+                return call::operations(&channel, false).await;
+            }
+            Err(error) if begin.elapsed() > TIMING.past_settle() + patience => return Err(error),
+            _ => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+/// The orders, dealt to the providers and their accounts in turn.
+fn orders(options: &Options, subjects: &[Box<dyn Subject>]) -> Vec<Order> {
+    let mut dice = Dice::new(options.seed, 2);
+    let deal = |number: usize| {
+        let (subject, turn) = (number % subjects.len(), number / subjects.len());
+        let (account, position) = (turn % options.accounts, turn / options.accounts);
+        let provider = format!("{}-{account}", subjects[subject].name());
+        let request_id = dice.uuid();
+        Order { number, subject, provider, account, position, request_id, wrong: false }
+    };
+    (0..options.orders).map(deal).collect()
+}
+
+/// The gateway, with a store of its own.
+fn gateway(
+    options: &Options,
+    artifacts: &Artifacts,
+    folder: &Path,
+    subjects: &[Box<dyn Subject>],
+    upstreams: &[Vec<Upstream>],
+) -> Result<Gateway> {
+    let program = folder.join("purveyor");
+    let folder = folder.join("gateway");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;
+    let mut configuration = Configuration::new(artifacts)
+        .log_filter("warn")
+        .engine("retry_first_ms", 50)
+        .engine("retry_longest_ms", 1000)
+        .engine("look_first_ms", 100)
+        .engine("look_longest_ms", 1000)
+        .engine("start_within_s", 86_400);
+    for (subject, upstreams) in subjects.iter().zip(upstreams) {
+        for account in 0..options.accounts {
+            let upstream = &upstreams[account % upstreams.len()];
+            let provider = timed(subject.provider(account, &upstream.url));
+            let id = format!("{}-{account}", subject.name());
+            configuration = configuration.provider(&id, provider);
+        }
+    }
+    Ok(Gateway { index: 0, program, configuration: configuration.write(&folder)? })
+}
+
+/// The times that the simulators keep to.
+fn timed(provider: Provider) -> Provider {
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    provider
+        .timing("attempt_timeout_ms", ms(TIMING.attempt))
+        .timing("upstream_idle_ms", ms(TIMING.idle))
+        .timing("upstream_processing_ms", ms(TIMING.processing))
+        .timing("listing_lag_ms", ms(TIMING.lag))
+}
+
+/// A control gets the faults that its mistake is about.
+fn mix(control: Option<Control>) -> Mix {
+    match control {
+        None => Mix::Everything,
+        Some(Control::Naive) => Mix::LostAnswers,
+        Some(Control::NoSettle) => Mix::LateSales,
+        Some(Control::NoPreconnect) => Mix::Nothing,
+    }
+}
+
+fn temper(control: Option<Control>) -> Temper {
+    match control {
+        None => Temper::Cruel,
+        Some(Control::Naive | Control::NoSettle) => Temper::Rough,
+        // Its senders have to live for a whole settle window.
+        Some(Control::NoPreconnect) => Temper::Mild,
+    }
+}

@@ -1,0 +1,94 @@
+//! The gateways: each a process that can be started and killed again and again on the same
+//! configuration, and the way to whichever of them lives. It must not decide who dies when.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tonic::transport::{Channel, Endpoint};
+use xtask::gateway;
+use xtask::process::Running;
+
+use super::dice::Dice;
+
+/// One gateway's program and configuration.
+#[derive(Clone, Debug)]
+pub(crate) struct Gateway {
+    pub(crate) index: usize,
+    pub(crate) program: PathBuf,
+    pub(crate) configuration: PathBuf,
+}
+
+/// Who lives, and how to reach them.
+#[derive(Debug)]
+pub(crate) struct Doors {
+    open: watch::Sender<Vec<Option<Channel>>>,
+    runtime: Handle,
+    /// What went wrong with the harness itself; the first counts.
+    broken: Mutex<Option<String>>,
+}
+
+impl Gateway {
+    /// Starts it with these failpoints, and returns when it accepts calls.
+    ///
+    /// # Errors
+    /// When it ends or is not ready in time.
+    pub(crate) fn start(&self, failpoints: &str) -> Result<(Running, SocketAddr)> {
+        let variables = [("PURVEYOR_FAILPOINTS", failpoints)];
+        gateway::serve_with(&self.program, &self.configuration, &variables)
+    }
+}
+
+impl Doors {
+    /// So many gateways, none of which lives yet.
+    pub(crate) fn new(gateways: usize) -> Self {
+        let open = watch::Sender::new(vec![None; gateways]);
+        Self { open, runtime: Handle::current(), broken: Mutex::default() }
+    }
+
+    /// A gateway lives, and can be reached there.
+    ///
+    /// # Errors
+    /// When the address is none.
+    pub(crate) fn open(&self, index: usize, address: SocketAddr) -> Result<()> {
+        // A channel makes its connection on the runtime.
+        let _entered = self.runtime.enter();
+        let endpoint = Endpoint::from_shared(format!("http://{address}"));
+        let channel = endpoint.context("the gateway's address is none")?.connect_lazy();
+        self.open.send_modify(|open| open[index] = Some(channel));
+        Ok(())
+    }
+
+    /// A gateway is about to die.
+    pub(crate) fn close(&self, index: usize) {
+        self.open.send_modify(|open| open[index] = None);
+    }
+
+    /// One of those that live, as soon as one does. Now and then it has died meanwhile.
+    pub(crate) async fn any(&self, dice: &mut Dice) -> Channel {
+        let mut seen = self.open.subscribe();
+        loop {
+            let living: Vec<Channel> = seen.borrow_and_update().iter().flatten().cloned().collect();
+            let chosen = usize::try_from(dice.roll(living.len() as u64)).unwrap_or_default();
+            if let Some(channel) = living.into_iter().nth(chosen) {
+                return channel;
+            }
+            // The sender is ours, so this cannot fail.
+            let _changed = seen.changed().await;
+        }
+    }
+
+    /// Says that the harness cannot go on.
+    pub(crate) fn break_off(&self, why: String) {
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.get_or_insert(why);
+    }
+
+    /// Why the harness cannot go on, if so.
+    pub(crate) fn broken(&self) -> Option<String> {
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

@@ -1,0 +1,126 @@
+//! What is different between providers: how one is simulated and configured, how an order looks, and
+//! what its ledger says of it. It must not know what goes wrong when.
+
+mod computestacks;
+mod gandi;
+mod klikk;
+mod ovh;
+mod racknap;
+
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use serde_json::Value;
+use xtask::configuration::Provider;
+
+use super::call::Write;
+
+/// A provider under torture.
+pub(crate) trait Subject: Send + Sync {
+    /// Its name: of its plugin, its simulator, and the beginning of its provider ids.
+    fn name(&self) -> &'static str;
+
+    /// How many simulators it takes for so many accounts; they share the accounts in turn. One, but
+    /// where accounts of one upstream see each other's purchases.
+    fn simulators(&self, _accounts: usize) -> usize {
+        1
+    }
+
+    /// A simulator's arguments: the accounts that it serves.
+    fn simulate(&self, command: &mut Command, accounts: &[usize]);
+
+    /// What else the simulator is told over its control API before anything is bought: so many orders in
+    /// each account.
+    fn prepare(&self, accounts: &[usize], orders: usize) -> Vec<(&'static str, Value)>;
+
+    /// One account as the gateway is configured with it.
+    fn provider(&self, account: usize, url: &str) -> Provider;
+
+    /// The upstream calls that sell, as the simulator names them.
+    fn sells(&self) -> &'static [&'static str];
+
+    /// The upstream calls by which lost sales are found.
+    fn lists(&self) -> &'static [&'static str];
+
+    /// The purchase.
+    fn write(&self, order: &Order) -> Write;
+
+    /// What the ledger calls an account.
+    fn holder(&self, account: usize) -> String;
+
+    /// What the ledger says of a purchase, apart from the account and the upstream's own ids: the same
+    /// text for the same body.
+    fn asked(&self, order: &Order) -> String;
+
+    /// What was asked for in a line of the ledger; `None` for lines that are no sale.
+    fn sold(&self, entry: &Entry) -> Option<String>;
+
+    /// Whether some of the faults are honest refusals there.
+    fn refuses(&self) -> bool {
+        false
+    }
+
+    /// Whether an uncertain purchase is left to a person there.
+    fn asks_a_person(&self) -> bool {
+        false
+    }
+}
+
+/// One purchase.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    /// Counted from 0 over all providers.
+    pub(crate) number: usize,
+    /// Which of the providers under torture.
+    pub(crate) subject: usize,
+    /// The provider's id in the gateway.
+    pub(crate) provider: String,
+    /// Which of the provider's accounts.
+    pub(crate) account: usize,
+    /// Which of the account's purchases, counted from 0.
+    pub(crate) position: usize,
+    /// The caller's request id.
+    pub(crate) request_id: String,
+    /// Another body than the right one: what must never be sold.
+    pub(crate) wrong: bool,
+}
+
+/// A line of a ledger, as far as it matters here.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Entry {
+    pub(crate) account: String,
+    pub(crate) kind: String,
+    pub(crate) operation_id: String,
+    #[serde(default)]
+    pub(crate) product_id: Option<String>,
+    pub(crate) product_name: String,
+    pub(crate) quantity: i64,
+    pub(crate) amount: String,
+    #[serde(default)]
+    pub(crate) duration: Option<String>,
+}
+
+/// Every provider that can be tortured.
+pub(crate) fn all() -> Vec<Box<dyn Subject>> {
+    vec![
+        Box::new(gandi::Gandi),
+        Box::new(klikk::Klikk),
+        Box::new(ovh::Ovh),
+        Box::new(racknap::RackNap),
+        Box::new(computestacks::ComputeStacks),
+    ]
+}
+
+/// The providers that are meant by a name, or by `all`.
+///
+/// # Errors
+/// When there is none of that name.
+pub(crate) fn named(name: &str) -> Result<Vec<Box<dyn Subject>>> {
+    let mut found = all();
+    if name != "all" {
+        found.retain(|subject| subject.name() == name);
+    }
+    found.first().with_context(|| format!("no provider is called {name}"))?;
+    Ok(found)
+}

@@ -1,0 +1,112 @@
+//! ComputeStacks: a product with a price, which takes three steps; found by comparing the catalogue with
+//! what it was. A catalogue is its controller's and not an account's, so every account is a controller
+//! of its own. A product that is made twice has the same label twice.
+
+use std::process::Command;
+
+use purveyor_sdk::v1::price::Tax;
+use purveyor_sdk::v1::product::{Offer, Package, Shape};
+use purveyor_sdk::v1::term::Kind;
+use purveyor_sdk::v1::{CreateProductRequest, Money, Price, Product, Term};
+use serde_json::{Value, json};
+use xtask::configuration::Provider;
+
+use super::{Entry, Order, Subject};
+use crate::torture::call::Write;
+
+pub(super) struct ComputeStacks;
+
+impl Subject for ComputeStacks {
+    fn name(&self) -> &'static str {
+        "computestacks"
+    }
+
+    fn simulators(&self, accounts: usize) -> usize {
+        accounts
+    }
+
+    fn simulate(&self, command: &mut Command, accounts: &[usize]) {
+        for account in accounts {
+            command.args(["--user", &format!("{}:{}", self.holder(*account), password(*account))]);
+        }
+    }
+
+    fn prepare(&self, _accounts: &[usize], _orders: usize) -> Vec<(&'static str, Value)> {
+        vec![("/mode", json!({ "listing_lag_ms": 100 }))]
+    }
+
+    fn provider(&self, account: usize, url: &str) -> Provider {
+        let regions: toml::Table = [("fra".to_owned(), toml::Value::from(1))].into_iter().collect();
+        let credential = format!("{}:{}", self.holder(account), password(account));
+        Provider::new("computestacks", url)
+            .credential("api-credential", &credential)
+            .setting("billing_plan", 1)
+            .setting("regions", regions)
+    }
+
+    fn sells(&self) -> &'static [&'static str] {
+        &["POST /api/admin/products"]
+    }
+
+    fn lists(&self) -> &'static [&'static str] {
+        &["GET /api/admin/products"]
+    }
+
+    fn write(&self, order: &Order) -> Write {
+        let amount = Money { currency_code: "EUR".to_owned(), units: 6, nanos: 0 };
+        let offer = Offer {
+            term: Some(Term { kind: Kind::Metered.into(), ..Term::default() }),
+            price: Some(Price {
+                amount: Some(amount),
+                tax: Tax::Unspecified.into(),
+                ..Price::default()
+            }),
+            regions: vec!["fra".to_owned()],
+            ..Offer::default()
+        };
+        let package = Package {
+            cpu_cores: Some("2.50".to_owned()),
+            memory_mb: Some(1536),
+            storage_gb: Some(18),
+            ..Package::default()
+        };
+        let product = Product {
+            display_name: label(order),
+            group: "torture".to_owned(),
+            shape: Some(Shape::Package(package)),
+            offers: vec![offer],
+            ..Product::default()
+        };
+        Write::Product(CreateProductRequest {
+            parent: format!("providers/{}", order.provider),
+            product: Some(product),
+            ..CreateProductRequest::default()
+        })
+    }
+
+    fn holder(&self, account: usize) -> String {
+        format!("stacks-{account}")
+    }
+
+    fn asked(&self, order: &Order) -> String {
+        label(order)
+    }
+
+    fn sold(&self, entry: &Entry) -> Option<String> {
+        (entry.kind == "product_add").then(|| entry.product_name.clone())
+    }
+
+    fn refuses(&self) -> bool {
+        true
+    }
+}
+
+/// Pairs of orders are the same, but for a wrong body.
+fn label(order: &Order) -> String {
+    let kind = if order.wrong { "wrong" } else { "torture" };
+    format!("{kind} {}", order.position / 2)
+}
+
+fn password(account: usize) -> String {
+    format!("secret-{account}")
+}

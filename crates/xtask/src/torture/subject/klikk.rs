@@ -1,0 +1,94 @@
+//! Klikk: an order of one server, found by the mark in its name. Its ledger tells servers apart by their
+//! price, which depends on the storage, so every order of an account is of another size.
+
+use std::process::Command;
+
+use prost_types::value::Kind;
+use prost_types::{Struct, Value as Member};
+use purveyor_sdk::v1::{CreateOrderRequest, Order as Wanted, OrderItem};
+use serde_json::Value;
+use xtask::configuration::Provider;
+
+use super::{Entry, Order, Subject};
+use crate::torture::call::Write;
+
+/// What a server costs a month without its storage, and how much more with each GB of it.
+const WITHOUT_STORAGE: usize = 70;
+/// What a wrong body orders more of.
+const WRONG: usize = 500_000;
+
+pub(super) struct Klikk;
+
+impl Subject for Klikk {
+    fn name(&self) -> &'static str {
+        "klikk"
+    }
+
+    fn simulate(&self, command: &mut Command, accounts: &[usize]) {
+        for account in accounts {
+            command.args(["--account-token", &token(*account)]);
+        }
+        command.args(["--credit", "1000000000.00", "--listing-lag-ms", "100"]);
+    }
+
+    fn prepare(&self, _accounts: &[usize], _orders: usize) -> Vec<(&'static str, Value)> {
+        Vec::new()
+    }
+
+    fn provider(&self, account: usize, url: &str) -> Provider {
+        Provider::new("klikk", url).credential("account-token", &token(account))
+    }
+
+    fn sells(&self) -> &'static [&'static str] {
+        &["order_create"]
+    }
+
+    fn lists(&self) -> &'static [&'static str] {
+        &["order_list"]
+    }
+
+    fn write(&self, order: &Order) -> Write {
+        let number = |number: usize| Member { kind: Some(Kind::NumberValue(number as f64)) };
+        let os = Member { kind: Some(Kind::StringValue("debian".to_owned())) };
+        let options = [
+            ("quantity_ram_gb", number(1)),
+            ("quantity_cpu", number(1)),
+            ("quantity_storage_gb", number(storage(order))),
+            ("os", os),
+        ];
+        let fields = options.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let item = OrderItem {
+            product: format!("providers/{}/products/VPS", order.provider),
+            quantity: 1,
+            display_name: format!("torture {}", order.number),
+            options: Some(Struct { fields }),
+            ..OrderItem::default()
+        };
+        Write::Order(CreateOrderRequest {
+            parent: format!("providers/{}", order.provider),
+            order: Some(Wanted { items: vec![item], ..Wanted::default() }),
+            ..CreateOrderRequest::default()
+        })
+    }
+
+    fn holder(&self, account: usize) -> String {
+        format!("profile-{account}")
+    }
+
+    fn asked(&self, order: &Order) -> String {
+        format!("VPS for {}.00", WITHOUT_STORAGE + storage(order))
+    }
+
+    fn sold(&self, entry: &Entry) -> Option<String> {
+        let sale = matches!(entry.kind.as_str(), "order_item" | "order_item_invoiced");
+        sale.then(|| format!("{} for {}", entry.product_name, entry.amount))
+    }
+}
+
+fn storage(order: &Order) -> usize {
+    1 + order.position + if order.wrong { WRONG } else { 0 }
+}
+
+fn token(account: usize) -> String {
+    format!("torture{account:017}")
+}

@@ -1,0 +1,83 @@
+//! The simulators: one process for each provider, with a ledger of its own. It must not read anything
+//! back but the ledger's file, which is synced before a sale can be known.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use serde_json::json;
+use xtask::artifacts::Artifacts;
+use xtask::process::Running;
+
+use super::faults::{Mix, TIMING};
+use super::subject::{Entry, Subject};
+use crate::control;
+
+/// A running simulator.
+pub(crate) struct Upstream {
+    pub(crate) url: String,
+    control_url: String,
+    ledger: PathBuf,
+    // Ends with this.
+    _running: Running,
+}
+
+/// The line that a simulator prints when it listens.
+#[derive(Deserialize)]
+struct Ready {
+    url: String,
+    control_url: String,
+}
+
+impl Upstream {
+    /// Starts one of a provider's simulators for these accounts, with nothing going wrong yet.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub(crate) async fn start(
+        subject: &dyn Subject,
+        artifacts: &Artifacts,
+        folder: &Path,
+        accounts: &[usize],
+        orders: usize,
+    ) -> Result<Self> {
+        let name = format!("{}-{}", subject.name(), accounts.first().copied().unwrap_or_default());
+        let ledger = folder.join(format!("{name}.ledger.jsonl"));
+        let mut command = Command::new(artifacts.program("purveyor-simulators")?);
+        command.arg(subject.name());
+        subject.simulate(&mut command, accounts);
+        command.arg("--ledger").arg(&ledger);
+        let log = folder.join(format!("{name}.simulator.log"));
+        let mut running = Running::start(&format!("the simulator of {name}"), command, log)?;
+        let ready: Ready = running.wait_for(|line| serde_json::from_str(line).ok())?;
+        let Ready { url, control_url } = ready;
+        let upstream = Self { url, control_url, ledger, _running: running };
+        let idle = json!({ "ms": TIMING.idle.as_millis() });
+        control::post(&upstream.control_url, "/idle", &idle).await?;
+        for (command, body) in subject.prepare(accounts, orders) {
+            control::post(&upstream.control_url, command, &body).await?;
+        }
+        Ok(upstream)
+    }
+
+    /// From now on things go wrong as the mix says.
+    ///
+    /// # Errors
+    /// When the simulator does not obey.
+    pub(crate) async fn go_wrong(&self, subject: &dyn Subject, mix: Mix, seed: u64) -> Result<()> {
+        let table = mix.table(subject.sells(), subject.lists(), seed);
+        control::post(&self.control_url, "/fault-table", &table).await
+    }
+
+    /// Every line of the ledger.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn ledger(&self) -> Result<Vec<Entry>> {
+        let text = fs::read_to_string(&self.ledger).context("cannot read the ledger")?;
+        let lines = text.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().context("the ledger has a line that is none")
+    }
+}
