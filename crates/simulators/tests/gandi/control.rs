@@ -6,9 +6,9 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 use crate::client::{
-    Failure, call, call_raw, command, id, int, member, product, split, start, start_at, string,
-    text,
+    Failure, call, call_raw, command, id, int, member, product, start, start_at, string, text,
 };
+use crate::wire::split;
 
 const CREATE: &str = "hosting.product.create";
 
