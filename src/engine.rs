@@ -28,6 +28,7 @@ pub mod reading;
 pub mod records;
 pub mod renewals;
 mod replicas;
+pub mod retention;
 pub mod services;
 pub mod step;
 pub mod waiters;
@@ -49,6 +50,7 @@ use uuid::Uuid;
 use self::line::Lines;
 use self::machine::{Backoff, Now};
 use self::replicas::UnderWay;
+use self::retention::RETENTION_MIN;
 use self::waiters::Waiters;
 use crate::failpoint::{self, Place};
 use crate::plugin::{Clock, Registry};
@@ -68,6 +70,8 @@ pub struct EngineConfig {
     pub look: Backoff,
     /// `start_before` of a write that names none.
     pub start_within: Duration,
+    /// How long an operation is kept after it ended; at least [`RETENTION_MIN`].
+    pub retention: Duration,
     /// Accept and store, but send nothing.
     pub hold: bool,
 }
@@ -80,6 +84,7 @@ impl Default for EngineConfig {
             retry: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) },
             look: Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(60) },
             start_within: Duration::from_secs(600),
+            retention: RETENTION_MIN,
             hold: false,
         }
     }
@@ -163,6 +168,7 @@ impl Engine {
         *engine.inner.dispatching.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(tokio::spawn(engine.clone().dispatch()));
         engine.spawn(Engine::keep_leases);
+        engine.spawn(Engine::forget);
         if engine.inner.store.sharing().is_some() {
             engine.spawn(Engine::look_around);
             engine.spawn(Engine::follow);

@@ -92,6 +92,14 @@ pub trait Store: Send + Sync + 'static {
     /// Waits until a change beyond `position` was committed, here or by another replica.
     async fn changed(&self, position: u64);
 
+    /// Removes operations that ended before a time, those that ended first, with their attempts; at
+    /// most `limit` and [`PAGE_MAX`]. Tells how many. May be repeated.
+    ///
+    /// Requires: the caller may forget their request ids. What they claimed stays claimed by them. An
+    /// operation stays while it is open, holds a lock or made the last change; watchers are no longer
+    /// shown changes of what was removed.
+    async fn prune(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
     /// Puts a service on record, replacing what stood there.
     async fn put_service(&self, record: ServiceRecord) -> Result<(), StoreError>;
 

@@ -149,6 +149,17 @@ impl<'d> Section<'d> {
         self.within(key, limits).map_or(default, |number| Duration::from_secs(number.into()))
     }
 
+    /// A time in days, whose key ends in `_days`, with a default.
+    pub(crate) fn days(
+        &mut self,
+        key: &'static str,
+        default: Duration,
+        limits: RangeInclusive<u32>,
+    ) -> Duration {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        self.within(key, limits).map_or(default, |number| DAY * number)
+    }
+
     /// A number inside of limits that may be left out.
     pub(crate) fn within(&mut self, key: &'static str, limits: RangeInclusive<u32>) -> Option<u32> {
         let found = self.optional::<i64>(key)?;

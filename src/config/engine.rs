@@ -26,6 +26,7 @@ pub(crate) fn read(mut section: Section<'_>) -> (EngineConfig, bool) {
             longest: s.milliseconds("look_longest_ms", default.look.longest, 1..=3_600_000),
         },
         start_within: s.seconds("start_within_s", default.start_within, 1..=2_592_000),
+        retention: s.days("retention_days", default.retention, 400..=36_500),
         hold: s.or("hold", default.hold),
     };
     if config.retry.first > config.retry.longest {

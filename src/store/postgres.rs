@@ -20,6 +20,7 @@ use self::doubt::Doubts;
 use self::due::{Release, Renew};
 use self::news::News;
 use self::pulse::Pulse;
+use self::retention::Prune;
 use self::session::{Sessions, discard};
 use super::operation::{Claim, Operation};
 use super::{
@@ -37,6 +38,7 @@ mod news;
 mod open;
 mod operations;
 mod pulse;
+mod retention;
 mod row;
 mod services;
 mod session;
@@ -222,6 +224,10 @@ impl Store for PostgresStore {
 
     async fn changed(&self, position: u64) {
         self.shared.news.changed(position).await;
+    }
+
+    async fn prune(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.shared().write(Prune { ended_before, limit }).await
     }
 
     async fn put_service(&self, record: ServiceRecord) -> Result<(), StoreError> {

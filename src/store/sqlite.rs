@@ -33,6 +33,7 @@ mod open;
 mod operations;
 mod queue;
 mod readers;
+mod retention;
 mod row;
 mod schema;
 mod services;
@@ -165,6 +166,10 @@ impl Store for SqliteStore {
         let mut last = self.writer.last_change();
         // The writer that sends lives as long as this store does, so this ends only with a change.
         last.wait_for(|last| *last > position).await.ok();
+    }
+
+    async fn prune(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.writer.write(move |connection| retention::prune(connection, ended_before, limit)).await
     }
 
     async fn put_service(&self, record: ServiceRecord) -> Result<(), StoreError> {

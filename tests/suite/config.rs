@@ -273,6 +273,15 @@ purveyor.toml:10: engine.look_first: is not known; did you mean \"look_first_ms\
 }
 
 #[test]
+fn operations_are_never_kept_too_short() {
+    check(&format!("{BASE}[engine]\nretention_days = 400\n"), "");
+    check(
+        &format!("{BASE}[engine]\nretention_days = 399\n"),
+        "purveyor.toml:8: engine.retention_days: is 399, outside of 400 to 36500",
+    );
+}
+
+#[test]
 fn telemetry() {
     check(
         &format!("{BASE}[telemetry]\nlog_format = \"xml\"\nlog_filter = \"purveyor=loud\"\n"),

@@ -100,11 +100,12 @@ pub(super) async fn positions(connection: &Connection) -> Result<Positions, Faul
 /// Removes some of the changes that are too old, and tells whether more may be left. The last one
 /// always stays, so that positions go on from it.
 pub(super) async fn prune(connection: &Connection) -> Result<bool, Fault> {
+    // Only the first ones are looked at: in a week there can be millions that are not too old.
     let sql = "DELETE FROM changes WHERE position IN (\
-               SELECT position FROM changes \
+               SELECT position FROM \
+               (SELECT position, time FROM changes ORDER BY position LIMIT $2) AS first \
                WHERE time < (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint - $1 \
-               AND position < (SELECT max(position) FROM changes) \
-               ORDER BY position LIMIT $2)";
+               AND position < (SELECT max(position) FROM changes))";
     let statement = connection.prepare_cached(sql).await?;
     let kept = i64::try_from(KEPT.as_nanos()).unwrap_or(i64::MAX);
     let pruned = connection.execute(&statement, &[&kept, &PRUNE_MAX]).await?;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 pub(super) const APPLICATION_ID: i32 = 0x5052_5659;
 
 /// What leads from each version to the next; the first makes an empty file a database of ours.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/0001.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
@@ -64,4 +64,36 @@ fn pragma<T: rusqlite::types::FromSql>(
     name: &str,
 ) -> Result<T, rusqlite::Error> {
     connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Connection, MIGRATIONS, migrate};
+
+    #[test]
+    fn a_store_of_the_first_version_is_brought_forward_whole() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "foreign_keys", true).unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        let rows = "INSERT INTO operations VALUES (zeroblob(16), 7, 2, 1, 2, NULL, 0, 1, NULL, 1, 1, \
+                    '', '', '', '', '', '', '', '', zeroblob(32), x'', x'', NULL, '', NULL, x'', x'', \
+                    x'', NULL, NULL, x'', NULL, NULL); \
+                    INSERT INTO claims VALUES ('account', 'order', '77', zeroblob(16), 5); \
+                    INSERT INTO changes VALUES (41, zeroblob(16), 1, NULL, 3), \
+                    (42, zeroblob(16), 2, NULL, 4);";
+        connection.execute_batch(rows).unwrap();
+        migrate(&mut connection, 1).unwrap();
+        let text =
+            |sql: &str| connection.query_one(sql, [], |row| row.get::<_, String>(0)).unwrap();
+        let claims =
+            "SELECT account || kind || upstream_id || hex(request_id) || claim_time FROM claims";
+        assert_eq!(text(claims), format!("accountorder77{}5", "00".repeat(16)));
+        let changes = "SELECT group_concat(position || ':' || version || ':' || time) FROM changes";
+        assert_eq!(text(changes), "41:1:3,42:2:4");
+        // Neither refers to the row, and a position is never used again.
+        connection.execute_batch("DELETE FROM operations; DELETE FROM changes").unwrap();
+        let next = "INSERT INTO changes (request_id, version, time) VALUES (zeroblob(16), 1, 5)";
+        connection.execute_batch(next).unwrap();
+        assert_eq!(connection.last_insert_rowid(), 43);
+    }
 }

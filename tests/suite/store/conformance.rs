@@ -18,6 +18,7 @@ mod keeping;
 mod leasing;
 mod listing;
 mod model;
+mod pruning;
 mod watching;
 
 /// Where one store is kept. Opening it again after the store was dropped shows what was stored.
@@ -68,6 +69,9 @@ const PROPERTIES: &[(&str, Property)] = properties![
     listing::shows_orphans,
     listing::shows_no_orphan_that_somebody_works_on,
     listing::shows_what_is_blocked,
+    pruning::removes_only_what_ended_before,
+    pruning::removes_the_oldest_within_its_bounds,
+    pruning::keeps_claims_and_what_watchers_wait_for,
     watching::numbers_changes_in_commit_order,
     watching::pages_through_changes,
     watching::misses_nothing_while_others_write,

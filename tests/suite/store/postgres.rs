@@ -61,11 +61,11 @@ async fn conforms() {
 async fn a_newer_schema_is_refused_and_left_as_it_is() {
     let database = Database::default();
     let store = database.opened().await;
-    assert_eq!(store.identity().schema_version, 1);
+    assert_eq!(store.identity().schema_version, 2);
     drop(store);
     database.run("UPDATE purveyor.meta SET schema_version = 7").await;
     let error = database.refused().await;
-    assert!(matches!(error, OpenError::NewerSchema { found: 7, known: 1 }), "{error}");
+    assert!(matches!(error, OpenError::NewerSchema { found: 7, known: 2 }), "{error}");
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use std::path::Path;
 use purveyor::config::{Environment, load_with};
 
 /// The methods that ask for a key, as they stand in the sources.
-const ASKS: [&str; 10] = [
+const ASKS: [&str; 11] = [
+    "days",
     "entries",
     "milliseconds",
     "optional",

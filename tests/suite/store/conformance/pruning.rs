@@ -1,0 +1,104 @@
+//! Pruning: what ended before a time goes, whole, and nothing else; what belongs to it for ever stays.
+
+use std::sync::Arc;
+
+use purveyor::store::{Accepted, Change, Committed, PAGE_MAX, Positions, Store};
+use purveyor_sdk::v1::operation::State;
+
+use super::super::samples::{STATES, at, attempt, claim, id, lock, new, next, operation};
+use super::Home;
+
+/// Stores an operation that came to a state at a time, with an attempt and a claim.
+async fn came_to(store: &dyn Store, n: u128, state: State, time: i64) {
+    store.accept(new(operation(n))).await.unwrap();
+    let mut change = next(&operation(n), |operation| {
+        operation.state = state;
+        operation.update_time = at(time);
+        operation.attempts = vec![attempt(n, 1)];
+    });
+    change.claims = vec![claim(&n.to_string())];
+    assert_eq!(store.commit(change).await.unwrap(), Committed::Done);
+}
+
+/// Which of the first so many are still there.
+async fn left(store: &dyn Store, count: u128) -> Vec<u128> {
+    let mut left = Vec::new();
+    for n in 1..=count {
+        if store.get(id(n)).await.unwrap().is_some() {
+            left.push(n);
+        }
+    }
+    left
+}
+
+pub(super) async fn removes_only_what_ended_before(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    for (n, state) in (1..).zip(STATES) {
+        came_to(&*store, n, state, 10).await;
+    }
+    came_to(&*store, 10, State::Succeeded, 20).await;
+    // The one of the last change.
+    came_to(&*store, 11, State::Accepted, 30).await;
+    assert_eq!(store.prune(at(10), 10).await.unwrap(), 0, "the time itself is not before it");
+    assert_eq!(store.prune(at(20), 10).await.unwrap(), 3);
+    assert_eq!(left(&*store, 11).await, [1, 2, 3, 4, 5, 6, 10, 11]);
+    assert_eq!(store.prune(at(20), 10).await.unwrap(), 0);
+    assert_eq!(store.prune(at(21), 10).await.unwrap(), 1);
+
+    // Nothing is left of it that could be in the way of the same ids.
+    came_to(&*store, 7, State::Running, 40).await;
+    assert_eq!(store.get(id(7)).await.unwrap().unwrap().attempts, [attempt(7, 1)]);
+    drop(store);
+    assert_eq!(left(&*home.open().await, 11).await, [1, 2, 3, 4, 5, 6, 7, 11]);
+}
+
+pub(super) async fn removes_the_oldest_within_its_bounds(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    for (n, time) in [(1, 30), (2, 10), (3, 20)] {
+        came_to(&*store, n, State::Failed, time).await;
+    }
+    let count = u128::try_from(PAGE_MAX).unwrap() + 5;
+    for n in 4..=count {
+        came_to(&*store, n, State::Cancelled, 40).await;
+    }
+    store.accept(new(operation(1000))).await.unwrap();
+    let check = async |limit: usize, pruned: usize, expected: &[u128]| {
+        assert_eq!(store.prune(at(99), limit).await.unwrap(), pruned);
+        assert_eq!(left(&*store, 3).await, expected);
+    };
+    check(0, 0, &[1, 2, 3]).await;
+    check(1, 1, &[1, 3]).await;
+    check(1, 1, &[1]).await;
+    check(usize::MAX, PAGE_MAX, &[]).await;
+    check(usize::MAX, 3, &[]).await;
+}
+
+pub(super) async fn keeps_claims_and_what_watchers_wait_for(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    came_to(&*store, 1, State::Succeeded, 10).await;
+    store.accept(new(operation(2))).await.unwrap();
+    let held = next(&operation(2), |operation| operation.state = State::Failed);
+    let held = Change { locks: vec![lock("held")], ..held };
+    assert_eq!(store.commit(held).await.unwrap(), Committed::Done);
+    came_to(&*store, 3, State::Succeeded, 10).await;
+    assert_eq!(store.prune(at(99), 10).await.unwrap(), 1);
+    assert_eq!(left(&*store, 3).await, [2, 3], "one holds a lock and one made the last change");
+
+    assert_eq!(store.claimant(&claim("1")).await.unwrap(), Some(id(1)));
+    assert_eq!(store.claimed_ids("account", id(3), at(0)).await.unwrap(), ["1"]);
+    store.accept(new(operation(4))).await.unwrap();
+    let theirs = Change { claims: vec![claim("1")], ..next(&operation(4), |_| {}) };
+    let claimed = Committed::Claimed { claim: claim("1"), by: id(1) };
+    assert_eq!(store.commit(theirs).await.unwrap(), claimed);
+
+    // Positions go on; what was removed is not shown any more.
+    let last = store.positions().await.unwrap().last;
+    let shown = store.changes(0, 10).await.unwrap();
+    let shown: Vec<_> =
+        shown.iter().map(|change| (change.position, change.operation.request_id)).collect();
+    assert_eq!(shown, [(3, id(2)), (4, id(2)), (5, id(3)), (6, id(3)), (7, id(4))]);
+    assert_eq!(store.positions().await.unwrap(), Positions { oldest: 1, last });
+    assert_eq!(last, 7);
+    assert_eq!(store.accept(new(operation(5))).await.unwrap(), Accepted::Stored);
+    assert_eq!(store.positions().await.unwrap().last, 8);
+}
