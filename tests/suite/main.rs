@@ -23,6 +23,7 @@ mod plugin_faults;
 mod plugin_loading;
 mod plugin_support;
 mod plugin_upstream;
+mod polling;
 mod pruning;
 mod queueing;
 mod reading;
