@@ -26,8 +26,12 @@ enum Command {
     Test,
     /// Buy through crashes and faults, and compare every sale with what callers were told.
     Torture(torture::Options),
-    /// Run the benchmarks and print their table.
-    Bench,
+    /// Run the benchmarks, or one of them, and print their tables.
+    Bench {
+        /// The only one to run.
+        #[arg(value_enum)]
+        only: Option<bench::Bench>,
+    },
     /// Build the plugins and put them where they are loaded.
     Plugins {
         /// How they are built.
@@ -66,7 +70,7 @@ fn run(command: Command) -> Result<()> {
         Command::Demo(options) => demo::run(&options),
         Command::Test => test::run(),
         Command::Torture(options) => torture::run(&options),
-        Command::Bench => bench::run(),
+        Command::Bench { only } => bench::run(only),
         Command::Plugins { profile } => plugins(profile),
     }
 }

@@ -1,0 +1,210 @@
+//! The questions that are asked of a store of any size, and how long it takes to answer each. It must
+//! leave the store with what it found, but for what was accepted to measure that.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use jiff::{SignedDuration, Timestamp};
+use purveyor::store::operation::Operation;
+use purveyor::store::sqlite::SqliteStore;
+use purveyor::store::{Change, Committed, Lease, NewOperation, Query, Store, Take};
+use purveyor_sdk::v1::operation::State;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use crate::filling::{beginning, claim, operation, present, sent};
+use crate::table;
+
+/// How often each question is asked.
+const TIMES: usize = 21;
+/// A page of a listing.
+const PAGE: usize = 50;
+/// How many operations the engine takes at a time.
+const TAKE: usize = 64;
+/// How long, and by how many callers, operations are accepted.
+const SPAN: Duration = Duration::from_secs(3);
+const CALLERS: usize = 64;
+
+/// What was asked, and what was seen.
+pub(crate) struct Asked {
+    pub(crate) what: &'static str,
+    pub(crate) seen: String,
+}
+
+impl Asked {
+    pub(crate) fn new(what: &'static str, seen: String) -> Self {
+        Self { what, seen }
+    }
+}
+
+/// Asks everything.
+pub(crate) async fn ask(store: SqliteStore, size: u32) -> Result<Vec<Asked>> {
+    let store: Arc<dyn Store> = Arc::new(store);
+    let mut asked = listings(&*store, size).await?;
+    asked.extend(waiting(&*store).await?);
+    let rate = accepted_and_committed(&store).await?;
+    asked.push(Asked::new("accept and commit, 64 callers", rate));
+    asked.push(pruning(&*store).await?);
+    Ok(asked)
+}
+
+async fn listings(store: &dyn Store, size: u32) -> Result<Vec<Asked>> {
+    let query = || Query { limit: PAGE, ..Query::default() };
+    let middle = (present() - SignedDuration::from_hours(200 * 24), Uuid::max());
+    let text = |text: String| Some(text);
+    let mut asked = Vec::new();
+    for (what, query, rows) in [
+        ("list: first page", query(), PAGE),
+        ("list: a page in the middle", Query { after: Some(middle), ..query() }, PAGE),
+        ("list: of one owner", Query { owner: text("owner-7".to_owned()), ..query() }, 1),
+        (
+            "list: of one target",
+            Query { target: text(format!("providers/acme/orders/{size}")), ..query() },
+            1,
+        ),
+        ("list: open", Query { open_only: true, ..query() }, PAGE),
+        (
+            "list: failed, of which there are none",
+            Query { states: vec![State::Failed], ..query() },
+            0,
+        ),
+        (
+            "list: a provider that has none",
+            Query { provider: text("other".to_owned()), ..query() },
+            0,
+        ),
+    ] {
+        let seen = median(async || {
+            let found = store.list(&query).await?;
+            ensure!(found.len() >= rows, "{what}: {} rows", found.len());
+            Ok(())
+        });
+        asked.push(Asked::new(what, seen.await?));
+    }
+    Ok(asked)
+}
+
+async fn waiting(store: &dyn Store) -> Result<Vec<Asked>> {
+    let next_wake = median(async || {
+        ensure!(store.next_wake().await?.is_some(), "nothing waits");
+        Ok(())
+    });
+    let orphans = median(async || {
+        ensure!(store.orphans(present()).await?.is_empty(), "something runs");
+        Ok(())
+    });
+    let claimed = median(async || {
+        let since = present() - SignedDuration::from_mins(1);
+        store.claimed_ids("ACME-1", Uuid::nil(), since).await?;
+        ensure!(store.claimant(&claim(Uuid::nil())).await?.is_none(), "it is claimed");
+        Ok(())
+    });
+    let mut asked = vec![
+        Asked::new("next wake", next_wake.await?),
+        Asked::new("orphans", orphans.await?),
+        Asked::new("who claimed what", claimed.await?),
+    ];
+    let replica = Uuid::from_u128(7);
+    let (mut taking, mut round) = (Vec::new(), Vec::new());
+    for turn in 0..TIMES {
+        // What was put off in the turn before is due again, behind what has never been taken.
+        let now = present() + SignedDuration::from_secs(i64::try_from((turn + 1) * TAKE)?);
+        let lease = Lease { replica, until: now + SignedDuration::from_mins(1) };
+        let began = Instant::now();
+        let due = store.take_due(&Take { now, lease, limit: TAKE }).await?;
+        taking.push(began.elapsed());
+        ensure!(!due.is_empty(), "nothing is due");
+        let ids: Vec<Uuid> = due.iter().map(|operation| operation.request_id).collect();
+        for operation in due {
+            put_off(store, operation, now).await?;
+        }
+        store.release(replica, &ids).await?;
+        round.push(began.elapsed());
+    }
+    asked.push(Asked::new("take 64 that are due", middle(taking)));
+    asked.push(Asked::new("a poll of 64: take, commit each, give back", middle(round)));
+    Ok(asked)
+}
+
+/// What a poll that finds nothing new stores.
+async fn put_off(store: &dyn Store, operation: Operation, now: Timestamp) -> Result<()> {
+    let operation = Operation {
+        version: operation.version + 1,
+        wake_time: Some(now + SignedDuration::from_secs(1)),
+        ..operation
+    };
+    let change = Change { operation, locks: Vec::new(), claims: Vec::new() };
+    ensure!(store.commit(change).await? == Committed::Done, "it was not committed");
+    Ok(())
+}
+
+async fn accepted_and_committed(store: &Arc<dyn Store>) -> Result<String> {
+    let began = Instant::now();
+    let mut callers = JoinSet::new();
+    for _ in 0..CALLERS {
+        let store = Arc::clone(store);
+        callers.spawn(async move {
+            let mut done = 0_u32;
+            while began.elapsed() < SPAN {
+                let request_id = Uuid::new_v4();
+                let accepted = operation(request_id, present());
+                let new =
+                    NewOperation { operation: accepted.clone(), locks: Vec::new(), lease: None };
+                store.accept(new).await?;
+                let operation = sent(accepted, State::Succeeded);
+                let claims = vec![claim(request_id)];
+                store.commit(Change { operation, locks: Vec::new(), claims }).await?;
+                done += 1;
+            }
+            anyhow::Ok(done)
+        });
+    }
+    let mut done = 0;
+    while let Some(caller) = callers.join_next().await {
+        done += caller??;
+    }
+    Ok(table::rate(f64::from(done) / began.elapsed().as_secs_f64()))
+}
+
+/// The oldest hundred go, a few times.
+async fn pruning(store: &dyn Store) -> Result<Asked> {
+    let mut times = Vec::new();
+    for _ in 0..5 {
+        let began = Instant::now();
+        let pruned = store.prune(present(), 100).await?;
+        times.push(began.elapsed());
+        ensure!(pruned == 100, "{pruned} were pruned");
+    }
+    ensure!(store.prune(beginning(), 100).await? == 0, "something ended before the beginning");
+    Ok(Asked::new("prune 100 that ended long ago", middle(times)))
+}
+
+async fn median(ask: impl AsyncFn() -> Result<()>) -> Result<String> {
+    let mut times = Vec::new();
+    for _ in 0..TIMES {
+        let began = Instant::now();
+        ask().await?;
+        times.push(began.elapsed());
+    }
+    Ok(middle(times))
+}
+
+fn middle(times: Vec<Duration>) -> String {
+    let seconds = table::median(times.iter().map(Duration::as_secs_f64).collect());
+    shown(Duration::from_secs_f64(seconds))
+}
+
+/// A time for people: two digits of it are worth something.
+pub(crate) fn shown(time: Duration) -> String {
+    let milliseconds = time.as_secs_f64() * 1000.0;
+    if milliseconds < 10.0 {
+        format!("{milliseconds:.2} ms")
+    } else {
+        format!("{milliseconds:.0} ms")
+    }
+}
+
+pub(crate) fn mebibytes(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}
