@@ -17,6 +17,9 @@ use crate::store::{PAGE_MAX, Query};
 /// The condition of the index `operations_open`; 7, 8 and 9 are the terminal states.
 const OPEN: &str = "state NOT IN (7, 8, 9)";
 
+/// The condition of the index `operations_unsuccessful`; 7 is Succeeded.
+const UNSUCCESSFUL: &str = "state <> 7";
+
 /// Oldest first.
 const BY_AGE: &str = "*, row_number() OVER (ORDER BY create_time, request_id) AS place";
 
@@ -100,6 +103,8 @@ impl Filter {
         filter.any_of("op", query.ops.iter().map(|op| *op as i32).collect());
         if only_open(query) {
             filter.condition(OPEN);
+        } else if only_unsuccessful(query) {
+            filter.condition(UNSUCCESSFUL);
         }
         if let Some(time) = query.create_after {
             filter.value("create_time >= ", nanoseconds("create_after", time)?);
@@ -129,6 +134,11 @@ impl Filter {
             self.sql.push(')');
         }
     }
+}
+
+/// Whether nothing that succeeded can match.
+fn only_unsuccessful(query: &Query) -> bool {
+    !query.states.is_empty() && !query.states.contains(&State::Succeeded)
 }
 
 /// Whether no terminal operation can match, because that was asked for or follows from the states.

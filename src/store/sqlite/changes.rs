@@ -105,11 +105,11 @@ mod tests {
     fn changes_of(days: impl IntoIterator<Item = i64>) -> Connection {
         let mut connection = Connection::open_in_memory().unwrap();
         schema::migrate(&mut connection, 0).unwrap();
-        connection.pragma_update(None, "foreign_keys", false).unwrap();
         for days in days {
             let time = Timestamp::UNIX_EPOCH - SignedDuration::from_secs(days * DAY);
             let time = i64::try_from(time.as_nanosecond()).unwrap();
-            let sql = "INSERT INTO changes (request_id, version, time) VALUES (x'00', 1, ?1)";
+            let sql =
+                "INSERT INTO changes (request_id, version, time) VALUES (zeroblob(16), 1, ?1)";
             connection.execute(sql, params![time]).unwrap();
         }
         connection

@@ -10,6 +10,15 @@ use crate::store::columns::nanoseconds;
 use crate::store::encoding;
 use crate::store::operation::{Claim, Lock};
 
+/// Who has a claim.
+pub(super) const CLAIMANT: &str =
+    "SELECT request_id FROM claims WHERE account = ?1 AND kind = ?2 AND upstream_id = ?3";
+
+/// What others claimed in an account since a time. Named, because the other index would look at all
+/// that the account ever claimed.
+pub(super) const CLAIMED_IDS: &str = "SELECT DISTINCT upstream_id FROM claims INDEXED BY claims_by_time \
+     WHERE account = ?1 AND claim_time >= ?2 AND request_id <> ?3 ORDER BY upstream_id";
+
 /// The first of `locks` that another operation holds, and that operation.
 pub(super) fn held(
     connection: &Connection,
@@ -91,9 +100,8 @@ pub(super) fn claim(
 
 /// The operation that has a claim.
 pub(super) fn claimant(connection: &Connection, claim: &Claim) -> Result<Option<Uuid>, Fault> {
-    let sql = "SELECT request_id FROM claims WHERE account = ?1 AND kind = ?2 AND upstream_id = ?3";
     let by: Option<Vec<u8>> = connection
-        .prepare_cached(sql)?
+        .prepare_cached(CLAIMANT)?
         .query_row([&claim.account, &claim.kind, &claim.upstream_id], |row| row.get(0))
         .optional()?;
     Ok(by.map(|by| encoding::uuid("claims.request_id", &by)).transpose()?)
@@ -106,9 +114,7 @@ pub(super) fn claimed_ids(
     except: Uuid,
     since: Timestamp,
 ) -> Result<Vec<String>, Fault> {
-    let sql = "SELECT DISTINCT upstream_id FROM claims \
-               WHERE account = ?1 AND claim_time >= ?2 AND request_id <> ?3 ORDER BY upstream_id";
-    let mut statement = connection.prepare_cached(sql)?;
+    let mut statement = connection.prepare_cached(CLAIMED_IDS)?;
     let since = nanoseconds("since", since)?;
     let ids = statement
         .query_map(params![account, since, except.as_bytes()], |row| row.get(0))?

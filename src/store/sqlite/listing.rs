@@ -17,6 +17,9 @@ use crate::store::{PAGE_MAX, Query};
 /// The condition of the index `operations_open`; 7, 8 and 9 are the terminal states.
 const OPEN: &str = "state NOT IN (7, 8, 9)";
 
+/// The condition of the index `operations_unsuccessful`; 7 is Succeeded.
+const UNSUCCESSFUL: &str = "state <> 7";
+
 /// One operation.
 pub(super) fn get(connection: &Connection, request_id: Uuid) -> Result<Option<Operation>, Fault> {
     let sql = format!("SELECT {} FROM operations WHERE request_id = ?1", row::COLUMNS);
@@ -93,6 +96,8 @@ pub(super) fn list_query(query: &Query) -> Result<(String, Vec<Value>), Fault> {
     filter.any_of("op", query.ops.iter().map(|op| *op as i32));
     if only_open(query) {
         filter.add(OPEN, []);
+    } else if only_unsuccessful(query) {
+        filter.add(UNSUCCESSFUL, []);
     }
     if let Some(time) = query.create_after {
         filter.add("create_time >= ?", [nanoseconds("create_after", time)?.into()]);
@@ -112,18 +117,27 @@ pub(super) fn list_query(query: &Query) -> Result<(String, Vec<Value>), Fault> {
     Ok((sql, filter.values))
 }
 
-/// The index that leaves the fewest rows to look at: a target has few operations and few are open,
-/// while an owner may have most of them. All of them have the order of the listing.
+/// The index that leaves the fewest rows to look at: a target has few operations, few are open and few
+/// fail, while an owner or a provider may have most of them. All of them have the order of the listing.
 fn index(query: &Query) -> &'static str {
     if query.target.is_some() {
         "operations_listed_by_target"
     } else if only_open(query) {
         "operations_open"
+    } else if only_unsuccessful(query) {
+        "operations_unsuccessful"
     } else if query.owner.is_some() {
         "operations_listed_by_owner"
+    } else if query.provider.is_some() {
+        "operations_listed_by_provider"
     } else {
         "operations_listed"
     }
+}
+
+/// Whether nothing that succeeded can match.
+fn only_unsuccessful(query: &Query) -> bool {
+    !query.states.is_empty() && !query.states.contains(&State::Succeeded)
 }
 
 /// Whether no terminal operation can match, because that was asked for or follows from the states.
@@ -170,7 +184,7 @@ mod tests {
     use rusqlite::params_from_iter;
 
     use super::{Connection, Query, State, Timestamp, Uuid, Value, list_query};
-    use crate::store::sqlite::{changes, due, schema};
+    use crate::store::sqlite::{changes, due, holdings, retention, schema};
 
     /// How SQLite would run a statement.
     fn plan(sql: &str, values: Vec<Value>) -> String {
@@ -189,6 +203,13 @@ mod tests {
         assert_eq!(plan.contains("SCAN"), full, "{plan}: {sql}");
     }
 
+    /// Runs by this index; what it asks beside that is the last row of a table.
+    fn check_limited(sql: &str, values: Vec<Value>, index: &str) {
+        let plan = plan(sql, values);
+        assert!(plan.contains(&format!("SEARCH operations USING INDEX {index}")), "{plan}: {sql}");
+        assert!(!plan.contains("TEMP B-TREE"), "{plan}: {sql}");
+    }
+
     #[test]
     fn what_the_engine_asks_again_and_again_runs_by_its_index() {
         let any = || Value::from(1);
@@ -197,6 +218,13 @@ mod tests {
         // A partial index holds nothing but what is asked for.
         check(&super::orphans_query(), vec![any()], "operations_running", true);
         check(due::NEXT, vec![], "operations_due", false);
+        let before = vec![any(), any()];
+        check_limited(retention::ENDED, before, "operations_ended");
+        let by_key = [holdings::CLAIMANT, holdings::CLAIMED_IDS];
+        for (sql, values) in by_key.into_iter().zip([3, 3]) {
+            let plan = plan(sql, vec![any(); values]);
+            assert!(plan.contains("SEARCH claims") && !plan.contains("SCAN"), "{plan}: {sql}");
+        }
         let changes = plan(&changes::after_query(), vec![any(), any()]);
         assert!(!changes.contains("SCAN") && !changes.contains("TEMP B-TREE"), "{changes}");
     }
@@ -215,7 +243,7 @@ mod tests {
         };
         let query = Query::default;
         check(&query(), "operations_listed", true);
-        check(&Query { provider: text("a"), ..query() }, "operations_listed", true);
+        check(&Query { provider: text("a"), ..query() }, "operations_listed_by_provider", false);
         check(&Query { owner: text("a"), ..query() }, "operations_listed_by_owner", false);
         let target = Query { target: text("a"), owner: text("b"), open_only: true, ..query() };
         check(&target, "operations_listed_by_target", false);
@@ -223,7 +251,9 @@ mod tests {
         let stuck = Query { states: vec![State::NeedsOperator], ..query() };
         check(&stuck, "operations_open", true);
         let ended = Query { states: vec![State::Failed, State::Running], ..query() };
-        check(&ended, "operations_listed", true);
+        check(&ended, "operations_unsuccessful", true);
+        let succeeded = Query { states: vec![State::Failed, State::Succeeded], ..query() };
+        check(&succeeded, "operations_listed", true);
         let ops = Query { ops: vec![Op::PayOrder], owner: text("a"), ..query() };
         check(&ops, "operations_listed_by_owner", false);
     }

@@ -286,8 +286,7 @@ mod tests {
         // More rows than the check looks at between two looks at the clock.
         let rows = "INSERT INTO changes (request_id, version, time) \
                     WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT ?1) \
-                    SELECT x'00', 1, n FROM n";
-        connection.pragma_update(None, "foreign_keys", false).unwrap();
+                    SELECT zeroblob(16), 1, n FROM n";
         connection.execute(rows, [CHECK_STEPS * 2]).unwrap();
         assert_eq!(check(&mut connection, Duration::ZERO), Ok(Checked::Unfinished));
         assert_eq!(check(&mut connection, Duration::from_secs(60)), Ok(Checked::Whole));
