@@ -36,8 +36,9 @@ pub trait Store: Send + Sync + 'static {
     /// `change` or nothing.
     ///
     /// Requires: `change.operation.version` is the stored version plus one; the stored attempts but
-    /// the last two are unchanged, and none is missing. A stored terminal operation is never
-    /// replaced. Claims date from `change.operation.update_time`; a lease stays as it is.
+    /// the last two are unchanged, unless the operation is terminal, and none is missing. A stored
+    /// terminal operation is replaced only while somebody has still to look at it, and by one in the
+    /// same state. Claims date from `change.operation.update_time`; a lease stays as it is.
     async fn commit(&self, change: Change) -> Result<Committed, StoreError>;
 
     /// One operation.

@@ -212,7 +212,7 @@ impl<'a> AttemptColumns<'a> {
 }
 
 /// The attempts that have to be written where `stored` are there: those that are new, and the last
-/// two, which alone can have changed.
+/// two, which alone can have changed; after the end any of them, for it may turn up late.
 ///
 /// # Errors
 ///
@@ -222,7 +222,8 @@ pub(super) fn changed_attempts(row: &Operation, stored: usize) -> Result<&[Attem
         let what = format!("{} attempts where {stored} are stored", row.attempts.len());
         return Err(StoreError::Invalid(what));
     }
-    let first = row.attempts.len().saturating_sub(2).min(stored);
+    let changing = if row.done() { row.attempts.len() } else { 2 };
+    let first = row.attempts.len().saturating_sub(changing).min(stored);
     Ok(row.attempts.get(first..).unwrap_or_default())
 }
 

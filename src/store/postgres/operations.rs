@@ -1,5 +1,5 @@
 //! Accepting and committing operations, each as one transaction. It must not judge a transition:
-//! that a terminal row stays is all it knows of the protocol.
+//! that a terminal state stays is all it knows of the protocol.
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -73,10 +73,12 @@ impl Work for Change {
 /// Whether the stored row is not the one that `next` was made from. A row that does not exist is
 /// not. What is not stale here can be so when it is replaced, which looks again.
 async fn stale(connection: &Connection, next: &Operation) -> Result<bool, Fault> {
-    let sql = "SELECT version FROM operations WHERE request_id = $1 AND state NOT IN (7, 8, 9)";
+    let sql = "SELECT version FROM operations WHERE request_id = $1 \
+               AND (state NOT IN (7, 8, 9) OR state = $2 AND wake_time IS NOT NULL)";
     let statement = connection.prepare_cached(sql).await?;
     let request_id: Uuid = next.request_id;
-    let Some(row) = connection.query_opt(&statement, &[&request_id]).await? else {
+    let Some(row) = connection.query_opt(&statement, &[&request_id, &(next.state as i32)]).await?
+    else {
         return Ok(true);
     };
     let stored = unsigned("version", row.try_get(0)?)?;

@@ -43,13 +43,15 @@ const INSERT: &str = concat!(
     ", $32, $33) ON CONFLICT (request_id) DO NOTHING"
 );
 
-/// Replaces the row of the version before, unless it is terminal.
+/// Replaces the row of the version before. A terminal one keeps its state, and is replaced only while
+/// somebody has still to look at it.
 const REPLACE: &str = concat!(
     "UPDATE operations SET (",
     operation_columns!(),
     ") = (",
     placeholders!(),
-    ") WHERE request_id = $1 AND version + 1 = $3 AND state NOT IN (7, 8, 9)"
+    ") WHERE request_id = $1 AND version + 1 = $3 \
+       AND (state NOT IN (7, 8, 9) OR state = $2 AND wake_time IS NOT NULL)"
 );
 
 /// Writes a new operation without its attempts. False when its request id is taken.

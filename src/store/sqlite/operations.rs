@@ -1,9 +1,8 @@
 //! Accepting and committing operations. Every function looks at everything that could forbid the
 //! write before it writes, inside the transaction of the writer thread. It must not judge a
-//! transition: that a terminal row stays is all it knows of the protocol.
+//! transition: that a terminal state stays is all it knows of the protocol.
 
-use rusqlite::{Connection, OptionalExtension};
-use uuid::Uuid;
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
 use super::holdings;
@@ -64,10 +63,11 @@ fn finish(connection: &Connection, operation: &Operation) -> Result<(), Fault> {
 /// Whether the stored row is not the one that `next` was made from. A row that does not exist is
 /// not.
 fn stale(connection: &Connection, next: &Operation) -> Result<bool, Fault> {
-    let sql = "SELECT version FROM operations WHERE request_id = ?1 AND state NOT IN (7, 8, 9)";
+    let sql = "SELECT version FROM operations WHERE request_id = ?1 \
+               AND (state NOT IN (7, 8, 9) OR state = ?2 AND wake_time IS NOT NULL)";
     let stored: Option<i64> = connection
         .prepare_cached(sql)?
-        .query_row([Uuid::as_bytes(&next.request_id)], |row| row.get(0))
+        .query_row(params![next.request_id.as_bytes(), next.state as i32], |row| row.get(0))
         .optional()?;
     let Some(stored) = stored else { return Ok(true) };
     Ok(unsigned("version", stored)?.checked_add(1) != Some(next.version))

@@ -45,6 +45,7 @@ const PROPERTIES: &[(&str, Property)] = properties![
     committing::replaces_only_the_version_before,
     committing::lets_one_of_two_racers_win,
     committing::never_replaces_a_terminal_operation,
+    committing::replaces_a_terminal_operation_that_is_to_be_looked_at,
     committing::replaces_and_releases_locks,
     committing::keeps_claims_unique_and_repeatable,
     committing::shows_who_claimed_what_since_when,

@@ -61,6 +61,28 @@ pub(super) async fn never_replaces_a_terminal_operation(home: Arc<dyn Home>) {
     }
 }
 
+pub(super) async fn replaces_a_terminal_operation_that_is_to_be_looked_at(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    store.accept(new(operation(1))).await.unwrap();
+    let attempts: Vec<_> = (1..=4).map(|number| attempt(1, number)).collect();
+    let ended = next(&operation(1), |operation| {
+        operation.state = State::Succeeded;
+        operation.wake_time = Some(at(9));
+        operation.attempts.clone_from(&attempts);
+    });
+    assert_eq!(store.commit(ended.clone()).await.unwrap(), Committed::Done);
+    let other = next(&ended.operation, |operation| operation.state = State::Failed);
+    assert_eq!(store.commit(other).await.unwrap(), Committed::Stale);
+    let told = next(&ended.operation, |operation| {
+        operation.wake_time = None;
+        operation.attempts[0].outcome = Outcome::Applied;
+    });
+    assert_eq!(store.commit(told.clone()).await.unwrap(), Committed::Done);
+    assert_eq!(store.get(id(1)).await.unwrap().as_ref(), Some(&told.operation));
+    let again = next(&told.operation, |operation| operation.wake_time = Some(at(9)));
+    assert_eq!(store.commit(again).await.unwrap(), Committed::Stale);
+}
+
 pub(super) async fn replaces_and_releases_locks(home: Arc<dyn Home>) {
     let store = home.open().await;
     let holder = NewOperation { locks: vec![lock("a"), lock("b")], ..new(operation(1)) };
