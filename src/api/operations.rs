@@ -47,7 +47,8 @@ impl Operations {
 
     async fn get(&self, call: &Call, request: GetOperationRequest) -> Result<v1::Operation> {
         let request_id = request_id(&request.name)?;
-        Ok(shown(&self.engine.operation(&call.caller, request_id).await?, &call.caller))
+        let operation = self.engine.operation_in_full(&call.caller, request_id).await?;
+        Ok(shown(&operation, &call.caller))
     }
 
     async fn list(

@@ -123,6 +123,7 @@ impl Engine {
                 State::Accepted => Box::pin(self.step(operation)).await,
                 State::OutcomeUnknown | State::Reconciling => Box::pin(self.look(operation)).await,
                 State::WaitingUpstream => Box::pin(self.poll_one(operation)).await,
+                State::Succeeded | State::Failed => Box::pin(self.look_back(operation)).await,
                 _ => return,
             };
             match driven {

@@ -7,6 +7,7 @@
 
 mod close;
 mod event;
+mod late;
 mod look;
 mod rules;
 #[cfg(test)]
@@ -77,7 +78,7 @@ pub struct Backoff {
 ///
 /// The version is left as it is; who commits raises it. Requires: the event is about this
 /// operation. Promises: a terminal operation is never changed, and what comes out breaks no
-/// invariant.
+/// invariant. What turns up after the end is told with it, and changes neither state nor result.
 pub fn apply(
     operation: &Operation,
     event: Event,
@@ -85,7 +86,7 @@ pub fn apply(
     now: &Now,
 ) -> Result<Change, Refusal> {
     let mut step = Step { next: operation.clone(), claims: Vec::new(), policy, now };
-    if operation.done() {
+    if operation.done() && !matches!(event, Event::LookedBack(_) | Event::LookBackFailed(_)) {
         return Err(step.refusal(&event, "it has ended"));
     }
     step.take(event)?;
@@ -106,7 +107,8 @@ struct Step<'a> {
 impl Step<'_> {
     fn take(&mut self, event: Event) -> Result<(), Refusal> {
         use State::{
-            Accepted, NeedsOperator, OutcomeUnknown, Reconciling, Running, WaitingUpstream,
+            Accepted, Failed, NeedsOperator, OutcomeUnknown, Reconciling, Running, Succeeded,
+            WaitingUpstream,
         };
         match (self.next.state, event) {
             (Accepted, Event::Begin { account }) => self.begin(account),
@@ -128,6 +130,12 @@ impl Step<'_> {
             (OutcomeUnknown | Reconciling, Event::LookFailed(error)) => self.look_failed(&error),
             (OutcomeUnknown | Reconciling, Event::FoundClaimed { by, upstream_id }) => {
                 self.found_claimed(by, upstream_id);
+            }
+            (Succeeded | Failed, Event::LookedBack(found)) if self.next.wake_time.is_some() => {
+                self.looked_back(found);
+            }
+            (Succeeded | Failed, Event::LookBackFailed(error)) if self.next.wake_time.is_some() => {
+                self.look_back_failed(&error);
             }
             (
                 Accepted | WaitingUpstream | OutcomeUnknown | Reconciling,
@@ -258,16 +266,20 @@ impl Step<'_> {
             "the provider now points to account {now}; this operation belongs to {}",
             self.next.account
         );
-        self.ask_operator(message);
+        self.ask_operator_because(Error::new(ErrorReason::AccountChanged, message));
     }
 
     fn resolve(&mut self, resolution: Resolution, note: Note) {
         self.next.notes.push(note);
+        self.next.error = None;
+        self.next.candidates.clear();
         match resolution {
             Resolution::Executed { upstream_id, outcome } => self.executed(upstream_id, outcome),
             Resolution::NotExecuted { try_again } => {
+                let step = self.next.step;
                 if let Some(attempt) = self.next.attempts.last_mut()
-                    && matches!(attempt.outcome, Outcome::Unknown | Outcome::Unspecified)
+                    && (matches!(attempt.outcome, Outcome::Unknown | Outcome::Unspecified)
+                        || (attempt.outcome == Outcome::Pending && attempt.step == step))
                 {
                     attempt.outcome = Outcome::Absent;
                 }
@@ -310,6 +322,8 @@ impl Step<'_> {
         self.next.settle = None;
         self.next.candidates.clear();
         self.next.message.clear();
+        self.next.error = None;
+        self.look_back_later();
     }
 
     fn succeed(&mut self, view: Option<Resource>) {
@@ -328,6 +342,12 @@ impl Step<'_> {
         self.next.wake_time = None;
         self.next.blocked_by = None;
         self.next.message = message;
+    }
+
+    /// As above, where there is a word for it.
+    fn ask_operator_because(&mut self, problem: Error) {
+        self.ask_operator(problem.message.clone());
+        self.next.error = Some(problem.into());
     }
 
     fn wait(&mut self, handle: Vec<u8>, after: Duration, view: Option<Resource>) {

@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use prost::Message;
 use purveyor_sdk::plugin::v1::find_response::Outcome as Finding;
-use purveyor_sdk::plugin::v1::{CallContext, CallKind, FindResponse, Op, StepOutcome};
+use purveyor_sdk::plugin::v1::{CallContext, StepOutcome};
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::resolve_operation_request::Resolution as Told;
 use purveyor_sdk::v1::{ErrorReason, ResolveOperationRequest};
@@ -14,7 +13,7 @@ use uuid::Uuid;
 
 use super::machine::{Event, Refusal, Resolution, apply, locks};
 use super::{Caller, Engine};
-use crate::store::operation::{Note, Operation};
+use crate::store::operation::{Claim, Note, Operation};
 use crate::store::{Committed, Query};
 
 /// A note longer than this is a mistake.
@@ -29,6 +28,29 @@ impl Engine {
     pub async fn operation(&self, caller: &Caller, request_id: Uuid) -> Result<Operation> {
         let stored = self.inner.store.get(request_id).await?;
         stored.filter(|operation| visible(caller, operation)).ok_or_else(|| not_found(request_id))
+    }
+
+    /// An operation as an operator needs it to decide: with each candidate stands whose it is already.
+    ///
+    /// # Errors
+    ///
+    /// As [`Engine::operation`].
+    pub async fn operation_in_full(&self, caller: &Caller, request_id: Uuid) -> Result<Operation> {
+        let mut operation = self.operation(caller, request_id).await?;
+        if caller.operator && operation.state == State::NeedsOperator {
+            let policy = self.policy(&operation);
+            for candidate in &mut operation.candidates {
+                let claim = Claim {
+                    account: policy.gate.clone(),
+                    kind: policy.id_kind.clone(),
+                    upstream_id: candidate.id.clone(),
+                };
+                if let Some(by) = self.inner.store.claimant(&claim).await? {
+                    candidate.message = format!("belongs to operations/{by}");
+                }
+            }
+        }
+        Ok(operation)
     }
 
     /// Operations that the caller may see, newest first.
@@ -132,8 +154,9 @@ impl Engine {
         }
         let resolution = match request.resolution {
             Some(Told::Executed(executed)) => {
-                let outcome = self.look_up(&operation, &executed.upstream_id).await?.map(Box::new);
-                Resolution::Executed { upstream_id: executed.upstream_id, outcome }
+                let upstream_id = executed.upstream_id;
+                let outcome = self.look_up(&operation, &upstream_id).await?.map(Box::new);
+                Resolution::Executed { upstream_id, outcome }
             }
             Some(Told::NotExecuted(told)) => Resolution::NotExecuted { try_again: told.try_again },
             None => return Err(Error::field("resolution", "must be set")),
@@ -159,23 +182,29 @@ impl Engine {
     }
 
     /// How the plugin goes on with the object that an operator names; `None` where the upstream
-    /// cannot be read.
+    /// cannot be read, or where it is the one that was followed before.
     async fn look_up(
         &self,
         operation: &Operation,
         upstream_id: &str,
     ) -> Result<Option<StepOutcome>> {
         let Some(provider) = self.inner.providers.get(&operation.provider) else { return Ok(None) };
+        let account = provider.identify().await?;
+        if !operation.account.is_empty() && account != operation.account {
+            let message = format!(
+                "the provider points to account {account}, and the operation belongs to {}",
+                operation.account
+            );
+            return Err(Error::new(ErrorReason::AccountChanged, message));
+        }
+        if operation.follows(upstream_id) {
+            return Ok(None);
+        }
         let mut request = self.find_request(operation).await?;
         request.upstream_id = upstream_id.to_owned();
         let context = CallContext { upstream_id: upstream_id.to_owned(), ..CallContext::default() };
-        let answer =
-            provider.call(CallKind::Find, Op::Find, &request.encode_to_vec(), &context).await;
-        let response = match answer {
-            Ok(answer) => FindResponse::decode(answer).map_err(|error| {
-                Error::new(ErrorReason::PluginFault, "the plugin's finding cannot be decoded")
-                    .with_source(error)
-            })?,
+        let response = match self.ask_to_find(&provider, &request, &context).await {
+            Ok(response) => response,
             Err(error) if error.reason == ErrorReason::CapabilityUnsupported => return Ok(None),
             Err(error) => return Err(error),
         };

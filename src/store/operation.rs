@@ -67,7 +67,8 @@ pub struct Operation {
     pub upstream: UpstreamRef,
     /// The resource as it was last seen.
     pub view: Option<Resource>,
-    /// Why it failed; set exactly in `State::Failed`.
+    /// Why it failed; in `State::NeedsOperator` what a person has to look at, where there is a word
+    /// for it. Else not set.
     pub error: Option<Error>,
     /// Why it does not go on, for people.
     pub message: String,
@@ -207,6 +208,24 @@ impl Operation {
     /// Whether nothing more will happen.
     pub fn done(&self) -> bool {
         matches!(self.state, State::Succeeded | State::Failed | State::Cancelled)
+    }
+
+    /// Whether, after the end, an upstream object turned up of an attempt that was taken for absent.
+    pub fn turned_up_late(&self) -> bool {
+        self.done() && self.wake_time.is_none() && !self.candidates.is_empty()
+    }
+
+    /// Whether it is known to be that upstream object, which was accepted and is being worked on.
+    pub fn follows(&self, upstream_id: &str) -> bool {
+        let pending = self.attempts.iter().any(|attempt| attempt.outcome == Outcome::Pending);
+        pending && !self.handle.is_empty() && self.own_ids().iter().any(|id| id == upstream_id)
+    }
+
+    /// The upstream's identifiers that are known to be this operation's own.
+    pub fn own_ids(&self) -> Vec<String> {
+        let of_attempts = self.attempts.iter().map(|attempt| attempt.upstream_id.as_str());
+        let ids = of_attempts.chain(self.upstream.id.split(','));
+        ids.filter(|id| !id.is_empty()).map(str::to_owned).collect()
     }
 
     /// The attempt whose permit is open or whose outcome is unknown.

@@ -15,6 +15,7 @@ mod changing;
 mod config;
 mod crashing;
 mod doubting;
+mod finding_out;
 mod mapping;
 mod operating;
 mod plugin_cancelling;

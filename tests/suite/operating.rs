@@ -227,12 +227,54 @@ async fn an_operation_never_moves_to_another_account() {
         let moved = provider(&upstream).credential("api-key", OTHER_KEY);
         configuration().provider("gandi", moved).write(folder.path()).expect("it is written");
         let gateway = Gateway::start_in(folder).await;
-        let operation = gateway.client().await.done(&accepted.name).await;
-        assert_eq!(operation.state(), State::NeedsOperator, "{case}: {operation:#?}");
-        let why = "the provider now points to account";
-        assert!(operation.message.starts_with(why), "{case}: {}", operation.message);
+        let client = gateway.client().await;
+        let operation = client.done(&accepted.name).await;
+        account_changed(case, &operation);
+        // Nothing can be looked up there, and nothing is sent there because a person says so.
+        let id = if operation.attempts.is_empty() { "1" } else { &*upstream_id(&operation) };
+        let status = resolve(&client, resolution(&operation, executed(id))).await;
+        let (code, reason, _) = told(&status.expect_err("it is another account"));
+        assert_eq!((code, &*reason), (Code::FailedPrecondition, "ACCOUNT_CHANGED"), "{case}");
+        let operation = match case {
+            "followed" => operation,
+            _ => {
+                let again = resolve(&client, resolution(&operation, not_executed(true))).await;
+                client.done(&again.expect("told").name).await
+            }
+        };
+        account_changed(case, &operation);
         assert_eq!(spends(&upstream), before, "{case}");
+
+        // Pointing the provider back decides nothing by itself: a person says how it goes on.
+        drop(client);
+        let folder = gateway.stop().await;
+        let back = configuration().provider("gandi", provider(&upstream));
+        back.write(folder.path()).expect("it is written");
+        let gateway = Gateway::start_in(folder).await;
+        let client = gateway.client().await;
+        account_changed(case, &client.operation(&operation.name).await);
+        let (told, sent) = match case {
+            "followed" => (executed(&upstream_id(&operation)), 0),
+            _ => (not_executed(true), 1),
+        };
+        resolve(&client, resolution(&operation, told)).await.expect("told");
+        let goes_on = client.reaches(&operation.name, State::WaitingUpstream).await;
+        assert!(goes_on.problem.is_none(), "{case}");
+        assert_eq!(spends(&upstream), before + sent, "{case}");
     }
+}
+
+fn upstream_id(operation: &Operation) -> String {
+    operation.attempts[0].upstream_id.clone()
+}
+
+#[track_caller]
+fn account_changed(case: &str, operation: &Operation) {
+    assert_eq!(operation.state(), State::NeedsOperator, "{case}: {operation:#?}");
+    let why = "the provider now points to account";
+    assert!(operation.message.starts_with(why), "{case}: {}", operation.message);
+    let problem = operation.problem.as_ref().map(|problem| problem.reason.as_str());
+    assert_eq!(problem, Some("ACCOUNT_CHANGED"), "{case}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -258,7 +300,21 @@ async fn an_operator_does_it_from_the_command_line() {
     assert_eq!(text.trim(), "no operations");
     let (code, text, _) = told(&["show", &asking.name]);
     assert_eq!(code, Some(0));
-    for part in [&asking.name, &id, "what could be it", "resolve"] {
+    let baseline = "what was there before the last attempt";
+    let sent = asking.attempts[0].send_time.as_ref().expect("it was sent");
+    let sent = Timestamp::new(sent.seconds, sent.nanos).expect("a time").to_string();
+    for part in [
+        &asking.name,
+        &id,
+        "what could be it",
+        "resolve",
+        &asking.attempts[0].call,
+        "(SPEND)",
+        "UNKNOWN",
+        "absence counts",
+        &sent,
+        baseline,
+    ] {
         assert!(text.contains(part), "{part} is not shown: {text}");
     }
     let (code, _, error) =
@@ -271,7 +327,7 @@ async fn an_operator_does_it_from_the_command_line() {
     let bare = asking.name.trim_start_matches("operations/");
     let (code, text, error) = told(&["resolve", bare, "--executed", &id, "--note", "looked"]);
     assert_eq!(code, Some(0), "{error}");
-    assert!(text.contains(&asking.name), "{text}");
+    assert!(text.contains(&asking.name) && text.contains("local: looked"), "{text}");
     succeeded(client.done(&asking.name).await);
     let (code, _, error) = told(&["resolve", bare, "--not-executed", "--note", "looked again"]);
     assert_eq!(code, Some(5), "{error}");

@@ -1,17 +1,23 @@
 //! An operation as a caller sees it. Plain conversion: what is stored, in the contract's words.
 
 use jiff::Timestamp;
+use purveyor_sdk::Error;
 use purveyor_sdk::op;
 use purveyor_sdk::plugin::v1::resource::Kind;
 use purveyor_sdk::v1;
+use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::v1::operation::{Result as Outcome, State};
 
 use crate::api::status;
 use crate::engine::Caller;
 use crate::engine::outcome::resource;
-use crate::store::operation::{Attempt, Operation};
+use crate::store::operation::{Attempt, Baseline, Note, Operation};
 
-/// `operation` as `caller` sees it. The upstream's own answers are for operators alone.
+/// The most identifiers of a baseline that are shown.
+const PRESENT_IDS_MAX: usize = 100;
+
+/// `operation` as `caller` sees it. The upstream's own answers, what was there before, and what
+/// operators said are for operators alone.
 pub(crate) fn shown(operation: &Operation, caller: &Caller) -> v1::Operation {
     let attempt = |each: &Attempt| shown_attempt(each, caller);
     v1::Operation {
@@ -31,6 +37,9 @@ pub(crate) fn shown(operation: &Operation, caller: &Caller) -> v1::Operation {
         start_before: Some(time(operation.start_before)),
         message: operation.message.clone(),
         candidates: operation.candidates.clone(),
+        problem: problem(operation),
+        baseline: operation.baseline.as_ref().filter(|_| caller.operator).map(shown_baseline),
+        notes: operation.notes.iter().filter(|_| caller.operator).map(shown_note).collect(),
         result: outcome(operation),
         etag: operation.version.to_string(),
     }
@@ -58,6 +67,34 @@ fn outcome(operation: &Operation) -> Option<Outcome> {
         Kind::Renewal(renewal) => Outcome::Renewal(renewal),
         Kind::Deleted(name) => Outcome::Deleted(name),
     })
+}
+
+/// What a person has to look at, where there is a word for it.
+fn problem(operation: &Operation) -> Option<v1::Status> {
+    let error = if operation.turned_up_late() {
+        Error::new(ErrorReason::DuplicateDetected, operation.message.clone())
+    } else if operation.state == State::NeedsOperator {
+        operation.error.clone()?.into()
+    } else {
+        return None;
+    };
+    Some(status::ended(&error))
+}
+
+fn shown_baseline(baseline: &Baseline) -> v1::operation::Baseline {
+    v1::operation::Baseline {
+        present_ids: baseline.present_ids.iter().take(PRESENT_IDS_MAX).cloned().collect(),
+        present_count: i32::try_from(baseline.present_ids.len()).unwrap_or(i32::MAX),
+        similarity: baseline.similarity.clone(),
+    }
+}
+
+fn shown_note(note: &Note) -> v1::operation::Note {
+    v1::operation::Note {
+        note_time: Some(time(note.time)),
+        actor: note.actor.clone(),
+        text: note.text.clone(),
+    }
 }
 
 fn shown_attempt(attempt: &Attempt, caller: &Caller) -> v1::operation::Attempt {

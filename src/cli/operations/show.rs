@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use jiff::Timestamp;
 use purveyor_sdk::prost_types;
-use purveyor_sdk::v1::operation::{Attempt, Outcome, Result as Came, State};
+use purveyor_sdk::v1::operation::{Attempt, Baseline, Outcome, Result as Came, State};
 use purveyor_sdk::v1::{Effect, Operation, UpstreamRef};
 
 /// Everything, in the order in which it is asked for at three in the morning.
@@ -14,6 +14,7 @@ pub(crate) fn render(operation: &Operation, endpoint: &str) -> String {
     let mut page = Page::default();
     page.field("operation", &operation.name);
     page.field("state", state(operation));
+    page.field("problem", operation.problem.as_ref().map_or("", |problem| &problem.reason));
     page.field("message", &operation.message);
     page.field("method", &operation.method);
     page.field("target", &operation.target);
@@ -30,10 +31,20 @@ pub(crate) fn render(operation: &Operation, endpoint: &str) -> String {
     for attempt in &operation.attempts {
         page.attempt(attempt);
     }
+    if let Some(baseline) = &operation.baseline {
+        page.baseline(baseline);
+    }
     if !operation.candidates.is_empty() {
-        page.heading("what could be it");
+        page.heading(if operation.done { "what turned up late" } else { "what could be it" });
         for candidate in &operation.candidates {
             page.line(&upstream(candidate));
+        }
+    }
+    if !operation.notes.is_empty() {
+        page.heading("what operators said");
+        for note in &operation.notes {
+            let time = time(note.note_time.as_ref());
+            page.line(&format!("{time} {}: {}", note.actor, note.text));
         }
     }
     if operation.state() == State::NeedsOperator {
@@ -113,6 +124,15 @@ impl Page {
         }
     }
 
+    fn baseline(&mut self, baseline: &Baseline) {
+        self.heading("what was there before the last attempt");
+        let count = baseline.present_count;
+        self.line(&format!("{count} of the kind: {}", baseline.present_ids.join(" ")));
+        if !baseline.similarity.is_empty() {
+            self.line(&format!("cannot be told apart from others of: {}", baseline.similarity));
+        }
+    }
+
     fn resolutions(&mut self, operation: &Operation, endpoint: &str) {
         let id = operation.name.trim_start_matches("operations/");
         let command = format!(
@@ -165,6 +185,9 @@ fn upstream(reference: &UpstreamRef) -> String {
 
 #[cfg(test)]
 mod tests {
+    use purveyor_sdk::v1::Status;
+    use purveyor_sdk::v1::operation::Note;
+
     use super::*;
 
     fn waiting() -> Operation {
@@ -186,9 +209,23 @@ mod tests {
             state: "WAIT".to_owned(),
             ..UpstreamRef::default()
         };
+        let problem = Status { reason: "DUPLICATE_DETECTED".to_owned(), ..Status::default() };
+        let baseline = Baseline {
+            present_ids: vec!["4709".to_owned(), "4710".to_owned()],
+            present_count: 2,
+            similarity: "shares 2".to_owned(),
+        };
+        let note = Note {
+            note_time: Some(prost_types::Timestamp { seconds: 1_800_000_060, nanos: 0 }),
+            actor: "ops".to_owned(),
+            text: "not in their pages".to_owned(),
+        };
         Operation {
             name: "operations/a1".to_owned(),
             state: State::NeedsOperator.into(),
+            problem: Some(problem),
+            baseline: Some(baseline),
+            notes: vec![note],
             method: "Orders.CreateOrder".to_owned(),
             message: "several orders could be it".to_owned(),
             attempts: vec![lost],
@@ -205,6 +242,7 @@ mod tests {
             "\
 operation       operations/a1
 state           NEEDS_OPERATOR
+problem         DUPLICATE_DETECTED
 message         several orders could be it
 method          Orders.CreateOrder
 etag            3
@@ -218,8 +256,15 @@ attempt 1: UNKNOWN
   | HTTP
   |  [31mred
 
+what was there before the last attempt
+  2 of the kind: 4709 4710
+  cannot be told apart from others of: shares 2
+
 what could be it
   order 4711 (WAIT)
+
+what operators said
+  2027-01-15T08:01:00Z ops: not in their pages
 
 look at the provider whether it was done, then one of
   purveyor operations resolve a1 --endpoint http://127.0.0.1:1 --etag 3 --note 'WHAT YOU SAW' --executed UPSTREAM_ID

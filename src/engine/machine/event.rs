@@ -51,6 +51,10 @@ pub enum Event {
         /// What was found.
         upstream_id: String,
     },
+    /// After the end it was looked for what was taken for absent; what others claim is left out.
+    LookedBack(FindResponse),
+    /// After the end it could not be looked for.
+    LookBackFailed(Error),
     /// The provider's configuration points to another account than the operation's.
     AccountChanged {
         /// The account that it points to.
@@ -131,6 +135,7 @@ impl Event {
             Event::Recovered => "recovery",
             Event::Polled(_) | Event::PollFailed(_) => "a poll",
             Event::Looked(_) | Event::LookFailed(_) | Event::FoundClaimed { .. } => "a look",
+            Event::LookedBack(_) | Event::LookBackFailed(_) => "a look back",
             Event::AccountChanged { .. } => "another account",
             Event::CancelRequested => "cancellation",
             Event::Resolved { .. } => "an operator's resolution",

@@ -1,12 +1,14 @@
 //! Finding out what became of a request whose answer was lost. What is found ends the search at any
 //! moment; only absence waits for the settle window.
 
+use std::time::Duration;
+
 use purveyor_sdk::Error;
 use purveyor_sdk::plugin::v1::find_response::{Found, Outcome as Finding};
 use purveyor_sdk::plugin::v1::step_outcome::Outcome as Said;
 use purveyor_sdk::plugin::v1::{FindResponse, StepOutcome};
 use purveyor_sdk::v1::operation::{Outcome, State};
-use purveyor_sdk::v1::{Effect, Evidence, UpstreamRef};
+use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, UpstreamRef};
 use uuid::Uuid;
 
 use super::{Step, rules};
@@ -118,9 +120,19 @@ impl Step<'_> {
         let message = format!("what was found belongs to operations/{by}");
         let found = UpstreamRef { id: upstream_id, ..UpstreamRef::default() };
         self.in_doubt(vec![found], &message);
+        if self.next.state == State::NeedsOperator {
+            let problem = Error::new(ErrorReason::DuplicateDetected, message);
+            let problem = problem.with_metadata("operation", format!("operations/{by}"));
+            self.next.error = Some(problem.into());
+        }
     }
 
     pub(super) fn executed(&mut self, upstream_id: String, outcome: Option<Box<StepOutcome>>) {
+        if self.next.follows(&upstream_id) {
+            // How it goes on is known already.
+            let handle = std::mem::take(&mut self.next.handle);
+            return self.wait(handle, Duration::ZERO, None);
+        }
         self.claim_found(&upstream_id);
         self.mark(Outcome::Applied, "an operator found that it was executed");
         self.next.upstream.id = upstream_id;
@@ -153,14 +165,14 @@ impl Step<'_> {
         self.next.wake_time = Some(at);
     }
 
-    fn settled(&self) -> bool {
+    pub(super) fn settled(&self) -> bool {
         self.next.settle.as_ref().is_none_or(|settle| {
             settle.boot_id == self.now.boot_id && self.now.boot_ns >= settle.boot_ns
         })
     }
 
     /// Nobody knows how long the machine was off, so another boot begins the window again.
-    fn follow_boot(&mut self) {
+    pub(super) fn follow_boot(&mut self) {
         if let Some(settle) = &self.next.settle
             && settle.boot_id != self.now.boot_id
         {

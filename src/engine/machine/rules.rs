@@ -74,7 +74,8 @@ pub fn broken_invariant(operation: &Operation) -> Option<&'static str> {
     let unknown = last.is_some_and(|attempt| attempt.outcome == Outcome::Unknown);
     let applied_twice = attempts.iter().enumerate().any(|(index, attempt)| {
         attempts[..index].iter().any(|earlier| {
-            earlier.step == attempt.step
+            !operation.turned_up_late()
+                && earlier.step == attempt.step
                 && attempt.effect == Effect::Spend
                 && matches!(earlier.outcome, Outcome::Applied | Outcome::Pending)
         })
@@ -90,10 +91,19 @@ pub fn broken_invariant(operation: &Operation) -> Option<&'static str> {
             "an unknown spend that is forgotten",
         ),
         (
-            (operation.state == State::Failed) != operation.error.is_some(),
-            "an error without failure, or failure without an error",
+            match operation.state {
+                State::Failed => operation.error.is_none(),
+                State::NeedsOperator => false,
+                _ => operation.error.is_some(),
+            },
+            "failure without an error, or an error where nobody has to look",
         ),
-        (operation.done() && operation.wake_time.is_some(), "a terminal state that wakes"),
+        (
+            operation.done()
+                && operation.wake_time.is_some()
+                && attempts.iter().all(|attempt| attempt.outcome != Outcome::Absent),
+            "a terminal state that wakes",
+        ),
         (
             matches!(
                 operation.state,

@@ -31,6 +31,7 @@ async fn a_renewal_whose_payment_is_lost_is_paid_once() {
         assert_eq!((desk.made_and_paid(), desk.asked(PAY)), ((1, 1), asked), "{kind:?}");
     };
     check(FaultKind::DropAfterCommit, &[Outcome::Applied]).await;
+    check(FaultKind::LateCommit { ms: 600 }, &[Outcome::Applied]).await;
     check(FaultKind::DropBeforeCommit, &[Outcome::Absent, Outcome::Applied]).await;
 }
 
@@ -47,6 +48,7 @@ async fn an_order_whose_payment_is_lost_is_paid_once() {
         assert_eq!((desk.made_and_paid(), desk.asked(PAY)), ((1, 1), asked), "{kind:?}");
     };
     check(FaultKind::DropAfterCommit, &[Outcome::Applied]).await;
+    check(FaultKind::LateCommit { ms: 600 }, &[Outcome::Applied]).await;
     check(FaultKind::DropBeforeCommit, &[Outcome::Absent, Outcome::Applied]).await;
 }
 

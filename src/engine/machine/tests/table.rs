@@ -1,14 +1,17 @@
 //! The rows of "Classifying" and of the plugin's word: what the host saw, what the plugin said, and
 //! what the operation and its attempt become.
 
+use std::time::Duration;
+
+use purveyor_sdk::plugin::v1::find_response::{Absent, Outcome as Finding, Several};
 use purveyor_sdk::plugin::v1::step_outcome::{Done, Next, Outcome as Said, Pending, Rejected};
-use purveyor_sdk::plugin::v1::{Op, Resource, StepOutcome, resource};
+use purveyor_sdk::plugin::v1::{FindResponse, Op, Resource, StepOutcome, resource};
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Order, Renewal, UpstreamRef};
 use purveyor_sdk::{Error, Result};
 use uuid::Uuid;
 
-use super::{accepted, now_at, policy};
+use super::{SETTLE, accepted, now_at, policy, start};
 use crate::engine::machine::{Closing, Event, NewAttempt, apply, locks};
 use crate::plugin::{ProofSeen, Seen, Spend};
 use crate::store::Change;
@@ -293,6 +296,7 @@ fn another_account_stops_everything() {
     let policy = policy(Evidence::Difference);
     let stopped = apply(&unknown, event, &policy, &now_at(3)).unwrap().operation;
     assert_eq!(stopped.state, State::NeedsOperator);
+    assert_eq!(stopped.error.unwrap().reason(), ErrorReason::AccountChanged);
     assert_eq!(
         stopped.message,
         "the provider now points to account A2; this operation belongs to A1"
@@ -335,4 +339,119 @@ fn the_next_attempt_exists_only_after_one_that_moved_nothing() {
     }
     check(Effect::Spend, Outcome::Unknown, true, false);
     check(Effect::Setting, Outcome::Unknown, true, true);
+}
+
+/// An operation whose first attempt was taken for absent and whose second was sold as `b`.
+fn ended_after_absence(evidence: Evidence) -> Operation {
+    let mut operation = running(evidence);
+    let baseline = operation.baseline.clone().unwrap();
+    let lost =
+        Closing { spend: Some(Spend { attempt: Some(1), ..spend(unproven()) }), said: panicked() };
+    let absent = || FindResponse { outcome: Some(Finding::Absent(Absent {})) };
+    let again = Event::Permitted(NewAttempt {
+        nonce: Uuid::from_u128(2),
+        call: "create".into(),
+        effect: Effect::Spend,
+        plugin: String::new(),
+        plugin_sha256: String::new(),
+    });
+    let sold = Closing {
+        spend: Some(Spend { attempt: Some(2), ..spend(success(Some("b"))) }),
+        said: done("b"),
+    };
+    for (event, seconds) in [
+        (Event::Closed(lost), 2),
+        (Event::Looked(absent()), 150),
+        (Event::Begin { account: "A1".into() }, 151),
+        (Event::BaselineTaken(baseline), 151),
+        (again, 152),
+        (Event::Closed(sold), 153),
+    ] {
+        let change = apply(&operation, event, &policy(evidence), &now_at(seconds));
+        operation = change.unwrap().operation;
+    }
+    operation
+}
+
+fn spend(seen: Seen) -> Spend {
+    Spend { call: "create".into(), effect: Effect::Spend, attempt: None, seen, answer: None }
+}
+
+#[test]
+fn what_turns_up_after_the_end_is_told_and_changes_nothing_else() {
+    let several = |ids: &[&str]| {
+        let named = |id: &&str| UpstreamRef { id: (*id).into(), ..UpstreamRef::default() };
+        let candidates = ids.iter().map(named).collect();
+        FindResponse { outcome: Some(Finding::Several(Several { candidates })) }
+    };
+    // What each look finds, and what is told in the end.
+    let check = |evidence: Evidence, looks: &[&[&str]], told: &[&str], claimed: usize| {
+        let ended = ended_after_absence(evidence);
+        assert_eq!(ended.wake_time, Some(start() + Duration::from_secs(153) + SETTLE));
+        let mut operation = ended.clone();
+        let mut claims = 0;
+        for (look, seconds) in looks.iter().zip([254, 355]) {
+            let event = Event::LookedBack(several(look));
+            let change = apply(&operation, event, &policy(evidence), &now_at(seconds)).unwrap();
+            operation = change.operation;
+            claims += change.claims.len();
+        }
+        let found: Vec<&str> = operation.candidates.iter().map(|it| it.id.as_str()).collect();
+        assert_eq!((found.as_slice(), claims), (told, claimed), "{evidence:?} {looks:?}");
+        assert_eq!(operation.turned_up_late(), !told.is_empty());
+        assert_eq!((operation.state, operation.wake_time), (State::Succeeded, None));
+        assert_eq!((&operation.view, &operation.upstream), (&ended.view, &ended.upstream));
+        let first = if told.is_empty() { Outcome::Absent } else { Outcome::Applied };
+        assert_eq!(operation.attempts[0].outcome, first);
+        let more = Event::LookedBack(several(&["c"]));
+        assert!(apply(&operation, more, &policy(evidence), &now_at(500)).is_err(), "looked once");
+    };
+    check(Evidence::Reference, &[&[]], &[], 0);
+    check(Evidence::Reference, &[&["b"]], &[], 0);
+    check(Evidence::Reference, &[&["old", "b"]], &[], 0);
+    check(Evidence::Reference, &[&["a", "b"]], &["a"], 1);
+    // By difference it may be another order's, until that one's answer had time to be stored.
+    check(Evidence::Difference, &[&["b"]], &[], 0);
+    check(Evidence::Difference, &[&["a"], &["a"]], &["a"], 0);
+    check(Evidence::Difference, &[&["a"], &[]], &[], 0);
+    check(Evidence::Difference, &[&["a"], &["c"]], &[], 0);
+}
+
+#[test]
+fn the_last_look_waits_for_its_window_and_gives_up_at_last() {
+    let policy = policy(Evidence::Reference);
+    let ended = ended_after_absence(Evidence::Reference);
+    let mut late = FindResponse { outcome: None };
+    let candidates = vec![UpstreamRef { id: "a".into(), ..UpstreamRef::default() }];
+    late.outcome = Some(Finding::Several(Several { candidates }));
+    let early = apply(&ended, Event::LookedBack(late.clone()), &policy, &now_at(200)).unwrap();
+    assert_eq!(early.operation.wake_time, ended.wake_time);
+    let mut rebooted = now_at(254);
+    rebooted.boot_id = "another boot".into();
+    let early = apply(&ended, Event::LookedBack(late), &policy, &rebooted).unwrap().operation;
+    assert_eq!(early.wake_time, Some(rebooted.wall + SETTLE));
+    let mut tried = ended;
+    while tried.wake_time.is_some() {
+        let event = Event::LookBackFailed(Error::unavailable("no connection"));
+        tried = apply(&tried, event, &policy, &now_at(254)).unwrap().operation;
+    }
+    assert!(!tried.turned_up_late());
+    assert!(tried.message.ends_with("no connection"), "{}", tried.message);
+}
+
+#[test]
+fn what_another_operation_has_is_shown_with_its_owner() {
+    let unknown = close(Evidence::Difference, unproven(), panicked()).operation;
+    let by = Uuid::from_u128(9);
+    let event = || Event::FoundClaimed { by, upstream_id: "a".into() };
+    let policy = policy(Evidence::Difference);
+    let looks = apply(&unknown, event(), &policy, &now_at(50)).unwrap().operation;
+    assert_eq!((looks.state, &looks.error), (State::Reconciling, &None));
+    let doubts = apply(&looks, event(), &policy, &now_at(150)).unwrap().operation;
+    assert_eq!((doubts.state, &doubts.error), (State::Reconciling, &None));
+    let asks = apply(&doubts, event(), &policy, &now_at(251)).unwrap().operation;
+    assert_eq!((asks.state, asks.candidates[0].id.as_str()), (State::NeedsOperator, "a"));
+    let problem = asks.error.unwrap();
+    assert_eq!(problem.reason(), ErrorReason::DuplicateDetected);
+    assert_eq!(problem.metadata["operation"], format!("operations/{by}"));
 }

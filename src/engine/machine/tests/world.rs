@@ -145,7 +145,17 @@ impl World {
             assert!(*sold <= 1, "step {} was sold {sold} times: {:#?}", step + 1, self.operation);
         }
         if let Some(ended) = &self.ended {
-            assert_eq!(ended, &self.operation, "a terminal operation has changed");
+            // A last look leaves no trace where nothing turned up.
+            let now = &self.operation;
+            let looked = Operation {
+                wake_time: now.wake_time,
+                settle: now.settle.clone(),
+                version: now.version,
+                update_time: now.update_time,
+                tries: now.tries,
+                ..ended.clone()
+            };
+            assert_eq!(&looked, now, "a terminal operation has changed");
         }
     }
 
@@ -153,6 +163,7 @@ impl World {
     pub(super) fn check_end(&self) {
         let sold: u32 = self.sold.iter().sum();
         match self.operation.state {
+            _ if self.operation.wake_time.is_some() => panic!("still looks: {:#?}", self.operation),
             State::Succeeded => assert_eq!(sold, self.steps, "{:#?}", self.operation),
             State::Failed | State::Cancelled => assert_eq!(sold, 0, "{:#?}", self.operation),
             State::NeedsOperator => {}
@@ -192,7 +203,7 @@ impl World {
             return false;
         };
         change.operation.version += 1;
-        if change.operation.done() {
+        if change.operation.done() && self.ended.is_none() {
             self.ended = Some(change.operation.clone());
         }
         self.operation = change.operation;
@@ -207,6 +218,7 @@ impl World {
             State::Accepted => self.step(upstream),
             State::OutcomeUnknown | State::Reconciling => self.look(upstream),
             State::WaitingUpstream => self.poll(upstream),
+            State::Succeeded | State::Failed => self.look_back(),
             _ => {}
         }
     }
@@ -310,6 +322,16 @@ impl World {
             Finding::Found(Found { upstream_id: id(step), outcome: Some(self.go_on(step)) })
         };
         self.offer(Event::Looked(FindResponse { outcome: Some(outcome) }));
+    }
+
+    /// Nothing comes later than the settle window here, so only what is known is found.
+    fn look_back(&mut self) {
+        let own = Found { upstream_id: id(self.operation.step), outcome: None };
+        let outcome = match self.operation.state {
+            State::Succeeded => Finding::Found(own),
+            _ => Finding::Absent(Absent {}),
+        };
+        self.offer(Event::LookedBack(FindResponse { outcome: Some(outcome) }));
     }
 
     fn poll(&mut self, upstream: Upstream) {
