@@ -39,11 +39,15 @@ pub(super) async fn removes_only_what_ended_before(home: Arc<dyn Home>) {
     came_to(&*store, 10, State::Succeeded, 20).await;
     // The one of the last change.
     came_to(&*store, 11, State::Accepted, 30).await;
-    assert_eq!(store.prune(at(10), 10).await.unwrap(), 0, "the time itself is not before it");
-    assert_eq!(store.prune(at(20), 10).await.unwrap(), 3);
+    let check = async |before: i64, pruned: usize| {
+        assert_eq!(store.prune(at(before), 10).await.unwrap(), pruned, "before {before}");
+    };
+    // The time itself is not before it.
+    check(10, 0).await;
+    check(20, 3).await;
     assert_eq!(left(&*store, 11).await, [1, 2, 3, 4, 5, 6, 10, 11]);
-    assert_eq!(store.prune(at(20), 10).await.unwrap(), 0);
-    assert_eq!(store.prune(at(21), 10).await.unwrap(), 1);
+    check(20, 0).await;
+    check(21, 1).await;
 
     // Nothing is left of it that could be in the way of the same ids.
     came_to(&*store, 7, State::Running, 40).await;
@@ -84,14 +88,21 @@ pub(super) async fn keeps_claims_and_what_watchers_wait_for(home: Arc<dyn Home>)
     assert_eq!(store.prune(at(99), 10).await.unwrap(), 1);
     assert_eq!(left(&*store, 3).await, [2, 3], "one holds a lock and one made the last change");
 
+    claims_stay(&*store).await;
+    positions_go_on(&*store).await;
+}
+
+async fn claims_stay(store: &dyn Store) {
     assert_eq!(store.claimant(&claim("1")).await.unwrap(), Some(id(1)));
     assert_eq!(store.claimed_ids("account", id(3), at(0)).await.unwrap(), ["1"]);
     store.accept(new(operation(4))).await.unwrap();
     let theirs = Change { claims: vec![claim("1")], ..next(&operation(4), |_| {}) };
     let claimed = Committed::Claimed { claim: claim("1"), by: id(1) };
     assert_eq!(store.commit(theirs).await.unwrap(), claimed);
+}
 
-    // Positions go on; what was removed is not shown any more.
+/// What was removed is not shown any more.
+async fn positions_go_on(store: &dyn Store) {
     let last = store.positions().await.unwrap().last;
     let shown = store.changes(0, 10).await.unwrap();
     let shown: Vec<_> =
