@@ -40,8 +40,7 @@ use self::subject::{Order, Subject};
 use self::upstream::Upstream;
 
 /// What only the torture run's gateway has in it.
-const MARKS: [&str; 3] =
-    ["purveyor-failpoints-are-compiled-in", "PURVEYOR_FAILPOINTS", "no-preconnect"];
+const MARKS: [&str; 2] = ["purveyor-failpoints-are-compiled-in", "PURVEYOR_FAILPOINTS"];
 
 /// How often it is said how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);
