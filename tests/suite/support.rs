@@ -5,7 +5,6 @@ pub(crate) mod client;
 pub(crate) mod elsewhere;
 pub(crate) mod postgres;
 pub(crate) mod program;
-pub(crate) mod proxy;
 pub(crate) mod requests;
 
 use std::future::Future;

@@ -5,6 +5,7 @@
 pub mod artifacts;
 pub mod configuration;
 pub mod gateway;
+pub mod network;
 pub mod postgres;
 pub mod process;
 pub mod tools;

@@ -5,6 +5,7 @@
 mod call;
 mod check;
 mod client;
+mod database;
 mod dice;
 mod faults;
 mod fleet;
@@ -12,30 +13,33 @@ mod journal;
 mod nemesis;
 mod options;
 mod report;
+mod site;
 mod subject;
 mod upstream;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use purveyor_sdk::v1::Operation;
 use tokio::task::JoinSet;
 use xtask::artifacts::{self, Artifacts, Profile};
-use xtask::configuration::{Configuration, Provider};
 use xtask::workspace;
 
 use self::check::{Evidence, Score, Verdict};
 use self::client::Market;
+use self::database::Database;
 use self::dice::Dice;
 use self::faults::{Mix, TIMING};
-use self::fleet::{Doors, Gateway};
+use self::fleet::Doors;
 use self::journal::Journal;
-use self::nemesis::{Fate, Temper};
-use self::options::Control;
+use self::nemesis::{Fate, Temper, Toll};
 pub(crate) use self::options::Options;
+use self::options::{Control, Store};
+use self::site::{LEASE, Site};
 use self::subject::{Order, Subject};
 use self::upstream::Upstream;
 
@@ -102,8 +106,8 @@ fn run_built(options: &Options, artifacts: &Artifacts) -> Result<Score> {
     let artifacts = apart(artifacts, &subject::named(&options.provider)?, &folder)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let begin = Instant::now();
-    let (verdict, crashes) = runtime.block_on(Box::pin(torture(options, &artifacts, &folder)))?;
-    report::print(&verdict, crashes, begin.elapsed())?;
+    let (verdict, toll) = runtime.block_on(Box::pin(torture(options, &artifacts, &folder)))?;
+    report::print(&verdict, &toll, begin.elapsed())?;
     judge(options, &verdict, &folder)?;
     Ok(verdict.total())
 }
@@ -147,18 +151,26 @@ async fn torture(
     options: &Options,
     artifacts: &Artifacts,
     folder: &Path,
-) -> Result<(Verdict, u64)> {
+) -> Result<(Verdict, Toll)> {
     let subjects = subject::named(&options.provider)?;
     let orders = orders(options, &subjects);
     let upstreams = upstreams(options, artifacts, folder, &subjects).await?;
-    let gateways = vec![gateway(options, artifacts, folder, &subjects, &upstreams)?];
+    let database = match options.store {
+        Store::Sqlite => None,
+        Store::Postgres => Some(Database::start().await?),
+    };
+    let url = database.as_ref().map(Database::url);
+    let site = Site { options, artifacts, folder, subjects: &subjects, upstreams: &upstreams };
+    let gateways = (0..options.gateways()?).map(|index| site.gateway(index, url.as_deref()));
+    let gateways = gateways.collect::<Result<Vec<_>>>()?;
     let doors = Arc::new(Doors::new(gateways.len()));
     let fate = Arc::new(Fate {
         seed: options.seed,
         temper: temper(options.control),
         control: options.control,
         doors: Arc::clone(&doors),
-        crashes: AtomicU64::new(0),
+        lease: database.as_ref().map(|_| LEASE),
+        toll: Toll::default(),
         calm: AtomicBool::new(false),
         over: AtomicBool::new(false),
     });
@@ -173,30 +185,47 @@ async fn torture(
         done: AtomicUsize::new(0),
         unruly: options.control.is_none(),
     });
-    let threads = nemesis::unleash(gateways, &fate);
-    trade(options, &market, &fate).await?;
+    let mut threads = nemesis::unleash(gateways, &fate);
+    threads.extend(database.map(|database| database.unleash(&fate)));
+    let operations = play(options, &market, &fate).await;
     fate.calm.store(true, Ordering::SeqCst);
-    let closing = options.control.map_or(CLOSING, |_| Duration::ZERO);
-    let operations = close(&market, closing).await;
     fate.over.store(true, Ordering::SeqCst);
     for thread in threads {
         ensure!(thread.join().is_ok(), "a nemesis broke");
     }
-    let operations = operations?;
+    let verdict = judged(&market, &upstreams, &journal, &operations?)?;
+    // The threads that shared it have ended.
+    let fate = Arc::into_inner(fate).context("somebody still decides about lives")?;
+    Ok((verdict, fate.toll))
+}
+
+/// Everybody buys, until it is quiet again; all operations as the public API tells them then.
+async fn play(options: &Options, market: &Arc<Market>, fate: &Fate) -> Result<Vec<Operation>> {
+    trade(options, market, fate).await?;
+    fate.calm.store(true, Ordering::SeqCst);
+    let closing = options.control.map_or(CLOSING, |_| Duration::ZERO);
+    close(market, closing).await
+}
+
+fn judged(
+    market: &Market,
+    upstreams: &[Vec<Upstream>],
+    journal: &Path,
+    operations: &[Operation],
+) -> Result<Verdict> {
     market.journal.flush()?;
     let ledgers = upstreams.iter().map(|upstreams| {
         let ledgers = upstreams.iter().map(Upstream::ledger).collect::<Result<Vec<_>>>();
         Ok(ledgers?.concat())
     });
     let ledgers = ledgers.collect::<Result<Vec<_>>>()?;
-    let verdict = check::check(&Evidence {
+    Ok(check::check(&Evidence {
         subjects: &market.subjects,
         orders: &market.orders,
         ledgers: &ledgers,
-        told: &journal::read(&journal)?,
-        operations: &operations,
-    });
-    Ok((verdict, fate.crashes.load(Ordering::SeqCst)))
+        told: &journal::read(journal)?,
+        operations,
+    }))
 }
 
 /// The simulators of every provider, going wrong already.
@@ -241,7 +270,7 @@ async fn trade(options: &Options, market: &Arc<Market>, fate: &Fate) -> Result<(
             },
             _ = progress.tick() => {
                 let done = market.done.load(Ordering::SeqCst);
-                let crashes = fate.crashes.load(Ordering::SeqCst);
+                let crashes = fate.toll.crashes.load(Ordering::SeqCst);
                 let seconds = begin.elapsed().as_secs();
                 println!("{seconds:>5} s  {done:>6} orders ended, {crashes:>5} crashes");
                 if done > last {
@@ -261,7 +290,7 @@ async fn trade(options: &Options, market: &Arc<Market>, fate: &Fate) -> Result<(
 }
 
 /// With everybody calm again, what is open ends; and what was held up or late has happened by then.
-async fn close(market: &Market, patience: Duration) -> Result<Vec<purveyor_sdk::v1::Operation>> {
+async fn close(market: &Market, patience: Duration) -> Result<Vec<Operation>> {
     let mut dice = Dice::new(market.seed, 3);
     let begin = Instant::now();
     tokio::time::sleep(TIMING.past_settle()).await;
@@ -271,7 +300,7 @@ async fn close(market: &Market, patience: Duration) -> Result<Vec<purveyor_sdk::
         }
         let channel = market.doors.any(&mut dice).await;
         let open = call::operations(&channel, true).await;
-        let working = |operation: &purveyor_sdk::v1::Operation| !call::rests(operation.state());
+        let working = |operation: &Operation| !call::rests(operation.state());
         match open {
             Ok(open)
                 if !open.iter().any(working)
@@ -296,45 +325,6 @@ fn orders(options: &Options, subjects: &[Box<dyn Subject>]) -> Vec<Order> {
         Order { number, subject, provider, account, position, request_id, wrong: false }
     };
     (0..options.orders).map(deal).collect()
-}
-
-/// The gateway, with a store of its own.
-fn gateway(
-    options: &Options,
-    artifacts: &Artifacts,
-    folder: &Path,
-    subjects: &[Box<dyn Subject>],
-    upstreams: &[Vec<Upstream>],
-) -> Result<Gateway> {
-    let program = folder.join("purveyor");
-    let folder = folder.join("gateway");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;
-    let mut configuration = Configuration::new(artifacts)
-        .log_filter("warn")
-        .engine("retry_first_ms", 50)
-        .engine("retry_longest_ms", 1000)
-        .engine("look_first_ms", 100)
-        .engine("look_longest_ms", 1000)
-        .engine("start_within_s", 86_400);
-    for (subject, upstreams) in subjects.iter().zip(upstreams) {
-        for account in 0..options.accounts {
-            let upstream = &upstreams[account % upstreams.len()];
-            let provider = timed(subject.provider(account, &upstream.url));
-            let id = format!("{}-{account}", subject.name());
-            configuration = configuration.provider(&id, provider);
-        }
-    }
-    Ok(Gateway { index: 0, program, configuration: configuration.write(&folder)? })
-}
-
-/// The times that the simulators keep to.
-fn timed(provider: Provider) -> Provider {
-    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    provider
-        .timing("attempt_timeout_ms", ms(TIMING.attempt))
-        .timing("upstream_idle_ms", ms(TIMING.idle))
-        .timing("upstream_processing_ms", ms(TIMING.processing))
-        .timing("listing_lag_ms", ms(TIMING.lag))
 }
 
 /// A control gets the faults that its mistake is about.

@@ -119,9 +119,15 @@ async fn version(transaction: &deadpool_postgres::Transaction<'_>) -> Result<u32
         (false, true) => return Err(OpenError::Foreign),
         (true, _) => {}
     }
-    let found = transaction.query_one("SELECT schema_version FROM meta", &[]).await;
     // A table of the name without the column, or without its row, is somebody else's.
-    let found: i32 = found.map_err(|_| OpenError::Foreign)?.try_get(0)?;
+    let found = match transaction.query_opt("SELECT schema_version FROM meta", &[]).await {
+        Ok(found) => found.ok_or(OpenError::Foreign)?,
+        Err(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => {
+            return Err(OpenError::Foreign);
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let found: i32 = found.try_get(0).map_err(|_| OpenError::Foreign)?;
     u32::try_from(found).map_err(|_| OpenError::Foreign)
 }
 

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use purveyor::store::operation::Operation;
 use purveyor::store::postgres::Encryption::{Prefer, Require, VerifyFull};
-use purveyor::store::postgres::{Encryption, OpenError, PostgresStore};
+use purveyor::store::postgres::{Encryption, OpenError, PostgresConfig, PostgresStore};
 use purveyor::store::{Accepted, Store, StoreError};
-use xtask::postgres::Server;
+use xtask::network::{Cut, Network};
+use xtask::postgres::{ROLE, Server};
 
 use super::conformance::{Home, suite};
 use super::samples::{id, new, operation};
 use crate::support::postgres::{config, database, run, server};
-use crate::support::proxy::{Cut, Proxy};
 
 /// A database of its own, made when it is opened first.
 #[derive(Default)]
@@ -122,11 +122,11 @@ async fn a_role_needs_no_more_than_to_make_a_schema() {
 async fn a_lost_acknowledgement_is_read_back() {
     let check = async |cut: Cut, expected: Result<Accepted, ()>| {
         let database = Database::default();
-        let proxy = Proxy::start(MARK).await;
-        let store = PostgresStore::open(&proxy.config(database.name().await)).await.unwrap();
-        proxy.arm(cut);
+        let network = network().await;
+        let store = PostgresStore::open(&through(&network, &database).await).await.unwrap();
+        network.arm(cut);
         let accepted = store.accept(new(marked(1))).await;
-        assert!(proxy.struck(), "{cut:?}: no commit was cut off");
+        assert!(network.struck() == 1, "{cut:?}: no commit was cut off");
         // Neither is in doubt: what was asked again is known.
         let known = accepted.map_err(|error| {
             assert!(matches!(error, StoreError::Unavailable(_)), "{cut:?}: {error}");
@@ -144,9 +144,9 @@ async fn a_lost_acknowledgement_is_read_back() {
 #[tokio::test]
 async fn what_cannot_be_read_back_is_ambiguous() {
     let database = Database::default();
-    let proxy = Proxy::start(MARK).await;
-    let store = PostgresStore::open(&proxy.config(database.name().await)).await.unwrap();
-    proxy.arm(Cut::AnswerForGood);
+    let network = network().await;
+    let store = PostgresStore::open(&through(&network, &database).await).await.unwrap();
+    network.arm(Cut::AnswerForGood);
     let accepted = store.accept(new(marked(1))).await;
     assert!(matches!(accepted, Err(StoreError::Ambiguous(_))), "{accepted:?}");
     assert!(!store.healthy());
@@ -197,8 +197,8 @@ async fn only_a_server_with_a_trusted_certificate_is_believed() {
 #[tokio::test]
 async fn a_server_without_tls_is_refused_where_it_is_required() {
     let database = Database::default();
-    let proxy = Proxy::start(MARK).await;
-    let mut config = proxy.config(database.name().await);
+    let network = network().await;
+    let mut config = through(&network, &database).await;
     config.encryption = Encryption::Require;
     let Err(error) = PostgresStore::open(&config).await else { panic!("it was opened") };
     assert!(error.to_string().contains("does not support TLS"), "{error}");
@@ -219,7 +219,18 @@ fn certificate() -> (String, String, String) {
     (authority.pem(), leaf.pem(), leaf_key.serialize_pem())
 }
 
-/// What the proxy knows a write by.
+/// A network to the server that can break around the COMMIT of a marked write.
+async fn network() -> Network {
+    Network::start(server().socket(), MARK).await.expect("a network")
+}
+
+/// The configuration of a store behind it.
+async fn through(network: &Network, database: &Database) -> PostgresConfig {
+    let (port, name) = (network.port(), database.name().await);
+    config(&format!("postgres://{ROLE}@127.0.0.1:{port}/{name}"))
+}
+
+/// What the network knows a write by.
 const MARK: &[u8] = b"the write that is cut off";
 
 fn marked(n: u128) -> Operation {

@@ -1,6 +1,10 @@
 //! What can be asked of the torture run.
 
+use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
+
+/// Gateways on a store that can be shared, where nothing else is said.
+const REPLICAS: usize = 3;
 
 /// What can be asked of the torture run.
 #[derive(Clone, Debug, Args)]
@@ -8,6 +12,9 @@ pub(crate) struct Options {
     /// Where the gateways keep their journal.
     #[arg(long, value_enum, default_value = "sqlite")]
     pub(crate) store: Store,
+    /// Gateways on one store; several need a store that can be shared, and are its default.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=16))]
+    pub(crate) replicas: Option<u8>,
     /// Orders over all providers.
     #[arg(long, default_value_t = 300)]
     pub(crate) orders: usize,
@@ -33,11 +40,12 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// What `cargo xtask test` runs: every provider on a store, and every control on the provider that
+    /// What `cargo xtask test` runs: every provider on each store, and every control on the provider that
     /// can be bought from at will.
     pub(crate) fn of_test() -> Vec<Self> {
         let whole = Self {
             store: Store::Sqlite,
+            replicas: None,
             orders: 300,
             provider: "all".to_owned(),
             accounts: 8,
@@ -46,6 +54,7 @@ impl Options {
             clients: 64,
             profile: crate::Profile::Release,
         };
+        let shared = Self { store: Store::Postgres, ..whole.clone() };
         let control = |control| Self {
             orders: 150,
             provider: "klikk".to_owned(),
@@ -53,15 +62,32 @@ impl Options {
             ..whole.clone()
         };
         let controls = [Control::Naive, Control::NoSettle, Control::NoPreconnect].map(control);
-        [whole].into_iter().chain(controls).collect()
+        [whole, shared].into_iter().chain(controls).collect()
+    }
+
+    /// How many gateways there are.
+    ///
+    /// # Errors
+    /// When the store is one gateway's alone and there shall be several.
+    pub(crate) fn gateways(&self) -> Result<usize> {
+        let replicas = match (self.store, self.replicas) {
+            (Store::Sqlite, None) => 1,
+            (Store::Postgres, None) => REPLICAS,
+            (_, Some(replicas)) => usize::from(replicas),
+        };
+        ensure!(
+            replicas == 1 || self.store == Store::Postgres,
+            "{replicas} gateways cannot share an embedded store; --store postgres can be shared"
+        );
+        Ok(replicas)
     }
 
     /// In a few words.
     pub(crate) fn told(&self) -> String {
-        let Self { store: Store::Sqlite, provider, control, .. } = self;
+        let Self { store, provider, control, .. } = self;
         match control {
             Some(control) => format!("{}, {provider}", control.word()),
-            None => format!("{provider} on sqlite"),
+            None => format!("{provider} on {}", store.word()),
         }
     }
 }
@@ -71,6 +97,17 @@ impl Options {
 pub(crate) enum Store {
     /// A file beside the gateway.
     Sqlite,
+    /// A PostgreSQL server of the run's own.
+    Postgres,
+}
+
+impl Store {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
 }
 
 /// The mistakes.

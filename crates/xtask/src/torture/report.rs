@@ -1,17 +1,19 @@
 //! What a run came to, for people and for programs. It must not judge.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Result;
 use serde::Serialize;
 
 use super::check::{Score, Verdict};
+use super::nemesis::Toll;
 
 /// Prints the table, what was wrong, and the line for programs.
 ///
 /// # Errors
 /// When the line cannot be written as JSON.
-pub(crate) fn print(verdict: &Verdict, crashes: u64, took: Duration) -> Result<()> {
+pub(crate) fn print(verdict: &Verdict, toll: &Toll, took: Duration) -> Result<()> {
     println!(
         "\n{:<14} {:>7} {:>7} {:>7} {:>6} {:>7} {:>15}",
         "provider", "orders", "sales", "double", "lost", "orphan", "needs operator"
@@ -23,7 +25,17 @@ pub(crate) fn print(verdict: &Verdict, crashes: u64, took: Duration) -> Result<(
     if verdict.scores.len() > 1 {
         row("all", &total);
     }
-    println!("{crashes} crashes in {:.0} s\n", took.as_secs_f64());
+    let [crashes, databases, cuts] =
+        [&toll.crashes, &toll.databases, &toll.cuts].map(|count| count.load(Ordering::SeqCst));
+    let seconds = took.as_secs_f64();
+    if databases + cuts == 0 {
+        println!("{crashes} crashes in {seconds:.0} s\n");
+    } else {
+        println!(
+            "{crashes} crashes of gateways and {databases} of the database, {cuts} cuts of \
+             connections to it, in {seconds:.0} s\n"
+        );
+    }
     for problem in &verdict.problems {
         println!("BROKEN: {problem}");
     }

@@ -1,0 +1,163 @@
+//! A network between a database's clients and its server that breaks exactly where it hurts: around
+//! the COMMIT of a write, or for everybody at once. It must not change what passes.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::{Context, Result};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::sync::watch;
+
+/// How PostgreSQL's protocol writes the statement that commits, and the tag of its answer.
+const COMMIT: &[u8] = b"COMMIT\0";
+
+/// The most that is passed on at a time.
+const PIECE: usize = 1 << 16;
+
+/// Where a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Before the server sees the COMMIT.
+    Commit,
+    /// After the server has committed, before it could say so.
+    Answer,
+    /// The same, and nobody is let through any more.
+    AnswerForGood,
+}
+
+/// The network, as long as its runtime lives.
+#[derive(Debug)]
+pub struct Network {
+    port: u16,
+    state: Arc<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    socket: PathBuf,
+    /// Bytes that a write has in it that can be cut off; empty: any.
+    mark: Vec<u8>,
+    armed: Mutex<Option<Cut>>,
+    struck: AtomicU64,
+    gone: AtomicBool,
+    /// How often everybody was cut off.
+    severed: watch::Sender<u64>,
+}
+
+impl Network {
+    /// A network to the server behind a socket that does not break yet. What is cut off are writes
+    /// that have `mark` in them. Needs a runtime.
+    ///
+    /// # Errors
+    /// When there is no free port.
+    pub async fn start(socket: PathBuf, mark: &[u8]) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.context("no port is free")?;
+        let port = listener.local_addr()?.port();
+        let state = Arc::new(State {
+            socket,
+            mark: mark.to_vec(),
+            armed: Mutex::new(None),
+            struck: AtomicU64::new(0),
+            gone: AtomicBool::new(false),
+            severed: watch::Sender::new(0),
+        });
+        let shared = Arc::clone(&state);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(Arc::clone(&shared).pass(client));
+            }
+        });
+        Ok(Self { port, state })
+    }
+
+    /// The port of 127.0.0.1 on which it takes clients.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// From now on the next write that can be cut off is.
+    pub fn arm(&self, cut: Cut) {
+        *self.state.armed.lock().unwrap_or_else(PoisonError::into_inner) = Some(cut);
+    }
+
+    /// Cuts off nothing more, unless it is armed again.
+    pub fn disarm(&self) {
+        *self.state.armed.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// How many writes were cut off.
+    #[must_use]
+    pub fn struck(&self) -> u64 {
+        self.state.struck.load(Ordering::SeqCst)
+    }
+
+    /// Ends every connection that there is; new ones are let through.
+    pub fn sever(&self) {
+        self.state.severed.send_modify(|times| *times += 1);
+    }
+}
+
+impl State {
+    /// A connection that breaks tells nobody why; that is what it is for.
+    async fn pass(self: Arc<Self>, mut client: TcpStream) -> Option<()> {
+        if self.gone.load(Ordering::SeqCst) {
+            return None;
+        }
+        let mut severed = self.severed.subscribe();
+        // Questions and answers are small, and each waits for the other.
+        client.set_nodelay(true).ok()?;
+        let mut server = UnixStream::connect(&self.socket).await.ok()?;
+        let (mut asked, mut answered) = (vec![0; PIECE], vec![0; PIECE]);
+        let mut marked = self.mark.is_empty();
+        loop {
+            tokio::select! {
+                _ = severed.changed() => return None,
+                read = client.read(&mut asked) => {
+                    let count @ 1.. = read.ok()? else { return None };
+                    if self.gone.load(Ordering::SeqCst) {
+                        return None;
+                    }
+                    let bytes = &asked[..count];
+                    marked |= contains(bytes, &self.mark);
+                    let cut = if marked && contains(bytes, COMMIT) { self.strike() } else { None };
+                    if cut == Some(Cut::Commit) {
+                        return None;
+                    }
+                    server.write_all(bytes).await.ok()?;
+                    if cut.is_some() {
+                        return committed(&mut server).await;
+                    }
+                }
+                read = server.read(&mut answered) => {
+                    let count @ 1.. = read.ok()? else { return None };
+                    client.write_all(&answered[..count]).await.ok()?;
+                }
+            }
+        }
+    }
+
+    fn strike(&self) -> Option<Cut> {
+        let cut = self.armed.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        self.struck.fetch_add(1, Ordering::SeqCst);
+        self.gone.fetch_or(cut == Cut::AnswerForGood, Ordering::SeqCst);
+        Some(cut)
+    }
+}
+
+/// Waits for the answer that shows that it is committed; it goes no further.
+async fn committed(server: &mut UnixStream) -> Option<()> {
+    let mut answer = Vec::new();
+    while !contains(&answer, COMMIT) {
+        if server.read_buf(&mut answer).await.ok()? == 0 {
+            return None;
+        }
+    }
+    Some(())
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    part.is_empty() || bytes.windows(part.len()).any(|window| window == part)
+}

@@ -1,0 +1,91 @@
+//! The database that several gateways share, and what happens to it: it is killed, every connection
+//! to it is cut, and single ones around a COMMIT. It must not look into the database.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use xtask::network::{Cut, Network};
+use xtask::postgres::{ROLE, Server};
+
+use super::dice::Dice;
+use super::nemesis::{Fate, Temper};
+
+/// How often the thread looks whether everything is over.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// A PostgreSQL of the run's own behind a network that breaks.
+#[derive(Debug)]
+pub(crate) struct Database {
+    server: Server,
+    network: Network,
+}
+
+impl Database {
+    /// Starts it, with nothing going wrong yet.
+    ///
+    /// # Errors
+    /// When PostgreSQL is not installed or does not start.
+    pub(crate) async fn start() -> Result<Self> {
+        let server = Server::start()?;
+        let network = Network::start(server.socket(), b"").await?;
+        Ok(Self { server, network })
+    }
+
+    /// Its address for gateways, which leads through the network.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://{ROLE}@127.0.0.1:{}/postgres", self.network.port())
+    }
+
+    /// Begins. The database lives until all is over.
+    pub(crate) fn unleash(self, fate: &Arc<Fate>) -> JoinHandle<()> {
+        let fate = Arc::clone(fate);
+        thread::spawn(move || {
+            if let Err(error) = self.suffer(&fate) {
+                fate.doors.break_off(format!("{error:#}"));
+            }
+        })
+    }
+
+    fn suffer(mut self, fate: &Fate) -> Result<()> {
+        let mut dice = Dice::new(fate.seed, 2000);
+        while fate.temper == Temper::Cruel && !fate.calm.load(Ordering::SeqCst) {
+            rest(fate, dice.between(200, 1200));
+            self.blow(fate, &mut dice)?;
+        }
+        self.network.disarm();
+        while !fate.over.load(Ordering::SeqCst) {
+            thread::sleep(LOOK);
+        }
+        fate.toll.cuts.fetch_add(self.network.struck(), Ordering::SeqCst);
+        Ok(())
+    }
+
+    fn blow(&mut self, fate: &Fate, dice: &mut Dice) -> Result<()> {
+        match dice.roll(100) {
+            0..40 => self.network.arm(Cut::Answer),
+            40..75 => self.network.arm(Cut::Commit),
+            75..96 => {
+                self.network.sever();
+                fate.toll.cuts.fetch_add(1, Ordering::SeqCst);
+            }
+            _ => {
+                self.server.crash()?;
+                fate.toll.databases.fetch_add(1, Ordering::SeqCst);
+                rest(fate, dice.between(50, 1500));
+                self.server.resume()?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Lets so many milliseconds pass, unless calm is wanted.
+fn rest(fate: &Fate, millis: u64) {
+    let end = Instant::now() + Duration::from_millis(millis);
+    while Instant::now() < end && !fate.calm.load(Ordering::SeqCst) {
+        thread::sleep(LOOK.min(end.saturating_duration_since(Instant::now())));
+    }
+}
