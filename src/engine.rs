@@ -164,7 +164,11 @@ impl Engine {
                 stopping: AtomicBool::new(false),
             }),
         };
+        if let Some(sharing) = engine.inner.store.sharing() {
+            engine.inner.providers.shared_by(sharing.replicas);
+        }
         engine.take_over().await?;
+        engine.line_up().await?;
         *engine.inner.dispatching.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(tokio::spawn(engine.clone().dispatch()));
         engine.spawn(Engine::keep_leases);

@@ -83,6 +83,10 @@ pub trait Store: Send + Sync + 'static {
     /// Operations blocked by `request_id`, oldest first.
     async fn blocked_by(&self, request_id: Uuid) -> Result<Vec<Operation>, StoreError>;
 
+    /// Operations that wait for another, whichever it is: those that wait for the same one side by side,
+    /// oldest first. At most `limit`.
+    async fn blocked(&self, limit: usize) -> Result<Vec<Operation>, StoreError>;
+
     /// Changes after `position`, in commit order, at most [`PAGE_MAX`]. Every acceptance and every
     /// commit of an operation is one change; the last one is kept for ever, others for seven days.
     async fn changes(&self, position: u64, limit: usize) -> Result<Vec<StoredChange>, StoreError>;

@@ -4,16 +4,17 @@ use prost::Message;
 use prost_types::Timestamp;
 use purveyor_sdk::plugin::v1::find_request::Attempt;
 use purveyor_sdk::plugin::v1::{CallContext, CallKind, FindRequest, FindResponse, Op};
-use purveyor_sdk::v1::ErrorReason;
+use purveyor_sdk::v1::operation::Outcome;
+use purveyor_sdk::v1::{ErrorReason, Evidence};
 use purveyor_sdk::{Error, Result};
 
 use super::Engine;
-use super::machine::{Event, Policy, apply, locks};
+use super::machine::{Event, LateFinding, Policy, apply, locks, renewal_order};
 use super::step::{context, logged, write};
 use crate::failpoint::{self, Place};
 use crate::plugin::Provider;
-use crate::store::operation::Operation;
-use crate::store::{Committed, StoreError};
+use crate::store::operation::{GivenUp, Operation};
+use crate::store::{self, Committed, PAGE_MAX, Query, StoreError};
 
 impl Engine {
     /// Looks once; `None`: the operation is somebody else's now.
@@ -49,7 +50,7 @@ impl Engine {
     ) -> Result<Option<Operation>, StoreError> {
         let policy = self.policy(&operation);
         let event = match self.find_late(&operation).await {
-            Ok(response) => Event::LookedBack(response),
+            Ok(findings) => Event::LookedBack(findings),
             Err(error) => Event::LookBackFailed(error),
         };
         let Some(change) = logged(apply(&operation, event, &policy, &self.now())) else {
@@ -79,18 +80,51 @@ impl Engine {
         }
     }
 
-    async fn find_late(&self, operation: &Operation) -> Result<FindResponse> {
-        // The handle has become the one of the work that was accepted; the first step has none.
-        let first = Operation { handle: Vec::new(), ..operation.clone() };
-        let provider = self.available(&first).await?;
+    /// Each step is looked for as it was when it was begun: the operation's handle has become the one
+    /// of what came later.
+    async fn find_late(&self, operation: &Operation) -> Result<Vec<LateFinding>> {
+        let provider = self.available(operation).await?;
         let account = provider.identify().await?;
-        if account != first.account {
+        if account != operation.account {
             let message = format!("the provider now points to account {account}");
             return Err(Error::new(ErrorReason::AccountChanged, message));
         }
-        let mut request = self.find_request(&first).await?;
-        request.claimed_ids.extend(first.own_ids());
-        self.ask_to_find(&provider, &request, &context(&first)).await
+        let natural = self.policy(operation).evidence == Evidence::Natural;
+        if natural && self.done_by_another(operation).await? {
+            return Ok(Vec::new());
+        }
+        let mut findings = Vec::with_capacity(operation.given_up.len());
+        for GivenUp { step, handle, baseline, .. } in operation.given_up.clone() {
+            let begun = Operation { step, handle, baseline, ..operation.clone() };
+            let mut request = self.find_request(&begun).await?;
+            request.claimed_ids.extend(begun.own_ids());
+            let response = self.ask_to_find(&provider, &request, &context(&begun)).await?;
+            findings.push(LateFinding { step, response });
+        }
+        Ok(findings)
+    }
+
+    /// Whether another operation has sent the same since: a payment of the same order, say. Then what
+    /// has happened upstream is no evidence of this one.
+    async fn done_by_another(&self, operation: &Operation) -> Result<bool> {
+        let order = renewal_order(operation);
+        for target in std::iter::once(operation.target.clone()).chain(order) {
+            let query = Query {
+                target: Some(target),
+                create_after: Some(operation.create_time),
+                limit: PAGE_MAX,
+                ..Query::default()
+            };
+            let others = self.inner.store.list(&query).await?;
+            let sent = |it: &store::operation::Attempt| {
+                matches!(it.outcome, Outcome::Applied | Outcome::Pending)
+            };
+            let mut others = others.iter().filter(|it| it.request_id != operation.request_id);
+            if others.any(|other| other.attempts.iter().any(sent)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     async fn find(&self, operation: &Operation) -> Result<Event> {

@@ -26,8 +26,8 @@ use super::line::LOOK_FOR_ONESELF;
 use crate::store::Change;
 use crate::store::operation::{Attempt, Claim, Note, Operation, Settle};
 
-pub use self::event::{Closing, Event, NewAttempt, Refusal, Resolution};
-pub use self::rules::{broken_invariant, locks, transient};
+pub use self::event::{Closing, Event, LateFinding, NewAttempt, Refusal, Resolution};
+pub use self::rules::{broken_invariant, locks, renewal_order, transient};
 
 /// The time, on both clocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,8 +131,8 @@ impl Step<'_> {
             (OutcomeUnknown | Reconciling, Event::FoundClaimed { by, upstream_id }) => {
                 self.found_claimed(by, upstream_id);
             }
-            (Succeeded | Failed, Event::LookedBack(found)) if self.next.wake_time.is_some() => {
-                self.looked_back(found);
+            (Succeeded | Failed, Event::LookedBack(findings)) if self.next.wake_time.is_some() => {
+                self.looked_back(findings);
             }
             (Succeeded | Failed, Event::LookBackFailed(error)) if self.next.wake_time.is_some() => {
                 self.look_back_failed(&error);
@@ -277,11 +277,15 @@ impl Step<'_> {
             Resolution::Executed { upstream_id, outcome } => self.executed(upstream_id, outcome),
             Resolution::NotExecuted { try_again } => {
                 let step = self.next.step;
-                if let Some(attempt) = self.next.attempts.last_mut()
-                    && (matches!(attempt.outcome, Outcome::Unknown | Outcome::Unspecified)
-                        || (attempt.outcome == Outcome::Pending && attempt.step == step))
-                {
-                    attempt.outcome = Outcome::Absent;
+                let undone = self.next.attempts.last().is_some_and(|attempt| {
+                    matches!(attempt.outcome, Outcome::Unknown | Outcome::Unspecified)
+                        || (attempt.outcome == Outcome::Pending && attempt.step == step)
+                });
+                if undone {
+                    self.keep_for_later();
+                    if let Some(attempt) = self.next.attempts.last_mut() {
+                        attempt.outcome = Outcome::Absent;
+                    }
                 }
                 if try_again {
                     // The person's word stands for the caller's patience.

@@ -70,10 +70,15 @@ impl Engine {
     pub(super) async fn look_around(self) {
         let mut ticks = interval(LOOK_AROUND);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut replicas = 0;
         loop {
             ticks.tick().await;
             let Some(sharing) = self.inner.store.sharing() else { return };
             self.inner.providers.shared_by(sharing.replicas);
+            if sharing.replicas != replicas {
+                replicas = sharing.replicas;
+                tracing::info!(replicas, "each account's rate is shared with the other gateways");
+            }
             if let Err(error) = self.take_over().await {
                 tracing::warn!(%error, "what others left cannot be read");
             }
@@ -94,8 +99,10 @@ impl Engine {
             let policy = self.policy(&operation);
             match apply(&operation, Event::Recovered, &policy, &now) {
                 Ok(change) => {
+                    let held = locks(&operation, &policy);
                     let (committed, recovered) = self.commit(change).await?;
                     if committed == Committed::Done {
+                        self.let_go(&held, &recovered).await;
                         self.inner.due.notify_one();
                     }
                     tracing::info!(
@@ -149,21 +156,8 @@ impl Engine {
         let last = changes.last().map_or(position, |change| change.position);
         for change in changes {
             self.inner.waiters.wake(change.operation.request_id);
-            self.unblock_after(&change.operation).await?;
+            self.line_up_after(&change.operation).await?;
         }
         Ok(last)
-    }
-
-    /// What waits for an operation that has let go elsewhere need not wait for its own look.
-    async fn unblock_after(&self, operation: &Operation) -> Result<(), StoreError> {
-        if !locks(operation, &self.policy(operation)).is_empty() {
-            return Ok(());
-        }
-        for waiting in self.inner.store.blocked_by(operation.request_id).await? {
-            if self.unblock(waiting.request_id).await? {
-                self.inner.due.notify_one();
-            }
-        }
-        Ok(())
     }
 }

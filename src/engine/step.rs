@@ -28,6 +28,7 @@ use crate::store::{Change, Committed, StoreError};
 impl Engine {
     /// Runs the next step; `None`: the operation is somebody else's now.
     pub(super) async fn step(&self, accepted: Operation) -> Result<Option<Operation>, StoreError> {
+        self.inner.lines.leave(accepted.request_id);
         let Some(begun) = Box::pin(self.begin(&accepted)).await? else { return Ok(None) };
         let (running, provider, policy) = match begun {
             Begun::Running(running, provider, policy) => (running, provider, policy),
@@ -91,7 +92,12 @@ impl Engine {
             }
             (Committed::Done, next) => Ok(Some(Begun::Rests(next))),
             (Committed::Held { lock, by }, _) => {
-                let blocked = self.stand_in_line(accepted.clone(), lock, by).await?;
+                let mut waiting = accepted.clone();
+                if let Some(earlier) = &mut waiting.baseline {
+                    // It waits for what it needs to begin, and not for what an earlier try needed.
+                    earlier.similarity.clear();
+                }
+                let blocked = self.stand_in_line(waiting, lock, by).await?;
                 Ok(blocked.map(Begun::Rests))
             }
             (Committed::Stale | Committed::Claimed { .. }, _) => Ok(None),

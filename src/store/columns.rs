@@ -17,7 +17,7 @@ macro_rules! operation_columns {
         "request_id, state, version, create_time, update_time, wake_time, tries, step, \
          blocked_by, protocol, op, owner, actor, trace_id, provider, account, target, \
          upstream_target, start_before, fingerprint, exclusive, upstream, settle, message, error, \
-         candidates, notes, handle, baseline, view, request"
+         candidates, notes, handle, baseline, view, request, given_up"
     };
 }
 pub(super) use operation_columns;
@@ -57,6 +57,8 @@ pub(super) struct OperationColumns<'a> {
     pub(super) baseline: Option<Cow<'a, [u8]>>,
     pub(super) view: Option<Cow<'a, [u8]>>,
     pub(super) request: Cow<'a, [u8]>,
+    /// NULL in nearly every row.
+    pub(super) given_up: Option<Cow<'a, [u8]>>,
 }
 
 impl<'a> OperationColumns<'a> {
@@ -98,6 +100,7 @@ impl<'a> OperationColumns<'a> {
             baseline: row.baseline.as_ref().map(|baseline| encoding::baseline(baseline).into()),
             view: row.view.as_ref().map(|view| view.encode_to_vec().into()),
             request: Cow::Borrowed(&row.request),
+            given_up: encoding::given_up(&row.given_up).map(Cow::Owned),
         })
     }
 
@@ -133,6 +136,7 @@ impl<'a> OperationColumns<'a> {
             handle: self.handle.into_owned(),
             baseline: self.baseline.as_deref().map(encoding::from_baseline).transpose()?,
             attempts,
+            given_up: self.given_up.as_deref().map_or(Ok(Vec::new()), encoding::from_given_up)?,
             upstream: encoding::message("upstream", &self.upstream)?,
             view: optional("view", self.view.as_deref())?,
             error: optional("error", self.error.as_deref())?,

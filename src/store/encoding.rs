@@ -10,7 +10,7 @@ use purveyor_sdk::v1::UpstreamRef;
 use uuid::Uuid;
 
 use super::StoreError;
-use super::operation::{Baseline, Note, Settle};
+use super::operation::{Baseline, GivenUp, Note, Settle};
 
 /// A sequence of messages, each with its length before it.
 pub(super) fn sequence<M: Message>(messages: &[M]) -> Vec<u8> {
@@ -73,6 +73,29 @@ pub(super) fn baseline(baseline: &Baseline) -> Vec<u8> {
 pub(super) fn from_baseline(bytes: &[u8]) -> Result<Baseline, StoreError> {
     let BaselineResponse { evidence, similarity, present_ids } = message("baseline", bytes)?;
     Ok(Baseline { evidence, similarity, present_ids })
+}
+
+/// What steps are looked for by once more, as a sequence; `None` where there is none.
+pub(super) fn given_up(steps: &[GivenUp]) -> Option<Vec<u8>> {
+    let record = |it: &GivenUp| GivenUpRecord {
+        step: it.step,
+        handle: it.handle.clone(),
+        baseline: it.baseline.as_ref().map(baseline),
+        looked: it.looked,
+    };
+    let records: Vec<_> = steps.iter().map(record).collect();
+    (!records.is_empty()).then(|| sequence(&records))
+}
+
+/// The steps of [`given_up`].
+pub(super) fn from_given_up(bytes: &[u8]) -> Result<Vec<GivenUp>, StoreError> {
+    from_sequence("given_up", bytes)?
+        .into_iter()
+        .map(|GivenUpRecord { step, handle, baseline, looked }| {
+            let baseline = baseline.as_deref().map(from_baseline).transpose()?;
+            Ok(GivenUp { step, handle, baseline, looked })
+        })
+        .collect()
 }
 
 /// The settle window.
@@ -164,6 +187,19 @@ struct NoteRecord {
     actor: String,
     #[prost(string, tag = "3")]
     text: String,
+}
+
+/// [`GivenUp`] as it is kept.
+#[derive(Clone, PartialEq, prost::Message)]
+struct GivenUpRecord {
+    #[prost(uint32, tag = "1")]
+    step: u32,
+    #[prost(bytes = "vec", tag = "2")]
+    handle: Vec<u8>,
+    #[prost(bytes = "vec", optional, tag = "3")]
+    baseline: Option<Vec<u8>>,
+    #[prost(bool, tag = "4")]
+    looked: bool,
 }
 
 /// A list of names as it is kept.

@@ -63,6 +63,8 @@ pub struct Operation {
     pub baseline: Option<Baseline>,
     /// Every try to spend, oldest first.
     pub attempts: Vec<Attempt>,
+    /// What the steps are looked for by of which an attempt was taken for absent; each step once.
+    pub given_up: Vec<GivenUp>,
     /// What the upstream says of it; the identifier of what it made stands here.
     pub upstream: UpstreamRef,
     /// The resource as it was last seen.
@@ -122,6 +124,19 @@ pub struct Baseline {
     pub similarity: String,
     /// Upstream identifiers that existed before.
     pub present_ids: Vec<String>,
+}
+
+/// What a step is looked for by once more, after an attempt of it was taken for absent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GivenUp {
+    /// The step.
+    pub step: u32,
+    /// The handle that it was begun with.
+    pub handle: Vec<u8>,
+    /// What was there before the first attempt that was taken for absent.
+    pub baseline: Option<Baseline>,
+    /// Whether it was looked for again because nothing more could be sent.
+    pub looked: bool,
 }
 
 /// From when absence counts as proof, on the clock that a sleeping or corrected machine cannot fool.
@@ -194,6 +209,7 @@ impl Operation {
             handle: Vec::new(),
             baseline: None,
             attempts: Vec::new(),
+            given_up: Vec::new(),
             upstream: UpstreamRef::default(),
             view: None,
             error: None,

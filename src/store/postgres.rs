@@ -212,6 +212,10 @@ impl Store for PostgresStore {
         self.shared.sessions.read(async |c| listing::blocked_by(c, request_id).await).await
     }
 
+    async fn blocked(&self, limit: usize) -> Result<Vec<Operation>, StoreError> {
+        self.shared.sessions.read(async |c| listing::blocked(c, limit).await).await
+    }
+
     async fn changes(&self, position: u64, limit: usize) -> Result<Vec<StoredChange>, StoreError> {
         self.shared.news.own_shown().await;
         self.shared.sessions.read(async |c| changes::after(c, position, limit).await).await

@@ -154,6 +154,10 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| listing::blocked_by(connection, request_id)).await
     }
 
+    async fn blocked(&self, limit: usize) -> Result<Vec<Operation>, StoreError> {
+        self.readers.read(move |connection| listing::blocked(connection, limit)).await
+    }
+
     async fn changes(&self, position: u64, limit: usize) -> Result<Vec<StoredChange>, StoreError> {
         self.readers.read(move |connection| changes::after(connection, position, limit)).await
     }

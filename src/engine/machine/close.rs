@@ -134,6 +134,13 @@ impl Step<'_> {
     }
 
     fn close_without_attempt(&mut self, said: Result<Said, Error>) {
+        let final_word = match &said {
+            Ok(said) => matches!(said, Said::Rejected(_)),
+            Err(error) => !rules::transient(error.reason),
+        };
+        if final_word && self.look_before_giving_up() {
+            return;
+        }
         match said {
             Ok(Said::Done(_)) if self.policy.must_send && self.nothing_applied() => {
                 let message = "the plugin says done and sent nothing";
@@ -148,6 +155,8 @@ impl Step<'_> {
             }
             Ok(Said::Unknown(unknown)) => self.again_later(unknown.message),
             Ok(said) => {
+                let waits = matches!(said, Said::Pending(_));
+                self.came_through(if waits { Outcome::Pending } else { Outcome::Applied });
                 self.claim_prepared(&said);
                 self.go_on(said);
             }

@@ -52,7 +52,7 @@ pub enum Event {
         upstream_id: String,
     },
     /// After the end it was looked for what was taken for absent; what others claim is left out.
-    LookedBack(FindResponse),
+    LookedBack(Vec<LateFinding>),
     /// After the end it could not be looked for.
     LookBackFailed(Error),
     /// The provider's configuration points to another account than the operation's.
@@ -69,6 +69,15 @@ pub enum Event {
         /// Who, and why.
         note: Note,
     },
+}
+
+/// What was found after the end of one step of which an attempt was taken for absent.
+#[derive(Clone, Debug)]
+pub struct LateFinding {
+    /// The step.
+    pub step: u32,
+    /// What the plugin found.
+    pub response: FindResponse,
 }
 
 /// A permit about to be committed.

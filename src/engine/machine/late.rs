@@ -1,34 +1,98 @@
 //! One last look after the end: whether an attempt that was taken for absent turned up after all. What
 //! was decided stays as it is and nothing is repaired; a person is told.
 
+use std::time::Duration;
+
 use purveyor_sdk::Error;
-use purveyor_sdk::plugin::v1::FindResponse;
 use purveyor_sdk::plugin::v1::find_response::Outcome as Finding;
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, Evidence, UpstreamRef};
 
+use super::event::LateFinding;
 use super::{Step, rules};
-use crate::store::operation::{Attempt, Claim, Operation, Settle};
+use crate::store::operation::{Attempt, Claim, GivenUp, Operation, Settle};
 
 /// After so many failures in a row nobody looks any more: the upstream may be gone for good.
 const LOOKS: u32 = 100;
 
+/// Something upstream that no success of its step explains.
+struct Late {
+    step: u32,
+    found: UpstreamRef,
+}
+
 impl Step<'_> {
+    /// Before an attempt is taken for absent: keeps what it is looked for by, which the evidence of the
+    /// next one takes the place of. In each step the first counts, because whatever is new since then
+    /// was made by one of them.
+    ///
+    /// The handle of a later step is known only until something was accepted in it.
+    pub(super) fn keep_for_later(&mut self) {
+        let Some(last) = self.next.attempts.last() else { return };
+        let step = last.step;
+        let handle = match (step, last.outcome) {
+            (1, _) => Vec::new(),
+            (_, Outcome::Pending) => return,
+            _ => self.next.handle.clone(),
+        };
+        let kept = self.next.given_up.iter().any(|it| it.step == step);
+        if last.effect == Effect::Spend && !kept {
+            let baseline = self.next.baseline.clone();
+            self.next.given_up.push(GivenUp { step, handle, baseline, looked: false });
+        }
+    }
+
+    /// A step that was begun again and finds that nothing is left to do: what was taken for absent has
+    /// come through in time.
+    pub(super) fn came_through(&mut self, outcome: Outcome) {
+        let step = self.next.step;
+        if let Some(last) = self.next.attempts.last_mut()
+            && last.step == step
+            && gave_up(last)
+        {
+            last.outcome = outcome;
+            last.message = "came through after it was taken for absent".to_owned();
+        }
+    }
+
+    /// A step that was begun again and that nothing can be sent in: perhaps because what was taken for
+    /// absent has come through, as a payment of an order that does not wait for one any more. So it is
+    /// looked once more, by what was there before it, and its window is over.
+    pub(super) fn look_before_giving_up(&mut self) -> bool {
+        let step = self.next.step;
+        let last = self.next.attempts.last().filter(|last| last.step == step && gave_up(last));
+        let kept = self.next.given_up.iter_mut().find(|it| it.step == step && !it.looked);
+        let (Some(_), Some(kept)) = (last, kept) else { return false };
+        if self.policy.evidence == Evidence::None {
+            return false;
+        }
+        kept.looked = true;
+        self.next.baseline.clone_from(&kept.baseline);
+        self.mark(Outcome::Unknown, "nothing can be sent after it; it may have come through");
+        self.next.settle = Some(Settle::begin(Duration::ZERO, self.now));
+        self.next.tries = 0;
+        self.next.state = State::OutcomeUnknown;
+        self.next.wake_time = Some(self.now.wall);
+        true
+    }
+
     /// The window that absence was believed after is as long as the upstream is said to take, so an
     /// upstream that takes longer is given as long once more.
     ///
-    /// Only for spends of the first step: the handles of later ones are not kept. On an account that
-    /// somebody else buys on as well, what is new proves nothing.
+    /// On an account that somebody else buys on as well, what is new proves nothing.
     pub(super) fn look_back_later(&mut self) {
         let knows = match self.policy.evidence {
-            Evidence::Reference => true,
+            Evidence::Reference | Evidence::Natural => true,
             Evidence::Difference => !self.policy.account_shared,
-            Evidence::Natural | Evidence::None | Evidence::Unspecified => false,
+            Evidence::None | Evidence::Unspecified => false,
         };
         let ended = matches!(self.next.state, State::Succeeded | State::Failed);
-        if knows && ended && self.next.step == 1 && self.next.attempts.iter().any(gave_up) {
+        let kept = !self.next.given_up.is_empty() && self.next.attempts.iter().any(gave_up);
+        if knows && ended && kept {
             self.next.tries = 0;
             self.wait_once_more();
+        } else {
+            self.next.given_up.clear();
         }
     }
 
@@ -38,7 +102,7 @@ impl Step<'_> {
         self.next.settle = Some(settle);
     }
 
-    pub(super) fn looked_back(&mut self, response: FindResponse) {
+    pub(super) fn looked_back(&mut self, findings: Vec<LateFinding>) {
         self.follow_boot();
         if !self.settled() {
             // The two clocks do not tick together.
@@ -47,14 +111,14 @@ impl Step<'_> {
             self.next.wake_time = Some(settle.map_or(soon, |settle| settle.wall.max(soon)));
             return;
         }
-        let mut late = unknown_to(&self.next, response);
-        if self.policy.evidence == Evidence::Difference {
+        let mut late = self.unexplained(findings);
+        if self.policy.evidence != Evidence::Reference {
             if self.next.candidates.is_empty() && !late.is_empty() {
-                // A spend of another operation is new as well until its answer is stored.
-                self.next.candidates = late;
+                // What another operation makes looks the same until its answer is stored.
+                self.next.candidates = late.into_iter().map(|it| it.found).collect();
                 return self.wait_once_more();
             }
-            late.retain(|it| self.next.candidates.iter().any(|seen| seen.id == it.id));
+            late.retain(|it| self.next.candidates.iter().any(|seen| seen.id == it.found.id));
         }
         self.rest();
         if !late.is_empty() {
@@ -62,24 +126,57 @@ impl Step<'_> {
         }
     }
 
-    fn turned_up(&mut self, late: Vec<UpstreamRef>) {
-        let absent = self.next.attempts.iter_mut().filter(|attempt| gave_up(attempt));
-        for (attempt, found) in absent.zip(&late) {
-            attempt.outcome = Outcome::Applied;
-            attempt.message = "turned up after it was taken for absent".to_owned();
-            attempt.upstream_id.clone_from(&found.id);
+    /// What was found, each object once, that the operation's own successes do not explain.
+    fn unexplained(&self, findings: Vec<LateFinding>) -> Vec<Late> {
+        let natural = self.policy.evidence == Evidence::Natural;
+        let mut late: Vec<Late> = Vec::new();
+        for LateFinding { step, response } in findings {
+            let found = match response.outcome {
+                Some(Finding::Found(found)) if natural || found.upstream_id.is_empty() => {
+                    done_unawares(&self.next, step, found.upstream_id)
+                }
+                Some(Finding::Found(found)) => {
+                    let found = UpstreamRef { id: found.upstream_id, ..UpstreamRef::default() };
+                    unknown_to(&self.next, step, vec![found])
+                }
+                Some(Finding::Several(several)) => unknown_to(&self.next, step, several.candidates),
+                Some(Finding::Absent(_)) | None => Vec::new(),
+            };
+            for found in found {
+                if late.iter().all(|it| it.found.id != found.id) {
+                    late.push(Late { step, found });
+                }
+            }
+        }
+        late
+    }
+
+    fn turned_up(&mut self, late: Vec<Late>) {
+        for step in late.iter().map(|it| it.step).collect::<std::collections::BTreeSet<_>>() {
+            let found: Vec<&Late> = late.iter().filter(|it| it.step == step).collect();
+            let absent = self.next.attempts.iter_mut();
+            let absent: Vec<_> = absent.filter(|it| it.step == step && gave_up(it)).collect();
+            // Where more were found than were given up, nobody knows which is whose.
+            let known = found.len() <= absent.len();
+            for (attempt, late) in absent.into_iter().zip(found) {
+                attempt.outcome = Outcome::Applied;
+                attempt.message = "turned up after it was taken for absent".to_owned();
+                if known {
+                    attempt.upstream_id.clone_from(&late.found.id);
+                }
+            }
         }
         if self.policy.evidence == Evidence::Reference {
             // It carries our mark, so it is nobody else's evidence.
-            self.claims.extend(late.iter().map(|found| Claim {
+            self.claims.extend(late.iter().map(|late| Claim {
                 account: self.policy.gate.clone(),
                 kind: self.policy.id_kind.clone(),
-                upstream_id: found.id.clone(),
+                upstream_id: late.found.id.clone(),
             }));
         }
-        let ids: Vec<&str> = late.iter().map(|found| found.id.as_str()).collect();
+        let ids: Vec<&str> = late.iter().map(|late| late.found.id.as_str()).collect();
         self.next.message = format!("{} turned up after it was taken for absent", ids.join(", "));
-        self.next.candidates = late;
+        self.next.candidates = late.into_iter().map(|late| late.found).collect();
     }
 
     pub(super) fn look_back_failed(&mut self, error: &Error) {
@@ -97,6 +194,7 @@ impl Step<'_> {
         self.next.wake_time = None;
         self.next.settle = None;
         self.next.candidates.clear();
+        self.next.given_up.clear();
     }
 }
 
@@ -106,16 +204,36 @@ fn gave_up(attempt: &Attempt) -> bool {
 }
 
 /// What a look has found and the operation does not know as its own.
-fn unknown_to(operation: &Operation, response: FindResponse) -> Vec<UpstreamRef> {
-    let mut found = match response.outcome {
-        Some(Finding::Found(found)) => {
-            vec![UpstreamRef { id: found.upstream_id, ..UpstreamRef::default() }]
-        }
-        Some(Finding::Several(several)) => several.candidates,
-        Some(Finding::Absent(_)) | None => Vec::new(),
-    };
+///
+/// Objects whose identifiers no answer told cannot be told apart: of those, as many are its own as it
+/// has such successes in the step, and where there are more, all of them are shown.
+fn unknown_to(operation: &Operation, step: u32, mut found: Vec<UpstreamRef>) -> Vec<UpstreamRef> {
     let own = operation.own_ids();
-    let present = operation.baseline.as_ref().map_or(&[][..], |baseline| &baseline.present_ids);
-    found.retain(|it| !it.id.is_empty() && !own.contains(&it.id) && !present.contains(&it.id));
-    found
+    let given_up = operation.given_up.iter().find(|it| it.step == step);
+    let baseline = given_up.and_then(|it| it.baseline.as_ref());
+    let present = baseline.map_or(&[][..], |baseline| &baseline.present_ids);
+    found.retain(|it| {
+        let is_target = it.id == operation.upstream_target;
+        !it.id.is_empty() && !is_target && !own.contains(&it.id) && !present.contains(&it.id)
+    });
+    let nameless = successes(operation, step).filter(|it| it.upstream_id.is_empty()).count();
+    if found.len() <= nameless { Vec::new() } else { found }
+}
+
+/// Something is done that has no identifier of its own: an order that is paid, an end that has moved.
+/// Once it is done by a later attempt, nothing upstream tells whether an earlier one has done it too,
+/// and nothing is said; it is told only where none of ours has done it.
+fn done_unawares(operation: &Operation, step: u32, upstream_id: String) -> Vec<UpstreamRef> {
+    let passed = operation.state == State::Succeeded || operation.step > step;
+    if passed || successes(operation, step).next().is_some() {
+        return Vec::new();
+    }
+    let names = [&upstream_id, &operation.upstream.id, &operation.upstream_target];
+    let id = names.into_iter().find(|name| !name.is_empty()).unwrap_or(&operation.target).clone();
+    vec![UpstreamRef { id, ..UpstreamRef::default() }]
+}
+
+fn successes(operation: &Operation, step: u32) -> impl Iterator<Item = &Attempt> {
+    let succeeded = |it: &&Attempt| matches!(it.outcome, Outcome::Applied | Outcome::Pending);
+    operation.attempts.iter().filter(move |it| it.step == step).filter(succeeded)
 }

@@ -14,6 +14,11 @@ use uuid::Uuid;
 use super::{Step, rules};
 use crate::store::operation::Settle;
 
+/// A setting is sent so often, a settle window apart. An upstream that has not told its outcome by then
+/// does not know the answer that is expected of it, which a person has to see, and which a journal that
+/// grows for ever would hide.
+pub(super) const SETTING_SENDS: usize = 5;
+
 impl Step<'_> {
     pub(super) fn looked(&mut self, response: FindResponse) {
         self.follow_boot();
@@ -59,16 +64,31 @@ impl Step<'_> {
             return self.look_again("not there yet");
         }
         if self.unknown_effect() == Effect::Setting {
-            // Sending it again ends in the same state.
-            return self.again_now();
+            return self.set_again();
         }
         if !self.policy.absence_is_proof {
             let message = "it is not there, and absence proves nothing at this upstream";
             return self.ask_operator(message.to_owned());
         }
+        self.keep_for_later();
         self.mark(Outcome::Absent, "not there after the settle window");
         self.next.settle = None;
         self.again_now();
+    }
+
+    /// Sending a setting again ends in the same state. It is not sent for ever: what an operator has
+    /// said since begins the count again.
+    fn set_again(&mut self) {
+        let step = self.next.step;
+        let attempts = self.next.attempts.iter().rev();
+        let since = attempts.take_while(|it| it.step == step && it.outcome != Outcome::Absent);
+        let sent = since.filter(|it| it.outcome == Outcome::Unknown).count();
+        if sent < SETTING_SENDS {
+            return self.again_now();
+        }
+        self.ask_operator(format!(
+            "it was sent {sent} times, and no answer told what became of it"
+        ));
     }
 
     /// Looking goes on while time can still decide; then a person has to.
@@ -108,7 +128,7 @@ impl Step<'_> {
         if rules::transient(error.reason) {
             self.look_again(&error.to_string());
         } else if self.unknown_effect() == Effect::Setting && self.settled() {
-            self.again_now();
+            self.set_again();
         } else {
             self.undecided(&error.to_string());
         }

@@ -40,7 +40,7 @@ pub fn locks(operation: &Operation, policy: &Policy) -> Vec<Lock> {
 }
 
 /// The order that a renewal has made, by its one name, once the upstream has told it.
-fn renewal_order(operation: &Operation) -> Option<String> {
+pub fn renewal_order(operation: &Operation) -> Option<String> {
     let resource::Kind::Renewal(renewal) = operation.view.as_ref()?.kind.as_ref()? else {
         return None;
     };

@@ -3,6 +3,7 @@
 //! twice and nothing ends in a state that is not true.
 
 mod doubt;
+mod late;
 mod table;
 mod world;
 
@@ -79,7 +80,10 @@ proptest! {
         steps in 1u32..4,
         happenings in prop::collection::vec(Happening::any(), 1..60),
     ) {
-        let mut world = World::new(Policy { account_shared: shared, ..policy(evidence) }, steps);
+        // Where it can be seen that nothing is left to do, nothing has to be sent.
+        let must_send = evidence != Evidence::Natural;
+        let policy = Policy { account_shared: shared, must_send, ..policy(evidence) };
+        let mut world = World::new(policy, steps);
         for happening in happenings {
             world.happen(happening);
             world.check();

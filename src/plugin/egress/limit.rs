@@ -2,7 +2,6 @@
 //! callers' reads. It knows nothing of what is sent.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -16,6 +15,8 @@ use crate::plugin::config::{ProviderConfig, RateOverride};
 
 /// The most requests that wait for their turn at one account; more would wait for nothing.
 const MAX_WAITING: usize = 1024;
+/// The most processes that are gone and still counted.
+const MAX_GONE: usize = 16;
 /// The most times that are kept to count a period's requests.
 const MAX_RATE_REQUESTS: u32 = 10_000;
 
@@ -77,15 +78,26 @@ fn lower(first: Option<RateOverride>, second: Option<RateOverride>) -> Option<Ra
 /// the upstream counts the account's requests and knows nothing of providers.
 #[derive(Debug, Default)]
 pub(in crate::plugin) struct Limiters {
-    /// How many processes send for the same accounts; zero before anybody has said so.
-    replicas: Arc<AtomicU32>,
+    shared: Arc<Shared>,
     known: Mutex<BTreeMap<String, Weak<Limiter>>>,
+}
+
+/// How many processes send for the same accounts.
+#[derive(Debug, Default)]
+struct Shared(Mutex<Sharing>);
+
+#[derive(Debug, Default)]
+struct Sharing {
+    /// Zero before anybody has said so.
+    replicas: u32,
+    /// When there were more, and how many: what those that are gone have sent still counts upstream.
+    gone: VecDeque<(Instant, u32)>,
 }
 
 /// The turns of one account.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    replicas: Arc<AtomicU32>,
+    shared: Arc<Shared>,
     state: Mutex<State>,
     changed: Notify,
 }
@@ -126,12 +138,12 @@ enum Next {
 impl Limiters {
     /// The turns of one account, before its identity is known.
     pub(super) fn limiter(&self, at_a_time: usize, rate: Option<RateOverride>) -> Limiter {
-        Limiter::new(at_a_time, rate, Arc::clone(&self.replicas))
+        Limiter::new(at_a_time, rate, Arc::clone(&self.shared))
     }
 
     /// So many processes, this one included, send for the same accounts from now on.
     pub(in crate::plugin) fn shared_by(&self, replicas: u32) {
-        self.replicas.store(replicas, Ordering::Relaxed);
+        self.shared.tell(replicas);
     }
 
     /// The turns of `account`: `own`, or those of the provider that came first, with the lower limits
@@ -151,14 +163,34 @@ impl Limiters {
     }
 }
 
+impl Shared {
+    fn tell(&self, replicas: u32) {
+        let mut sharing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if replicas < sharing.replicas {
+            let were = (Instant::now(), sharing.replicas);
+            sharing.gone.push_back(were);
+            let excess = sharing.gone.len().saturating_sub(MAX_GONE);
+            sharing.gone.drain(..excess);
+        }
+        sharing.replicas = replicas;
+    }
+
+    /// How many there were at some time of the last period.
+    fn within(&self, period: Duration, now: Instant) -> u32 {
+        let sharing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let recent = sharing.gone.iter().filter(|(until, _)| now.duration_since(*until) < period);
+        recent.map(|(_, replicas)| *replicas).fold(sharing.replicas, u32::max)
+    }
+}
+
 impl Limiter {
-    fn new(at_a_time: usize, rate: Option<RateOverride>, replicas: Arc<AtomicU32>) -> Self {
+    fn new(at_a_time: usize, rate: Option<RateOverride>, shared: Arc<Shared>) -> Self {
         let rate = rate.map(|rate| RateOverride {
             requests: rate.requests.clamp(1, MAX_RATE_REQUESTS),
             ..rate
         });
         let state = State { at_a_time: at_a_time.max(1), rate, ..State::default() };
-        Self { replicas, state: Mutex::new(state), changed: Notify::new() }
+        Self { shared, state: Mutex::new(state), changed: Notify::new() }
     }
 
     /// Takes over the limits of another that are lower.
@@ -228,7 +260,7 @@ impl Limiter {
             return Next::Change;
         }
         if let Some(rate) = state.rate {
-            let rate = share(rate, self.replicas.load(Ordering::Relaxed));
+            let rate = share(rate, self.shared.within(rate.period, now));
             state.count_last(rate.requests);
             if state.given.len() >= rate.requests as usize {
                 let free = state.given.front().map_or(now, |oldest| *oldest + rate.period);
@@ -430,5 +462,11 @@ mod tests {
         }
         // Ten of the thirty count on, then ten in each period.
         assert_eq!(begin.elapsed(), Duration::from_secs(4));
+        // What the others have sent counts for a period more; then the whole rate is there again.
+        limiters.shared_by(1);
+        for _ in 0..40 {
+            drop(limiter.turn(Priority::Read, far).await.unwrap());
+        }
+        assert_eq!(begin.elapsed(), Duration::from_secs(8));
     }
 }

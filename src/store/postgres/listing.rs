@@ -66,6 +66,17 @@ pub(super) async fn blocked_by(
     select(connection, &found, &[&request_id]).await
 }
 
+/// What waits for another operation, whichever it is.
+pub(super) async fn blocked(
+    connection: &Connection,
+    limit: usize,
+) -> Result<Vec<Operation>, Fault> {
+    let found = "SELECT *, row_number() OVER (ORDER BY blocked_by, create_time, request_id) AS place \
+                 FROM operations WHERE blocked_by IS NOT NULL \
+                 ORDER BY blocked_by, create_time, request_id LIMIT $1";
+    select(connection, found, &[&i64::try_from(limit).unwrap_or(i64::MAX)]).await
+}
+
 async fn select(
     connection: &Connection,
     found: &str,

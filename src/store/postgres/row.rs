@@ -24,7 +24,7 @@ pub(super) type Value<'a> = &'a (dyn ToSql + Sync);
 macro_rules! placeholders {
     () => {
         "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
-         $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31"
+         $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32"
     };
 }
 
@@ -32,7 +32,7 @@ macro_rules! placeholders {
 pub(super) const COLUMNS: &str = operation_columns!();
 
 /// How many there are.
-const WIDTH: usize = 31;
+const WIDTH: usize = 32;
 
 /// Writes a new row, with its lease.
 const INSERT: &str = concat!(
@@ -40,7 +40,7 @@ const INSERT: &str = concat!(
     operation_columns!(),
     ", lease_replica, lease_until) VALUES (",
     placeholders!(),
-    ", $32, $33) ON CONFLICT (request_id) DO NOTHING"
+    ", $33, $34) ON CONFLICT (request_id) DO NOTHING"
 );
 
 /// Replaces the row of the version before. A terminal one keeps its state, and is replaced only while
@@ -124,6 +124,7 @@ fn values<'a>(row: &'a OperationColumns<'_>) -> Vec<Value<'a>> {
         &row.baseline,
         &row.view,
         &row.request,
+        &row.given_up,
     ]
 }
 
@@ -237,6 +238,7 @@ fn operation(row: &Row) -> Result<Operation, Fault> {
         baseline: fields.optional()?,
         view: fields.optional()?,
         request: fields.bytes()?,
+        given_up: fields.optional()?,
     };
     Ok(columns.into_operation(Vec::new())?)
 }

@@ -64,6 +64,20 @@ pub(super) fn blocked_query() -> String {
     )
 }
 
+/// What waits for another operation, whichever it is.
+pub(super) fn blocked(connection: &Connection, limit: usize) -> Result<Vec<Operation>, Fault> {
+    select(connection, &all_blocked_query(), [i64::try_from(limit).unwrap_or(i64::MAX)])
+}
+
+/// All blocked ones, by what they wait for and then by age.
+pub(super) fn all_blocked_query() -> String {
+    format!(
+        "SELECT {} FROM operations INDEXED BY operations_blocked WHERE blocked_by IS NOT NULL \
+         ORDER BY blocked_by, create_time, request_id LIMIT ?1",
+        row::COLUMNS
+    )
+}
+
 /// The operations of a query that selects [`row::COLUMNS`].
 pub(super) fn select(
     connection: &Connection,
@@ -216,6 +230,7 @@ mod tests {
         check(&due::due_query(), vec![any(), any()], "operations_due", false);
         check(&super::blocked_query(), vec![any()], "operations_blocked", false);
         // A partial index holds nothing but what is asked for.
+        check(&super::all_blocked_query(), vec![any()], "operations_blocked", true);
         check(&super::orphans_query(), vec![any()], "operations_running", true);
         check(due::NEXT, vec![], "operations_due", false);
         let before = vec![any(), any()];

@@ -17,7 +17,7 @@ use crate::store::operation::{Attempt, Operation};
 macro_rules! placeholders {
     () => {
         "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-         ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31"
+         ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32"
     };
 }
 
@@ -72,6 +72,7 @@ pub(super) fn write(connection: &Connection, sql: &str, row: &Operation) -> Resu
         row.baseline,
         row.view,
         row.request,
+        row.given_up,
     ])?;
     Ok(())
 }
@@ -114,6 +115,7 @@ pub(super) fn read(connection: &Connection, row: &Row<'_>) -> Result<Operation, 
         baseline: optional(row, "baseline")?,
         view: optional(row, "view")?,
         request: blob(row, "request")?,
+        given_up: optional(row, "given_up")?,
     };
     Ok(columns.into_operation(attempts)?)
 }

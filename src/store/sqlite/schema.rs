@@ -8,7 +8,11 @@ use uuid::Uuid;
 pub(super) const APPLICATION_ID: i32 = 0x5052_5659;
 
 /// What leads from each version to the next; the first makes an empty file a database of ours.
-const MIGRATIONS: [&str; 2] = [include_str!("schema/0001.sql"), include_str!("schema/0002.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("schema/0001.sql"),
+    include_str!("schema/0002.sql"),
+    include_str!("schema/0003.sql"),
+];
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;

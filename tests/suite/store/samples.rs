@@ -6,7 +6,7 @@ use proptest::option;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::{collection, prop_oneof};
 use purveyor::store::operation::{
-    Attempt, Baseline, Claim, Lock, Note, Operation, PROTOCOL, Settle,
+    Attempt, Baseline, Claim, GivenUp, Lock, Note, Operation, PROTOCOL, Settle,
 };
 use purveyor::store::{Change, NewOperation};
 use purveyor_sdk::plugin::v1::resource::Kind;
@@ -77,6 +77,7 @@ pub(super) fn operation(n: u128) -> Operation {
         handle: Vec::new(),
         baseline: None,
         attempts: Vec::new(),
+        given_up: Vec::new(),
         upstream: UpstreamRef::default(),
         view: None,
         error: None,
@@ -209,6 +210,11 @@ fn baseline() -> impl Strategy<Value = Baseline> {
     )
 }
 
+fn given_up() -> impl Strategy<Value = GivenUp> {
+    let parts = (any::<u32>(), bytes(), option::of(baseline()), any::<bool>());
+    parts.prop_map(|(step, handle, baseline, looked)| GivenUp { step, handle, baseline, looked })
+}
+
 fn settle() -> impl Strategy<Value = Settle> {
     let numbers = (any::<u64>(), any::<u64>(), any::<u64>());
     (text(), numbers, any_time()).prop_map(|(boot_id, (boot_ns, window_ns, doubt_ns), wall)| {
@@ -232,6 +238,7 @@ pub(super) fn any_operation() -> impl Strategy<Value = Operation> {
         collection::vec(reference(), 0..3),
         collection::vec(note(), 0..3),
         collection::vec(text(), 0..3),
+        collection::vec(given_up(), 0..3),
     );
     let rest = (reference(), option::of(uuid()), option::of(settle()), 0..9_usize);
     (uuid(), words, times, numbers, bytes, parts, lists, rest).prop_map(
@@ -266,6 +273,7 @@ pub(super) fn any_operation() -> impl Strategy<Value = Operation> {
                 handle: bytes.2,
                 baseline: parts.0,
                 attempts: lists.0,
+                given_up: lists.4,
                 upstream: rest.0,
                 view: parts.1,
                 error: parts.2,

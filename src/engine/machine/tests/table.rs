@@ -1,23 +1,20 @@
 //! The rows of "Classifying" and of the plugin's word: what the host saw, what the plugin said, and
 //! what the operation and its attempt become.
 
-use std::time::Duration;
-
-use purveyor_sdk::plugin::v1::find_response::{Absent, Outcome as Finding, Several};
 use purveyor_sdk::plugin::v1::step_outcome::{Done, Next, Outcome as Said, Pending, Rejected};
-use purveyor_sdk::plugin::v1::{FindResponse, Op, Resource, StepOutcome, resource};
+use purveyor_sdk::plugin::v1::{Op, Resource, StepOutcome, resource};
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Order, Renewal, UpstreamRef};
 use purveyor_sdk::{Error, Result};
 use uuid::Uuid;
 
-use super::{SETTLE, accepted, now_at, policy, start};
+use super::{accepted, now_at, policy};
 use crate::engine::machine::{Closing, Event, NewAttempt, apply, locks};
 use crate::plugin::{ProofSeen, Seen, Spend};
 use crate::store::Change;
 use crate::store::operation::{Baseline, Lock, Operation};
 
-fn running(evidence: Evidence) -> Operation {
+pub(super) fn running(evidence: Evidence) -> Operation {
     let mut operation = accepted();
     let baseline = Baseline {
         evidence: Vec::new(),
@@ -52,36 +49,36 @@ fn close(evidence: Evidence, seen: Seen, said: Result<StepOutcome>) -> Change {
     apply(&running(evidence), Event::Closed(closing), &policy(evidence), &now_at(2)).unwrap()
 }
 
-fn order(id: &str) -> Option<Resource> {
+pub(super) fn order(id: &str) -> Option<Resource> {
     let upstream = UpstreamRef { id: id.into(), ..UpstreamRef::default() };
     let order = Order { upstream: Some(upstream), ..Order::default() };
     Some(Resource { kind: Some(resource::Kind::Order(order)) })
 }
 
-fn done(id: &str) -> Result<StepOutcome> {
+pub(super) fn done(id: &str) -> Result<StepOutcome> {
     Ok(StepOutcome { outcome: Some(Said::Done(Done { resource: order(id) })) })
 }
 
-fn pending(id: &str) -> Result<StepOutcome> {
+pub(super) fn pending(id: &str) -> Result<StepOutcome> {
     let pending = Pending { handle: vec![1], after: None, view: order(id) };
     Ok(StepOutcome { outcome: Some(Said::Pending(pending)) })
 }
 
-fn next(id: &str) -> Result<StepOutcome> {
+pub(super) fn next(id: &str) -> Result<StepOutcome> {
     let next = Next { handle: vec![1], view: order(id), price: None };
     Ok(StepOutcome { outcome: Some(Said::Next(next)) })
 }
 
-fn rejected(proof: &str) -> Result<StepOutcome> {
+pub(super) fn rejected(proof: &str) -> Result<StepOutcome> {
     let rejected = Rejected { proof: proof.into(), ..Rejected::default() };
     Ok(StepOutcome { outcome: Some(Said::Rejected(rejected)) })
 }
 
-fn panicked() -> Result<StepOutcome> {
+pub(super) fn panicked() -> Result<StepOutcome> {
     Err(Error::new(ErrorReason::PluginFault, "panicked"))
 }
 
-fn success(id: Option<&str>) -> Seen {
+pub(super) fn success(id: Option<&str>) -> Seen {
     Seen::Success { upstream_id: id.map(str::to_owned), id_kind: "order".into() }
 }
 
@@ -89,7 +86,7 @@ fn due(id: Option<&str>) -> Seen {
     Seen::PaymentDue { upstream_id: id.map(str::to_owned), id_kind: "order".into() }
 }
 
-fn refusable(may_repeat: bool) -> Seen {
+pub(super) fn refusable(may_repeat: bool) -> Seen {
     let proofs = vec![ProofSeen { name: "fault".into(), may_repeat }];
     Seen::Refusable { proofs, message: "fault 500000".into() }
 }
@@ -98,7 +95,7 @@ fn not_sent() -> Seen {
     Seen::NotSent { reason: "connection refused".into() }
 }
 
-fn unproven() -> Seen {
+pub(super) fn unproven() -> Seen {
     Seen::Unproven { reason: "connection closed".into() }
 }
 
@@ -339,104 +336,6 @@ fn the_next_attempt_exists_only_after_one_that_moved_nothing() {
     }
     check(Effect::Spend, Outcome::Unknown, true, false);
     check(Effect::Setting, Outcome::Unknown, true, true);
-}
-
-/// An operation whose first attempt was taken for absent and whose second was sold as `b`.
-fn ended_after_absence(evidence: Evidence) -> Operation {
-    let mut operation = running(evidence);
-    let baseline = operation.baseline.clone().unwrap();
-    let lost =
-        Closing { spend: Some(Spend { attempt: Some(1), ..spend(unproven()) }), said: panicked() };
-    let absent = || FindResponse { outcome: Some(Finding::Absent(Absent {})) };
-    let again = Event::Permitted(NewAttempt {
-        nonce: Uuid::from_u128(2),
-        call: "create".into(),
-        effect: Effect::Spend,
-        plugin: String::new(),
-        plugin_sha256: String::new(),
-    });
-    let sold = Closing {
-        spend: Some(Spend { attempt: Some(2), ..spend(success(Some("b"))) }),
-        said: done("b"),
-    };
-    for (event, seconds) in [
-        (Event::Closed(lost), 2),
-        (Event::Looked(absent()), 150),
-        (Event::Begin { account: "A1".into() }, 151),
-        (Event::BaselineTaken(baseline), 151),
-        (again, 152),
-        (Event::Closed(sold), 153),
-    ] {
-        let change = apply(&operation, event, &policy(evidence), &now_at(seconds));
-        operation = change.unwrap().operation;
-    }
-    operation
-}
-
-fn spend(seen: Seen) -> Spend {
-    Spend { call: "create".into(), effect: Effect::Spend, attempt: None, seen, answer: None }
-}
-
-#[test]
-fn what_turns_up_after_the_end_is_told_and_changes_nothing_else() {
-    let several = |ids: &[&str]| {
-        let named = |id: &&str| UpstreamRef { id: (*id).into(), ..UpstreamRef::default() };
-        let candidates = ids.iter().map(named).collect();
-        FindResponse { outcome: Some(Finding::Several(Several { candidates })) }
-    };
-    // What each look finds, and what is told in the end.
-    let check = |evidence: Evidence, looks: &[&[&str]], told: &[&str], claimed: usize| {
-        let ended = ended_after_absence(evidence);
-        assert_eq!(ended.wake_time, Some(start() + Duration::from_secs(153) + SETTLE));
-        let mut operation = ended.clone();
-        let mut claims = 0;
-        for (look, seconds) in looks.iter().zip([254, 355]) {
-            let event = Event::LookedBack(several(look));
-            let change = apply(&operation, event, &policy(evidence), &now_at(seconds)).unwrap();
-            operation = change.operation;
-            claims += change.claims.len();
-        }
-        let found: Vec<&str> = operation.candidates.iter().map(|it| it.id.as_str()).collect();
-        assert_eq!((found.as_slice(), claims), (told, claimed), "{evidence:?} {looks:?}");
-        assert_eq!(operation.turned_up_late(), !told.is_empty());
-        assert_eq!((operation.state, operation.wake_time), (State::Succeeded, None));
-        assert_eq!((&operation.view, &operation.upstream), (&ended.view, &ended.upstream));
-        let first = if told.is_empty() { Outcome::Absent } else { Outcome::Applied };
-        assert_eq!(operation.attempts[0].outcome, first);
-        let more = Event::LookedBack(several(&["c"]));
-        assert!(apply(&operation, more, &policy(evidence), &now_at(500)).is_err(), "looked once");
-    };
-    check(Evidence::Reference, &[&[]], &[], 0);
-    check(Evidence::Reference, &[&["b"]], &[], 0);
-    check(Evidence::Reference, &[&["old", "b"]], &[], 0);
-    check(Evidence::Reference, &[&["a", "b"]], &["a"], 1);
-    // By difference it may be another order's, until that one's answer had time to be stored.
-    check(Evidence::Difference, &[&["b"]], &[], 0);
-    check(Evidence::Difference, &[&["a"], &["a"]], &["a"], 0);
-    check(Evidence::Difference, &[&["a"], &[]], &[], 0);
-    check(Evidence::Difference, &[&["a"], &["c"]], &[], 0);
-}
-
-#[test]
-fn the_last_look_waits_for_its_window_and_gives_up_at_last() {
-    let policy = policy(Evidence::Reference);
-    let ended = ended_after_absence(Evidence::Reference);
-    let mut late = FindResponse { outcome: None };
-    let candidates = vec![UpstreamRef { id: "a".into(), ..UpstreamRef::default() }];
-    late.outcome = Some(Finding::Several(Several { candidates }));
-    let early = apply(&ended, Event::LookedBack(late.clone()), &policy, &now_at(200)).unwrap();
-    assert_eq!(early.operation.wake_time, ended.wake_time);
-    let mut rebooted = now_at(254);
-    rebooted.boot_id = "another boot".into();
-    let early = apply(&ended, Event::LookedBack(late), &policy, &rebooted).unwrap().operation;
-    assert_eq!(early.wake_time, Some(rebooted.wall + SETTLE));
-    let mut tried = ended;
-    while tried.wake_time.is_some() {
-        let event = Event::LookBackFailed(Error::unavailable("no connection"));
-        tried = apply(&tried, event, &policy, &now_at(254)).unwrap().operation;
-    }
-    assert!(!tried.turned_up_late());
-    assert!(tried.message.ends_with("no connection"), "{}", tried.message);
 }
 
 #[test]

@@ -8,13 +8,13 @@ use purveyor_sdk::plugin::v1::step_outcome::{Done, Next, Outcome as Said, Pendin
 use purveyor_sdk::plugin::v1::{
     FindResponse, PollOutcome, Resource, StepOutcome, poll_outcome, resource,
 };
-use purveyor_sdk::v1::operation::State;
-use purveyor_sdk::v1::{Effect, ErrorReason, Order, UpstreamRef};
+use purveyor_sdk::v1::operation::{Outcome, State};
+use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Order, UpstreamRef};
 use uuid::Uuid;
 
 use super::{accepted, now_at};
 use crate::engine::machine::{
-    Closing, Event, NewAttempt, Policy, Resolution, apply, broken_invariant,
+    Closing, Event, LateFinding, NewAttempt, Policy, Resolution, apply, broken_invariant,
 };
 use crate::plugin::{Answer, ProofSeen, Seen, Spend};
 use crate::store::operation::{Baseline, Note, Operation};
@@ -52,6 +52,10 @@ pub(super) enum Upstream {
     SellsLater {
         seconds: u8,
     },
+    /// The sale comes later than the upstream is said to take: what no window is for.
+    SellsTooLate {
+        seconds: u16,
+    },
     AnswerIsLostUnsold,
     Refuses,
     RefusesForNow,
@@ -66,6 +70,7 @@ impl Happening {
             4 => Just(Upstream::Sells),
             4 => Just(Upstream::SellsAndAnswerIsLost),
             3 => (1u8..100).prop_map(|seconds| Upstream::SellsLater { seconds }),
+            2 => (100u16..500).prop_map(|seconds| Upstream::SellsTooLate { seconds }),
             3 => Just(Upstream::AnswerIsLostUnsold),
             1 => Just(Upstream::Refuses),
             2 => Just(Upstream::RefusesForNow),
@@ -86,6 +91,7 @@ impl Happening {
     }
 }
 
+#[derive(Debug)]
 pub(super) struct World {
     policy: Policy,
     operation: Operation,
@@ -93,11 +99,22 @@ pub(super) struct World {
     boot: u32,
     boot_began: u64,
     steps: u32,
-    /// The truth: for each step, how often it was sold.
-    sold: Vec<u32>,
+    /// The truth: for each step, what was sold.
+    sold: Vec<Vec<String>>,
     /// Sales on their way: the step, and when.
-    late: Vec<(u32, u64)>,
+    late: Vec<Late>,
     ended: Option<Operation>,
+    /// Whether there was something to tell of when it was first looked after the end.
+    seen_late: Option<bool>,
+}
+
+/// A sale on its way.
+#[derive(Clone, Copy, Debug)]
+struct Late {
+    step: u32,
+    at: u64,
+    /// Whether it comes within the window.
+    in_time: bool,
 }
 
 impl World {
@@ -109,9 +126,10 @@ impl World {
             boot: 0,
             boot_began: 0,
             steps,
-            sold: vec![0; steps as usize],
+            sold: vec![Vec::new(); steps as usize],
             late: Vec::new(),
             ended: None,
+            seen_late: None,
         }
     }
 
@@ -141,18 +159,26 @@ impl World {
     /// What is true of every state on the way.
     pub(super) fn check(&self) {
         assert_eq!(broken_invariant(&self.operation), None, "{:#?}", self.operation);
-        for (step, sold) in self.sold.iter().enumerate() {
-            assert!(*sold <= 1, "step {} was sold {sold} times: {:#?}", step + 1, self.operation);
+        for (step, sold) in (1..).zip(&self.sold) {
+            // Nothing but a sale that came later than the upstream is said to take is a second one.
+            let most = 1 + self.given_up(step);
+            assert!(sold.len() <= most, "step {step} was sold as {sold:?}: {:#?}", self.operation);
         }
         if let Some(ended) = &self.ended {
             // A last look leaves no trace where nothing turned up.
             let now = &self.operation;
+            if now.turned_up_late() {
+                assert_eq!((now.state, &now.view), (ended.state, &ended.view));
+                return;
+            }
             let looked = Operation {
                 wake_time: now.wake_time,
                 settle: now.settle.clone(),
                 version: now.version,
                 update_time: now.update_time,
                 tries: now.tries,
+                candidates: now.candidates.clone(),
+                given_up: now.given_up.clone(),
                 ..ended.clone()
             };
             assert_eq!(&looked, now, "a terminal operation has changed");
@@ -161,11 +187,18 @@ impl World {
 
     /// What is true at the end, when the world has been quiet for long.
     pub(super) fn check_end(&self) {
-        let sold: u32 = self.sold.iter().sum();
+        let sold: Vec<usize> = self.sold.iter().map(Vec::len).collect();
+        let given_up = |at: usize| self.given_up(at as u32 + 1);
+        assert_eq!(self.operation.turned_up_late(), self.seen_late == Some(true), "{self:#?}");
         match self.operation.state {
             _ if self.operation.wake_time.is_some() => panic!("still looks: {:#?}", self.operation),
-            State::Succeeded => assert_eq!(sold, self.steps, "{:#?}", self.operation),
-            State::Failed | State::Cancelled => assert_eq!(sold, 0, "{:#?}", self.operation),
+            State::Succeeded => {
+                assert!(sold.iter().all(|sold| *sold > 0), "{:#?}", self.operation);
+            }
+            State::Failed | State::Cancelled => {
+                let late = sold.iter().enumerate().all(|(at, sold)| *sold <= given_up(at));
+                assert!(late, "{self:#?}");
+            }
             State::NeedsOperator => {}
             state => {
                 panic!("still {} when all is quiet: {:#?}", state.as_str_name(), self.operation)
@@ -184,9 +217,29 @@ impl World {
     fn pass(&mut self, seconds: u64) {
         self.seconds += seconds;
         let now = self.seconds;
-        for (step, _) in self.late.extract_if(.., |(_, at)| *at <= now) {
-            self.sold[step as usize - 1] += 1;
+        for Late { step, .. } in self.late.extract_if(.., |late| late.at <= now).collect::<Vec<_>>()
+        {
+            self.sell(step);
         }
+    }
+
+    fn sell(&mut self, step: u32) -> String {
+        let sold = &mut self.sold[step as usize - 1];
+        sold.push(format!("u{step}.{}", sold.len() + 1));
+        sold.last().unwrap().clone()
+    }
+
+    fn sold(&self, step: u32) -> &[String] {
+        &self.sold[step as usize - 1]
+    }
+
+    /// How many attempts of a step were taken for absent, also those that turned up.
+    fn given_up(&self, step: u32) -> usize {
+        let attempts = self.operation.attempts.iter().filter(|it| it.step == step);
+        let absent = |it: &&crate::store::operation::Attempt| {
+            it.outcome == Outcome::Absent || it.message.contains("taken for absent")
+        };
+        attempts.filter(absent).count()
     }
 
     fn now(&self) -> crate::engine::machine::Now {
@@ -229,9 +282,18 @@ impl World {
         {
             return;
         }
-        let baseline =
-            Baseline { evidence: vec![1], similarity: "x".into(), present_ids: vec!["old".into()] };
+        let present_ids = self.sold.concat();
+        let baseline = Baseline { evidence: vec![1], similarity: "x".into(), present_ids };
         self.offer(Event::BaselineTaken(baseline));
+        if self.policy.evidence == Evidence::Natural && !self.sold(self.operation.step).is_empty() {
+            // What is done cannot be done again, and the plugin sees it.
+            let said = match upstream {
+                Upstream::Refuses => Err(Error::state("it is done already")),
+                _ => Ok(self.go_on(self.operation.step, &self.sold(self.operation.step)[0])),
+            };
+            self.offer(Event::Closed(Closing { spend: None, said }));
+            return;
+        }
         if matches!(upstream, Upstream::NoConnection) {
             let reason = "no connection".to_owned();
             let spend = spend(None, Seen::NotSent { reason });
@@ -253,13 +315,16 @@ impl World {
                 | Upstream::PluginLies
                 | Upstream::PluginPanicsAfter
         );
-        if sells {
-            self.sold[step as usize - 1] += 1;
+        let sold = if sells { self.sell(step) } else { String::new() };
+        let later = match upstream {
+            Upstream::SellsLater { seconds } => Some((u64::from(seconds), true)),
+            Upstream::SellsTooLate { seconds } => Some((u64::from(seconds), false)),
+            _ => None,
+        };
+        if let Some((seconds, in_time)) = later {
+            self.late.push(Late { step, at: self.seconds + seconds, in_time });
         }
-        if let Upstream::SellsLater { seconds } = upstream {
-            self.late.push((step, self.seconds + u64::from(seconds)));
-        }
-        let (seen, said) = self.answer(upstream, step);
+        let (seen, said) = self.answer(upstream, step, &sold);
         let spend = spend(Some(self.operation.attempts.len() as u32), seen);
         assert!(self.offer(Event::Closed(Closing { spend: Some(spend), said })));
     }
@@ -274,8 +339,13 @@ impl World {
         }))
     }
 
-    fn answer(&self, upstream: Upstream, step: u32) -> (Seen, Result<StepOutcome, Error>) {
-        let success = || Seen::Success { upstream_id: Some(id(step)), id_kind: "order".into() };
+    fn answer(
+        &self,
+        upstream: Upstream,
+        step: u32,
+        sold: &str,
+    ) -> (Seen, Result<StepOutcome, Error>) {
+        let success = || Seen::Success { upstream_id: Some(sold.into()), id_kind: "order".into() };
         let proof = |may_repeat| Seen::Refusable {
             proofs: vec![ProofSeen { name: "no".into(), may_repeat }],
             message: "no".into(),
@@ -285,9 +355,10 @@ impl World {
             || Ok(said(Said::Rejected(Rejected { proof: "no".into(), ..Rejected::default() })));
         let unavailable = || Err(Error::unavailable("connection closed"));
         match upstream {
-            Upstream::Sells => (success(), Ok(self.go_on(step))),
+            Upstream::Sells => (success(), Ok(self.go_on(step, sold))),
             Upstream::SellsAndAnswerIsLost
             | Upstream::SellsLater { .. }
+            | Upstream::SellsTooLate { .. }
             | Upstream::AnswerIsLostUnsold => (lost(), unavailable()),
             Upstream::Refuses => (proof(false), rejected()),
             Upstream::RefusesForNow => (proof(true), rejected()),
@@ -299,12 +370,21 @@ impl World {
         }
     }
 
-    fn go_on(&self, step: u32) -> StepOutcome {
-        let view = Some(view(step));
+    fn go_on(&self, step: u32, sold: &str) -> StepOutcome {
+        let view = Some(self.view(sold));
         if step < self.steps {
             return said(Said::Next(Next { handle: vec![step as u8], view, price: None }));
         }
         said(Said::Pending(Pending { handle: vec![step as u8], after: None, view }))
+    }
+
+    /// The order names the identifiers of all its steps so far.
+    fn view(&self, sold: &str) -> Resource {
+        let before =
+            self.operation.upstream.id.split(',').filter(|id| !id.is_empty() && *id != sold);
+        let ids: Vec<&str> = before.chain([sold]).collect();
+        let order = Order { upstream: Some(named(&ids.join(","))), ..Order::default() };
+        Resource { kind: Some(resource::Kind::Order(order)) }
     }
 
     /// Tells the truth, but late or not at all: what it says stays within what its level can know.
@@ -316,22 +396,68 @@ impl World {
         let step = self.operation.step;
         let outcome = if matches!(upstream, Upstream::RefusesForNow) {
             Finding::Several(Several { candidates: vec![UpstreamRef::default(); 2] })
-        } else if self.sold[step as usize - 1] == 0 {
-            Finding::Absent(Absent {})
         } else {
-            Finding::Found(Found { upstream_id: id(step), outcome: Some(self.go_on(step)) })
+            let present = self.operation.baseline.as_ref().map_or(&[][..], |it| &it.present_ids);
+            self.find(step, present, &[])
         };
         self.offer(Event::Looked(FindResponse { outcome: Some(outcome) }));
     }
 
-    /// Nothing comes later than the settle window here, so only what is known is found.
-    fn look_back(&mut self) {
-        let own = Found { upstream_id: id(self.operation.step), outcome: None };
-        let outcome = match self.operation.state {
-            State::Succeeded => Finding::Found(own),
-            _ => Finding::Absent(Absent {}),
+    /// What each level can see: what is done, what carries our mark, what is new; `known` is left out.
+    fn find(&self, step: u32, present: &[String], known: &[String]) -> Finding {
+        let seen = |id: &&String| match self.policy.evidence {
+            Evidence::Difference => !present.contains(*id),
+            _ => true,
         };
-        self.offer(Event::LookedBack(FindResponse { outcome: Some(outcome) }));
+        let natural = self.policy.evidence == Evidence::Natural;
+        let sold = self.sold(step).iter().filter(seen);
+        let sold: Vec<&String> = sold.filter(|id| natural || !known.contains(id)).collect();
+        match sold.as_slice() {
+            [] => Finding::Absent(Absent {}),
+            [one, rest @ ..] if natural || rest.is_empty() => {
+                let outcome = Some(self.go_on(step, one));
+                Finding::Found(Found { upstream_id: (*one).clone(), outcome })
+            }
+            all => {
+                Finding::Several(Several { candidates: all.iter().map(|id| named(id)).collect() })
+            }
+        }
+    }
+
+    fn look_back(&mut self) {
+        let given_up = self.operation.given_up.clone();
+        let own = self.operation.own_ids();
+        let finding = |step: u32, present: &[String]| LateFinding {
+            step,
+            response: FindResponse { outcome: Some(self.find(step, present, &own)) },
+        };
+        let findings = given_up
+            .iter()
+            .map(|it| finding(it.step, it.baseline.as_ref().map_or(&[][..], |it| &it.present_ids)));
+        let findings = findings.collect();
+        let settled = self.operation.settle.as_ref().is_none_or(|settle| {
+            settle.boot_id == self.now().boot_id && settle.boot_ns <= self.now().boot_ns
+        });
+        if settled && self.seen_late.is_none() {
+            self.seen_late = Some(given_up.iter().any(|it| self.unexplained(it.step)));
+        }
+        self.offer(Event::LookedBack(findings));
+    }
+
+    /// Whether the upstream has sold in a step what the operation does not count as its own; by nature
+    /// only where it counts nothing as its own.
+    fn unexplained(&self, step: u32) -> bool {
+        let own = self.operation.own_ids();
+        match self.policy.evidence {
+            Evidence::Natural => {
+                let counted = self.operation.attempts.iter().filter(|it| it.step == step);
+                let mut counted = counted.map(|it| it.outcome);
+                self.operation.state == State::Failed
+                    && !counted.any(|it| matches!(it, Outcome::Applied | Outcome::Pending))
+                    && !self.sold(step).is_empty()
+            }
+            _ => self.sold(step).iter().any(|id| !own.contains(id)),
+        }
     }
 
     fn poll(&mut self, upstream: Upstream) {
@@ -342,11 +468,13 @@ impl World {
                 outcome: Some(poll_outcome::Outcome::Pending(Pending {
                     handle: vec![step as u8],
                     after: None,
-                    view: Some(view(step)),
+                    view: self.operation.view.clone(),
                 })),
             }),
             _ => Event::Polled(PollOutcome {
-                outcome: Some(poll_outcome::Outcome::Done(Done { resource: Some(view(step)) })),
+                outcome: Some(poll_outcome::Outcome::Done(Done {
+                    resource: self.operation.view.clone(),
+                })),
             }),
         };
         self.offer(event);
@@ -359,31 +487,36 @@ impl World {
         }
         let begun = self.offer(Event::Begin { account: "A1".into() });
         if begun && self.operation.state == State::Running {
-            if self.permit() && sold {
-                self.sold[self.operation.step as usize - 1] += 1;
+            let done = self.policy.evidence == Evidence::Natural
+                && !self.sold(self.operation.step).is_empty();
+            if !done && self.permit() && sold {
+                self.sell(self.operation.step);
             }
             assert!(self.offer(Event::Recovered));
         }
     }
 
     fn operator(&mut self, try_again: bool) {
-        // A person does not decide while a sale may still be on its way.
-        if !self.late.is_empty() {
+        // A person does not decide while a sale may still be on its way, as far as anybody knows.
+        if self.late.iter().any(|late| late.in_time) {
             return;
         }
         let step = self.operation.step;
-        let sold = self.sold[step as usize - 1] > 0;
+        let own = self.operation.own_ids();
+        let answered = self.operation.attempts.last().map(|last| &last.upstream_id);
+        let answered = self.sold(step).iter().find(|id| Some(*id) == answered);
+        let unknown = self.sold(step).iter().find(|id| !own.contains(id));
+        let sold = answered.or(unknown).cloned();
         // An operator who ends a write of which a part was sold decides about money himself.
-        if !sold && !try_again && self.sold.iter().any(|sold| *sold > 0) {
+        if sold.is_none() && !try_again && self.sold.iter().any(|sold| !sold.is_empty()) {
             return;
         }
-        let resolution = if sold {
-            Resolution::Executed {
-                upstream_id: id(step),
-                outcome: Some(Box::new(self.go_on(step))),
+        let resolution = match sold {
+            Some(upstream_id) => {
+                let outcome = Some(Box::new(self.go_on(step, &upstream_id)));
+                Resolution::Executed { upstream_id, outcome }
             }
-        } else {
-            Resolution::NotExecuted { try_again }
+            None => Resolution::NotExecuted { try_again },
         };
         let note = Note { time: self.now().wall, actor: "ops".into(), text: "looked".into() };
         self.offer(Event::Resolved { resolution, note });
@@ -394,7 +527,7 @@ impl World {
         let open = before.state == State::Running;
         let event = match which % 4 {
             0 if !open => Event::Recovered,
-            1 if !open => Event::Closed(Closing { spend: None, said: Ok(self.go_on(1)) }),
+            1 if !open => Event::Closed(Closing { spend: None, said: Ok(self.go_on(1, "u")) }),
             2 if !open => {
                 assert!(!self.permit(), "a permit outside a running step");
                 return;
@@ -416,14 +549,6 @@ fn said(outcome: Said) -> StepOutcome {
     StepOutcome { outcome: Some(outcome) }
 }
 
-fn id(step: u32) -> String {
-    format!("u{step}")
-}
-
-/// The order names the identifiers of all its steps so far.
-fn view(step: u32) -> Resource {
-    let ids: Vec<String> = (1..=step).map(id).collect();
-    let upstream = UpstreamRef { id: ids.join(","), ..UpstreamRef::default() };
-    let order = Order { upstream: Some(upstream), ..Order::default() };
-    Resource { kind: Some(resource::Kind::Order(order)) }
+fn named(id: &str) -> UpstreamRef {
+    UpstreamRef { id: id.to_owned(), ..UpstreamRef::default() }
 }

@@ -120,10 +120,18 @@ pub(super) async fn shows_what_is_blocked(home: Arc<dyn Home>) {
     check(1, &[2, 4]).await;
     check(2, &[3]).await;
     check(3, &[]).await;
+    let all = async |limit: usize, expected: &[u128]| {
+        let blocked = store.blocked(limit).await.unwrap();
+        let blocked: Vec<_> = blocked.into_iter().map(|blocked| blocked.request_id).collect();
+        assert_eq!(blocked, expected.iter().map(|n| id(*n)).collect::<Vec<_>>());
+    };
+    all(10, &[2, 4, 3]).await;
+    all(2, &[2, 4]).await;
     let mut free = operation(2);
     free.blocked_by = Some(id(1));
     store.commit(next(&free, |operation| operation.blocked_by = None)).await.unwrap();
     check(1, &[4]).await;
+    all(10, &[4, 3]).await;
 }
 
 /// Operation `n` is of the `n`th state and second; every second and every third one differ in more.
