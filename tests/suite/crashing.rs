@@ -1,6 +1,8 @@
 //! The gateway is killed as `kill -9` does, at every moment that matters, and started again on the same
 //! store: every accepted order is one sale, none is two, none is lost.
 
+mod waiting;
+
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

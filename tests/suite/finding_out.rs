@@ -1,6 +1,7 @@
 //! What became of a spend whose answer was lost, at every level of evidence: sold late within the settle
 //! window, sold later than the upstream is said to take, and one object offered for two orders.
 
+mod later;
 mod stage;
 
 use std::time::Duration;

@@ -325,7 +325,13 @@ async fn an_operator_does_it_from_the_command_line() {
     assert_eq!(code, Some(2), "without a note: {error}");
 
     let bare = asking.name.trim_start_matches("operations/");
-    let (code, text, error) = told(&["resolve", bare, "--executed", &id, "--note", "looked"]);
+    let resolve = |etag: &str| {
+        told(&["resolve", bare, "--executed", &id, "--note", "looked", "--etag", etag])
+    };
+    let (code, _, error) = resolve("1");
+    assert_eq!(code, Some(5), "it was read before it changed: {error}");
+    assert!(error.contains("has changed"), "{error}");
+    let (code, text, error) = resolve(&asking.etag);
     assert_eq!(code, Some(0), "{error}");
     assert!(text.contains(&asking.name) && text.contains("local: looked"), "{text}");
     succeeded(client.done(&asking.name).await);

@@ -2,6 +2,8 @@
 //! money only when it is paid: in one request or in two, once, and never for more than was allowed.
 
 mod changes;
+mod doubt;
+mod late;
 mod lost;
 mod secrets;
 mod stage;

@@ -1,6 +1,9 @@
 //! Several gateways on one database: whoever accepts an operation, and whoever dies, it is carried out
 //! once and seen everywhere.
 
+mod rates;
+mod waiting;
+
 use std::time::Duration;
 
 use futures_util::future::join_all;

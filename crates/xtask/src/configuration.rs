@@ -112,8 +112,14 @@ impl Provider {
     /// Lets so many requests through in a second, whatever the plugin's rate is: a simulator does not
     /// count them.
     #[must_use]
-    pub fn requests_per_second(mut self, requests: u32) -> Self {
-        self.rate = Some(Rate { requests, period_ms: 1000 });
+    pub fn requests_per_second(self, requests: u32) -> Self {
+        self.rate(requests, 1000)
+    }
+
+    /// Lets so many requests through in a period of so many milliseconds.
+    #[must_use]
+    pub fn rate(mut self, requests: u32, period_ms: u32) -> Self {
+        self.rate = Some(Rate { requests, period_ms });
         self
     }
 }

@@ -68,6 +68,10 @@ impl Step<'_> {
         }
         kept.looked = true;
         self.next.baseline.clone_from(&kept.baseline);
+        if let Some(earlier) = &mut self.next.baseline {
+            // The gate is ours for this one look; what is alike may be unknown somewhere else by now.
+            earlier.similarity.clear();
+        }
         self.mark(Outcome::Unknown, "nothing can be sent after it; it may have come through");
         self.next.settle = Some(Settle::begin(Duration::ZERO, self.now));
         self.next.tries = 0;
@@ -111,8 +115,9 @@ impl Step<'_> {
             self.next.wake_time = Some(settle.map_or(soon, |settle| settle.wall.max(soon)));
             return;
         }
+        let marked = self.policy.evidence == Evidence::Reference && !findings.iter().any(in_doubt);
         let mut late = self.unexplained(findings);
-        if self.policy.evidence != Evidence::Reference {
+        if !marked {
             if self.next.candidates.is_empty() && !late.is_empty() {
                 // What another operation makes looks the same until its answer is stored.
                 self.next.candidates = late.into_iter().map(|it| it.found).collect();
@@ -122,7 +127,7 @@ impl Step<'_> {
         }
         self.rest();
         if !late.is_empty() {
-            self.turned_up(late);
+            self.turned_up(late, marked);
         }
     }
 
@@ -151,7 +156,7 @@ impl Step<'_> {
         late
     }
 
-    fn turned_up(&mut self, late: Vec<Late>) {
+    fn turned_up(&mut self, late: Vec<Late>, marked: bool) {
         for step in late.iter().map(|it| it.step).collect::<std::collections::BTreeSet<_>>() {
             let found: Vec<&Late> = late.iter().filter(|it| it.step == step).collect();
             let absent = self.next.attempts.iter_mut();
@@ -166,7 +171,7 @@ impl Step<'_> {
                 }
             }
         }
-        if self.policy.evidence == Evidence::Reference {
+        if marked {
             // It carries our mark, so it is nobody else's evidence.
             self.claims.extend(late.iter().map(|late| Claim {
                 account: self.policy.gate.clone(),
@@ -203,20 +208,30 @@ fn gave_up(attempt: &Attempt) -> bool {
     attempt.effect == Effect::Spend && attempt.outcome == Outcome::Absent
 }
 
+/// Where a reference of ours marks what was made, one object is known by it; of several it is not known
+/// that each has it.
+fn in_doubt(finding: &LateFinding) -> bool {
+    matches!(finding.response.outcome, Some(Finding::Several(_)))
+}
+
 /// What a look has found and the operation does not know as its own.
 ///
 /// Objects whose identifiers no answer told cannot be told apart: of those, as many are its own as it
 /// has such successes in the step, and where there are more, all of them are shown.
 fn unknown_to(operation: &Operation, step: u32, mut found: Vec<UpstreamRef>) -> Vec<UpstreamRef> {
-    let own = operation.own_ids();
+    let nameless = successes(operation, step).filter(|it| it.upstream_id.is_empty()).count();
+    let own = match nameless {
+        0 => operation.own_ids(),
+        // They are of another kind than what the operation has told identifiers of.
+        _ => successes(operation, step).map(|it| it.upstream_id.clone()).collect(),
+    };
     let given_up = operation.given_up.iter().find(|it| it.step == step);
     let baseline = given_up.and_then(|it| it.baseline.as_ref());
     let present = baseline.map_or(&[][..], |baseline| &baseline.present_ids);
     found.retain(|it| {
-        let is_target = it.id == operation.upstream_target;
+        let is_target = nameless == 0 && it.id == operation.upstream_target;
         !it.id.is_empty() && !is_target && !own.contains(&it.id) && !present.contains(&it.id)
     });
-    let nameless = successes(operation, step).filter(|it| it.upstream_id.is_empty()).count();
     if found.len() <= nameless { Vec::new() } else { found }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn sales<P>(upstream: &Simulator<P>) -> Vec<String> {
     upstream.ledger().into_iter().map(|entry| entry.sale.operation_id).collect()
 }
 
-fn timed(provider: Provider) -> Provider {
+pub(super) fn timed(provider: Provider) -> Provider {
     provider
         .timing("attempt_timeout_ms", 1000)
         .timing("upstream_idle_ms", 50)

@@ -117,6 +117,7 @@ pub(super) fn provider(upstream: &Simulator<Ovh>) -> Provider {
         .timing("upstream_idle_ms", 50)
         .timing("upstream_processing_ms", 50)
         .timing("listing_lag_ms", 50)
+        .requests_per_second(1000)
 }
 
 /// The orders that the upstream has made, and those that were paid: its ledger.
