@@ -139,26 +139,36 @@ async fn what_is_sold_after_a_person_has_called_it_not_executed_is_told() {
     assert_eq!(asked(&upstream, GANDI_CREATE), 2);
 }
 
-/// By our mark: it could not be looked for when a person decided, and turns up with it.
+/// By our mark: it could not be looked for when a person decided, and turns up with it; also where the
+/// person has had it sent again.
 #[tokio::test]
 async fn what_carries_our_mark_is_told_although_a_person_has_called_it_not_executed() {
-    let (upstream, provider) = klikk().await;
-    let gateway = Gateway::start(configuration().provider("klikk", provider)).await;
-    let client = gateway.client().await;
-    upstream.inject(Fault::next(KLIKK_CREATE, LATER));
-    let refused = FaultKind::Fault { code: 403, text: "no".to_owned() };
-    upstream.inject(Fault::next("order_list", refused).times(100_000));
-    let asking = client.ordered(server()).await;
-    assert_eq!(asking.state(), State::NeedsOperator, "{asking:#?}");
-    upstream.clear_faults();
-    let failed = resolve(&client, &asking, not_executed(false)).await.expect("told");
-    assert_eq!((failed.state(), failed.settle_time.is_some()), (State::Failed, true));
-    upstream.advance(HOUR);
-    until("the late sale", async || sales(&upstream).len() == 1).await;
-    let told = told(&client, &failed).await;
-    assert_eq!((problem(&told), candidates(&told).len()), ("DUPLICATE_DETECTED", 1));
-    assert_eq!(attempts(&told), [(Outcome::Applied, candidates(&told)[0])]);
-    assert_eq!(upstream.requests()[KLIKK_CREATE], 1);
+    for (try_again, sent) in [(false, 1), (true, 2)] {
+        let (upstream, provider) = klikk().await;
+        let gateway = Gateway::start(configuration().provider("klikk", provider)).await;
+        let client = gateway.client().await;
+        upstream.inject(Fault::next(KLIKK_CREATE, LATER));
+        let refused = FaultKind::Fault { code: 403, text: "no".to_owned() };
+        upstream.inject(Fault::next("order_list", refused).times(100_000));
+        let asking = client.ordered(server()).await;
+        assert_eq!(asking.state(), State::NeedsOperator, "{asking:#?}");
+        upstream.clear_faults();
+        resolve(&client, &asking, not_executed(try_again)).await.expect("told");
+        let ended = client.done(&asking.name).await;
+        let state = if try_again { State::Succeeded } else { State::Failed };
+        assert_eq!((ended.state(), ended.settle_time.is_some()), (state, true), "{ended:#?}");
+        upstream.advance(HOUR);
+        until("the late sale", async || sales(&upstream).len() == sent).await;
+        let told = told(&client, &ended).await;
+        let [late] = candidates(&told)[..] else { panic!("{told:#?}") };
+        assert_eq!(
+            (problem(&told), attempts(&told)[0]),
+            ("DUPLICATE_DETECTED", (Outcome::Applied, late))
+        );
+        assert_eq!((told.state(), attempts(&told).len()), (state, sent));
+        assert!(attempts(&told)[1..].iter().all(|(_, id)| *id != late), "{told:#?}");
+        assert_eq!(usize::try_from(upstream.requests()[KLIKK_CREATE]), Ok(sent));
+    }
 }
 
 /// Where nothing can be asked, a person's word is the last one.
