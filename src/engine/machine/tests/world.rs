@@ -106,6 +106,9 @@ pub(super) struct World {
     ended: Option<Operation>,
     /// Whether there was something to tell of when it was first looked after the end.
     seen_late: Option<bool>,
+    /// Whether a person has called something not executed that the upstream had accepted in a later step:
+    /// what it is looked for by was not kept.
+    unkept: bool,
 }
 
 /// A sale on its way.
@@ -130,6 +133,7 @@ impl World {
             late: Vec::new(),
             ended: None,
             seen_late: None,
+            unkept: false,
         }
     }
 
@@ -189,7 +193,19 @@ impl World {
     pub(super) fn check_end(&self) {
         let sold: Vec<usize> = self.sold.iter().map(Vec::len).collect();
         let given_up = |at: usize| self.given_up(at as u32 + 1);
-        assert_eq!(self.operation.turned_up_late(), self.seen_late == Some(true), "{self:#?}");
+        if !self.unkept {
+            let late = self.seen_late == Some(true);
+            assert_eq!(self.operation.turned_up_late(), late, "{self:#?}");
+            let knows = match self.policy.evidence {
+                Evidence::Reference | Evidence::Natural => true,
+                Evidence::Difference => !self.policy.account_shared,
+                _ => false,
+            };
+            let ended = matches!(self.operation.state, State::Succeeded | State::Failed);
+            let looks =
+                knows && ended && (1..=self.steps).any(|step| self.given_up_at_the_end(step));
+            assert!(self.seen_late.is_some() || !looks, "nobody has looked: {self:#?}");
+        }
         match self.operation.state {
             _ if self.operation.wake_time.is_some() => panic!("still looks: {:#?}", self.operation),
             State::Succeeded => {
@@ -231,6 +247,12 @@ impl World {
 
     fn sold(&self, step: u32) -> &[String] {
         &self.sold[step as usize - 1]
+    }
+
+    /// Whether an attempt of a step was still taken for absent when the operation ended.
+    fn given_up_at_the_end(&self, step: u32) -> bool {
+        let Some(ended) = &self.ended else { return false };
+        ended.attempts.iter().any(|it| it.step == step && it.outcome == Outcome::Absent)
     }
 
     /// How many attempts of a step were taken for absent, also those that turned up.
@@ -439,7 +461,9 @@ impl World {
             settle.boot_id == self.now().boot_id && settle.boot_ns <= self.now().boot_ns
         });
         if settled && self.seen_late.is_none() {
-            self.seen_late = Some(given_up.iter().any(|it| self.unexplained(it.step)));
+            let absent = |step: &u32| self.given_up(*step) > 0;
+            let late = (1..=self.steps).filter(absent).any(|step| self.unexplained(step));
+            self.seen_late = Some(late);
         }
         self.offer(Event::LookedBack(findings));
     }
@@ -518,6 +542,10 @@ impl World {
             }
             None => Resolution::NotExecuted { try_again },
         };
+        let pending =
+            self.operation.attempts.last().is_some_and(|it| it.outcome == Outcome::Pending);
+        let undone = matches!(resolution, Resolution::NotExecuted { .. });
+        self.unkept |= pending && undone && step > 1;
         let note = Note { time: self.now().wall, actor: "ops".into(), text: "looked".into() };
         self.offer(Event::Resolved { resolution, note });
     }
