@@ -2,6 +2,7 @@
 //! for the permit before it writes a byte; then the attempt is closed from the host's own record.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
@@ -24,6 +25,10 @@ use crate::failpoint::{self, Place};
 use crate::plugin::{Permit, PermitRequest, Permits, Provider, Seen, Spend, Stepped};
 use crate::store::operation::{Baseline, Lock, Operation};
 use crate::store::{Change, Committed, StoreError};
+
+/// How long it takes at most until what was seen is offered to a failing store again: however long it was
+/// away, everything goes on soon after.
+const STORE_AGAIN_MAX: Duration = Duration::from_secs(2);
 
 impl Engine {
     /// Runs the next step; `None`: the operation is somebody else's now.
@@ -253,16 +258,17 @@ impl Engine {
                     );
                     return Ok(None);
                 }
-                Err(error @ (StoreError::Corrupt(_) | StoreError::Invalid(_))) => {
-                    return Err(error);
-                }
+                // SQLite says of a disk that cannot be read that the file is corrupt, so that is not
+                // given up either.
+                Err(error @ StoreError::Invalid(_)) => return Err(error),
                 Err(error) if self.stopping() => return Err(error),
                 Err(error) => {
                     tracing::error!(
                         request_id = %operation.request_id, %error,
                         "what was seen upstream cannot be stored; trying again"
                     );
-                    tokio::time::sleep(self.inner.config.retry.delay(tries)).await;
+                    let delay = self.inner.config.retry.delay(tries).min(STORE_AGAIN_MAX);
+                    tokio::time::sleep(delay).await;
                     tries += 1;
                 }
             }
@@ -326,6 +332,11 @@ impl StepPermits {
 impl Permits for StepPermits {
     async fn permit(&self, request: PermitRequest) -> Result<Permit> {
         let mut run = self.run.lock().await;
+        // A commit that succeeds between two that fail is no ground to spend on.
+        if !self.engine.inner.store.healthy() {
+            let message = "the journal is sick, and nothing is spent meanwhile";
+            return Err(Error::new(ErrorReason::StoreUnavailable, message));
+        }
         let now = self.engine.now();
         let deadline = self.engine.inner.clock.boot().plus(PERMIT_LIFE);
         let attempt = NewAttempt {

@@ -8,6 +8,7 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -15,9 +16,10 @@ use uuid::Uuid;
 
 pub use self::open::OpenError;
 
+use self::health::Health;
 use self::readers::Readers;
 use self::witness::{Noted, Witness};
-use self::writer::Writer;
+use self::writer::{Start, Writer};
 use super::operation::{Claim, Operation};
 use super::{
     Accepted, Change, Committed, Identity, Lease, NewOperation, Positions, Query, ServiceRecord,
@@ -27,6 +29,7 @@ use super::{
 mod changes;
 mod due;
 mod fault;
+mod health;
 mod holdings;
 mod listing;
 mod open;
@@ -46,6 +49,7 @@ pub struct SqliteStore {
     // In the order in which they end: nobody reads, then nobody writes, then others may open it.
     readers: Readers,
     writer: Writer,
+    health: Arc<Health>,
     identity: Identity,
     doubt: Option<String>,
     _lock: File,
@@ -69,9 +73,18 @@ impl SqliteStore {
                 (None, Some(doubt))
             }
         };
+        let health = Arc::new(Health::new());
+        let start = Start {
+            path,
+            connection: writer,
+            last_change: noted.position,
+            witness,
+            health: Arc::clone(&health),
+        };
         Ok(Self {
-            readers: Readers::start(readers).map_err(OpenError::Thread)?,
-            writer: Writer::start(writer, noted.position, witness).map_err(OpenError::Thread)?,
+            readers: Readers::start(readers, Arc::clone(&health)).map_err(OpenError::Thread)?,
+            writer: Writer::start(start).map_err(OpenError::Thread)?,
+            health,
             identity: Identity { store_id: noted.store_id, schema_version: schema::VERSION },
             doubt,
             _lock: lock,
@@ -208,7 +221,7 @@ impl Store for SqliteStore {
     }
 
     fn healthy(&self) -> bool {
-        self.writer.healthy()
+        self.health.well()
     }
 
     fn sharing(&self) -> Option<Sharing> {
@@ -284,10 +297,10 @@ mod tests {
         assert_eq!(store.get(Uuid::from_u128(2)).await, Ok(None));
         assert!(store.get(Uuid::from_u128(1)).await.unwrap().is_some());
 
-        let mut health = store.writer.health();
+        let mut health = store.health.watch();
         limit_pages(&store, 1 << 30).await;
         // Nobody writes: the writer finds out alone.
-        let well = health.wait_for(|healthy| *healthy);
+        let well = health.wait_for(|sick| sick.well());
         let patience = Duration::from_secs(60);
         timeout(patience, well).await.expect("the store stays sick").unwrap();
         assert_eq!(store.accept(operation(2, 1 << 20)).await, Ok(Accepted::Stored));

@@ -14,6 +14,7 @@ mod buying;
 mod changing;
 mod config;
 mod crashing;
+mod disk_faults;
 mod doubting;
 mod finding_out;
 mod mapping;

@@ -2,6 +2,7 @@
 //! own and a free port, and the simulated upstream beside it. It must not know a scenario.
 
 pub(crate) mod client;
+pub(crate) mod disk;
 pub(crate) mod elsewhere;
 pub(crate) mod postgres;
 pub(crate) mod program;

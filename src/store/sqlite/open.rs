@@ -7,6 +7,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::schema::{self, Found};
@@ -45,10 +46,13 @@ pub enum OpenError {
         found: &'static str,
     },
     /// The folder that shall hold the database.
-    #[error("the directory {0} does not exist")]
+    #[error("the directory {0} does not exist; make it, or name another file in store.url")]
     DirectoryMissing(PathBuf),
     /// Permissions, a read-only file system, a full one.
-    #[error("{path} cannot be written: {source}")]
+    #[error(
+        "{path} cannot be written; look at its owner and permissions, and at whether its file system is \
+         mounted read-only or full"
+    )]
     NotWritable {
         /// The file that could not be made or opened for writing.
         path: PathBuf,
@@ -56,13 +60,16 @@ pub enum OpenError {
         source: io::Error,
     },
     /// Another process, or another store of this one, holds the lock file.
-    #[error("{0} is used by another process")]
+    #[error("{0} is used by another process; stop that one, or name another file in store.url")]
     InUse(PathBuf),
     /// A database, but of another program.
-    #[error("{0} is a database of another program")]
+    #[error("{0} is a database of another program; name another file in store.url")]
     Foreign(PathBuf),
     /// Not a database, or one that is damaged.
-    #[error("{path} is not a whole database: {what}")]
+    #[error(
+        "{path} is not a whole database: {what}; keep it, put a backup in its place without the -wal and \
+         -shm files beside it, and run `purveyor store confirm`"
+    )]
     Corrupt {
         /// The file.
         path: PathBuf,
@@ -70,7 +77,10 @@ pub enum OpenError {
         what: String,
     },
     /// Written by a newer version of this program.
-    #[error("{path} has schema version {found}, and this program knows versions up to {known}")]
+    #[error(
+        "{path} has schema version {found}, and this program knows versions up to {known}; start the \
+         version that wrote it, or a newer one"
+    )]
     NewerSchema {
         /// The file.
         path: PathBuf,
@@ -80,10 +90,14 @@ pub enum OpenError {
         known: u32,
     },
     /// The file system has no shared memory for the log.
-    #[error("{0} cannot have a write-ahead log on this file system")]
+    #[error(
+        "{0} cannot have a write-ahead log on this file system; name a file on a local disk in store.url"
+    )]
     NoWriteAheadLog(PathBuf),
     /// Whatever else SQLite says.
-    #[error("{path} cannot be opened: {source}")]
+    #[error(
+        "{path} cannot be opened; look at whether its disk is full, mounted read-only or failing"
+    )]
     Sqlite {
         /// The file.
         path: PathBuf,
@@ -91,7 +105,10 @@ pub enum OpenError {
         source: rusqlite::Error,
     },
     /// The file that says how far the database was cannot be read or written.
-    #[error("{path}.seen cannot be used: {source}", path = path.display())]
+    #[error(
+        "{path}.seen cannot be used; where it is damaged, `purveyor store confirm` writes it anew",
+        path = path.display()
+    )]
     Witness {
         /// The database.
         path: PathBuf,
@@ -177,19 +194,20 @@ fn open_private(path: &Path) -> Result<File, OpenError> {
 }
 
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, OpenError> {
+    connection(path, access).map_err(|error| sqlite(path, error))
+}
+
+fn connection(path: &Path, access: OpenFlags) -> Result<Connection, rusqlite::Error> {
     // Each connection is used by one thread at a time.
     let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connect = || {
-        let connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY_TIMEOUT)?;
-        connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
-        connection.execute_batch(
-            "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; \
-             PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL",
-        )?;
-        Ok(connection)
-    };
-    connect().map_err(|error| sqlite(path, error))
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    connection.execute_batch(
+        "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; \
+         PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL",
+    )?;
+    Ok(connection)
 }
 
 /// Why [`prepare`] did not succeed.
@@ -207,6 +225,8 @@ impl From<rusqlite::Error> for Refused {
 /// Looks at the file, and brings it to where the store can work with it.
 fn prepare(writer: &mut Connection, path: &Path) -> Result<(), Refused> {
     let path = || path.to_owned();
+    // What is refused keeps its log: whoever closes a database last would empty it.
+    writer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let version = match schema::find(writer)? {
         Found::Empty => 0,
         Found::Ours(version) if version <= schema::VERSION => version,
@@ -228,9 +248,34 @@ fn prepare(writer: &mut Connection, path: &Path) -> Result<(), Refused> {
         return Err(Refused::Open(OpenError::NoWriteAheadLog(path())));
     }
     writer.pragma_update(None, "journal_size_limit", LOG_BYTES_MAX)?;
+    // The writer sees to that, so that it learns of a failure.
+    writer.pragma_update(None, "wal_autocheckpoint", 0)?;
     schema::migrate(writer, version)?;
     due::end_all(writer)?;
+    // What an earlier process left in the log was read from memory, where it may stand although the disk
+    // never got it: an fsync that failed takes it for written. In the file it is written anew.
+    if !empty_log(writer)? {
+        tracing::warn!("somebody else reads the store, and its log could not be emptied at start");
+    }
+    writer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     Ok(())
+}
+
+/// Writes all of the log into the file, and makes it empty. Whether that could be done: somebody outside
+/// who reads keeps what he sees in the log.
+pub(super) fn empty_log(writer: &Connection) -> Result<bool, rusqlite::Error> {
+    writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
+}
+
+/// How many frames the log has, and how many of them the file has too.
+pub(super) fn log_frames(writer: &Connection) -> Result<(i64, i64), rusqlite::Error> {
+    let mut asked = writer.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
+    asked.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))
+}
+
+/// A connection that has read nothing yet.
+pub(super) fn read_anew(path: &Path) -> Result<Connection, rusqlite::Error> {
+    connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
 /// What a look through the file found.
@@ -251,7 +296,8 @@ fn check(writer: &mut Connection, at_most: Duration) -> Result<Checked, rusqlite
     writer.progress_handler(0, None::<fn() -> bool>)?;
     match found {
         Ok(ok) if ok == "ok" => Ok(Checked::Whole),
-        Ok(damage) => Ok(Checked::Damaged(damage)),
+        // In one line: it is part of a message.
+        Ok(damage) => Ok(Checked::Damaged(damage.replace('\n', " "))),
         Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
             Ok(Checked::Unfinished)
         }

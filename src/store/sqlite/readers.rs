@@ -10,6 +10,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::fault::Fault;
+use super::health::Health;
 use super::queue::{Queue, Queued};
 use crate::store::StoreError;
 
@@ -28,14 +29,15 @@ pub(super) struct Readers {
     /// `None` only while this is being dropped.
     queue: Option<Queue<Job>>,
     threads: Vec<JoinHandle<()>>,
+    health: Arc<Health>,
 }
 
 impl Readers {
     /// Starts one thread for each connection.
-    pub(super) fn start(connections: Vec<Connection>) -> io::Result<Self> {
+    pub(super) fn start(connections: Vec<Connection>, health: Arc<Health>) -> io::Result<Self> {
         let (queue, jobs) = Queue::new(QUEUE_MAX);
         let jobs: Jobs = Arc::new(Mutex::new(jobs));
-        let mut readers = Self { queue: Some(queue), threads: Vec::new() };
+        let mut readers = Self { queue: Some(queue), threads: Vec::new(), health };
         for (number, connection) in connections.into_iter().enumerate() {
             let jobs = Arc::clone(&jobs);
             let thread = thread::Builder::new()
@@ -54,11 +56,17 @@ impl Readers {
     {
         let ended = || StoreError::Unavailable("the store's readers have ended".to_owned());
         let (answer, answered) = oneshot::channel();
+        let health = Arc::clone(&self.health);
         let job = Box::new(move |connection: &mut Connection| {
             if answer.is_closed() {
                 return;
             }
-            let result = snapshot(connection, work).map_err(Fault::into_error);
+            let result = snapshot(connection, work).map_err(|fault| {
+                if let Fault::Database(error) = &fault {
+                    health.failed(error);
+                }
+                fault.into_error()
+            });
             // The caller may have gone meanwhile; nothing was changed.
             answer.send(result).ok();
         });

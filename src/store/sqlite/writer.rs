@@ -1,7 +1,15 @@
-//! The one thread that owns the one writing connection: it commits what is queued in groups, learns
-//! whether commits succeed, and prunes when there is time. It must not know what a job writes.
+//! The one thread that owns the one writing connection: it commits what is queued in groups, empties the
+//! log, learns whether the disk does its work, and prunes when there is time. It must not know what a job
+//! writes.
+//!
+//! After a failed fsync the kernel may hold as written what the disk never got. Nothing is built upon
+//! that here: what was not acknowledged is written again from its first byte, because the next
+//! transaction begins in the log where the last good one ended; the log is emptied into the file again
+//! from where an fsync of the file last succeeded; and what an earlier process left in the log is emptied
+//! when the file is opened, before anything is added to it.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
@@ -13,6 +21,8 @@ use tokio::sync::{oneshot, watch};
 
 use super::changes;
 use super::fault::{self, Fault};
+use super::health::Health;
+use super::open;
 use super::queue::{Queue, Queued};
 use super::witness::Witness;
 use crate::store::StoreError;
@@ -36,6 +46,10 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 /// without being seen.
 const NOTE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How many frames of the log wait to be written into the file at most, about: a log that is longer makes
+/// reads slower, and a shorter one is emptied too often.
+const LOG_FRAMES: i64 = 1000;
+
 /// What a probe writes: enough to need space of its own, little enough to be cheap.
 const PROBE_BYTES: i64 = 64 * 1024;
 
@@ -45,32 +59,32 @@ pub(super) struct Writer {
     /// `None` only while this is being dropped.
     queue: Option<Queue<Box<dyn Job>>>,
     thread: Option<JoinHandle<()>>,
-    state: Arc<State>,
+    last_change: watch::Receiver<u64>,
 }
 
-/// What the thread lets others see.
-struct State {
-    healthy: watch::Sender<bool>,
-    last_change: watch::Sender<u64>,
+/// What the thread begins with.
+pub(super) struct Start {
+    /// The file's one path.
+    pub(super) path: PathBuf,
+    pub(super) connection: Connection,
+    pub(super) last_change: u64,
+    /// Without one nothing is noted.
+    pub(super) witness: Option<Witness>,
+    pub(super) health: Arc<Health>,
 }
 
 impl Writer {
     /// Starts the thread.
-    /// Without a witness nothing is noted.
-    pub(super) fn start(
-        connection: Connection,
-        last_change: u64,
-        witness: Option<Witness>,
-    ) -> io::Result<Self> {
+    pub(super) fn start(start: Start) -> io::Result<Self> {
+        let Start { path, connection, last_change, witness, health } = start;
         let (queue, jobs) = Queue::new(QUEUE_MAX);
-        let state = Arc::new(State {
-            healthy: watch::Sender::new(true),
-            last_change: watch::Sender::new(last_change),
-        });
+        let (last_change, seen) = watch::channel(last_change);
         let turn = Turns {
+            path,
             connection,
             jobs,
-            state: Arc::clone(&state),
+            health,
+            last_change,
             witness,
             probed: None,
             pruned: None,
@@ -78,7 +92,7 @@ impl Writer {
         };
         let thread =
             thread::Builder::new().name("store-writer".to_owned()).spawn(move || turn.serve())?;
-        Ok(Self { queue: Some(queue), thread: Some(thread), state })
+        Ok(Self { queue: Some(queue), thread: Some(thread), last_change: seen })
     }
 
     /// Runs `work` in a transaction and answers when it is committed.
@@ -100,20 +114,9 @@ impl Writer {
         })
     }
 
-    /// Whether the last commit succeeded.
-    pub(super) fn healthy(&self) -> bool {
-        *self.state.healthy.borrow()
-    }
-
-    /// Sees the health change.
-    #[cfg(test)]
-    pub(super) fn health(&self) -> watch::Receiver<bool> {
-        self.state.healthy.subscribe()
-    }
-
     /// Sees the position of the last committed change.
     pub(super) fn last_change(&self) -> watch::Receiver<u64> {
-        self.state.last_change.subscribe()
+        self.last_change.clone()
     }
 }
 
@@ -169,9 +172,11 @@ where
 
 /// The thread's own side.
 struct Turns {
+    path: PathBuf,
     connection: Connection,
     jobs: Receiver<Queued<Box<dyn Job>>>,
-    state: Arc<State>,
+    health: Arc<Health>,
+    last_change: watch::Sender<u64>,
     witness: Option<Witness>,
     probed: Option<Instant>,
     pruned: Option<Instant>,
@@ -181,7 +186,7 @@ struct Turns {
 /// A thread that ended, by a panic too, commits nothing more.
 impl Drop for Turns {
     fn drop(&mut self) {
-        self.state.healthy.send_replace(false);
+        self.health.ended();
     }
 }
 
@@ -190,7 +195,10 @@ impl Turns {
     fn serve(mut self) {
         loop {
             match self.jobs.recv_timeout(TURN) {
-                Ok(first) => self.commit_group(first.job),
+                Ok(first) => {
+                    self.commit_group(first.job);
+                    self.empty_log();
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -201,9 +209,7 @@ impl Turns {
             }
         }
         // The log is emptied into the database, so that a closed store is one file.
-        if let Err(error) =
-            self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        {
+        if let Err(error) = open::empty_log(&self.connection) {
             tracing::warn!(%error, "the store was closed without a checkpoint");
         }
     }
@@ -218,7 +224,6 @@ impl Turns {
         }
         let outcome = self.run_group(&mut group);
         if let Err(error) = &outcome {
-            self.became(false);
             tracing::error!(%error, writes = group.len(), "the store did not commit");
         }
         for job in group {
@@ -230,18 +235,19 @@ impl Turns {
         let changes_before = self.connection.total_changes();
         let last_change = self.write_group(group).map_err(|error| {
             self.roll_back();
+            self.health.not_committed(&error);
             fault::unavailable(&error)
         })?;
         self.connection.execute_batch("COMMIT").map_err(|error| {
             self.roll_back();
+            self.health.not_committed(&error);
             fault::failed_commit(&error)
         })?;
         // A commit that wrote nothing proves nothing.
         if self.connection.total_changes() != changes_before {
-            self.became(true);
+            self.health.committed();
         }
-        self.state
-            .last_change
+        self.last_change
             .send_if_modified(|last| std::mem::replace(last, last_change) != last_change);
         Ok(())
     }
@@ -272,45 +278,71 @@ impl Turns {
         }
     }
 
-    /// Writes something while the store is sick, to learn when it is well. A probe that succeeds
-    /// also overwrites what a failed commit may have left in the log.
-    fn probe(&mut self) {
-        if *self.state.healthy.borrow() || !due(&mut self.probed, TURN) {
+    /// Empties the log into the file once it is long. SQLite would do so by itself and keep a failure
+    /// to itself.
+    fn empty_log(&self) {
+        let (log, emptied) = match open::log_frames(&self.connection) {
+            Ok(frames) => frames,
+            Err(error) => return self.health.failed(&error),
+        };
+        if log.saturating_sub(emptied) < LOG_FRAMES {
             return;
         }
-        let fill = self.connection.execute("UPDATE meta SET probe = zeroblob(?1)", [PROBE_BYTES]);
-        match fill.and_then(|_| self.connection.execute("UPDATE meta SET probe = NULL", [])) {
-            Ok(_) => self.became(true),
-            Err(error) => tracing::warn!(%error, "the store still does not commit"),
+        if let Err(error) =
+            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+        {
+            self.health.not_emptied();
+            tracing::error!(%error, "the store's log cannot be emptied into the file");
         }
+    }
+
+    /// Tries, while the store is sick, all that a disk may fail at, to learn when it is well. That also
+    /// overwrites what a failed commit may have left in the log.
+    fn probe(&mut self) {
+        if self.health.well() || !due(&mut self.probed, TURN) {
+            return;
+        }
+        match self.try_disk() {
+            Ok(()) => self.health.proven(),
+            Err(error) => {
+                self.health.failed(&error);
+                tracing::warn!(%error, "the store is still sick");
+            }
+        }
+    }
+
+    /// Writes, empties the log into the file, and reads the file over a connection that knows nothing
+    /// of it yet.
+    fn try_disk(&self) -> Result<(), rusqlite::Error> {
+        self.connection.execute("UPDATE meta SET probe = zeroblob(?1)", [PROBE_BYTES])?;
+        self.connection.execute("UPDATE meta SET probe = NULL", [])?;
+        open::empty_log(&self.connection)?;
+        changes::last(&open::read_anew(&self.path)?).map(drop)
     }
 
     /// Removes some of the changes that are too old.
     fn prune(&mut self) {
-        if !*self.state.healthy.borrow() || !due(&mut self.pruned, PRUNE_INTERVAL) {
+        if !self.health.well() || !due(&mut self.pruned, PRUNE_INTERVAL) {
             return;
         }
         match changes::prune(&self.connection, Timestamp::now()) {
             // More may be left; the next turn goes on.
             Ok(changes::PRUNE_MAX) => self.pruned = None,
             Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "old changes were not pruned"),
+            Err(error) => {
+                self.health.not_committed(&error);
+                tracing::warn!(%error, "old changes were not pruned");
+            }
         }
     }
 
     /// Notes how far the journal is.
     fn note(&mut self) {
-        let last_change = *self.state.last_change.borrow();
+        let last_change = *self.last_change.borrow();
         if let Some(witness) = &mut self.witness
             && let Err(error) = witness.note(last_change)
         {
             tracing::warn!(%error, "it was not noted how far the store is");
-        }
-    }
-
-    fn became(&self, healthy: bool) {
-        if self.state.healthy.send_replace(healthy) != healthy {
-            tracing::warn!(healthy, "the store's health changed");
         }
     }
 }

@@ -16,8 +16,9 @@ use xtask::configuration::Configuration;
 use xtask::gateway;
 use xtask::process::Running;
 
-use super::built;
 use super::client::Client;
+use super::disk::Disk;
+use super::{PATIENCE, built};
 
 /// A gateway in a process of its own.
 pub(crate) struct Program {
@@ -34,6 +35,13 @@ impl Program {
         Self::start_in(folder)
     }
 
+    /// As [`Program::start`], on a disk that can fail.
+    pub(crate) fn start_on(disk: &Disk, configuration: Configuration) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the gateway");
+        configuration.write(folder.path()).expect("the configuration is written");
+        Self::start_in_on(disk, folder)
+    }
+
     /// As [`Program::start`], of a gateway that lives on when a file becomes longer than is allowed.
     pub(crate) fn start_with_limits(configuration: Configuration) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the gateway");
@@ -42,16 +50,24 @@ impl Program {
         let script = format!("#!/bin/sh\ntrap '' XFSZ\nexec {:?} \"$@\"\n", program());
         fs::write(&deaf, script).expect("the script is written");
         fs::set_permissions(&deaf, Permissions::from_mode(0o755)).expect("it can be run");
-        Self::serve(&deaf, folder)
+        Self::serve(&deaf, folder, &[])
     }
 
     /// Starts a gateway on the store and the configuration that an earlier one left.
     pub(crate) fn start_in(folder: TempDir) -> Self {
-        Self::serve(program(), folder)
+        Self::serve(program(), folder, &[])
     }
 
-    fn serve(program: &Path, folder: TempDir) -> Self {
-        let started = gateway::serve(program, &folder.path().join("purveyor.toml"));
+    /// As [`Program::start_in`], on a disk that can fail.
+    pub(crate) fn start_in_on(disk: &Disk, folder: TempDir) -> Self {
+        Self::serve(program(), folder, &disk.variables())
+    }
+
+    fn serve(program: &Path, folder: TempDir, variables: &[(&str, String)]) -> Self {
+        let variables: Vec<(&str, &str)> =
+            variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let configuration = folder.path().join("purveyor.toml");
+        let started = gateway::serve_with(program, &configuration, &variables);
         let (running, address) = started.expect("it starts");
         Self { folder, running, address }
     }
@@ -95,10 +111,30 @@ impl Program {
         command.output().expect("the command runs")
     }
 
+    /// How often its log has said something.
+    pub(crate) fn said(&self, text: &str) -> usize {
+        let log = fs::read_to_string(self.folder().join("gateway.log"));
+        log.expect("the gateway has a log").matches(text).count()
+    }
+
     /// Where its store and its log are.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
+}
+
+/// Starts a gateway that must not start on what is in a folder, and hands back what it says. It ends as
+/// programs do that failed, not by the configuration's fault.
+pub(crate) async fn refused(folder: &Path, variables: &[(&str, String)]) -> String {
+    let mut command = tokio::process::Command::new(program());
+    command.args(["serve", "--config"]).arg(folder.join("purveyor.toml"));
+    command.envs(variables.iter().cloned()).kill_on_drop(true);
+    let ended = tokio::time::timeout(PATIENCE, command.output()).await;
+    let ended = ended.expect("it serves").expect("the command runs");
+    assert_eq!((ended.status.code(), ended.stdout.len()), (Some(1), 0), "{ended:?}");
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let last = said.lines().rev().find(|line| line.starts_with("error: "));
+    last.unwrap_or_else(|| panic!("no error is told: {said}")).to_owned()
 }
 
 /// Runs `purveyor store confirm` with the configuration in a folder.
