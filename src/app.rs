@@ -87,7 +87,9 @@ async fn open_store(store: &config::Store) -> Result<Arc<dyn Store>> {
             // Opening waits for the disk.
             Arc::new(tokio::task::spawn_blocking(move || SqliteStore::open(&path)).await??)
         }
-        config::Store::Postgres(config) => Arc::new(PostgresStore::open(config).await?),
+        config::Store::Postgres(config) => {
+            Arc::new(PostgresStore::open(config).await.with_context(|| config.place())?)
+        }
     })
 }
 

@@ -25,6 +25,7 @@ pub(crate) fn confirm(file: &Path, out: &mut dyn Write) -> Result<(), Failure> {
                 .context("cannot start the runtime")?;
             runtime
                 .block_on(PostgresStore::approve(config))
+                .with_context(|| config.place())
                 .context("the store was not confirmed")?;
         }
     }

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_postgres::config::Host;
 use uuid::Uuid;
 
 pub use self::open::OpenError;
@@ -57,6 +58,19 @@ pub struct PostgresConfig {
     pub ca_file: Option<PathBuf>,
     /// The most connections at a time, one that listens not counted.
     pub connections: usize,
+}
+
+impl PostgresConfig {
+    /// Which database where, without a secret: for messages.
+    #[must_use]
+    pub fn place(&self) -> String {
+        let hosts = self.server.get_hosts().iter().map(|host| match host {
+            Host::Tcp(name) => name.clone(),
+            Host::Unix(folder) => folder.display().to_string(),
+        });
+        let hosts: Vec<String> = hosts.collect();
+        format!("database {} at {}", self.server.get_dbname().unwrap_or_default(), hosts.join(", "))
+    }
 }
 
 /// Whether TLS is spoken, as PostgreSQL's own programs name it.

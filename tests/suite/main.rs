@@ -16,6 +16,7 @@ mod config;
 mod crashing;
 mod disk_faults;
 mod doubting;
+mod failing_over;
 mod finding_out;
 mod mapping;
 mod operating;

@@ -18,7 +18,7 @@ use xtask::configuration::Configuration;
 use xtask::postgres::Server;
 
 use crate::support::client::{order, succeeded, told};
-use crate::support::postgres::{connect, database, server};
+use crate::support::postgres::{Way, connect, database, server};
 use crate::support::program::Program;
 use crate::support::requests::purchase;
 use crate::support::{asked, configuration, provider, sold, until, upstream};
@@ -219,5 +219,34 @@ async fn a_database_that_is_gone_for_a_while_stops_spends_and_nothing_is_lost() 
     until("health tells", async || program.serves().await).await;
     succeeded(client.done(&under_way).await);
     succeeded(client.ordered(purchase("gandi", &[("shares", 1)])).await);
+    assert_eq!((sold(&upstream, Kind::ProductAdd).len(), asked(&upstream, CREATE)), (3, 3));
+}
+
+#[tokio::test]
+async fn a_replica_that_is_cut_off_for_longer_than_its_lease_comes_back_to_what_others_did() {
+    let upstream = upstream(Options::default()).await;
+    let (name, way) = (database(server()).await, Way::to(server(), "cut_off"));
+    let configuration = configuration().provider("gandi", provider(&upstream)).engine("lease_s", 3);
+    let left = Program::start(configuration.clone().store(&way.url(server(), &name)));
+    let right = Program::start(configuration.store(&server().url(&name)));
+    // The upstream has sold, and its answer arrives when its operation is somebody else's.
+    upstream.inject(Fault::next(CREATE, FOR_EVER).committed());
+    let under_way = accepted(&left).await.name;
+    until("the upstream sells", async || !upstream.ledger().is_empty()).await;
+    way.cut(server()).await;
+    until("health tells", async || !left.serves().await).await;
+    let client = right.client().await;
+    assert!(right.serves().await);
+    let found = succeeded(client.done(&under_way).await);
+    let blocked = left.client().await.order(purchase("gandi", &[("shares", 1)])).await;
+    assert_eq!(told(&blocked.expect_err("nothing can be accepted")).1, "STORE_UNAVAILABLE");
+
+    way.lead_to(server());
+    until("health tells", async || left.serves().await).await;
+    upstream.advance(MUCH_LATER);
+    assert_eq!(left.client().await.operation(&under_way).await, found);
+    for program in [&left, &right] {
+        succeeded(program.client().await.done(&accepted(program).await.name).await);
+    }
     assert_eq!((sold(&upstream, Kind::ProductAdd).len(), asked(&upstream, CREATE)), (3, 3));
 }

@@ -135,11 +135,33 @@ impl Server {
         self.wait_until_ready()
     }
 
+    /// A standby that follows this server, over the socket, as long as both run.
+    ///
+    /// # Errors
+    /// When this server does not run, or the standby does not start.
+    pub fn standby(&self) -> Result<Self> {
+        let mut standby = Self::place()?;
+        let mut copy = self.command(self.programs.join("pg_basebackup"));
+        copy.arg("-D").arg(standby.data()).arg("-h").arg(&self.folder);
+        copy.arg("-p").arg(self.port.to_string()).args(["-U", ROLE]);
+        copy.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]);
+        run(copy)?;
+        standby.resume()?;
+        Ok(standby)
+    }
+
     fn make() -> Result<Self> {
         Self::make_with(None)
     }
 
     fn make_with(password: Option<&str>) -> Result<Self> {
+        let server = Self::place()?;
+        server.init(password)?;
+        Ok(server)
+    }
+
+    /// A server that has nothing yet.
+    fn place() -> Result<Self> {
         static MADE: AtomicU32 = AtomicU32::new(0);
         let programs = programs()?;
         let user = if geteuid().is_root() { Some(user()?) } else { None };
@@ -150,7 +172,6 @@ impl Server {
         let options = vec!["-c".to_owned(), "listen_addresses=".to_owned()];
         let server = Self { folder, programs, user, options, port: 5432, keeper: None };
         server.give(&server.folder)?;
-        server.init(password)?;
         Ok(server)
     }
 
@@ -167,10 +188,7 @@ impl Server {
                 init.arg("--auth-host=scram-sha-256").arg("--pwfile").arg(file)
             }
         };
-        let made = init.output().with_context(|| format!("cannot run {init:?}"))?;
-        let said = String::from_utf8_lossy(&made.stderr);
-        ensure!(made.status.success(), "{init:?} ended with {}\n{said}", made.status);
-        Ok(())
+        run(init)
     }
 
     fn wait_until_ready(&self) -> Result<()> {
@@ -299,6 +317,13 @@ fn command(user: Option<User>, program: impl AsRef<Path>) -> Command {
         command.uid(uid).gid(gid);
     }
     command
+}
+
+fn run(mut command: Command) -> Result<()> {
+    let ran = command.output().with_context(|| format!("cannot run {command:?}"))?;
+    let said = String::from_utf8_lossy(&ran.stderr);
+    ensure!(ran.status.success(), "{command:?} ended with {}\n{said}", ran.status);
+    Ok(())
 }
 
 fn give(user: Option<User>, path: &Path) -> Result<()> {

@@ -44,10 +44,15 @@ pub enum OpenError {
     #[error("the store cannot be used: {0}")]
     Unfit(String),
     /// There is a schema of our name that is not ours.
-    #[error("the database has a schema purveyor of another program")]
+    #[error(
+        "the database has a schema purveyor of another program; name another database in store.url"
+    )]
     Foreign,
     /// Written by a newer version of this program.
-    #[error("the store has schema version {found}, and this program knows versions up to {known}")]
+    #[error(
+        "the store has schema version {found}, and this program knows versions up to {known}; start \
+         the version that wrote it, or a newer one"
+    )]
     NewerSchema {
         /// Its version.
         found: u32,

@@ -149,16 +149,23 @@ fn fit(row: &Row) -> Result<Result<(), String>, tokio_postgres::Error> {
         return Ok(Err(format!("the server is PostgreSQL {version}; at least {least} is needed")));
     }
     if row.try_get(2)? {
-        return Ok(Err("the server is a standby; only a primary is written to".to_owned()));
+        return Ok(Err(
+            "the server is a standby, and only a primary is written to; name the primary in \
+             store.url, or promote this one"
+                .to_owned(),
+        ));
     }
     let encoding: &str = row.try_get(3)?;
     if encoding != "UTF8" {
-        return Ok(Err(format!("the database's encoding is {encoding}; UTF8 is needed")));
+        return Ok(Err(format!(
+            "the database's encoding is {encoding}; make one with ENCODING UTF8"
+        )));
     }
     for (column, setting) in [(4, "fsync"), (5, "synchronous_commit")] {
         if row.try_get::<_, &str>(column)? == "off" {
             return Ok(Err(format!(
-                "{setting} is off for this connection; what is acknowledged could be lost"
+                "{setting} is off for this connection, and what is acknowledged could be lost; set it \
+                 to on for the server, the database and the role"
             )));
         }
     }

@@ -56,7 +56,8 @@ impl Shared {
     pub(super) async fn write<W: Work>(self: Arc<Self>, work: W) -> Result<W::Output, StoreError> {
         let writing = tokio::spawn(async move {
             let outcome = self.until_done(&work).await;
-            if matches!(outcome, Err(StoreError::Unavailable(_) | StoreError::Ambiguous(_))) {
+            // Only what was asked for being wrong is no fault of the server's.
+            if matches!(&outcome, Err(error) if !matches!(error, StoreError::Invalid(_))) {
                 self.became(false);
             }
             outcome

@@ -119,6 +119,46 @@ async fn a_role_needs_no_more_than_to_make_a_schema() {
 }
 
 #[tokio::test]
+async fn a_server_that_fails_makes_the_store_sick_until_it_commits_again() {
+    let check = async |code: &str, at_commit: bool| {
+        let database = Database::default();
+        let store = database.opened().await;
+        let kind = if at_commit { "CONSTRAINT TRIGGER" } else { "TRIGGER" };
+        let deferred = if at_commit { "DEFERRABLE INITIALLY DEFERRED" } else { "" };
+        let fails = format!(
+            "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE EXCEPTION 'as it is said' USING ERRCODE = '{code}'; END $$; \
+             CREATE {kind} fails AFTER INSERT ON purveyor.operations {deferred} \
+             FOR EACH ROW EXECUTE FUNCTION fails()"
+        );
+        database.run(&fails).await;
+        // The beat of the store, which is a commit too, is kept from ending it before it is seen.
+        database.run("ALTER TABLE purveyor.replicas RENAME TO absent").await;
+        let error = store.accept(new(operation(1))).await.expect_err("it cannot be stored");
+        let corrupt = code.starts_with("XX");
+        assert_eq!(
+            matches!(error, StoreError::Corrupt(_)),
+            corrupt && !at_commit,
+            "{code}: {error}"
+        );
+        assert_eq!(matches!(error, StoreError::Unavailable(_)), !corrupt || at_commit, "{error}");
+        assert!(error.to_string().contains(code), "{error}");
+        assert!(!store.healthy(), "{code}");
+        assert_eq!(store.get(id(1)).await.unwrap(), None);
+        database.run("ALTER TABLE purveyor.absent RENAME TO replicas").await;
+        database.run("DROP FUNCTION fails CASCADE").await;
+        assert_eq!(store.accept(new(operation(1))).await.unwrap(), Accepted::Stored);
+        assert!(store.healthy(), "{code}");
+    };
+    for at_commit in [false, true] {
+        // A full disk, an I/O error, no memory, a transaction that may not write, a damaged page.
+        for code in ["53100", "58030", "53200", "25006", "XX001"] {
+            check(code, at_commit).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_lost_acknowledgement_is_read_back() {
     let check = async |cut: Cut, expected: Result<Accepted, ()>| {
         let database = Database::default();

@@ -1,10 +1,14 @@
 //! Databases for tests: one server for all tests of this process, started when the first asks, and
 //! a new database for each that asks. It must not know a scenario.
 
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use purveyor::store::postgres::{Encryption, PostgresConfig};
+use tempfile::TempDir;
 use tokio_postgres::{Client, NoTls};
 use xtask::postgres::Server;
 
@@ -41,4 +45,43 @@ pub(crate) async fn run(server: &Server, database: &str, sql: &str) {
 pub(crate) fn config(url: &str) -> PostgresConfig {
     let server = url.parse().expect("the address is one");
     PostgresConfig { server, encryption: Encryption::Disable, ca_file: None, connections: 8 }
+}
+
+/// One gateway's own way to a server, which can be cut off and led to another.
+pub(crate) struct Way {
+    folder: TempDir,
+    /// What the gateway's connections are called.
+    name: &'static str,
+}
+
+impl Way {
+    pub(crate) fn to(server: &Server, name: &'static str) -> Self {
+        let way = Self { folder: tempfile::tempdir().expect("a folder for the way"), name };
+        way.lead_to(server);
+        way
+    }
+
+    /// The address of a database at its end.
+    pub(crate) fn url(&self, server: &Server, database: &str) -> String {
+        let folder = self.folder.path().display().to_string().replace('/', "%2F");
+        let (port, name) = (server.port(), self.name);
+        format!("postgres://purveyor@{folder}:{port}/{database}?application_name={name}")
+    }
+
+    /// Ends its connections to a server, and lets no new one through.
+    pub(crate) async fn cut(&self, server: &Server) {
+        fs::remove_file(self.socket(server)).expect("it leads there");
+        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name =";
+        run(server, "postgres", &format!("{sql} '{}'", self.name)).await;
+    }
+
+    /// Leads new connections there; those that there are stay.
+    pub(crate) fn lead_to(&self, server: &Server) {
+        fs::remove_file(self.socket(server)).ok();
+        symlink(server.socket(), self.socket(server)).expect("a link");
+    }
+
+    fn socket(&self, server: &Server) -> PathBuf {
+        self.folder.path().join(server.socket().file_name().expect("a name"))
+    }
 }

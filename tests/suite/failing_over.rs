@@ -1,0 +1,115 @@
+//! A standby in the place of the server: it is refused while it is one, and once it was promoted nothing is
+//! spent until a person has looked, in this process and in the next.
+
+use purveyor_sdk::v1::Operation;
+use purveyor_sdk::v1::operation::State;
+use purveyor_simulators::Kind;
+use purveyor_simulators::gandi::Options;
+use xtask::postgres::Server;
+
+use crate::support::client::{succeeded, told};
+use crate::support::postgres::{Way, connect, database, run};
+use crate::support::program::{Program, confirm, refused};
+use crate::support::requests::purchase;
+use crate::support::{asked, configuration, provider, sold, until, upstream};
+
+const CREATE: &str = "hosting.product.create";
+
+async fn accepted(program: &Program) -> Operation {
+    let request = purchase("gandi", &[("shares", 1)]);
+    program.client().await.order(request).await.expect("the order is accepted")
+}
+
+/// Waits until the standby has all that the server has.
+async fn caught_up(server: &Server, standby: &Server) {
+    let (there, here) = (connect(server, "postgres").await, connect(standby, "postgres").await);
+    let written = there.query_one("SELECT pg_current_wal_flush_lsn()::text", &[]).await;
+    let written: String = written.expect("a position").get(0);
+    let sql = "SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn";
+    until("the standby has it all", async || {
+        here.query_one(sql, &[&written]).await.expect("it answers").get(0)
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_promoted_standby_gets_no_spend_until_it_is_confirmed() {
+    let mut server = Server::start().expect("a server of its own");
+    let upstream = upstream(Options::default()).await;
+    let (name, way) = (database(&server).await, Way::to(&server, "gateway"));
+    let configuration = configuration().provider("gandi", provider(&upstream));
+    let program = Program::start(configuration.store(&way.url(&server, &name)));
+    let client = program.client().await;
+    let first = succeeded(client.ordered(purchase("gandi", &[("shares", 1)])).await);
+    let standby = server.standby().expect("a standby");
+    caught_up(&server, &standby).await;
+
+    // The server is gone, and a standby answers in its place.
+    server.crash().expect("it stops");
+    way.lead_to(&standby);
+    until("health tells", async || !program.serves().await).await;
+    until("the standby was asked", async || program.said("the server is a standby") > 0).await;
+    let order = client.order(purchase("gandi", &[("shares", 1)])).await;
+    assert_eq!(told(&order.expect_err("nothing can be accepted")).1, "STORE_UNAVAILABLE");
+    // No gateway starts on it either.
+    let folder = program.kill();
+    let said = refused(folder.path(), &[]).await;
+    for what in [name.as_str(), "the server is a standby", "store.url"] {
+        assert!(said.contains(what), "{said}");
+    }
+
+    run(&standby, "postgres", "SELECT pg_promote()").await;
+    let program = Program::start_in(folder);
+    until("health tells", async || !program.serves().await).await;
+    let held = accepted(&program).await;
+    for what in ["timeline 1", "timeline 2", "purveyor store confirm"] {
+        assert!(held.message.contains(what), "{held:#?}");
+    }
+    let program = program.restart();
+    let client = program.client().await;
+    until("health tells", async || !program.serves().await).await;
+    assert_eq!(client.operation(&held.name).await.state(), State::Accepted);
+    assert_eq!(client.operation(&first.name).await.state(), State::Succeeded);
+    assert_eq!(asked(&upstream, CREATE), 1);
+
+    let confirmed = confirm(program.folder());
+    assert!(confirmed.status.success(), "{confirmed:?}");
+    until("health tells", async || program.serves().await).await;
+    succeeded(client.done(&held.name).await);
+    assert_eq!((sold(&upstream, Kind::ProductAdd).len(), asked(&upstream, CREATE)), (2, 2));
+}
+
+#[tokio::test]
+async fn a_promotion_under_a_running_gateway_stops_spends_until_it_is_confirmed() {
+    let mut server = Server::start().expect("a server of its own");
+    let upstream = upstream(Options::default()).await;
+    let (name, way) = (database(&server).await, Way::to(&server, "gateway"));
+    let configuration = configuration().provider("gandi", provider(&upstream));
+    let program = Program::start(configuration.store(&way.url(&server, &name)));
+    let client = program.client().await;
+    succeeded(client.ordered(purchase("gandi", &[("shares", 1)])).await);
+    let mut standby = server.standby().expect("a standby");
+    caught_up(&server, &standby).await;
+    // It does not get the second order, which the server acknowledges alone.
+    standby.crash().expect("it stops");
+    let lost = succeeded(client.ordered(purchase("gandi", &[("shares", 1)])).await);
+    server.crash().expect("it stops");
+    standby.resume().expect("it starts");
+    way.lead_to(&standby);
+    run(&standby, "postgres", "SELECT pg_promote()").await;
+
+    let held = "nothing is spent";
+    until("it is noticed", async || program.said(held) > 0).await;
+    assert!(!program.serves().await);
+    let held = accepted(&program).await;
+    assert!(held.message.contains("purveyor store confirm"), "{held:#?}");
+    let known: Vec<_> = client.all_operations().await.into_iter().map(|it| it.name).collect();
+    assert!(!known.contains(&lost.name), "it was not lost");
+    assert_eq!(asked(&upstream, CREATE), 2);
+
+    let confirmed = confirm(program.folder());
+    assert!(confirmed.status.success(), "{confirmed:?}");
+    until("health tells", async || program.serves().await).await;
+    succeeded(client.done(&held.name).await);
+    assert_eq!((sold(&upstream, Kind::ProductAdd).len(), asked(&upstream, CREATE)), (3, 3));
+}
