@@ -35,6 +35,7 @@ mod refusing;
 mod renewing;
 mod renewing_by_order;
 mod replicas;
+mod starting;
 mod store;
 mod support;
 mod tidy;
