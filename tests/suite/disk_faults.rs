@@ -126,7 +126,7 @@ async fn a_disk_that_fails_stops_spends_and_everything_goes_on_when_it_is_well()
         println!("{failing:?}");
         let stage = Stage::fail(&failing).await;
         stage.disk.heal();
-        stage.goes_on().await;
+        Box::pin(stage.goes_on()).await;
     }
 }
 
@@ -142,7 +142,8 @@ async fn a_gateway_that_is_killed_on_a_disk_that_fails_goes_on_when_it_is_well()
         assert!(said.contains(DATABASE), "{said}");
         disk.heal();
         let program = Program::start_in_on(&disk, folder);
-        Stage { disk, program, upstream, first, under_way, meanwhile }.goes_on().await;
+        let stage = Stage { disk, program, upstream, first, under_way, meanwhile };
+        Box::pin(stage.goes_on()).await;
     }
 }
 
@@ -182,7 +183,8 @@ async fn a_log_that_cannot_be_emptied_stops_spends_too() {
         disk.fail(&[failing(call, errno, DATABASE)]);
         let accepted = Mutex::new(Vec::new());
         until("health tells", async || {
-            let order = client.order(shares()).await.expect("commits succeed all the while");
+            let order = Box::pin(client.order(shares())).await;
+            let order = order.expect("commits succeed all the while");
             accepted.lock().expect("no panic").push(order.name);
             !program.serves().await
         })
