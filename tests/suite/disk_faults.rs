@@ -191,6 +191,10 @@ async fn a_log_that_cannot_be_emptied_stops_spends_too() {
         .await;
         let before = asked(&upstream, CREATE);
         upstream.clear_faults();
+        // They come as far as their permits again and again.
+        let evidence = || asked(&upstream, "operation.list");
+        let taken = evidence();
+        until("evidence is taken", async || evidence() >= taken + 5).await;
         let tried = || program.said("the store is still sick");
         let tries = tried();
         until("the disk is tried twice", async || tried() >= tries + 2).await;
