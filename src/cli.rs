@@ -67,6 +67,9 @@ enum Plugin {
 enum Store {
     /// Say that the store was looked at after it changed unexpectedly, and that spends may go on.
     Confirm(Configured),
+    /// Look through the whole store for damage, which takes as long as it is big. The gateway has to be
+    /// stopped; it looks by itself at every start, while it serves.
+    Check(Configured),
 }
 
 /// Does what the process's command line asks.
@@ -88,6 +91,7 @@ impl Command {
             Self::Serve(Configured { config }) => serve::run(&config),
             Self::Check(Configured { config }) => check::run(&config, out),
             Self::Store(Store::Confirm(Configured { config })) => store::confirm(&config, out),
+            Self::Store(Store::Check(Configured { config })) => store::check(&config, out),
             Self::Plugin(Plugin::Inspect(arguments)) => inspect::run(&arguments, out),
             Self::Operations(arguments) => operations::run(arguments, out),
         }

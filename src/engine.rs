@@ -49,6 +49,7 @@ use uuid::Uuid;
 
 use self::line::Lines;
 use self::machine::{Backoff, Now};
+use self::poll::PollPlaces;
 use self::replicas::UnderWay;
 use self::retention::RETENTION_MIN;
 use self::waiters::Waiters;
@@ -60,7 +61,8 @@ use crate::store::{Change, Committed, Store, StoreError};
 /// How the engine works; every field has a default that suits production.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineConfig {
-    /// The most operations carried out at a time. Each may hold one upstream connection.
+    /// The most operations carried out at a time. Each may hold one upstream connection. Polls of what
+    /// was carried out come beside them, a few at a time for each provider.
     pub concurrent_operations: usize,
     /// How long a replica may be silent before another may take over what it works on.
     pub lease: Duration,
@@ -125,8 +127,9 @@ struct Inner {
     lines: Lines,
     /// Something may be due.
     due: Notify,
-    /// One place for each operation under way.
+    /// One place for each operation under way that waits for no upstream.
     places: Arc<Semaphore>,
+    polls: PollPlaces,
     under_way: UnderWay,
     /// Takes up what is due, and ends by itself when the engine stops.
     dispatching: Mutex<Option<JoinHandle<()>>>,
@@ -158,6 +161,7 @@ impl Engine {
                 lines: Lines::default(),
                 due: Notify::new(),
                 places: Arc::new(Semaphore::new(config.concurrent_operations)),
+                polls: PollPlaces::default(),
                 under_way: UnderWay::default(),
                 dispatching: Mutex::default(),
                 tasks: Mutex::default(),
@@ -196,9 +200,12 @@ impl Engine {
         self.inner.due.notify_one();
         self.inner.waiters.wake_all();
         let all = u32::try_from(self.inner.config.concurrent_operations).unwrap_or(u32::MAX);
-        let drained =
-            tokio::time::timeout(drain, self.inner.places.acquire_many(all)).await.is_ok();
-        if !drained {
+        let at_rest = async {
+            // It is never closed.
+            drop(self.inner.places.acquire_many(all).await);
+            self.inner.polls.drained().await;
+        };
+        if tokio::time::timeout(drain, at_rest).await.is_err() {
             tracing::warn!(?drain, "operations are still under way; they go on at the next start");
         }
         let mut tasks =
@@ -258,6 +265,9 @@ impl Engine {
     fn held(&self) -> Option<String> {
         if self.inner.config.hold {
             return Some("held: engine.hold is set".to_owned());
+        }
+        if self.inner.store.checking() {
+            return Some("held: the store is still being looked through".to_owned());
         }
         self.inner.store.doubt().map(|doubt| format!("held: {doubt}"))
     }

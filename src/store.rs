@@ -50,7 +50,13 @@ pub trait Store: Send + Sync + 'static {
     /// Takes operations whose `wake_time` has come and that nobody has leased, those that are due
     /// longest first, for `lease`: until it ends or is given back nobody is given them, not even the
     /// same replica. At most [`PAGE_MAX`]. A lease decides who tries, never whether a spend is allowed.
+    ///
+    /// What waits for its upstream is not among them, so that no amount of it stands before the rest.
     async fn take_due(&self, take: &Take) -> Result<Vec<Operation>, StoreError>;
+
+    /// As [`Store::take_due`], of those that wait for the upstream of one provider.
+    async fn take_waiting(&self, provider: &str, take: &Take)
+    -> Result<Vec<Operation>, StoreError>;
 
     /// Goes on holding what the lease's replica was given, until the lease's new end. What it does not
     /// hold any more stays as it is.
@@ -59,9 +65,9 @@ pub trait Store: Send + Sync + 'static {
     /// Gives leases back, so that others may take the operations at once.
     async fn release(&self, replica: Uuid, request_ids: &[Uuid]) -> Result<(), StoreError>;
 
-    /// When `take_due` will next have something to give: the earliest `wake_time`, where a lease
-    /// that ends later counts until its end.
-    async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError>;
+    /// When there will next be something to take: the earliest `wake_time`, where a lease that ends
+    /// later counts until its end.
+    async fn wakes(&self) -> Result<Wakes, StoreError>;
 
     /// Operations in `Running` that nobody has leased at `now`, oldest first: whoever worked on them
     /// may be dead. An embedded store ends all leases when it is opened, so there it is everything
@@ -130,12 +136,17 @@ pub trait Store: Send + Sync + 'static {
     /// Whether commits succeed at present. After a failed commit it is false until one succeeds.
     fn healthy(&self) -> bool;
 
+    /// Whether what is stored is still being looked through, so that nothing shall be spent yet. It
+    /// passes within seconds.
+    fn checking(&self) -> bool;
+
     /// Whether other processes use the store at the same time, and what they have in common; `None`:
     /// it is this process's alone.
     fn sharing(&self) -> Option<Sharing>;
 
     /// Why nothing may be spent although commits succeed: what was acknowledged earlier may be
-    /// missing, because another copy of the store took its place. For operators.
+    /// missing, because another copy of the store took its place, or because it is damaged. For
+    /// operators.
     fn doubt(&self) -> Option<String>;
 }
 
@@ -157,6 +168,25 @@ pub struct NewOperation {
     pub locks: Vec<Lock>,
     /// The replica that takes it at once, and until when; so the inline wait is local.
     pub lease: Option<Lease>,
+}
+
+impl Query {
+    /// The states whose listings are merged into this one, each once, so that however many operations
+    /// are in other states is all the same; `None` where what succeeded can match, which is nearly all
+    /// there is, or where no state is named.
+    fn apart(&self) -> Option<Vec<i32>> {
+        if self.target.is_some() || self.states.is_empty() {
+            // A target has few operations.
+            return None;
+        }
+        let terminal = [State::Succeeded, State::Failed, State::Cancelled];
+        let wanted = |state: &&State| !(self.open_only && terminal.contains(state));
+        let mut states: Vec<i32> =
+            self.states.iter().filter(wanted).map(|state| *state as i32).collect();
+        states.sort_unstable();
+        states.dedup();
+        (!states.contains(&(State::Succeeded as i32))).then_some(states)
+    }
 }
 
 /// What became of a new operation.
@@ -227,6 +257,23 @@ pub struct Take {
     pub lease: Lease,
     /// At most so many.
     pub limit: usize,
+}
+
+/// When there is next something to take.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wakes {
+    /// For [`Store::take_due`].
+    pub due: Option<Timestamp>,
+    /// For [`Store::take_waiting`], for each provider that something waits for, in the order of their
+    /// names' bytes.
+    pub waiting: Vec<(String, Timestamp)>,
+}
+
+impl Wakes {
+    /// The first of all.
+    pub fn first(&self) -> Option<Timestamp> {
+        self.due.into_iter().chain(self.waiting.iter().map(|(_, due)| *due)).min()
+    }
 }
 
 /// Which operations a listing shows. Empty fields do not restrict.

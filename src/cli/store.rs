@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 
 use super::failure::Failure;
 use crate::config;
@@ -30,5 +30,21 @@ pub(crate) fn confirm(file: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         }
     }
     writeln!(out, "the store is confirmed as it is; spends go on")?;
+    Ok(())
+}
+
+/// Looks through the whole store for damage.
+pub(crate) fn check(file: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+    let config = config::load(file)?;
+    match &config.store {
+        config::Store::Sqlite { path } => {
+            SqliteStore::look_through(path).context("the store was not found to be whole")?;
+        }
+        config::Store::Postgres(_) => {
+            let message = "a store in PostgreSQL is looked through by PostgreSQL's own pg_amcheck";
+            return Err(anyhow!(message).into());
+        }
+    }
+    writeln!(out, "the store is whole")?;
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! Who works on what and when: takes up what is due, and drives each operation until it rests. Decides
 //! nothing about a spend.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,25 +10,26 @@ use uuid::Uuid;
 
 use super::Engine;
 use crate::store::operation::Operation;
-use crate::store::{StoreError, Take};
+use crate::store::{PAGE_MAX, StoreError, Take};
 
 /// The most operations taken from the store at a time.
 const TAKE: usize = 64;
+/// The fewest waiting operations taken from the store at a time, also where each is asked for by
+/// itself.
+const POLL_TAKE: usize = 16;
 /// The longest that nobody looks for due operations: what other replicas left is found by then, and
 /// so is a wall clock that was set.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// How many waiting operations of one provider are asked for in one call.
-pub const POLL_BATCH: usize = 100;
-
 impl Engine {
     pub(super) async fn dispatch(self) {
         while !self.stopping() {
-            if self.held().is_none()
-                && let Err(error) = self.take_due().await
-            {
-                tracing::error!(%error, "due operations cannot be read");
-            }
-            let pause = self.until_next_wake().await;
+            let pause = match self.take_up().await {
+                Ok(pause) => pause,
+                Err(error) => {
+                    tracing::error!(%error, "due operations cannot be read");
+                    LOOK_AGAIN
+                }
+            };
             tokio::select! {
                 () = self.inner.due.notified() => {}
                 () = tokio::time::sleep(pause) => {}
@@ -37,57 +37,69 @@ impl Engine {
         }
     }
 
-    async fn until_next_wake(&self) -> Duration {
-        if self.held().is_some() || self.inner.places.available_permits() == 0 {
-            return LOOK_AGAIN;
-        }
-        match self.inner.store.next_wake().await {
-            Ok(Some(wake)) => {
-                let pause = wake.duration_since(self.now().wall);
-                Duration::try_from(pause).unwrap_or(Duration::ZERO).min(LOOK_AGAIN)
-            }
-            Ok(None) | Err(_) => LOOK_AGAIN,
-        }
-    }
-
-    async fn take_due(&self) -> Result<(), StoreError> {
+    /// Takes what is due and has a place, and tells how long nothing else will be. What waits for an
+    /// upstream has places of its own, so that no amount of it keeps anything else from its turn.
+    async fn take_up(&self) -> Result<Duration, StoreError> {
         loop {
-            let free = self.inner.places.available_permits();
-            if free == 0 || self.stopping() {
-                return Ok(());
+            if self.stopping() || self.held().is_some() {
+                return Ok(LOOK_AGAIN);
             }
-            let take = Take { now: self.now().wall, lease: self.lease(), limit: free.min(TAKE) };
-            let due = self.inner.store.take_due(&take).await?;
-            let taken = due.len();
-            self.spawn_due(due).await?;
-            if taken < take.limit {
-                return Ok(());
+            let wakes = self.inner.store.wakes().await?;
+            let now = self.now().wall;
+            let mut next = now.checked_add(LOOK_AGAIN).unwrap_or(now);
+            let mut taken = 0;
+            match wakes.due {
+                Some(due) if due <= now => taken += self.take_due().await?,
+                Some(due) => next = next.min(due),
+                None => {}
+            }
+            for (provider, due) in wakes.waiting {
+                if due > now {
+                    next = next.min(due);
+                } else if let Some(place) = self.inner.polls.place(&provider) {
+                    taken += self.take_waiting(&provider, place).await?;
+                }
+            }
+            if taken == 0 {
+                return Ok(Duration::try_from(next.duration_since(now)).unwrap_or(LOOK_AGAIN));
             }
         }
     }
 
-    /// Waiting operations of one provider are asked for together; every other is driven alone.
-    async fn spawn_due(&self, due: Vec<Operation>) -> Result<(), StoreError> {
-        let mut waiting: BTreeMap<String, Vec<Operation>> = BTreeMap::new();
+    /// Takes what is due but waits for no upstream, and tells how much that was.
+    async fn take_due(&self) -> Result<usize, StoreError> {
+        let limit = self.inner.places.available_permits().min(TAKE);
+        if limit == 0 {
+            // Whoever gives a place back looks again.
+            return Ok(0);
+        }
+        let take = Take { now: self.now().wall, lease: self.lease(), limit };
+        let due = self.inner.store.take_due(&take).await?;
+        let taken = due.len();
         for operation in due {
-            if operation.state == State::WaitingUpstream {
-                waiting.entry(operation.provider.clone()).or_default().push(operation);
-                continue;
-            }
             match Arc::clone(&self.inner.places).try_acquire_owned() {
                 Ok(place) => self.spawn_drive(operation, place),
                 Err(_) => self.release(&[operation.request_id]).await?,
             }
         }
-        for operations in waiting.into_values() {
-            for batch in operations.chunks(POLL_BATCH) {
-                match Arc::clone(&self.inner.places).try_acquire_owned() {
-                    Ok(place) => self.spawn_poll(batch.to_vec(), place),
-                    Err(_) => self.release(&ids(batch)).await?,
-                }
-            }
+        Ok(taken)
+    }
+
+    /// Takes operations that wait for one provider's upstream, as many as can be asked for at once,
+    /// and tells how many those were.
+    async fn take_waiting(
+        &self,
+        provider: &str,
+        place: OwnedSemaphorePermit,
+    ) -> Result<usize, StoreError> {
+        let limit = self.polled_at_once(provider).clamp(POLL_TAKE, PAGE_MAX);
+        let take = Take { now: self.now().wall, lease: self.lease(), limit };
+        let waiting = self.inner.store.take_waiting(provider, &take).await?;
+        let taken = waiting.len();
+        if taken > 0 {
+            self.spawn_poll(waiting, place);
         }
-        Ok(())
+        Ok(taken)
     }
 
     pub(super) fn spawn_drive(&self, operation: Operation, place: OwnedSemaphorePermit) {
@@ -105,9 +117,7 @@ impl Engine {
         let taken = ids(&operations);
         self.inner.under_way.begin(&taken);
         tokio::spawn(async move {
-            if let Err(error) = engine.poll(operations).await {
-                tracing::error!(%error, "the outcome of a poll cannot be stored");
-            }
+            engine.follow_up(operations).await;
             engine.give_back(&taken, place).await;
         });
     }
@@ -122,8 +132,8 @@ impl Engine {
             let driven = match operation.state {
                 State::Accepted => Box::pin(self.step(operation)).await,
                 State::OutcomeUnknown | State::Reconciling => Box::pin(self.look(operation)).await,
-                State::WaitingUpstream => Box::pin(self.poll_one(operation)).await,
                 State::Succeeded | State::Failed => Box::pin(self.look_back(operation)).await,
+                // What waits for its upstream is asked for together with others.
                 _ => return,
             };
             match driven {

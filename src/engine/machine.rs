@@ -362,7 +362,7 @@ impl Step<'_> {
         self.next.settle = None;
         self.next.candidates.clear();
         self.next.message.clear();
-        self.next.wake_time = Some(self.now.wall + after);
+        self.next.wake_time = Some(rules::tick(self.now.wall, after));
     }
 
     fn next_step(&mut self, handle: Vec<u8>, view: Option<Resource>) {

@@ -1,10 +1,15 @@
 //! Following what the upstream has accepted: many operations of one provider in one call. Reads only.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::stream::{self, StreamExt};
 use prost::Message;
 use purveyor_sdk::plugin::v1::poll_request::Item;
 use purveyor_sdk::plugin::v1::{CallContext, CallKind, Op, PollRequest, PollResponse};
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::{Error, Result};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Engine;
 use super::machine::Event;
@@ -13,19 +18,66 @@ use crate::failpoint::{self, Place};
 use crate::store::StoreError;
 use crate::store::operation::Operation;
 
-impl Engine {
-    pub(super) async fn poll_one(
-        &self,
-        operation: Operation,
-    ) -> Result<Option<Operation>, StoreError> {
-        Ok(self.poll(vec![operation]).await?.into_iter().next().flatten())
+/// How many polls of one provider are under way at a time: enough that an upstream that answers slowly
+/// is asked as often as its rate allows, and few, because what waits for its turn holds its place.
+const POLLS_AT_A_TIME: u32 = 4;
+
+/// How many outcomes of a poll are stored at a time: few commits where commits are shared, and not all
+/// connections of a store that has some.
+const STORED_AT_A_TIME: usize = 16;
+
+/// Places for polls, apart for each provider: one that is slow, or has much that waits for it, takes
+/// none from others, and none from spends.
+#[derive(Default)]
+pub(super) struct PollPlaces(Mutex<BTreeMap<String, Arc<Semaphore>>>);
+
+impl PollPlaces {
+    /// A place for a poll of a provider, if there is one.
+    pub(super) fn place(&self, provider: &str) -> Option<OwnedSemaphorePermit> {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_provider = match places.get(provider) {
+            Some(of_provider) => of_provider,
+            None => places
+                .entry(provider.to_owned())
+                .or_insert_with(|| Arc::new(Semaphore::new(POLLS_AT_A_TIME as usize))),
+        };
+        Arc::clone(of_provider).try_acquire_owned().ok()
     }
 
-    /// Asks once for operations of one provider; `None` for each that is somebody else's now.
-    pub(super) async fn poll(
-        &self,
-        operations: Vec<Operation>,
-    ) -> Result<Vec<Option<Operation>>, StoreError> {
+    /// Waits until no poll is under way.
+    pub(super) async fn drained(&self) {
+        let all: Vec<_> =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        for places in all {
+            // They are never closed.
+            drop(places.acquire_many(POLLS_AT_A_TIME).await);
+        }
+    }
+}
+
+impl Engine {
+    /// How many writes the provider's upstream can be asked for at once.
+    pub(super) fn polled_at_once(&self, provider: &str) -> usize {
+        let provider = self.inner.providers.get(provider);
+        let declared = provider.map_or(1, |provider| provider.manifest().polls_at_once);
+        usize::try_from(declared).unwrap_or(1).max(1)
+    }
+
+    /// Asks for operations of one provider, as many at once as can be.
+    pub(super) async fn follow_up(&self, operations: Vec<Operation>) {
+        let Some(first) = operations.first() else { return };
+        for together in operations.chunks(self.polled_at_once(&first.provider)) {
+            if self.stopping() {
+                return;
+            }
+            if let Err(error) = self.poll(together.to_vec()).await {
+                tracing::error!(%error, "the outcome of a poll cannot be stored");
+            }
+        }
+    }
+
+    /// Asks once.
+    async fn poll(&self, operations: Vec<Operation>) -> Result<(), StoreError> {
         let events = match self.ask(&operations).await {
             Ok(events) => events,
             Err(error) => {
@@ -34,12 +86,14 @@ impl Engine {
             }
         };
         failpoint::pass(Place::Polled);
-        let mut followed = Vec::with_capacity(operations.len());
-        for (operation, event) in operations.into_iter().zip(events) {
+        let records = operations.into_iter().zip(events).map(|(operation, event)| async move {
             let policy = self.policy(&operation);
-            followed.push(self.record(operation, event, &policy).await?);
-        }
-        Ok(followed)
+            self.record(operation, event, &policy).await.map(drop)
+        });
+        let stored: Vec<_> =
+            stream::iter(records).buffer_unordered(STORED_AT_A_TIME).collect().await;
+        // One that cannot be stored keeps none of the others.
+        stored.into_iter().collect()
     }
 
     async fn ask(&self, operations: &[Operation]) -> Result<Vec<Event>> {

@@ -18,7 +18,7 @@ use uuid::Uuid;
 pub use self::open::OpenError;
 
 use self::doubt::Doubts;
-use self::due::{Release, Renew};
+use self::due::{Release, Renew, TakeWaiting};
 use self::news::News;
 use self::pulse::Pulse;
 use self::retention::Prune;
@@ -26,7 +26,7 @@ use self::session::{Sessions, discard};
 use super::operation::{Claim, Operation};
 use super::{
     Accepted, Change, Committed, Identity, Lease, NewOperation, Positions, Query, ServiceRecord,
-    Sharing, Store, StoreError, StoredChange, Take,
+    Sharing, Store, StoreError, StoredChange, Take, Wakes,
 };
 
 mod changes;
@@ -189,6 +189,14 @@ impl Store for PostgresStore {
         self.shared().write(*take).await
     }
 
+    async fn take_waiting(
+        &self,
+        provider: &str,
+        take: &Take,
+    ) -> Result<Vec<Operation>, StoreError> {
+        self.shared().write(TakeWaiting { provider: provider.to_owned(), take: *take }).await
+    }
+
     async fn renew(&self, lease: &Lease, request_ids: &[Uuid]) -> Result<(), StoreError> {
         let renew = Renew { lease: *lease, request_ids: request_ids.to_vec() };
         self.shared().write(renew).await
@@ -198,7 +206,7 @@ impl Store for PostgresStore {
         self.shared().write(Release { replica, request_ids: request_ids.to_vec() }).await
     }
 
-    async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError> {
+    async fn wakes(&self) -> Result<Wakes, StoreError> {
         self.shared.sessions.read(async |c| due::next(c).await).await
     }
 
@@ -275,6 +283,11 @@ impl Store for PostgresStore {
 
     fn healthy(&self) -> bool {
         *self.shared.healthy.borrow()
+    }
+
+    /// The server looks after its own pages.
+    fn checking(&self) -> bool {
+        false
     }
 
     fn sharing(&self) -> Option<Sharing> {

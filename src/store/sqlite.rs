@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 pub use self::open::OpenError;
 
+use self::check::Check;
 use self::health::Health;
 use self::readers::Readers;
 use self::witness::{Noted, Witness};
@@ -23,10 +24,11 @@ use self::writer::{Start, Writer};
 use super::operation::{Claim, Operation};
 use super::{
     Accepted, Change, Committed, Identity, Lease, NewOperation, Positions, Query, ServiceRecord,
-    Sharing, Store, StoreError, StoredChange, Take,
+    Sharing, Store, StoreError, StoredChange, Take, Wakes,
 };
 
 mod changes;
+mod check;
 mod due;
 mod fault;
 mod health;
@@ -47,6 +49,7 @@ mod writer;
 /// that waits for the disk.
 pub struct SqliteStore {
     // In the order in which they end: nobody reads, then nobody writes, then others may open it.
+    check: Check,
     readers: Readers,
     writer: Writer,
     health: Arc<Health>,
@@ -58,10 +61,10 @@ pub struct SqliteStore {
 impl SqliteStore {
     /// Opens the store in a file, or makes it. Waits for the disk: not for an async task.
     ///
-    /// Beside the file stand its log (`-wal`, `-shm`), its lock (`.lock`) and how far it was
-    /// (`.seen`); all are made readable by the owner alone. Leases of an earlier process are over.
+    /// Beside the file stand its log (`-wal`, `-shm`), its lock (`.lock`), how far it was (`.seen`) and
+    /// when it was last found whole (`.whole`); all are made readable by the owner alone. Leases of an earlier process are over.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let open::Opened { path, writer, readers, lock } = open::open(path)?;
+        let open::Opened { path, writer, readers, check, lock } = open::open(path)?;
         let noted = noted(&path, &writer)?;
         let (witness, doubt) = match Witness::open(&path, noted).map_err(witness_fails(&path))? {
             Ok(witness) => (Some(witness), None),
@@ -82,6 +85,7 @@ impl SqliteStore {
             health: Arc::clone(&health),
         };
         Ok(Self {
+            check,
             readers: Readers::start(readers, Arc::clone(&health)).map_err(OpenError::Thread)?,
             writer: Writer::start(start).map_err(OpenError::Thread)?,
             health,
@@ -89,6 +93,17 @@ impl SqliteStore {
             doubt,
             _lock: lock,
         })
+    }
+
+    /// Looks through the file for damage, which takes as long as it is big, and changes nothing. Waits
+    /// for the disk.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::Corrupt`] with the first damage, and as [`SqliteStore::open`], also while a gateway
+    /// has the file.
+    pub fn look_through(path: &Path) -> Result<(), OpenError> {
+        open::look_through(path)
     }
 
     /// Records that an operator has looked at the file and approves what it holds now. Waits for the
@@ -128,6 +143,15 @@ impl Store for SqliteStore {
         self.writer.write(move |connection| due::take(connection, &take)).await
     }
 
+    async fn take_waiting(
+        &self,
+        provider: &str,
+        take: &Take,
+    ) -> Result<Vec<Operation>, StoreError> {
+        let (provider, take) = (provider.to_owned(), *take);
+        self.writer.write(move |connection| due::take_waiting(connection, &provider, &take)).await
+    }
+
     async fn renew(&self, lease: &Lease, request_ids: &[Uuid]) -> Result<(), StoreError> {
         let (lease, request_ids) = (*lease, request_ids.to_vec());
         self.writer.write(move |connection| due::renew(connection, &lease, &request_ids)).await
@@ -138,7 +162,7 @@ impl Store for SqliteStore {
         self.writer.write(move |connection| due::release(connection, replica, &request_ids)).await
     }
 
-    async fn next_wake(&self) -> Result<Option<Timestamp>, StoreError> {
+    async fn wakes(&self) -> Result<Wakes, StoreError> {
         self.readers.read(due::next).await
     }
 
@@ -224,12 +248,16 @@ impl Store for SqliteStore {
         self.health.well()
     }
 
+    fn checking(&self) -> bool {
+        self.check.checking()
+    }
+
     fn sharing(&self) -> Option<Sharing> {
         None
     }
 
     fn doubt(&self) -> Option<String> {
-        self.doubt.clone()
+        self.doubt.clone().or_else(|| self.check.damage())
     }
 }
 

@@ -33,6 +33,7 @@ pub fn of<P: Dispatch>() -> Manifest {
         minimum_host_minor: 0,
         secret_pointers: texts(P::SECRET_POINTERS),
         notices: P::NOTICES.iter().map(notice).collect(),
+        polls_at_once: P::POLLS_AT_ONCE,
     }
 }
 

@@ -66,6 +66,9 @@ pub trait Provider: Sized + Send + Sync + 'static {
     const CREDENTIALS: &'static [Credential] = &[];
     /// What the upstream allows.
     const RATE: Option<Rate> = None;
+    /// How many writes one [`Provider::poll`] asks the upstream for at once, in about as many requests
+    /// as for one; unless written, `poll` is given one at a time.
+    const POLLS_AT_ONCE: i32 = 1;
     /// How long things take upstream; unset: the gateway's own caution.
     const TIMING: Option<Timing> = None;
     /// What a reader should know of the upstream as a whole.

@@ -53,6 +53,7 @@ impl purveyor_sdk::Provider for Gandi {
     const PROOFS: &'static [Proof] = declare::PROOFS;
     const CREDENTIALS: &'static [Credential] = declare::CREDENTIALS;
     const RATE: Option<Rate> = Some(declare::RATE);
+    const POLLS_AT_ONCE: i32 = declare::POLLS_AT_ONCE;
     const TIMING: Option<Timing> = Some(declare::TIMING);
     const NOTICES: &'static [Note] = &[declare::DEPRECATED];
 

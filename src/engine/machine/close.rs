@@ -229,7 +229,8 @@ impl Step<'_> {
 
     pub(super) fn poll_failed(&mut self, error: &Error) {
         self.next.message = error.to_string();
-        self.next.wake_time = Some(self.now.wall + self.policy.retry.delay(self.next.tries));
+        let delay = self.policy.retry.delay(self.next.tries);
+        self.next.wake_time = Some(rules::tick(self.now.wall, delay));
         self.next.tries = self.next.tries.saturating_add(1);
     }
 

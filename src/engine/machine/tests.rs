@@ -93,3 +93,26 @@ proptest! {
         world.check_end();
     }
 }
+
+#[test]
+fn what_waits_is_looked_at_together_and_never_early() {
+    use std::collections::BTreeSet;
+
+    let check = |after: Duration, spread: u64, together: usize| {
+        let mut ticks = BTreeSet::new();
+        for n in 0..spread / 10 {
+            let now = Timestamp::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123 + n * 10);
+            let tick = super::rules::tick(now, after);
+            let late = tick.duration_since(now + after);
+            assert!(!late.is_negative(), "{after:?}: {late} early");
+            assert!(late.unsigned_abs() <= after / 8, "{after:?}: {late:#} late");
+            ticks.insert(tick);
+        }
+        assert!(ticks.len() <= together, "{after:?}: {} ticks", ticks.len());
+    };
+    check(Duration::ZERO, 100, 10);
+    check(Duration::from_secs(1), 1_000, 17);
+    check(Duration::from_secs(20), 20_000, 17);
+    check(Duration::from_secs(60), 60_000, 17);
+    check(Duration::from_secs(3600), 10_000, 2);
+}

@@ -2,7 +2,6 @@
 //! not write.
 
 use jiff::Timestamp;
-use purveyor_sdk::v1::operation::State;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -17,8 +16,11 @@ use crate::store::{PAGE_MAX, Query};
 /// The condition of the index `operations_open`; 7, 8 and 9 are the terminal states.
 const OPEN: &str = "state NOT IN (7, 8, 9)";
 
-/// The condition of the index `operations_unsuccessful`; 7 is Succeeded.
+/// The condition of the index `operations_listed_by_state`; 7 is Succeeded.
 const UNSUCCESSFUL: &str = "state <> 7";
+
+/// The order of listings.
+const NEWEST_FIRST: &str = "ORDER BY create_time DESC, request_id DESC";
 
 /// Oldest first.
 const BY_AGE: &str = "*, row_number() OVER (ORDER BY create_time, request_id) AS place";
@@ -34,15 +36,45 @@ pub(super) async fn get(
 
 /// Operations that match, newest first.
 pub(super) async fn list(connection: &Connection, query: &Query) -> Result<Vec<Operation>, Fault> {
-    let filter = Filter::of(query)?;
-    let found = format!(
-        "SELECT *, row_number() OVER (ORDER BY create_time DESC, request_id DESC) AS place \
-         FROM operations{} ORDER BY create_time DESC, request_id DESC LIMIT {}",
-        filter.sql,
-        page(query.limit),
-    );
+    if query.apart().is_some_and(|states| states.is_empty()) {
+        return Ok(Vec::new());
+    }
+    let (found, filter) = list_query(query)?;
     let values: Vec<Value<'_>> = filter.values.iter().map(|value| &**value as Value<'_>).collect();
     select(connection, &found, &values).await
+}
+
+/// The statement of a listing and its values. Its text depends on which filters are set and on how
+/// many states they name, so that each connection keeps few.
+fn list_query(query: &Query) -> Result<(String, Filter), Fault> {
+    let mut filter = Filter::of(query)?;
+    let order = format!("{NEWEST_FIRST} LIMIT {}", page(query.limit));
+    let Some(states) = query.apart() else {
+        filter.any_of("state", query.states.iter().map(|state| *state as i32).collect());
+        if query.open_only {
+            filter.condition(OPEN);
+        }
+        let found = format!(
+            "SELECT *, row_number() OVER ({NEWEST_FIRST}) AS place FROM operations{} {order}",
+            filter.sql
+        );
+        return Ok((found, filter));
+    };
+    let rest = filter.sql.replacen(" WHERE ", " AND ", 1);
+    let listings: Vec<String> = states
+        .into_iter()
+        .map(|state| {
+            let state = filter.place(state);
+            format!(
+                "(SELECT * FROM operations WHERE state = {state} AND {UNSUCCESSFUL}{rest} {order})"
+            )
+        })
+        .collect();
+    let found = format!(
+        "SELECT *, row_number() OVER ({NEWEST_FIRST}) AS place FROM ({}) AS operations {order}",
+        listings.join(" UNION ALL ")
+    );
+    Ok((found, filter))
 }
 
 /// What runs, and nobody has leased at `now`; 2 is Running.
@@ -101,6 +133,7 @@ struct Filter {
 }
 
 impl Filter {
+    /// All but the states.
     fn of(query: &Query) -> Result<Self, Fault> {
         let mut filter = Self::default();
         let texts =
@@ -110,13 +143,7 @@ impl Filter {
                 filter.value(&format!("{column} = "), escaped(wanted).into_owned());
             }
         }
-        filter.any_of("state", query.states.iter().map(|state| *state as i32).collect());
         filter.any_of("op", query.ops.iter().map(|op| *op as i32).collect());
-        if only_open(query) {
-            filter.condition(OPEN);
-        } else if only_unsuccessful(query) {
-            filter.condition(UNSUCCESSFUL);
-        }
         if let Some(time) = query.create_after {
             filter.value("create_time >= ", nanoseconds("create_after", time)?);
         }
@@ -134,8 +161,14 @@ impl Filter {
     }
 
     fn value(&mut self, condition: &str, value: impl ToSql + Send + Sync + 'static) {
+        let place = self.place(value);
+        self.condition(&format!("{condition}{place}"));
+    }
+
+    /// The place of a value.
+    fn place(&mut self, value: impl ToSql + Send + Sync + 'static) -> String {
         self.values.push(Box::new(value));
-        self.condition(&format!("{condition}${}", self.values.len()));
+        format!("${}", self.values.len())
     }
 
     /// No numbers are no restriction.
@@ -145,16 +178,4 @@ impl Filter {
             self.sql.push(')');
         }
     }
-}
-
-/// Whether nothing that succeeded can match.
-fn only_unsuccessful(query: &Query) -> bool {
-    !query.states.is_empty() && !query.states.contains(&State::Succeeded)
-}
-
-/// Whether no terminal operation can match, because that was asked for or follows from the states.
-fn only_open(query: &Query) -> bool {
-    let terminal = [State::Succeeded, State::Failed, State::Cancelled];
-    query.open_only
-        || !query.states.is_empty() && !query.states.iter().any(|state| terminal.contains(state))
 }

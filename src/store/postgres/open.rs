@@ -13,10 +13,11 @@ use super::session::{Connection, Sessions};
 use crate::store::StoreError;
 
 /// What leads from each version to the next; the first makes the tables.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
     include_str!("schema/0003.sql"),
+    include_str!("schema/0004.sql"),
 ];
 
 /// The version that this program reads and writes.

@@ -1,7 +1,6 @@
 //! Who looks at which operation when: due times and leases. It must not be taken for permission: a
 //! lease decides who tries, never whether a spend is allowed.
 
-use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
@@ -10,27 +9,69 @@ use super::listing;
 use super::row;
 use crate::store::columns::{nanoseconds, timestamp};
 use crate::store::operation::Operation;
-use crate::store::{Lease, Take};
+use crate::store::{Lease, Take, Wakes};
 
-/// Which operations are due, those that are due longest first.
+/// Which operations are due, those that are due longest first; 3 is WaitingUpstream.
 pub(super) fn due_query() -> String {
     format!(
         "SELECT {} FROM operations INDEXED BY operations_due \
-         WHERE due_time <= ?1 ORDER BY due_time, request_id LIMIT ?2",
+         WHERE state <> 3 AND due_time <= ?1 ORDER BY due_time, request_id LIMIT ?2",
+        row::COLUMNS
+    )
+}
+
+/// The same of what waits for one provider's upstream.
+pub(super) fn waiting_query() -> String {
+    format!(
+        "SELECT {} FROM operations INDEXED BY operations_waiting \
+         WHERE provider = ?3 AND state = 3 AND due_time <= ?1 \
+         ORDER BY due_time, request_id LIMIT ?2",
         row::COLUMNS
     )
 }
 
 /// When the first operation is due.
-pub(super) const NEXT: &str = "SELECT min(due_time) FROM operations WHERE due_time IS NOT NULL";
+pub(super) const NEXT: &str = "SELECT min(due_time) FROM operations INDEXED BY operations_due \
+     WHERE state <> 3 AND due_time IS NOT NULL";
+
+/// When the first that waits is due, for each provider. One step in the index leads to the next
+/// provider, however much waits for each.
+pub(super) const NEXT_WAITING: &str = "WITH RECURSIVE waiting (provider) AS (\
+     SELECT min(provider) FROM operations INDEXED BY operations_waiting \
+     WHERE state = 3 AND due_time IS NOT NULL \
+     UNION ALL SELECT (SELECT min(operations.provider) \
+     FROM operations INDEXED BY operations_waiting \
+     WHERE state = 3 AND due_time IS NOT NULL AND operations.provider > waiting.provider) \
+     FROM waiting WHERE provider IS NOT NULL) \
+     SELECT provider, (SELECT min(due_time) FROM operations INDEXED BY operations_waiting \
+     WHERE state = 3 AND due_time IS NOT NULL AND operations.provider = waiting.provider) \
+     FROM waiting WHERE provider IS NOT NULL";
 
 /// Takes what is due.
 pub(super) fn take(connection: &Connection, take: &Take) -> Result<Vec<Operation>, Fault> {
     let now = nanoseconds("now", take.now)?;
-    let operations =
-        listing::select(connection, &due_query(), params![now, listing::page(take.limit)])?;
+    let due = listing::select(connection, &due_query(), params![now, listing::page(take.limit)])?;
+    lease_all(connection, due, &take.lease)
+}
+
+/// Takes what is due of what waits for one provider's upstream.
+pub(super) fn take_waiting(
+    connection: &Connection,
+    provider: &str,
+    take: &Take,
+) -> Result<Vec<Operation>, Fault> {
+    let now = nanoseconds("now", take.now)?;
+    let values = params![now, listing::page(take.limit), provider];
+    lease_all(connection, listing::select(connection, &waiting_query(), values)?, &take.lease)
+}
+
+fn lease_all(
+    connection: &Connection,
+    operations: Vec<Operation>,
+    until: &Lease,
+) -> Result<Vec<Operation>, Fault> {
     for operation in &operations {
-        lease(connection, operation.request_id, &take.lease)?;
+        lease(connection, operation.request_id, until)?;
     }
     Ok(operations)
 }
@@ -85,7 +126,11 @@ pub(super) fn end_all(connection: &Connection) -> Result<(), rusqlite::Error> {
 }
 
 /// When something is due next.
-pub(super) fn next(connection: &Connection) -> Result<Option<Timestamp>, Fault> {
-    let next: Option<i64> = connection.prepare_cached(NEXT)?.query_one([], |row| row.get(0))?;
-    Ok(next.map(timestamp))
+pub(super) fn next(connection: &Connection) -> Result<Wakes, Fault> {
+    let due: Option<i64> = connection.prepare_cached(NEXT)?.query_one([], |row| row.get(0))?;
+    let waiting = connection
+        .prepare_cached(NEXT_WAITING)?
+        .query_map([], |row| Ok((row.get(0)?, timestamp(row.get(1)?))))?
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(Wakes { due: due.map(timestamp), waiting })
 }

@@ -3,7 +3,6 @@
 //! into a scan.
 
 use jiff::Timestamp;
-use purveyor_sdk::v1::operation::State;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Params, params_from_iter};
 use uuid::Uuid;
@@ -17,7 +16,7 @@ use crate::store::{PAGE_MAX, Query};
 /// The condition of the index `operations_open`; 7, 8 and 9 are the terminal states.
 const OPEN: &str = "state NOT IN (7, 8, 9)";
 
-/// The condition of the index `operations_unsuccessful`; 7 is Succeeded.
+/// The condition of the index `operations_listed_by_state`; 7 is Succeeded.
 const UNSUCCESSFUL: &str = "state <> 7";
 
 /// One operation.
@@ -28,6 +27,9 @@ pub(super) fn get(connection: &Connection, request_id: Uuid) -> Result<Option<Op
 
 /// Operations that match, newest first.
 pub(super) fn list(connection: &Connection, query: &Query) -> Result<Vec<Operation>, Fault> {
+    if query.apart().is_some_and(|states| states.is_empty()) {
+        return Ok(Vec::new());
+    }
     let (sql, values) = list_query(query)?;
     select(connection, &sql, params_from_iter(values))
 }
@@ -96,50 +98,50 @@ pub(super) fn select(
 /// The statement of a listing and its values. Its text depends on which filters are set and on how
 /// many states and writes they name, so the statements of all callers fit the cache.
 pub(super) fn list_query(query: &Query) -> Result<(String, Vec<Value>), Fault> {
-    let mut filter = Filter::default();
-    if let Some(owner) = &query.owner {
-        filter.add("owner = ?", [Value::from(owner.clone())]);
-    }
-    if let Some(provider) = &query.provider {
-        filter.add("provider = ?", [Value::from(provider.clone())]);
-    }
-    if let Some(target) = &query.target {
-        filter.add("target = ?", [Value::from(target.clone())]);
-    }
-    filter.any_of("state", query.states.iter().map(|state| *state as i32));
-    filter.any_of("op", query.ops.iter().map(|op| *op as i32));
-    if only_open(query) {
-        filter.add(OPEN, []);
-    } else if only_unsuccessful(query) {
-        filter.add(UNSUCCESSFUL, []);
-    }
-    if let Some(time) = query.create_after {
-        filter.add("create_time >= ?", [nanoseconds("create_after", time)?.into()]);
-    }
-    if let Some((time, request_id)) = query.after {
-        let values = [nanoseconds("after", time)?.into(), request_id.as_bytes().to_vec().into()];
-        filter.add("(create_time, request_id) < (?, ?)", values);
-    }
-    filter.values.push(page(query.limit).into());
-    let sql = format!(
-        "SELECT {} FROM operations INDEXED BY {}{} \
-         ORDER BY create_time DESC, request_id DESC LIMIT ?",
-        row::COLUMNS,
-        index(query),
-        filter.sql,
-    );
+    let mut filter = Filter::of(query)?;
+    let limit = filter.value(page(query.limit));
+    let listings = match query.apart() {
+        None => {
+            if !query.states.is_empty() {
+                let states = query.states.iter().map(|state| *state as i32);
+                filter.any_of("state", states);
+            }
+            if query.open_only {
+                filter.condition(OPEN);
+            }
+            vec![listing(index(query), &filter.conditions)]
+        }
+        Some(states) => states
+            .into_iter()
+            .map(|state| {
+                let state = filter.value(i64::from(state));
+                let of_state = [format!("state = {state}"), UNSUCCESSFUL.to_owned()];
+                listing("operations_listed_by_state", &[&of_state, &filter.conditions[..]].concat())
+            })
+            .collect(),
+    };
+    let listings = listings.join(" UNION ALL ");
+    let sql = format!("{listings} ORDER BY create_time DESC, request_id DESC LIMIT {limit}");
     Ok((sql, filter.values))
 }
 
-/// The index that leaves the fewest rows to look at: a target has few operations, few are open and few
-/// fail, while an owner or a provider may have most of them. All of them have the order of the listing.
+/// What an index has, in no order yet.
+fn listing(index: &str, conditions: &[String]) -> String {
+    let all = if conditions.is_empty() { "" } else { " WHERE " };
+    format!(
+        "SELECT {} FROM operations INDEXED BY {index}{all}{}",
+        row::COLUMNS,
+        conditions.join(" AND ")
+    )
+}
+
+/// The index that leaves the fewest rows to look at: a target has few operations and few are open,
+/// while an owner or a provider may have most of them. All of them have the order of the listing.
 fn index(query: &Query) -> &'static str {
     if query.target.is_some() {
         "operations_listed_by_target"
-    } else if only_open(query) {
+    } else if query.open_only {
         "operations_open"
-    } else if only_unsuccessful(query) {
-        "operations_unsuccessful"
     } else if query.owner.is_some() {
         "operations_listed_by_owner"
     } else if query.provider.is_some() {
@@ -149,44 +151,59 @@ fn index(query: &Query) -> &'static str {
     }
 }
 
-/// Whether nothing that succeeded can match.
-fn only_unsuccessful(query: &Query) -> bool {
-    !query.states.is_empty() && !query.states.contains(&State::Succeeded)
-}
-
-/// Whether no terminal operation can match, because that was asked for or follows from the states.
-fn only_open(query: &Query) -> bool {
-    let terminal = [State::Succeeded, State::Failed, State::Cancelled];
-    query.open_only
-        || !query.states.is_empty() && !query.states.iter().any(|state| terminal.contains(state))
-}
-
 /// The limit of a query, which is never more than a page.
 pub(super) fn page(limit: usize) -> i64 {
     // PAGE_MAX is far below what SQLite counts to.
     i64::try_from(limit.min(PAGE_MAX)).unwrap_or(0)
 }
 
-/// Conditions, all of which hold, and their values in order.
+/// Conditions, all of which hold, and the values of their numbered places.
 #[derive(Default)]
 struct Filter {
-    sql: String,
+    conditions: Vec<String>,
     values: Vec<Value>,
 }
 
 impl Filter {
-    fn add(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
-        self.sql.push_str(if self.sql.is_empty() { " WHERE " } else { " AND " });
-        self.sql.push_str(condition);
-        self.values.extend(values);
+    /// All but the states.
+    fn of(query: &Query) -> Result<Self, Fault> {
+        let mut filter = Self::default();
+        let texts =
+            [("owner", &query.owner), ("provider", &query.provider), ("target", &query.target)];
+        for (column, wanted) in texts {
+            if let Some(wanted) = wanted {
+                let place = filter.value(wanted.clone());
+                filter.condition(&format!("{column} = {place}"));
+            }
+        }
+        if !query.ops.is_empty() {
+            filter.any_of("op", query.ops.iter().map(|op| *op as i32));
+        }
+        if let Some(time) = query.create_after {
+            let place = filter.value(nanoseconds("create_after", time)?);
+            filter.condition(&format!("create_time >= {place}"));
+        }
+        if let Some((time, request_id)) = query.after {
+            let time = filter.value(nanoseconds("after", time)?);
+            let request_id = filter.value(request_id.as_bytes().to_vec());
+            filter.condition(&format!("(create_time, request_id) < ({time}, {request_id})"));
+        }
+        Ok(filter)
     }
 
-    /// No numbers are no restriction.
-    fn any_of(&mut self, column: &str, numbers: impl ExactSizeIterator<Item = i32>) {
-        if numbers.len() > 0 {
-            let places = vec!["?"; numbers.len()].join(", ");
-            self.add(&format!("{column} IN ({places})"), numbers.map(|n| i64::from(n).into()));
-        }
+    fn condition(&mut self, condition: &str) {
+        self.conditions.push(condition.to_owned());
+    }
+
+    /// The place of a value.
+    fn value(&mut self, value: impl Into<Value>) -> String {
+        self.values.push(value.into());
+        format!("?{}", self.values.len())
+    }
+
+    fn any_of(&mut self, column: &str, numbers: impl Iterator<Item = i32>) {
+        let places: Vec<String> = numbers.map(|number| self.value(i64::from(number))).collect();
+        self.condition(&format!("{column} IN ({})", places.join(", ")));
     }
 }
 
@@ -197,7 +214,9 @@ mod tests {
     use purveyor_sdk::plugin::v1::Op;
     use rusqlite::params_from_iter;
 
-    use super::{Connection, Query, State, Timestamp, Uuid, Value, list_query};
+    use purveyor_sdk::v1::operation::State;
+
+    use super::{Connection, Query, Timestamp, Uuid, Value, list_query};
     use crate::store::sqlite::{changes, due, holdings, retention, schema};
 
     /// How SQLite would run a statement.
@@ -228,11 +247,16 @@ mod tests {
     fn what_the_engine_asks_again_and_again_runs_by_its_index() {
         let any = || Value::from(1);
         check(&due::due_query(), vec![any(), any()], "operations_due", false);
+        let waiting = [any(), any(), any()].to_vec();
+        check(&due::waiting_query(), waiting, "operations_waiting", false);
         check(&super::blocked_query(), vec![any()], "operations_blocked", false);
         // A partial index holds nothing but what is asked for.
         check(&super::all_blocked_query(), vec![any()], "operations_blocked", true);
         check(&super::orphans_query(), vec![any()], "operations_running", true);
         check(due::NEXT, vec![], "operations_due", false);
+        let next = plan(due::NEXT_WAITING, vec![]);
+        assert!(!next.contains("SCAN operations") && !next.contains("TEMP B-TREE"), "{next}");
+        assert_eq!(next.matches("INDEX operations_waiting").count(), 3, "{next}");
         let before = vec![any(), any()];
         check_limited(retention::ENDED, before, "operations_ended");
         let by_key = [holdings::CLAIMANT, holdings::CLAIMED_IDS];
@@ -264,9 +288,12 @@ mod tests {
         check(&target, "operations_listed_by_target", false);
         check(&Query { open_only: true, owner: text("a"), ..query() }, "operations_open", true);
         let stuck = Query { states: vec![State::NeedsOperator], ..query() };
-        check(&stuck, "operations_open", true);
+        check(&stuck, "operations_listed_by_state", false);
         let ended = Query { states: vec![State::Failed, State::Running], ..query() };
-        check(&ended, "operations_unsuccessful", true);
+        check(&ended, "operations_listed_by_state", false);
+        let many = vec![State::Failed, State::Running, State::Cancelled, State::Failed];
+        let many = Query { states: many, open_only: true, owner: text("a"), ..query() };
+        check(&many, "operations_listed_by_state", false);
         let succeeded = Query { states: vec![State::Failed, State::Succeeded], ..query() };
         check(&succeeded, "operations_listed", true);
         let ops = Query { ops: vec![Op::PayOrder], owner: text("a"), ..query() };

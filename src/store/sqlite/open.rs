@@ -5,13 +5,14 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::check::{Check, Looked};
 use super::schema::{self, Found};
-use super::{due, readers};
+use super::{check, due, readers};
 
 /// The oldest SQLite that is trusted with a write-ahead log: before it a checkpoint could overwrite
 /// the log of a concurrent commit.
@@ -20,13 +21,6 @@ const SQLITE_MIN: (i32, &str) = (3_051_003, "3.51.3");
 /// How long a connection waits for a lock that somebody outside holds, such as a shell on the same
 /// file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How long the check of the whole file may take at most. A big journal is opened after that, and
-/// the log says that it was not looked through.
-const CHECK_MAX: Duration = Duration::from_secs(10);
-
-/// How many steps of SQLite lie between two looks at the clock during the check.
-const CHECK_STEPS: i32 = 10_000;
 
 /// How big the log may stay after a checkpoint, bytes.
 const LOG_BYTES_MAX: i64 = 64 * 1024 * 1024;
@@ -126,6 +120,7 @@ pub(super) struct Opened {
     pub(super) path: PathBuf,
     pub(super) writer: Connection,
     pub(super) readers: Vec<Connection>,
+    pub(super) check: Check,
     /// Free for others when this is dropped, which has to be last.
     pub(super) lock: File,
 }
@@ -139,14 +134,33 @@ pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
     let lock = lock(&path)?;
     make_private(&path)?;
     let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    prepare(&mut writer, &path).map_err(|error| match error {
+    let looked = prepare(&mut writer, &path).map_err(|error| match error {
         Refused::Open(error) => error,
         Refused::Sqlite(error) => sqlite(&path, error),
     })?;
-    let readers = (0..readers::READERS)
-        .map(|_| connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY))
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Opened { path, writer, readers, lock })
+    let reader = || connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let readers = (0..readers::READERS).map(|_| reader()).collect::<Result<Vec<_>, _>>()?;
+    let check = match looked {
+        Looked::Whole => Check::done(),
+        _ => Check::start(&path, reader()?).map_err(OpenError::Thread)?,
+    };
+    Ok(Opened { path, writer, readers, check, lock })
+}
+
+/// Looks through a database that nobody uses, as thoroughly as can be, and changes nothing.
+pub(super) fn look_through(path: &Path) -> Result<(), OpenError> {
+    let path = real_path(path)?;
+    let _lock = lock(&path)?;
+    let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let look = || {
+        let ours = schema::find(&connection)?;
+        Ok((ours, check::thoroughly(&connection)?))
+    };
+    match look().map_err(|error| sqlite(&path, error))? {
+        (Found::Foreign, _) => Err(OpenError::Foreign(path)),
+        (_, Some(what)) => Err(OpenError::Corrupt { path, what }),
+        (_, None) => Ok(()),
+    }
 }
 
 /// The one path of the file, however it was named, so that two names cannot have two locks.
@@ -223,7 +237,7 @@ impl From<rusqlite::Error> for Refused {
 }
 
 /// Looks at the file, and brings it to where the store can work with it.
-fn prepare(writer: &mut Connection, path: &Path) -> Result<(), Refused> {
+fn prepare(writer: &mut Connection, path: &Path) -> Result<Looked, Refused> {
     let path = || path.to_owned();
     // What is refused keeps its log: whoever closes a database last would empty it.
     writer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
@@ -236,12 +250,9 @@ fn prepare(writer: &mut Connection, path: &Path) -> Result<(), Refused> {
         }
         Found::Foreign => return Err(Refused::Open(OpenError::Foreign(path()))),
     };
-    match check(writer, CHECK_MAX)? {
-        Checked::Whole => {}
-        Checked::Unfinished => tracing::warn!("the store is too big to be checked wholly at start"),
-        Checked::Damaged(what) => {
-            return Err(Refused::Open(OpenError::Corrupt { path: path(), what }));
-        }
+    let looked = check::first(writer)?;
+    if let Looked::Damaged(what) = looked {
+        return Err(Refused::Open(OpenError::Corrupt { path: path(), what }));
     }
     let mode: String = writer.query_one("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
     if mode != "wal" {
@@ -258,7 +269,7 @@ fn prepare(writer: &mut Connection, path: &Path) -> Result<(), Refused> {
         tracing::warn!("somebody else reads the store, and its log could not be emptied at start");
     }
     writer.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-    Ok(())
+    Ok(looked)
 }
 
 /// Writes all of the log into the file, and makes it empty. Whether that could be done: somebody outside
@@ -278,33 +289,6 @@ pub(super) fn read_anew(path: &Path) -> Result<Connection, rusqlite::Error> {
     connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
 }
 
-/// What a look through the file found.
-#[derive(Debug, PartialEq, Eq)]
-enum Checked {
-    Whole,
-    /// Nothing wrong in what was looked at until the time was over.
-    Unfinished,
-    /// The first damage.
-    Damaged(String),
-}
-
-/// Looks through the file for as long as it may take.
-fn check(writer: &mut Connection, at_most: Duration) -> Result<Checked, rusqlite::Error> {
-    let end = Instant::now() + at_most;
-    writer.progress_handler(CHECK_STEPS, Some(move || Instant::now() >= end))?;
-    let found = writer.query_one("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
-    writer.progress_handler(0, None::<fn() -> bool>)?;
-    match found {
-        Ok(ok) if ok == "ok" => Ok(Checked::Whole),
-        // In one line: it is part of a message.
-        Ok(damage) => Ok(Checked::Damaged(damage.replace('\n', " "))),
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
-            Ok(Checked::Unfinished)
-        }
-        Err(error) => Err(error),
-    }
-}
-
 /// An error of SQLite that has a name here.
 fn sqlite(path: &Path, error: rusqlite::Error) -> OpenError {
     let path = path.to_owned();
@@ -316,27 +300,5 @@ fn sqlite(path: &Path, error: rusqlite::Error) -> OpenError {
             OpenError::NotWritable { path, source: io::Error::other(error) }
         }
         _ => OpenError::Sqlite { path, source: error },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use super::{CHECK_STEPS, Checked, Connection, check, schema};
-
-    #[test]
-    fn the_check_of_a_big_file_ends_in_time_and_does_not_forbid_it() {
-        let mut connection = Connection::open_in_memory().unwrap();
-        schema::migrate(&mut connection, 0).unwrap();
-        // More rows than the check looks at between two looks at the clock.
-        let rows = "INSERT INTO changes (request_id, version, time) \
-                    WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n LIMIT ?1) \
-                    SELECT zeroblob(16), 1, n FROM n";
-        connection.execute(rows, [CHECK_STEPS * 2]).unwrap();
-        assert_eq!(check(&mut connection, Duration::ZERO), Ok(Checked::Unfinished));
-        assert_eq!(check(&mut connection, Duration::from_secs(60)), Ok(Checked::Whole));
-        // The clock is not looked at any more afterwards.
-        connection.query_one("PRAGMA quick_check(1)", [], |_| Ok(())).unwrap();
     }
 }

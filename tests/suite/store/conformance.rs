@@ -63,6 +63,7 @@ const PROPERTIES: &[(&str, Property)] = properties![
     leasing::counts_a_lease_into_the_next_time,
     leasing::leases_at_acceptance,
     leasing::renews_only_ones_own,
+    leasing::takes_what_waits_by_its_provider,
     leasing::splits_due_work_among_many,
     listing::pages_through_equal_times,
     listing::filters_by_every_field,

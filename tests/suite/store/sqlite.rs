@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use purveyor::store::operation::Operation;
 use purveyor::store::sqlite::{OpenError, SqliteStore};
 use purveyor::store::{Accepted, Lease, NewOperation, Store};
 use tempfile::TempDir;
@@ -18,6 +19,7 @@ use uuid::Uuid;
 
 use super::conformance::{Home, suite};
 use super::samples::{at, id, new, operation};
+use crate::support::until;
 
 /// Names the database to the process that shall be killed.
 const VICTIM: &str = "PURVEYOR_TEST_VICTIM";
@@ -135,10 +137,10 @@ async fn a_lease_ends_with_the_process_that_had_it() {
     due.wake_time = Some(at(0));
     let lease = Some(Lease { replica: id(1001), until: at(1000) });
     store.accept(NewOperation { lease, ..new(due) }).await.unwrap();
-    assert_eq!(store.next_wake().await.unwrap(), Some(at(1000)));
+    assert_eq!(store.wakes().await.unwrap().first(), Some(at(1000)));
     drop(store);
     let store = folder.open().await;
-    assert_eq!(store.next_wake().await.unwrap(), Some(at(0)));
+    assert_eq!(store.wakes().await.unwrap().first(), Some(at(0)));
 }
 
 #[test]
@@ -162,7 +164,7 @@ fn a_newer_schema_is_refused_and_left_as_it_is() {
     overwrite(&path.file(), 60, &7_u32.to_be_bytes());
     let before = fs::read(path.file()).unwrap();
     let error = refused(&path.file());
-    assert!(matches!(error, OpenError::NewerSchema { found: 7, known: 3, .. }), "{error}");
+    assert!(matches!(error, OpenError::NewerSchema { found: 7, known: 4, .. }), "{error}");
     assert_eq!(fs::read(path.file()).unwrap(), before);
 }
 
@@ -191,6 +193,71 @@ fn what_is_not_a_whole_database_is_refused() {
         let file = fs::OpenOptions::new().write(true).open(path).unwrap();
         file.set_len(3 * 4096).unwrap();
     });
+}
+
+/// A closed store of so many bytes and more, and how long its file is.
+async fn big(bytes: usize) -> (Folder, usize) {
+    let folder = Folder::new();
+    let store = folder.open().await;
+    for n in 1..=16 {
+        let request = vec![1; bytes / 16];
+        store.accept(new(Operation { request, ..operation(n) })).await.unwrap();
+    }
+    drop(store);
+    let length = fs::metadata(folder.file()).unwrap().len();
+    (folder, usize::try_from(length).unwrap())
+}
+
+/// Where all of a file is not looked at before it is opened, what stands at the beginning of every
+/// table and index is; what is damaged in its middle is noticed while it is open.
+#[tokio::test]
+async fn damage_in_the_middle_of_a_big_database_is_noticed_while_it_is_open() {
+    let (folder, length) = big(8 << 20).await;
+    overwrite(&folder.file(), length / 2 / 4096 * 4096, &[0xFF; 4096]);
+    let store = SqliteStore::open(&folder.file()).unwrap();
+    let noticed = || async { store.doubt().is_some() };
+    until("it is noticed", noticed).await;
+    assert!(!store.checking());
+    assert!(store.doubt().unwrap().contains("the store is damaged"), "{:?}", store.doubt());
+    drop(store);
+    let error = SqliteStore::look_through(&folder.file()).unwrap_err();
+    assert!(matches!(error, OpenError::Corrupt { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_big_database_without_damage_is_looked_through_once() {
+    let (folder, _) = big(8 << 20).await;
+    let store = SqliteStore::open(&folder.file()).unwrap();
+    until("it was looked through", || async { !store.checking() }).await;
+    assert_eq!(store.doubt(), None);
+    let error = SqliteStore::look_through(&folder.file()).unwrap_err();
+    assert!(matches!(error, OpenError::InUse(_)), "{error}");
+    drop(store);
+    SqliteStore::look_through(&folder.file()).unwrap();
+}
+
+#[tokio::test]
+async fn a_big_database_is_refused_where_a_table_or_an_index_does_not_begin_as_it_must() {
+    let (folder, _) = big(8 << 20).await;
+    let whole = fs::read(folder.file()).unwrap();
+    let roots: Vec<(String, u32)> = {
+        let connection = rusqlite::Connection::open(folder.file()).unwrap();
+        let sql = "SELECT name, rootpage FROM sqlite_schema WHERE rootpage > 0";
+        let mut roots = connection.prepare(sql).unwrap();
+        let roots = roots.query_map([], |row| Ok((row.get(0)?, row.get(1)?)));
+        roots.unwrap().collect::<Result<_, _>>().unwrap()
+    };
+    assert!(roots.len() > 15, "{roots:?}");
+    for (name, root) in roots {
+        overwrite(&folder.file(), (root as usize - 1) * 4096, &[0xFF; 4096]);
+        let opened = SqliteStore::open(&folder.file()).map(drop);
+        assert!(matches!(opened, Err(OpenError::Corrupt { .. })), "{name}: {opened:?}");
+        fs::write(folder.file(), &whole).unwrap();
+    }
+    // So is a file that was cut off.
+    let file = fs::OpenOptions::new().write(true).open(folder.file()).unwrap();
+    file.set_len(whole.len() as u64 / 2).unwrap();
+    assert!(matches!(refused(&folder.file()), OpenError::Corrupt { .. }));
 }
 
 #[test]

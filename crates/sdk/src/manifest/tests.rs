@@ -103,6 +103,8 @@ fn every_mistake_is_told() {
     check("secret_pointers: \"password\" is no JSON pointer", |m| {
         m.secret_pointers = vec!["password".to_owned()];
     });
+    check("polls_at_once: is not within 0 and 200", |m| m.polls_at_once = -1);
+    check("polls_at_once: is not within 0 and 200", |m| m.polls_at_once = 201);
     check("rate: is no number of requests in a period", |m| {
         m.rate = Some(Rate { requests: 1, period: None });
     });

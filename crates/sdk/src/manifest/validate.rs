@@ -19,6 +19,9 @@ use crate::v1::{CancelPolicy, Effect, Evidence};
 /// The most bytes of a plugin's name: it becomes part of metrics and file names.
 const MAX_NAME_BYTES: usize = 32;
 
+/// The most writes that one poll may ask for: what the gateway takes up at a time.
+const MAX_POLLS_AT_ONCE: i32 = 200;
+
 /// HTTP methods that a call may use.
 const HTTP_METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -321,6 +324,12 @@ impl Problems<'_> {
                     && (one.seconds > 0 || (one.seconds == 0 && i64::from(one.nanos) >= least))
             })
         };
+        let polls = self.manifest.polls_at_once;
+        self.check(
+            (0..=MAX_POLLS_AT_ONCE).contains(&polls),
+            "polls_at_once",
+            "is not within 0 and 200",
+        );
         if let Some(rate) = &self.manifest.rate {
             let good = rate.requests == 0 || (rate.requests > 0 && valid(&rate.period, 1));
             self.check(good, "rate", "is no number of requests in a period");

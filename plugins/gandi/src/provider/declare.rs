@@ -14,6 +14,9 @@ pub(crate) const API_KEY: &str = "api-key";
 /// Upstream's limit: 30 requests in 2 seconds.
 pub(crate) const RATE: Rate = Rate { requests: 30, period: Duration::from_secs(2) };
 
+/// `operation.list` takes an array of ids; as many as it lists on one page.
+pub(crate) const POLLS_AT_ONCE: i32 = 100;
+
 /// Assumptions: the upstream documents none of this. Both published clients give an answer less time
 /// than `attempt_timeout`; a front end drops idle connections within a minute; a request that lost its
 /// connection has run to its end within two; a new operation is listed within one.

@@ -9,6 +9,9 @@ use purveyor_sdk::{Call, Credential, Note, Proof, Shape, Timing};
 use crate::client::{ACCOUNT_TOKEN, LOGIN};
 use crate::error::proof;
 
+/// `order_list` and `server_list` tell all there is in one answer each.
+pub(crate) const POLLS_AT_ONCE: i32 = 100;
+
 /// Assumptions: the upstream documents none of this. An answer comes within half a minute; a front end
 /// drops idle connections within a minute; a request that lost its connection has run to its end within
 /// two; a new order is listed within one.

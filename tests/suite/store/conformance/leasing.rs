@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use purveyor::store::operation::Operation;
-use purveyor::store::{Lease, NewOperation, Store, Take};
+use purveyor::store::{Lease, NewOperation, Store, Take, Wakes};
 use purveyor_sdk::v1::operation::State;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -50,7 +50,7 @@ pub(super) async fn gives_nothing_twice_until_the_lease_ends(home: Arc<dyn Home>
     });
     store.commit(done).await.unwrap();
     assert_eq!(take(&*store, LEFT, 1000, 2000, 10).await, NOTHING);
-    assert_eq!(store.next_wake().await.unwrap(), None);
+    assert_eq!(store.wakes().await.unwrap().first(), None);
 }
 
 pub(super) async fn gives_back_only_ones_own(home: Arc<dyn Home>) {
@@ -68,12 +68,12 @@ pub(super) async fn gives_back_only_ones_own(home: Arc<dyn Home>) {
 
 pub(super) async fn tells_the_next_time(home: Arc<dyn Home>) {
     let store = home.open().await;
-    assert_eq!(store.next_wake().await.unwrap(), None);
+    assert_eq!(store.wakes().await.unwrap().first(), None);
     accept(&*store, 1, None).await;
-    assert_eq!(store.next_wake().await.unwrap(), None);
+    assert_eq!(store.wakes().await.unwrap().first(), None);
     accept(&*store, 2, Some(20)).await;
     accept(&*store, 3, Some(10)).await;
-    assert_eq!(store.next_wake().await.unwrap(), Some(at(10)));
+    assert_eq!(store.wakes().await.unwrap().first(), Some(at(10)));
 }
 
 pub(super) async fn counts_a_lease_into_the_next_time(home: Arc<dyn Home>) {
@@ -82,11 +82,11 @@ pub(super) async fn counts_a_lease_into_the_next_time(home: Arc<dyn Home>) {
     accept(&*store, 3, Some(10)).await;
     assert_eq!(take(&*store, LEFT, 10, 15, 10).await, [id(3)]);
     // A lease that ends before anything else wakes is when somebody has to look.
-    assert_eq!(store.next_wake().await.unwrap(), Some(at(15)));
+    assert_eq!(store.wakes().await.unwrap().first(), Some(at(15)));
     assert_eq!(take(&*store, LEFT, 15, 60, 10).await, [id(3)]);
-    assert_eq!(store.next_wake().await.unwrap(), Some(at(20)));
+    assert_eq!(store.wakes().await.unwrap().first(), Some(at(20)));
     store.release(LEFT, &[id(3)]).await.unwrap();
-    assert_eq!(store.next_wake().await.unwrap(), Some(at(10)));
+    assert_eq!(store.wakes().await.unwrap().first(), Some(at(10)));
 }
 
 pub(super) async fn leases_at_acceptance(home: Arc<dyn Home>) {
@@ -115,6 +115,50 @@ pub(super) async fn renews_only_ones_own(home: Arc<dyn Home>) {
     // Who lost it cannot have it back by renewing.
     store.renew(&Lease { replica: LEFT, until: at(500) }, &[id(1)]).await.unwrap();
     assert_eq!(take(&*store, LEFT, 100, 200, 10).await, [id(1), id(2)]);
+}
+
+pub(super) async fn takes_what_waits_by_its_provider(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    for (n, provider, wake) in [(1, "acme", Some(30)), (2, "acme", Some(10)), (4, "acme", None)] {
+        wait(&*store, n, provider, wake).await;
+    }
+    wait(&*store, 3, "other", Some(20)).await;
+    accept(&*store, 5, Some(40)).await;
+    wakes(&*store, Some(40), &[("acme", 10), ("other", 20)]).await;
+    // However long they wait, they are not in the way of anything else.
+    assert_eq!(take(&*store, LEFT, 50, 90, 1).await, [id(5)]);
+    let check = async |provider: &str, now: i64, limit: usize, expected: &[u128]| {
+        let take = Take { now: at(now), lease: Lease { replica: LEFT, until: at(90) }, limit };
+        let taken = store.take_waiting(provider, &take).await.unwrap();
+        let taken: Vec<_> = taken.into_iter().map(|operation| operation.request_id).collect();
+        assert_eq!(taken, expected.iter().map(|n| id(*n)).collect::<Vec<_>>(), "{provider} {now}");
+    };
+    check("acme", 9, 10, &[]).await;
+    check("nobody", 50, 10, &[]).await;
+    check("acme", 50, 1, &[2]).await;
+    check("acme", 50, 10, &[1]).await;
+    check("acme", 50, 10, &[]).await;
+    wakes(&*store, Some(90), &[("acme", 90), ("other", 20)]).await;
+    store.release(LEFT, &[id(1)]).await.unwrap();
+    check("acme", 50, 10, &[1]).await;
+}
+
+/// Stores an operation that waits for its upstream.
+async fn wait(store: &dyn Store, n: u128, provider: &str, wake: Option<i64>) {
+    let accepted = Operation { provider: provider.to_owned(), ..operation(n) };
+    store.accept(new(accepted.clone())).await.unwrap();
+    let waiting = next(&accepted, |operation| {
+        operation.state = State::WaitingUpstream;
+        operation.wake_time = wake.map(at);
+    });
+    store.commit(waiting).await.unwrap();
+}
+
+/// When there is something to take next.
+async fn wakes(store: &dyn Store, due: Option<i64>, waiting: &[(&str, i64)]) {
+    let waiting = waiting.iter().map(|(provider, due)| ((*provider).to_owned(), at(*due)));
+    let expected = Wakes { due: due.map(at), waiting: waiting.collect() };
+    assert_eq!(store.wakes().await.unwrap(), expected);
 }
 
 pub(super) async fn splits_due_work_among_many(home: Arc<dyn Home>) {

@@ -74,7 +74,18 @@ pub(super) async fn filters_by_state_and_time(home: Arc<dyn Home>) {
     check(Query { states: vec![State::NeedsOperator], ..all() }, &[6]).await;
     check(Query { states: two.clone(), ..all() }, &[8, 2]).await;
     check(Query { open_only: true, ..all() }, &[6, 5, 4, 3, 2, 1]).await;
-    check(Query { open_only: true, states: two, ..all() }, &[2]).await;
+    check(Query { open_only: true, states: two.clone(), ..all() }, &[2]).await;
+    check(Query { open_only: true, states: vec![State::Failed], ..all() }, &[]).await;
+    // Each state by itself, merged: once each, in one order, within the limit, page by page.
+    let many = [State::Failed, State::Running, State::NeedsOperator, State::Failed];
+    let many = Query { states: many.to_vec(), ..all() };
+    check(many.clone(), &[8, 6, 2]).await;
+    check(Query { limit: 2, ..many.clone() }, &[8, 6]).await;
+    check(Query { after: Some((at(6), id(6))), ..many.clone() }, &[2]).await;
+    check(Query { owner: Some("even".to_owned()), create_after: Some(at(3)), ..many }, &[8, 6])
+        .await;
+    let with_succeeded = vec![State::Succeeded, State::Failed];
+    check(Query { states: with_succeeded, ..all() }, &[8, 7]).await;
     check(Query { create_after: Some(at(7)), ..all() }, &[9, 8, 7]).await;
     check(Query { after: Some((at(3), id(3))), ..all() }, &[2, 1]).await;
     check(Query { after: Some((at(3), id(4))), ..all() }, &[3, 2, 1]).await;

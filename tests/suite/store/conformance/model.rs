@@ -11,7 +11,7 @@ use proptest::prelude::{Just, Strategy, any};
 use proptest::{option, prop_oneof};
 use purveyor::store::operation::{Claim, Lock, Operation};
 use purveyor::store::{
-    Accepted, Change, Committed, Lease, NewOperation, PAGE_MAX, Query, Store, Take,
+    Accepted, Change, Committed, Lease, NewOperation, PAGE_MAX, Query, Store, Take, Wakes,
 };
 use purveyor_sdk::v1::operation::State;
 use tokio::runtime::Handle;
@@ -42,6 +42,7 @@ enum Call {
         claims: Vec<Claim>,
     },
     TakeDue(Take),
+    TakeWaiting(Take),
     Release {
         replica: Uuid,
         n: u128,
@@ -71,7 +72,13 @@ fn call() -> impl Strategy<Value = Call> {
     let claims = btree_set("[xyz]", 0..3).prop_map(|ids| ids.iter().map(|id| claim(id)).collect());
     let ahead = prop_oneof![1 => Just(0), 6 => Just(1), 1 => Just(2)];
     let state = (0..STATES.len()).prop_map(|state| STATES[state]);
-    let take = (0..30_i64, lease(), 0..4_usize);
+    let take = || {
+        (0..30_i64, lease(), 0..4_usize).prop_map(|(now, lease, limit)| Take {
+            now: at(now),
+            lease,
+            limit,
+        })
+    };
     prop_oneof![
         2 => (n(), wake(), locks(), option::of(lease()))
             .prop_map(|(n, wake, locks, lease)| Call::Accept { n, wake, locks, lease }),
@@ -80,7 +87,8 @@ fn call() -> impl Strategy<Value = Call> {
                 Call::Commit { n, ahead, state, wake, locks, claims }
             }
         ),
-        2 => take.prop_map(|(now, lease, limit)| Call::TakeDue(Take { now: at(now), lease, limit })),
+        2 => take().prop_map(Call::TakeDue),
+        2 => take().prop_map(Call::TakeWaiting),
         1 => (any::<bool>(), n()).prop_map(|(left, n)| Call::Release { replica: replica(left), n }),
     ]
 }
@@ -145,8 +153,9 @@ impl Model {
         holders.into_iter().find(|(_, by)| *by != request_id)
     }
 
-    fn take_due(&mut self, take: &Take) -> Vec<Operation> {
-        let due = self.due().into_iter().filter(|(due, _)| *due <= take.now).take(take.limit);
+    fn take(&mut self, take: &Take, waiting: bool) -> Vec<Operation> {
+        let due =
+            self.due(waiting).into_iter().filter(|(due, _)| *due <= take.now).take(take.limit);
         let taken: Vec<_> = due.map(|(_, request_id)| request_id).collect();
         let mut operations = Vec::new();
         for request_id in taken {
@@ -158,9 +167,12 @@ impl Model {
         operations
     }
 
-    /// When each operation may be given out, soonest first.
-    fn due(&self) -> Vec<(Timestamp, Uuid)> {
+    /// When each operation may be given out that waits for its upstream, or does not; soonest first.
+    fn due(&self, waiting: bool) -> Vec<(Timestamp, Uuid)> {
         let due = self.operations.iter().filter_map(|(request_id, (operation, lease))| {
+            if (operation.state == State::WaitingUpstream) != waiting {
+                return None;
+            }
             let wake = operation.wake_time?;
             Some((lease.map_or(wake, |lease| lease.until.max(wake)), *request_id))
         });
@@ -203,8 +215,13 @@ async fn compare(store: &dyn Store, world: u32, calls: Vec<Call>) {
                 assert_eq!(store.commit(change).await.unwrap(), expected);
             }
             Call::TakeDue(take) => {
-                let expected = model.take_due(&take);
+                let expected = model.take(&take, false);
                 assert_eq!(store.take_due(&take).await.unwrap(), expected);
+            }
+            Call::TakeWaiting(take) => {
+                let expected = model.take(&take, true);
+                let provider = world.to_string();
+                assert_eq!(store.take_waiting(&provider, &take).await.unwrap(), expected);
             }
             Call::Release { replica, n } => {
                 store.release(replica, &[id(n)]).await.unwrap();
@@ -229,7 +246,7 @@ fn in_world(world: u32, call: Call) -> Call {
             let (claims, locks) = (ids.collect(), keys(locks));
             Call::Commit { n: number(n), ahead, state, wake, locks, claims }
         }
-        Call::TakeDue(take) => Call::TakeDue(take),
+        Call::TakeDue(_) | Call::TakeWaiting(_) => call,
         Call::Release { replica, n } => Call::Release { replica, n: number(n) },
     }
 }
@@ -240,8 +257,9 @@ async fn same_content(store: &dyn Store, world: u32, before: u64, model: &Model)
     let expected: Vec<_> =
         model.operations.values().rev().map(|(operation, _)| operation.clone()).collect();
     assert_eq!(stored, expected);
-    let next = model.due().first().map(|(due, _)| *due);
-    assert_eq!(store.next_wake().await.unwrap(), next);
+    let first = |waiting| model.due(waiting).first().map(|(due, _)| *due);
+    let waiting = first(true).map(|due| (world.to_string(), due)).into_iter().collect();
+    assert_eq!(store.wakes().await.unwrap(), Wakes { due: first(false), waiting });
     for (claim, by) in &model.claims {
         assert_eq!(store.claimant(claim).await.unwrap(), Some(*by));
     }
