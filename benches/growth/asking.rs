@@ -5,23 +5,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use purveyor::store::operation::Operation;
-use purveyor::store::sqlite::SqliteStore;
 use purveyor::store::{Change, Committed, Lease, NewOperation, Query, Store, Take};
 use purveyor_sdk::v1::operation::State;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::filling::{beginning, claim, operation, present, sent};
+use crate::filling::{PROVIDER, beginning, claim, operation, present, sent};
 use crate::table;
 
 /// How often each question is asked.
 const TIMES: usize = 21;
 /// A page of a listing.
 const PAGE: usize = 50;
-/// How many operations the engine takes at a time.
-const TAKE: usize = 64;
+/// How many waiting operations the engine takes at a time, where the upstream can be asked for as many,
+/// and how many of their outcomes it stores at a time.
+const TAKE: usize = 100;
+const STORED_AT_A_TIME: usize = 16;
 /// How long, and by how many callers, operations are accepted.
 const SPAN: Duration = Duration::from_secs(3);
 const CALLERS: usize = 64;
@@ -39,8 +41,7 @@ impl Asked {
 }
 
 /// Asks everything.
-pub(crate) async fn ask(store: SqliteStore, size: u32) -> Result<Vec<Asked>> {
-    let store: Arc<dyn Store> = Arc::new(store);
+pub(crate) async fn ask(store: Arc<dyn Store>, size: u32) -> Result<Vec<Asked>> {
     let mut asked = listings(&*store, size).await?;
     asked.extend(waiting(&*store).await?);
     let rate = accepted_and_committed(&store).await?;
@@ -70,6 +71,19 @@ async fn listings(store: &dyn Store, size: u32) -> Result<Vec<Asked>> {
             0,
         ),
         (
+            "list: of any of four states",
+            Query {
+                states: vec![
+                    State::Failed,
+                    State::NeedsOperator,
+                    State::OutcomeUnknown,
+                    State::WaitingUpstream,
+                ],
+                ..query()
+            },
+            PAGE,
+        ),
+        (
             "list: a provider that has none",
             Query { provider: text("other".to_owned()), ..query() },
             0,
@@ -87,7 +101,7 @@ async fn listings(store: &dyn Store, size: u32) -> Result<Vec<Asked>> {
 
 async fn waiting(store: &dyn Store) -> Result<Vec<Asked>> {
     let next_wake = median(async || {
-        ensure!(store.next_wake().await?.is_some(), "nothing waits");
+        ensure!(store.wakes().await?.first().is_some(), "nothing waits");
         Ok(())
     });
     let orphans = median(async || {
@@ -112,18 +126,19 @@ async fn waiting(store: &dyn Store) -> Result<Vec<Asked>> {
         let now = present() + SignedDuration::from_secs(i64::try_from((turn + 1) * TAKE)?);
         let lease = Lease { replica, until: now + SignedDuration::from_mins(1) };
         let began = Instant::now();
-        let due = store.take_due(&Take { now, lease, limit: TAKE }).await?;
+        let due = store.take_waiting(PROVIDER, &Take { now, lease, limit: TAKE }).await?;
         taking.push(began.elapsed());
         ensure!(!due.is_empty(), "nothing is due");
         let ids: Vec<Uuid> = due.iter().map(|operation| operation.request_id).collect();
-        for operation in due {
-            put_off(store, operation, now).await?;
-        }
+        let put_off = due.into_iter().map(|operation| put_off(store, operation, now));
+        let stored: Vec<Result<()>> =
+            stream::iter(put_off).buffer_unordered(STORED_AT_A_TIME).collect().await;
+        stored.into_iter().collect::<Result<()>>()?;
         store.release(replica, &ids).await?;
         round.push(began.elapsed());
     }
-    asked.push(Asked::new("take 64 that are due", middle(taking)));
-    asked.push(Asked::new("a poll of 64: take, commit each, give back", middle(round)));
+    asked.push(Asked::new("take 100 that are due", middle(taking)));
+    asked.push(Asked::new("a poll of 100: take, commit each, give back", middle(round)));
     Ok(asked)
 }
 

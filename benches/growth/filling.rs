@@ -2,28 +2,86 @@
 //! multiplies their rows, so that what stands in them is its own encoding. It must not go through the
 //! store for each: that would measure an fsync a million times.
 
-use std::path::Path;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use jiff::Timestamp;
 use purveyor::store::operation::{Attempt, Claim, Operation};
-use purveyor::store::sqlite::SqliteStore;
 use purveyor::store::{Change, NewOperation, Store};
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, UpstreamRef};
-use rusqlite::{Connection, params};
-use tokio::runtime::Runtime;
 use uuid::Uuid;
 
 /// Nanoseconds over which finished operations are spread: as long as they are kept.
 const SPAN: i64 = 400 * 24 * 60 * 60 * SECOND;
-pub(crate) const SECOND: i64 = 1_000_000_000;
+const SECOND: i64 = 1_000_000_000;
 /// How many owners there are.
 const OWNERS: u32 = 100;
+/// Where all of them are.
+pub(crate) const PROVIDER: &str = "acme";
 /// The models of what is multiplied.
 const FINISHED: Uuid = Uuid::from_u128(1);
 const WAITING: Uuid = Uuid::from_u128(2);
+
+/// The rows of one operation many times over.
+pub(crate) struct Copies {
+    /// Whose rows.
+    pub(crate) model: Uuid,
+    /// How often.
+    pub(crate) count: u32,
+    /// The number of the first.
+    pub(crate) first: u32,
+    /// What `accepted` counts from, nanoseconds since 1970.
+    time: i64,
+    /// Nanoseconds between two of them.
+    spacing: i64,
+    /// When the first of those that wait is due, nanoseconds since 1970.
+    due: Option<i64>,
+}
+
+impl Copies {
+    /// Of `finished` operations and a tenth as many waiting ones.
+    pub(crate) fn all(finished: u32) -> Result<[Self; 2]> {
+        let time = i64::try_from(beginning().as_nanosecond())?;
+        let due = i64::try_from(present().as_nanosecond())?;
+        let spacing = SPAN / i64::from(finished);
+        Ok([
+            Self { model: FINISHED, count: finished, first: 1, time, spacing, due: None },
+            Self {
+                model: WAITING,
+                count: finished / 10,
+                first: finished + 1,
+                time,
+                spacing: SECOND,
+                due: Some(due),
+            },
+        ])
+    }
+
+    /// What stands in a column instead of the model's value, where that differs from row to row; `n` is
+    /// the row's number and `random` makes sixteen random bytes.
+    pub(crate) fn differs(&self, table: &str, column: &str, random: &str) -> Option<String> {
+        let Self { first, time, spacing, .. } = self;
+        let since = |time: &i64| format!("{time} + (n - {first}) * {spacing}");
+        match (table, column) {
+            ("operations", "create_time" | "update_time") | ("claims", "claim_time") => {
+                Some(since(time))
+            }
+            // Only what waits is looked at again; what is finished is not.
+            ("operations", "wake_time") => self.due.as_ref().map(since),
+            ("operations", "owner") => Some(format!("'owner-' || (n % {OWNERS})")),
+            ("operations", "target") => Some("'providers/acme/orders/' || n".to_owned()),
+            ("attempts", "nonce") => Some(random.to_owned()),
+            ("claims", "upstream_id") => Some("'order-' || n".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+/// Stores the models.
+pub(crate) async fn models(store: &dyn Store) -> Result<()> {
+    model(store, FINISHED, State::Succeeded).await?;
+    model(store, WAITING, State::WaitingUpstream).await
+}
 
 /// When the first operation was accepted.
 pub(crate) fn beginning() -> Timestamp {
@@ -33,22 +91,6 @@ pub(crate) fn beginning() -> Timestamp {
 /// When everything finished has ended and the first waiting operation is due.
 pub(crate) fn present() -> Timestamp {
     beginning() + jiff::SignedDuration::from_nanos(SPAN)
-}
-
-/// Makes a store of `finished` operations and a tenth as many waiting ones.
-pub(crate) fn fill(runtime: &Runtime, file: &Path, finished: u32) -> Result<()> {
-    let store = SqliteStore::open(file)?;
-    runtime.block_on(async {
-        model(&store, FINISHED, State::Succeeded).await?;
-        model(&store, WAITING, State::WaitingUpstream).await
-    })?;
-    drop(store);
-    let mut connection = Connection::open(file)?;
-    connection.execute_batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000")?;
-    multiply(&mut connection, FINISHED, finished, 1, SPAN / i64::from(finished))?;
-    multiply(&mut connection, WAITING, finished / 10, finished + 1, SECOND)?;
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    Ok(())
 }
 
 /// An operation about as big as a real one, after one attempt.
@@ -62,7 +104,7 @@ pub(crate) fn operation(request_id: Uuid, create_time: Timestamp) -> Operation {
         fingerprint: [7; 32],
         request: vec![7; 300],
         wake_time: None,
-        ..Operation::new(request_id, Op::CreateOrder, "acme", create_time)
+        ..Operation::new(request_id, Op::CreateOrder, PROVIDER, create_time)
     }
 }
 
@@ -103,87 +145,12 @@ pub(crate) fn sent(accepted: Operation, state: State) -> Operation {
     }
 }
 
-async fn model(store: &SqliteStore, request_id: Uuid, state: State) -> Result<()> {
+async fn model(store: &dyn Store, request_id: Uuid, state: State) -> Result<()> {
     let accepted = operation(request_id, beginning());
     let new = NewOperation { operation: accepted.clone(), locks: Vec::new(), lease: None };
     store.accept(new).await?;
     let operation = sent(accepted, state);
     let change = Change { operation, locks: Vec::new(), claims: vec![claim(request_id)] };
     store.commit(change).await?;
-    Ok(())
-}
-
-/// Repeats the rows of one operation `count` times, numbered from `first`, `spacing` nanoseconds apart.
-/// The model goes.
-fn multiply(
-    connection: &mut Connection,
-    model: Uuid,
-    count: u32,
-    first: u32,
-    spacing: i64,
-) -> Result<()> {
-    let time = i64::try_from(beginning().as_nanosecond())?;
-    let due = i64::try_from(present().as_nanosecond())?;
-    let transaction = connection.transaction()?;
-    transaction.execute_batch("CREATE TEMP TABLE made (n INTEGER PRIMARY KEY, id BLOB)")?;
-    transaction.execute(
-        "INSERT INTO made WITH RECURSIVE n (n) AS (SELECT ?1 UNION ALL SELECT n + 1 FROM n \
-         LIMIT ?2) SELECT n, randomblob(16) FROM n",
-        params![first, count],
-    )?;
-    let accepted = format!("{time} + (n - {first}) * {spacing}");
-    copy(&transaction, "operations", model, &|column| match column {
-        "create_time" | "update_time" => Some(accepted.clone()),
-        // Only what waits is looked at again; what is finished is not.
-        "wake_time" if model == WAITING => Some(format!("{due} + (n - {first}) * {spacing}")),
-        "owner" => Some(format!("'owner-' || (n % {OWNERS})")),
-        "target" => Some("'providers/acme/orders/' || n".to_owned()),
-        _ => None,
-    })?;
-    copy(&transaction, "attempts", model, &|column| {
-        (column == "nonce").then(|| "randomblob(16)".to_owned())
-    })?;
-    copy(&transaction, "claims", model, &|column| match column {
-        "upstream_id" => Some("'order-' || n".to_owned()),
-        "claim_time" => Some(accepted.clone()),
-        _ => None,
-    })?;
-    for table in ["attempts", "claims", "operations"] {
-        let sql = format!("DELETE FROM {table} WHERE request_id = ?1");
-        transaction.execute(&sql, [model.as_bytes()])?;
-    }
-    // The last change has to be one of an operation that there is.
-    let changed = "INSERT INTO changes (request_id, version, time) SELECT id, 2, ?1 FROM made \
-                   ORDER BY n DESC LIMIT 1";
-    transaction.execute(changed, [i64::try_from(Timestamp::now().as_nanosecond())?])?;
-    transaction.execute_batch("DROP TABLE made")?;
-    transaction.commit()?;
-    Ok(())
-}
-
-/// Inserts a row for each of `made` that is the model's but for the request id and what `other` says.
-fn copy(
-    connection: &Connection,
-    table: &str,
-    model: Uuid,
-    other: &dyn Fn(&str) -> Option<String>,
-) -> Result<()> {
-    let mut names = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
-    let names = names.query_map([table], |row| row.get::<_, String>(0))?;
-    let names = names.collect::<Result<Vec<_>, _>>()?;
-    let values: Vec<String> = names
-        .iter()
-        .map(|name| match name.as_str() {
-            "request_id" => "made.id".to_owned(),
-            name => other(name).unwrap_or_else(|| format!("model.{name}")),
-        })
-        .collect();
-    let sql = format!(
-        "INSERT INTO {table} ({}) SELECT {} FROM made, \
-         (SELECT * FROM {table} WHERE request_id = ?1) AS model",
-        names.join(", "),
-        values.join(", ")
-    );
-    connection.execute(&sql, [model.as_bytes()]).with_context(|| format!("cannot fill {table}"))?;
     Ok(())
 }

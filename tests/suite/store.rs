@@ -3,6 +3,7 @@
 //! `Store` trait.
 
 mod conformance;
+mod growth;
 mod postgres;
 mod samples;
 mod sqlite;

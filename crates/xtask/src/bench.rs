@@ -4,7 +4,7 @@
 use anyhow::Result;
 use clap::ValueEnum;
 use xtask::artifacts::{self, Profile};
-use xtask::workspace;
+use xtask::{postgres, workspace};
 
 use crate::steps::show;
 
@@ -19,11 +19,11 @@ pub(crate) enum Bench {
     Growth,
 }
 
-/// Runs one benchmark of the workspace, or every one.
+/// Runs one benchmark of the workspace, which may be told more, or every one.
 ///
 /// # Errors
 /// When a build or a benchmark fails.
-pub(crate) fn run(only: Option<Bench>) -> Result<()> {
+pub(crate) fn run(only: Option<Bench>, told: &[String]) -> Result<()> {
     for bench in Bench::value_variants().iter().filter(|bench| only.is_none_or(|it| it == **bench))
     {
         // By name: otherwise every library is built once more to find that it has no benchmarks.
@@ -33,10 +33,13 @@ pub(crate) fn run(only: Option<Bench>) -> Result<()> {
                 artifacts::build(Profile::Release)?;
                 ("purveyor", "gateway")
             }
-            Bench::Growth => ("purveyor", "growth"),
+            Bench::Growth => {
+                postgres::install()?;
+                ("purveyor", "growth")
+            }
         };
         let arguments = ["bench", "--package", package, "--bench", bench];
-        show(workspace::cargo().args(arguments))?;
+        show(workspace::cargo().args(arguments).arg("--").args(told))?;
     }
     Ok(())
 }

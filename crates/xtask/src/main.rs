@@ -31,6 +31,9 @@ enum Command {
         /// The only one to run.
         #[arg(value_enum)]
         only: Option<bench::Bench>,
+        /// What that one is told: for growth `sqlite` or `postgres`, and the biggest size.
+        #[arg(requires = "only")]
+        told: Vec<String>,
     },
     /// Build the plugins and put them where they are loaded.
     Plugins {
@@ -70,7 +73,7 @@ fn run(command: Command) -> Result<()> {
         Command::Demo(options) => demo::run(&options),
         Command::Test => test::run(),
         Command::Torture(options) => torture::run(&options),
-        Command::Bench { only } => bench::run(only),
+        Command::Bench { only, told } => bench::run(only, &told),
         Command::Plugins { profile } => plugins(profile),
     }
 }
