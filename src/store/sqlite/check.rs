@@ -231,7 +231,7 @@ mod tests {
     fn what_was_whole_lately_is_not_looked_through_again() {
         let folder = tempfile::tempdir().unwrap();
         let database = folder.path().join("journal.db");
-        let begun = || Check::start(&database, filled(PAGES_MAX)).unwrap().thread;
+        let begun = || Check::start(&database, filled(PAGES_MAX)).unwrap().thread.take();
         begun().unwrap().join().unwrap();
         assert!(begun().is_none());
         for wrong in [SystemTime::now() - LATELY, SystemTime::now() + Duration::from_secs(60)] {

@@ -61,7 +61,7 @@ async fn conforms() {
 async fn a_newer_schema_is_refused_and_left_as_it_is() {
     let database = Database::default();
     let store = database.opened().await;
-    assert_eq!(store.identity().schema_version, 3);
+    assert_eq!(store.identity().schema_version, 4);
     drop(store);
     database.run("UPDATE purveyor.meta SET schema_version = 7").await;
     let error = database.refused().await;
