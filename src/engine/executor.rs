@@ -20,6 +20,7 @@ const POLL_TAKE: usize = 16;
 /// The longest that nobody looks for due operations: what other replicas left is found by then, and
 /// so is a wall clock that was set.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
 impl Engine {
     pub(super) async fn dispatch(self) {
         while !self.stopping() {

@@ -139,8 +139,19 @@ pub(crate) async fn refused(folder: &Path, variables: &[(&str, String)]) -> Stri
 
 /// Runs `purveyor store confirm` with the configuration in a folder.
 pub(crate) fn confirm(folder: &Path) -> Output {
+    store("confirm", folder)
+}
+
+/// Runs `purveyor store check` with the configuration in a folder; whether that succeeded, and all that
+/// it says.
+pub(crate) fn look_through(folder: &Path) -> (bool, String) {
+    let Output { status, stdout, stderr } = store("check", folder);
+    (status.success(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
+}
+
+fn store(what: &str, folder: &Path) -> Output {
     let mut command = purveyor();
-    command.args(["store", "confirm", "--config"]).arg(folder.join("purveyor.toml"));
+    command.args(["store", what, "--config"]).arg(folder.join("purveyor.toml"));
     command.output().expect("the command runs")
 }
 

@@ -2,7 +2,7 @@
 //! lapse, terms renew themselves or end. Every sale passes through here, and the ledger has it before
 //! the state does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -28,6 +28,10 @@ pub(super) struct World {
     pub(super) mode: Mode,
     pub(super) accounts: Vec<AccountSeed>,
     pub(super) orders: BTreeMap<u64, Order>,
+    /// Orders that time may still deliver or let lapse.
+    open: BTreeSet<u64>,
+    /// Before this no term of an order ends.
+    next_end: Timestamp,
     next_order: u64,
     next_item: u64,
 }
@@ -69,6 +73,8 @@ impl World {
             mode,
             accounts: Vec::new(),
             orders: BTreeMap::new(),
+            open: BTreeSet::new(),
+            next_end: Timestamp::MAX,
             next_order: after(orders, FIRST_ORDER),
             next_item: after(items, FIRST_ITEM),
         }
@@ -116,6 +122,7 @@ impl World {
         }
         self.next_order += 1;
         self.next_item += order.items.len() as u64;
+        self.open.insert(id);
         self.orders.insert(id, order);
         Ok(id)
     }
@@ -136,11 +143,22 @@ impl World {
     /// Lets time move everything to where it should be.
     pub(super) fn settle(&mut self, moment: Moment<'_>) -> Result<(), Answer> {
         let delivery = Duration::from_millis(self.mode.delivery_ms);
-        for order in self.orders.values_mut().filter(|order| order.held.is_none()) {
-            order.progress(moment.now, delivery);
+        let Self { orders, open, next_end, .. } = self;
+        open.retain(|id| {
+            let Some(order) = orders.get_mut(id) else { return false };
+            if order.held.is_none() {
+                order.progress(moment.now, delivery);
+            }
+            *next_end = order.ends().fold(*next_end, Timestamp::min);
+            order.is_open()
+        });
+        if moment.now < self.next_end {
+            return Ok(());
         }
         let ids: Vec<u64> = self.orders.keys().copied().collect();
-        ids.into_iter().try_for_each(|id| self.renew(moment, id))
+        ids.into_iter().try_for_each(|id| self.renew(moment, id))?;
+        self.next_end = self.orders.values().flat_map(Order::ends).min().unwrap_or(Timestamp::MAX);
+        Ok(())
     }
 
     /// Charges or ends the terms of an order that are over.
@@ -187,6 +205,21 @@ impl World {
 }
 
 impl Order {
+    /// Whether time alone may deliver it or let it lapse.
+    fn is_open(&self) -> bool {
+        match self.payment {
+            Payment::Due { .. } => true,
+            Payment::Lapsed(_) => false,
+            Payment::Paid { .. } => self.items.iter().any(|item| item.term.is_none()),
+        }
+    }
+
+    /// When its terms end that have not ended.
+    fn ends(&self) -> impl Iterator<Item = Timestamp> {
+        let terms = self.items.iter().filter_map(|item| item.term.as_ref());
+        terms.filter(|term| !term.ended).map(|term| term.end)
+    }
+
     /// Delivers what is paid and due, and lapses what nobody has paid.
     fn progress(&mut self, now: Timestamp, delivery: Duration) {
         match self.payment.clone() {

@@ -79,6 +79,11 @@ pub(super) fn put_infos(visit: &mut Visit<'_>) -> Result<Value, Refusal> {
             ..service.renew
         };
     }
+    if asked.delete_at_expiration {
+        visit.world.ending.insert(id);
+    } else {
+        visit.world.ending.remove(&id);
+    }
     Ok(Value::Null)
 }
 
@@ -201,8 +206,10 @@ impl Visit<'_> {
     /// The caller's service of the number in the path.
     fn service(&self) -> Result<&Service, Refusal> {
         let id = self.number(0)?;
-        let found = own(self).find(|service| service.id == id);
-        found.ok_or_else(|| Refusal::not_found("This service does not exist"))
+        let found = self.world.services.get(&id);
+        found
+            .filter(|service| service.account == self.caller.account)
+            .ok_or_else(|| Refusal::not_found("This service does not exist"))
     }
 
     /// The caller's service whose own calls are at this path.

@@ -1,7 +1,7 @@
 //! The whole state of the simulated upstream, and what time changes in it by itself: paid orders are
 //! delivered, and services that were to be deleted at their end are.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 
@@ -25,6 +25,10 @@ pub(super) struct World {
     pub(super) credentials: Vec<Credential>,
     pub(super) services: BTreeMap<i64, Service>,
     pub(super) orders: BTreeMap<i64, Order>,
+    /// Orders that are still to be delivered, which most never are again.
+    undelivered: BTreeSet<i64>,
+    /// Services that are to be deleted when they end.
+    pub(super) ending: BTreeSet<i64>,
     /// When each consumer key asked lately; only kept while requests are limited.
     pub(super) asked: BTreeMap<String, VecDeque<Timestamp>>,
     pub(super) queries: u64,
@@ -50,6 +54,8 @@ impl World {
             credentials: Vec::new(),
             services: BTreeMap::new(),
             orders: BTreeMap::new(),
+            undelivered: BTreeSet::new(),
+            ending: BTreeSet::new(),
             asked: BTreeMap::new(),
             queries: 0,
             next_order: named.max().map_or(FIRST_ORDER, |last| last + 1).max(FIRST_ORDER),
@@ -112,25 +118,28 @@ impl World {
     /// Keeps an order. It costs nothing until it is paid.
     pub(super) fn take(&mut self, order: Order) {
         self.next_order = order.id + 1;
+        self.undelivered.insert(order.id);
         self.orders.insert(order.id, order);
     }
 
     /// Moves everything on to this moment.
     pub(super) fn settle(&mut self, now: Timestamp) {
-        for order in self.orders.values_mut() {
-            let paid = order.paid.is_some();
-            if order.delivered || !paid || order.status(now, &self.mode) != "delivered" {
-                continue;
+        let Self { mode, services, orders, undelivered, .. } = self;
+        undelivered.retain(|id| {
+            let Some(order) = orders.get_mut(id) else { return false };
+            if order.paid.is_none() || order.status(now, mode) != "delivered" {
+                return true;
             }
             order.delivered = true;
             for id in &order.services {
-                if let Some(service) = self.services.get_mut(id) {
+                if let Some(service) = services.get_mut(id) {
                     service.extend(order.months);
                 }
             }
-        }
-        for service in self.services.values_mut() {
-            if service.renew.delete_at_expiration && now >= service.expires {
+            false
+        });
+        for id in &self.ending {
+            if let Some(service) = self.services.get_mut(id).filter(|one| now >= one.expires) {
                 service.resource = Stage::resting("deleted");
             }
         }
