@@ -100,7 +100,7 @@ async fn a_promotion_under_a_running_gateway_stops_spends_until_it_is_confirmed(
 
     let held = "nothing is spent";
     until("it is noticed", async || program.said(held) > 0).await;
-    assert!(!program.serves().await);
+    until("health tells", async || !program.serves().await).await;
     let held = accepted(&program).await;
     assert!(held.message.contains("purveyor store confirm"), "{held:#?}");
     let known: Vec<_> = client.all_operations().await.into_iter().map(|it| it.name).collect();

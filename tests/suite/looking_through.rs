@@ -73,7 +73,7 @@ async fn a_whole_store_is_told_to_be_whole_and_spends_go_on() {
     succeeded(program.client().await.ordered(purchase("gandi", &[("shares", 1)])).await);
     assert!(program.serves().await);
     let (whole, said) = look_through(program.folder());
-    assert!(!whole && said.contains("in use"), "{said}");
+    assert!(!whole && said.contains("is used by another process"), "{said}");
     let (whole, said) = look_through(program.kill().path());
     assert!(whole && said.contains("the store is whole"), "{said}");
 }
