@@ -1,10 +1,11 @@
 //! A read: it answers, page by page where it is a list, says so when the upstream wants fewer calls, and
 //! leaves nothing behind when its caller goes away.
 
+use std::task::Poll;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use futures_util::pin_mut;
+use futures_util::{pin_mut, poll};
 use tonic::Code;
 
 use super::caller::until;
@@ -178,14 +179,9 @@ async fn give_up<S: Subject>(
     request: Request,
     deadline: Option<Duration>,
 ) -> Outcome<()> {
-    let moment = stage.moment().await;
-    let caller = match deadline {
-        Some(deadline) => stage.caller.within(deadline),
-        None => stage.caller.clone(),
-    };
     let during = match deadline {
-        Some(_) => overdue(stage, &caller, request, &moment).await?,
-        None => hung_up(stage, &caller, request, &moment).await?,
+        Some(deadline) => overdue(stage, &stage.caller.within(deadline), request).await?,
+        None => hung_up(stage, &stage.caller, request).await?,
     };
     until("the upstream's connection is closed", async || {
         Ok((stage.subject.open_connections().await < during).then_some(()))
@@ -198,10 +194,10 @@ async fn hung_up<S: Subject>(
     stage: &Stage<'_, S>,
     caller: &Caller,
     request: Request,
-    moment: &Moment,
 ) -> Outcome<u64> {
+    let moment = stage.moment().await;
     let call = request.send(caller);
-    let stalled = stalled(stage, moment);
+    let stalled = stalled(stage, &moment);
     pin_mut!(call, stalled);
     match select(call, stalled).await {
         Either::Left((answer, _)) => Err(unexpected(answer.err())),
@@ -210,21 +206,25 @@ async fn hung_up<S: Subject>(
 }
 
 /// Calls with a deadline that passes while the upstream has the request. On a machine so busy that it
-/// passes before, calls again.
+/// passes before, or while connections are counted, calls again.
 async fn overdue<S: Subject>(
     stage: &Stage<'_, S>,
     caller: &Caller,
     request: Request,
-    moment: &Moment,
 ) -> Outcome<u64> {
     for _ in 0..TRIES {
+        let moment = stage.moment().await;
         let call = request.clone().send(caller);
-        let stalled = stalled(stage, moment);
+        let stalled = stalled(stage, &moment);
         pin_mut!(call, stalled);
         match select(call, stalled).await {
             Either::Left((answer, _)) => late(answer.err())?,
-            Either::Right((during, call)) => {
+            Either::Right((during, mut call)) => {
                 let during = during?;
+                if let Poll::Ready(answer) = poll!(call.as_mut()) {
+                    late(answer.err())?;
+                    continue;
+                }
                 late(call.await.err())?;
                 return Ok(during);
             }
