@@ -3,8 +3,8 @@
 
 use purveyor_sdk::v1::Operation;
 use purveyor_sdk::v1::operation::State;
-use purveyor_simulators::Kind;
-use purveyor_simulators::gandi::Options;
+use purveyor_simulators::gandi::{Gandi, Options};
+use purveyor_simulators::{Kind, Simulator};
 use xtask::postgres::Server;
 
 use crate::support::client::{succeeded, told};
@@ -32,9 +32,20 @@ async fn caught_up(server: &Server, standby: &Server) {
     .await;
 }
 
-#[tokio::test]
-async fn a_promoted_standby_gets_no_spend_until_it_is_confirmed() {
-    let mut server = Server::start().expect("a server of its own");
+/// A gateway that has bought once, and a standby that has all of it.
+struct Stage {
+    server: Server,
+    /// Of the database on it.
+    name: String,
+    standby: Server,
+    way: Way,
+    upstream: Simulator<Gandi>,
+    program: Program,
+    first: Operation,
+}
+
+async fn stage() -> Stage {
+    let server = Server::start().expect("a server of its own");
     let upstream = upstream(Options::default()).await;
     let (name, way) = (database(&server).await, Way::to(&server, "gateway"));
     let configuration = configuration().provider("gandi", provider(&upstream));
@@ -43,6 +54,13 @@ async fn a_promoted_standby_gets_no_spend_until_it_is_confirmed() {
     let first = succeeded(client.ordered(purchase("gandi", &[("shares", 1)])).await);
     let standby = server.standby().expect("a standby");
     caught_up(&server, &standby).await;
+    Stage { server, name, standby, way, upstream, program, first }
+}
+
+#[tokio::test]
+async fn a_promoted_standby_gets_no_spend_until_it_is_confirmed() {
+    let Stage { mut server, name, standby, way, upstream, program, first } = stage().await;
+    let client = program.client().await;
 
     // The server is gone, and a standby answers in its place.
     server.crash().expect("it stops");
@@ -81,15 +99,8 @@ async fn a_promoted_standby_gets_no_spend_until_it_is_confirmed() {
 
 #[tokio::test]
 async fn a_promotion_under_a_running_gateway_stops_spends_until_it_is_confirmed() {
-    let mut server = Server::start().expect("a server of its own");
-    let upstream = upstream(Options::default()).await;
-    let (name, way) = (database(&server).await, Way::to(&server, "gateway"));
-    let configuration = configuration().provider("gandi", provider(&upstream));
-    let program = Program::start(configuration.store(&way.url(&server, &name)));
+    let Stage { mut server, mut standby, way, upstream, program, .. } = stage().await;
     let client = program.client().await;
-    succeeded(client.ordered(purchase("gandi", &[("shares", 1)])).await);
-    let mut standby = server.standby().expect("a standby");
-    caught_up(&server, &standby).await;
     // It does not get the second order, which the server acknowledges alone.
     standby.crash().expect("it stops");
     let lost = succeeded(client.ordered(purchase("gandi", &[("shares", 1)])).await);
