@@ -51,7 +51,7 @@ fn run(arguments: &[String]) -> Result<Vec<Report>> {
     if !SHOWN.iter().any(|name| wanted(name)) {
         return Ok(reports);
     }
-    let artifacts = artifacts::build(Profile::Dev)?;
+    let artifacts = artifacts::build_as(Profile::Dev, cfg!(feature = "failpoints"))?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start a runtime")?;
     let shows = [
         computestacks::show(&artifacts).boxed_local(),

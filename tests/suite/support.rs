@@ -30,8 +30,10 @@ pub(crate) const API_KEY: &str = "testtesttesttesttesttest";
 
 /// The workspace's plugins and programs, built once in a run.
 pub(crate) fn built() -> &'static Artifacts {
-    static BUILT: LazyLock<Artifacts> =
-        LazyLock::new(|| artifacts::build(Profile::Dev).expect("the workspace builds"));
+    static BUILT: LazyLock<Artifacts> = LazyLock::new(|| {
+        artifacts::build_as(Profile::Dev, cfg!(feature = "failpoints"))
+            .expect("the workspace builds")
+    });
     &BUILT
 }
 

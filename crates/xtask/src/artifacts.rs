@@ -16,6 +16,9 @@ use sha2::{Digest, Sha256};
 
 use crate::workspace;
 
+/// The feature of the gateway that tests and torture runs are built with, so that they share a build.
+pub const FAILPOINTS: &str = "purveyor/failpoints";
+
 /// How the workspace is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Profile {
@@ -90,8 +93,17 @@ pub fn build(profile: Profile) -> Result<Artifacts> {
 ///
 /// # Errors
 /// As [`build`].
-pub fn build_torture(profile: Profile) -> Result<Artifacts> {
-    make(profile, Some("purveyor/failpoints"))
+pub fn build_with_failpoints(profile: Profile) -> Result<Artifacts> {
+    build_as(profile, true)
+}
+
+/// As [`build`] or [`build_with_failpoints`]: a test names what it was built with itself, and nothing is
+/// built a second time.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_as(profile: Profile, failpoints: bool) -> Result<Artifacts> {
+    make(profile, failpoints.then_some(FAILPOINTS))
 }
 
 fn make(profile: Profile, feature: Option<&str>) -> Result<Artifacts> {

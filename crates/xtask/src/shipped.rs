@@ -16,11 +16,14 @@ const PLUGIN_MAX_BYTES: u64 = 2 * 1024 * 1024;
 /// # Errors
 /// When a plugin does not build, or is too large.
 pub(crate) fn check() -> Result<String> {
+    let folders = fs::read_dir(workspace::root().join("plugins"))?;
+    let names = folders.map(|folder| Ok(folder?.file_name().to_string_lossy().into_owned()));
+    let names = names.collect::<Result<Vec<_>>>()?;
+    // In one command, so that they are built side by side.
+    let packages = names.iter().map(|name| format!("--package=purveyor-{name}"));
+    show(workspace::cargo().args(["build", "--profile", "plugin"]).args(packages))?;
     let mut sizes = Vec::new();
-    for folder in fs::read_dir(workspace::root().join("plugins"))? {
-        let name = folder?.file_name().to_string_lossy().into_owned();
-        let package = format!("purveyor-{name}");
-        show(workspace::cargo().args(["build", "--profile", "plugin", "--package", &package]))?;
+    for name in names {
         let file = format!("libpurveyor_{}.so", name.replace('-', "_"));
         let path = workspace::target()?.join("plugin").join(file);
         let size = fs::metadata(&path).with_context(|| format!("no {}", path.display()))?.len();

@@ -27,12 +27,10 @@ pub(crate) fn run() -> Result<()> {
     steps.step(
         "clippy",
         || have(cargo(&["clippy", "--version"]), "rustup component add clippy"),
-        || show(cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+        || show(shared("clippy").args(["--all-targets", "--", "-D", "warnings"])),
     );
     steps.step("rustdoc", nothing, || {
-        let mut doc = workspace::cargo();
-        doc.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
-        show(&mut doc)
+        show(shared("doc").arg("--no-deps").env("RUSTDOCFLAGS", "-D warnings"))
     });
     steps.step(
         "protos",
@@ -62,23 +60,16 @@ pub(crate) fn run() -> Result<()> {
     );
     // Tests load the plugins, and build them where that was not done; here it can be seen.
     steps.step("plugins", nothing, || {
-        let artifacts = artifacts::build(Profile::Dev)?;
+        let artifacts = artifacts::build_with_failpoints(Profile::Dev)?;
         Ok(format!("{} plugins", artifacts.pins.len()))
     });
     steps.step("shipped plugins", nothing, shipped::check);
     steps.step("tests", nothing, || {
         // What the suite of the providers shows stands at the end, in a step of its own.
         let rest = ["--", "--skip", CONFORMANCE];
-        count(cargo(&["test", "--workspace", "--no-fail-fast"]).args(rest))
+        count(shared("test").arg("--no-fail-fast").args(rest))
     });
-    steps.step("conformance", nothing, || {
-        count(cargo(&["test", "--package", "purveyor", "--test", "conformance"]))
-    });
-    // What is compiled for it alone is not seen by the checks above.
-    steps.step("clippy of failpoints", nothing, || {
-        let failpoints = ["--features", "failpoints", "--", "-D", "warnings"];
-        show(cargo(&["clippy", "--package", "purveyor"]).args(failpoints))
-    });
+    steps.step("conformance", nothing, || count(shared("test").args(["--test", "conformance"])));
     steps.step("torture", nothing, torture::test);
     steps.step("no failpoints shipped", nothing, torture::search_shipped);
     steps.close()
@@ -87,6 +78,12 @@ pub(crate) fn run() -> Result<()> {
 /// Continuous integration sets `CI`.
 fn in_ci() -> bool {
     std::env::var("CI").is_ok_and(|value| !matches!(value.as_str(), "" | "0" | "false"))
+}
+
+/// A command on the whole workspace with the features that all steps share, so that no crate is built
+/// for several sets of features.
+fn shared(command: &str) -> &'static mut Command {
+    cargo(&[command, "--workspace", "--features", artifacts::FAILPOINTS])
 }
 
 fn cargo(arguments: &[&str]) -> &'static mut Command {

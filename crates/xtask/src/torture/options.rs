@@ -35,7 +35,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 64)]
     pub(crate) clients: usize,
     /// How the programs are built.
-    #[arg(long, value_enum, default_value = "release")]
+    #[arg(long, value_enum, default_value = "dev")]
     pub(crate) profile: crate::Profile,
 }
 
@@ -52,7 +52,7 @@ impl Options {
             seed: 1,
             control: None,
             clients: 64,
-            profile: crate::Profile::Release,
+            profile: crate::Profile::Dev,
         };
         let shared = Self { store: Store::Postgres, ..whole.clone() };
         let control = |control| Self {
