@@ -7,10 +7,13 @@
 mod armed;
 
 #[cfg(feature = "failpoints")]
-pub use self::armed::{arm, control, pass, settle, stall};
+pub use self::armed::{arm, control, misreport, pass, settle, stall};
 
 #[cfg(not(feature = "failpoints"))]
 use std::time::Duration;
+
+#[cfg(not(feature = "failpoints"))]
+use crate::plugin::Stepped;
 
 /// The places, in the order in which a purchase comes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,12 +57,27 @@ pub enum Control {
     NoSettle,
     /// The connection is made after the permit and after the look at the clock.
     NoPreconnect,
+    /// An attempt whose answer the host has seen as a success may be presumed absent.
+    SuccessMayBeAbsent,
+    /// The key of an account lacks the origin of its endpoint.
+    SharedAccountKey,
+    /// Targets are locked by the provider's name alone.
+    LockByProvider,
+    /// A success that is seen after another gateway has taken over is dropped.
+    LateAnswerDropped,
+    /// Ages come from the wall clock.
+    ClockBelieved,
 }
 
 /// Comes by a place.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
 pub fn pass(_place: Place) {}
+
+/// A step ends; the plugin's outcome stays as it is.
+#[cfg(not(feature = "failpoints"))]
+#[inline(always)]
+pub fn misreport(_stepped: &mut Stepped) {}
 
 /// The settle window, as it is.
 #[cfg(not(feature = "failpoints"))]

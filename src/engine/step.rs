@@ -52,9 +52,10 @@ impl Engine {
         operation.baseline = prepared;
         let permits = Arc::new(StepPermits::new(self.clone(), operation.clone(), policy.clone()));
         let context = context(&operation);
-        let stepped = provider
+        let mut stepped = provider
             .step(operation.op, &operation.request, &context, Arc::clone(&permits) as _)
             .await;
+        failpoint::misreport(&mut stepped);
         self.close(&permits, stepped, &policy).await
     }
 

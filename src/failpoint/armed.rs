@@ -6,7 +6,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use std::{process, thread};
 
+use purveyor_sdk::plugin::v1::StepOutcome;
+use purveyor_sdk::plugin::v1::step_outcome::{Outcome, Rejected, Unknown};
+use purveyor_sdk::v1::ErrorReason;
+use purveyor_sdk::{Error, Result as Said};
+use rustix::process::{Signal, getpid, kill_process};
+
 use super::{Control, Place};
+use crate::plugin::{Seen, Stepped};
 
 /// Found by the search of the shipped program for what must not be in it.
 const MARK: &str = "purveyor-failpoints-are-compiled-in";
@@ -14,14 +21,27 @@ const MARK: &str = "purveyor-failpoints-are-compiled-in";
 static PLAN: OnceLock<Plan> = OnceLock::new();
 static PASSED: AtomicU64 = AtomicU64::new(0);
 static SENT: AtomicU64 = AtomicU64::new(0);
+static STOP_PASSED: AtomicU64 = AtomicU64::new(0);
+static STEPPED: AtomicU64 = AtomicU64::new(0);
 
 /// What is to happen in this process.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Plan {
     abort: Option<Abort>,
     stall: Option<Stall>,
+    stop: Option<Stop>,
+    /// So many of a hundred steps with a complete answer end with a plugin error.
+    plugin_errors: u64,
     control: Option<Control>,
     seed: u64,
+}
+
+/// The process stops itself (SIGSTOP) when a place is passed for the nth time; another process
+/// continues it.
+#[derive(Debug, PartialEq, Eq)]
+struct Stop {
+    place: u64,
+    nth: u64,
 }
 
 /// The process ends when a place is passed for the nth time, and so many microseconds later.
@@ -39,8 +59,8 @@ struct Stall {
     pause: Duration,
 }
 
-/// Reads what is to happen, as in `abort=8:3:500,stall=30:7000,control=naive,seed=5`. To be called once,
-/// before anything is served.
+/// Reads what is to happen, as in `abort=8:3:500,stall=30:7000,control=naive,seed=5`; `stop=10:2` stops
+/// the process at a place, and `plugin-errors=5` is a percentage. To be called once, before anything is served.
 ///
 /// # Errors
 ///
@@ -53,8 +73,15 @@ pub fn arm(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Comes by a place; the process may end here.
+/// Comes by a place; the process may stop or end here.
 pub fn pass(place: Place) {
+    if let Some(Stop { place: wanted, nth }) = plan().and_then(|plan| plan.stop.as_ref())
+        && place as u64 == *wanted
+        && STOP_PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *nth
+    {
+        // The kernel always lets a process stop itself.
+        let _stopped = kill_process(getpid(), Signal::STOP);
+    }
     let Some(Abort { place: wanted, nth, delay }) = plan().and_then(|plan| plan.abort.as_ref())
     else {
         return;
@@ -78,6 +105,40 @@ pub fn stall() -> Option<Duration> {
     let Stall { percent, pause } = plan.stall.as_ref()?;
     let number = mixed(plan.seed ^ mixed(SENT.fetch_add(1, Ordering::SeqCst)));
     (number % 100 < *percent).then_some(*pause)
+}
+
+/// Replaces the plugin's outcome by an error, for some of the steps whose answer the host has seen.
+pub fn misreport(stepped: &mut Stepped) {
+    let Some(plan) = plan().filter(|plan| plan.plugin_errors > 0) else { return };
+    let answered = stepped.spend.as_ref().is_some_and(|spend| {
+        matches!(
+            spend.seen,
+            Seen::Success { .. } | Seen::PaymentDue { .. } | Seen::Refusable { .. }
+        )
+    });
+    if !answered {
+        return;
+    }
+    let number = mixed(plan.seed ^ mixed(STEPPED.fetch_add(1, Ordering::SeqCst) ^ (1 << 63)));
+    if number % 100 < plan.plugin_errors {
+        stepped.said = plugin_error(number / 100);
+    }
+}
+
+/// What a wrong plugin may return after a complete answer.
+fn plugin_error(number: u64) -> Said<StepOutcome> {
+    let reasons = [
+        ErrorReason::PluginFault,
+        ErrorReason::UpstreamUnavailable,
+        ErrorReason::UpstreamFailed,
+        ErrorReason::FieldViolation,
+    ];
+    let outcome = match usize::try_from(number % 6).unwrap_or_default() {
+        4 => Outcome::Rejected(Rejected::default()),
+        5 => Outcome::Unknown(Unknown { message: "the plugin does not understand".to_owned() }),
+        index => return Err(Error::new(reasons[index], "the plugin failed after the answer")),
+    };
+    Ok(StepOutcome { outcome: Some(outcome) })
 }
 
 /// The settle window, or none at all.
@@ -123,6 +184,18 @@ fn read(text: &str) -> Result<Plan, String> {
                 };
                 plan.stall = Some(Stall { percent, pause: Duration::from_millis(millis) });
             }
+            "stop" => {
+                let [place, nth] = numbers()?[..] else {
+                    return Err(format!("{part:?} is not place:nth"));
+                };
+                plan.stop = Some(Stop { place, nth });
+            }
+            "plugin-errors" => {
+                let [percent] = numbers()?[..] else {
+                    return Err(format!("{part:?} is not a percentage"));
+                };
+                plan.plugin_errors = percent;
+            }
             "seed" => {
                 plan.seed = value.parse().map_err(|error| format!("{part:?}: {error}"))?;
             }
@@ -138,6 +211,11 @@ fn named(control: &str) -> Result<Control, String> {
         "naive" => Ok(Control::Naive),
         "no-settle" => Ok(Control::NoSettle),
         "no-preconnect" => Ok(Control::NoPreconnect),
+        "success-may-be-absent" => Ok(Control::SuccessMayBeAbsent),
+        "shared-account-key" => Ok(Control::SharedAccountKey),
+        "lock-by-provider" => Ok(Control::LockByProvider),
+        "late-answer-dropped" => Ok(Control::LateAnswerDropped),
+        "clock-believed" => Ok(Control::ClockBelieved),
         _ => Err(format!("{control:?} is no control")),
     }
 }
@@ -154,9 +232,39 @@ mod tests {
         let stall = Stall { percent: 30, pause: Duration::from_millis(7000) };
         let (abort, stall, control) = (Some(abort), Some(stall), Some(Control::Naive));
         let whole = "abort=8:3:500,stall=30:7000,control=naive,seed=5";
-        check(whole, Some(Plan { abort, stall, control, seed: 5 }));
-        for wrong in ["abort", "abort=8", "abort=8:x:1", "stall=1:2:3", "control=odd", "other=1"] {
+        check(whole, Some(Plan { abort, stall, control, seed: 5, ..Plan::default() }));
+        let stop = Some(Stop { place: 10, nth: 2 });
+        check(
+            "stop=10:2,plugin-errors=5",
+            Some(Plan { stop, plugin_errors: 5, ..Plan::default() }),
+        );
+        let wrong = ["abort", "abort=8", "abort=8:x:1", "stall=1:2:3", "control=odd", "other=1"];
+        for wrong in wrong.into_iter().chain(["stop=10", "plugin-errors=1:2", "plugin-errors"]) {
             check(wrong, None);
+        }
+    }
+
+    #[test]
+    fn named_every_control_of_the_torture_run_is_known() {
+        let words = ["naive", "no-settle", "no-preconnect", "success-may-be-absent"];
+        let later =
+            ["shared-account-key", "lock-by-provider", "late-answer-dropped", "clock-believed"];
+        for word in words.into_iter().chain(later) {
+            assert!(named(word).is_ok(), "{word}");
+        }
+    }
+
+    #[test]
+    fn plugin_error_after_an_answer_is_never_a_success() {
+        for number in 0..6 {
+            let said = plugin_error(number);
+            let success = said.is_ok_and(|step| {
+                matches!(
+                    step.outcome,
+                    Some(Outcome::Done(_) | Outcome::Next(_) | Outcome::Pending(_))
+                )
+            });
+            assert!(!success, "{number}");
         }
     }
 }
