@@ -27,6 +27,8 @@ pub struct Mode {
     pub rate_limit: u32,
     /// Milliseconds for which a new product is missing from the list.
     pub listing_lag_ms: u64,
+    /// A new product gets the identifier of one that was deleted, where there is one.
+    pub reuse_ids: bool,
 }
 
 impl Default for Mode {
@@ -42,6 +44,7 @@ impl Default for Mode {
             token_seconds: 7200,
             rate_limit: 0,
             listing_lag_ms: 0,
+            reuse_ids: false,
         }
     }
 }

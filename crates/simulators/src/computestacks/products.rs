@@ -32,7 +32,7 @@ pub(super) fn create(
 ) -> Result<Answer, Refusal> {
     let params = Params::read(&request.body, "product")?;
     let mut product = Product {
-        id: world.next.product,
+        id: 0,
         label: None,
         kind: String::new(),
         resource_kind: None,
@@ -45,8 +45,8 @@ pub(super) fn create(
         subscriptions: 0,
     };
     product.assign(&params, world.next.package, &world.mode).map_err(invalid)?;
+    product.id = world.take_product_id();
     moment.record(change(&product, Kind::ProductAdd, user), request)?;
-    world.next.product += 1;
     world.next.package += 1;
     let answer = shown(world, &product, StatusCode::CREATED);
     world.products.insert(product.id, product);
@@ -85,6 +85,7 @@ pub(super) fn destroy(
     }
     moment.record(change(product, Kind::ProductDelete, user), request)?;
     world.products.remove(&id);
+    world.deleted.push(id);
     for plan in world.plans.values_mut() {
         plan.resources.retain(|resource| resource.product != id);
     }

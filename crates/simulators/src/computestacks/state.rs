@@ -44,6 +44,8 @@ pub(super) struct World {
     /// The names of the regions, the first with identifier 1.
     pub(super) regions: Vec<String>,
     pub(super) next: Next,
+    /// The identifiers of deleted products, which come back where the mode says so.
+    pub(super) deleted: Vec<i64>,
     /// Beginning of the five minutes that requests are counted in, and their number.
     window: (i64, u32),
 }
@@ -129,6 +131,7 @@ impl World {
             plans,
             regions,
             next,
+            deleted: Vec::new(),
             window: (0, 0),
         }
     }
@@ -137,6 +140,16 @@ impl World {
     pub(super) fn is_listed(&self, product: &Product, now: Timestamp) -> bool {
         let lag = i64::try_from(self.mode.listing_lag_ms).unwrap_or(i64::MAX);
         now.duration_since(product.created_at) >= SignedDuration::from_millis(lag)
+    }
+
+    /// Takes the identifier of a new product.
+    pub(super) fn take_product_id(&mut self) -> i64 {
+        let reused = if self.mode.reuse_ids { self.deleted.pop() } else { None };
+        reused.unwrap_or_else(|| {
+            let id = self.next.product;
+            self.next.product += 1;
+            id
+        })
     }
 
     /// Counts a request; how many are left of the limit, or `None` without one.

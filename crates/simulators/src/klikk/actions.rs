@@ -25,7 +25,7 @@ pub(super) fn answer(
 ) -> Result<Answer, Answer> {
     match call.get("action").and_then(Value::as_str) {
         Some("order_create") => create(world, moment, account, call),
-        Some("order_status") => status(world, account, call),
+        Some("order_status") => status(world, moment, account, call),
         Some("order_list") => Ok(list(world, moment, account)),
         Some("order_cancel") => cancel(world, account, call),
         Some("server_list") => servers(world, account, call),
@@ -88,20 +88,31 @@ fn wanted(item: &Value) -> Result<Wanted, String> {
     Ok(Wanted { product: VPS.to_owned(), reference: name.to_owned(), amount })
 }
 
-fn status(world: &World, account: usize, call: &Call) -> Result<Answer, Answer> {
+fn status(
+    world: &World,
+    moment: Moment<'_>,
+    account: usize,
+    call: &Call,
+) -> Result<Answer, Answer> {
     let order = own_order(world, account, call)?;
+    if !is_shown(order, moment, world.mode.status_lag_ms) {
+        return Err(not_found());
+    }
     Ok(Answer::ok(order.value(&world.mode, true)))
 }
 
 /// Assumption: an array of what order_status answers, oldest first, all of them at once.
 fn list(world: &World, moment: Moment<'_>, account: usize) -> Answer {
-    let lag = std::time::Duration::from_millis(world.mode.listing_lag_ms);
     let listed = |order: &&Order| {
-        let from = order.created.checked_add(lag).unwrap_or(order.created);
-        order.account == account && from <= moment.now
+        order.account == account && is_shown(order, moment, world.mode.listing_lag_ms)
     };
     let orders = world.orders.values().filter(listed);
     Answer::ok(orders.map(|order| order.value(&world.mode, world.mode.list_items)).collect())
+}
+
+fn is_shown(order: &Order, moment: Moment<'_>, lag_ms: u64) -> bool {
+    let lag = std::time::Duration::from_millis(lag_ms);
+    order.created.checked_add(lag).unwrap_or(order.created) <= moment.now
 }
 
 /// Items are not renewed and end with their period. Assumptions: a cancelled item may be cancelled

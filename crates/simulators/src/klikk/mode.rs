@@ -11,6 +11,8 @@ pub struct Mode {
     pub delivery_ms: u64,
     /// Milliseconds for which a new order is missing from order_list.
     pub listing_lag_ms: u64,
+    /// Milliseconds for which order_status does not know a new order.
+    pub status_lag_ms: u64,
     /// What is answered to an order that the credit does not cover. Its invoice exists either way.
     pub short_credit: ShortCredit,
     /// Milliseconds after which an order that nobody has paid lapses.
@@ -39,6 +41,7 @@ impl Default for Mode {
         Self {
             delivery_ms: 0,
             listing_lag_ms: 0,
+            status_lag_ms: 0,
             short_credit: ShortCredit::default(),
             payment_ms: 14 * 24 * 3_600_000,
             list_items: true,

@@ -17,6 +17,8 @@ pub struct Mode {
     pub termination: Termination,
     /// How amounts are written in the details of a plan.
     pub amounts: AmountStyle,
+    /// A new service gets the number of one that was terminated, where there is one.
+    pub reuse_ids: bool,
 }
 
 /// Which HTTP status an error has.
@@ -71,6 +73,7 @@ impl Default for Mode {
             repeats: Repeats::default(),
             termination: Termination::default(),
             amounts: AmountStyle::default(),
+            reuse_ids: false,
         }
     }
 }

@@ -151,7 +151,8 @@ impl World {
         record: Record,
         fingerprint: String,
     ) -> Result<Service, Refusal> {
-        let serviceid = self.next_service;
+        let reused = self.reusable();
+        let serviceid = reused.unwrap_or(self.next_service);
         let service = Service {
             serviceid,
             account: account.name.clone(),
@@ -161,9 +162,18 @@ impl World {
         let amount = service.record.firstpayment;
         let sale = self.line(Kind::ServiceCreate, &service, amount, account, fingerprint);
         record_line(moment, sale)?;
-        self.next_service += 1;
+        if reused.is_none() {
+            self.next_service += 1;
+        }
         self.services.insert(serviceid, service.clone());
         Ok(service)
+    }
+
+    /// The number of a terminated service, where numbers come back.
+    fn reusable(&self) -> Option<i64> {
+        let mut services = self.services.values().filter(|_| self.mode.reuse_ids);
+        let terminated = services.find(|service| service.state == ServiceState::Terminated);
+        terminated.map(|service| service.serviceid)
     }
 
     /// Changes the state of a service of the account; `false`: it was in that state before.

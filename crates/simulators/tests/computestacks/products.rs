@@ -38,6 +38,17 @@ async fn a_package_and_a_resource_are_shown_as_the_source_has_it() {
 }
 
 #[tokio::test]
+async fn reuse_ids_gives_a_new_product_the_id_of_a_deleted_one() {
+    let simulator = start(Mode { reuse_ids: true, ..Mode::default() }).await;
+    let first = create(&simulator, &package("a")).await;
+    let second = create(&simulator, &package("b")).await;
+    let path = format!("{PRODUCTS}/{first}");
+    assert_eq!(call(&simulator, "DELETE", &path, &Value::Null).await.status, 204);
+    assert_eq!(create(&simulator, &package("c")).await, first);
+    assert_eq!(create(&simulator, &package("d")).await, second + 1);
+}
+
+#[tokio::test]
 async fn the_documents_have_times_and_other_types() {
     let mode = Mode { documented_times: true, documented_types: true, ..Mode::default() };
     let simulator = start_at("2024-05-06T07:08:09Z", mode).await;

@@ -53,6 +53,16 @@ async fn switches_accounts_payments_and_statuses_follow_commands() {
 }
 
 #[tokio::test]
+async fn status_lag_hides_a_new_order_until_it_has_passed() {
+    let mode = Mode { status_lag_ms: 60_000, ..Mode::default() };
+    let simulator = start_with("1000", mode).await;
+    good(simulator.url(), order(&["a"])).await;
+    assert_eq!(call(simulator.url(), status(73)).await.unwrap().0, 404);
+    simulator.advance(std::time::Duration::from_secs(60));
+    assert_eq!(call(simulator.url(), status(73)).await.unwrap().0, 200);
+}
+
+#[tokio::test]
 async fn commands_that_make_no_sense_are_refused() {
     let simulator = start().await;
     good(simulator.url(), order(&["a"])).await;

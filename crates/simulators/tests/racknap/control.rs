@@ -1,5 +1,6 @@
 //! The control API: that it can do from another process what the handle can do in this one.
 
+use purveyor_simulators::Kind;
 use serde_json::{Value, json};
 
 use crate::client::{call, command, service, service_with, start};
@@ -47,6 +48,25 @@ async fn what_happened_can_be_read() {
     assert_eq!(ledger[0]["fingerprint"].as_str().map(str::len), Some(64));
     let (_, requests) = command(&simulator, "GET", "/requests", &Value::Null).await;
     assert_eq!(requests, json!({ "create": 1 }));
+}
+
+#[tokio::test]
+async fn reuse_ids_gives_a_new_service_the_number_of_a_terminated_one() {
+    let simulator = start().await;
+    let create = async || call(&simulator, "create", &service()).await.unwrap();
+    create().await;
+    create().await;
+    let terminate = json!({ "serviceid": 1334 });
+    call(&simulator, "terminate", &terminate).await.unwrap();
+    command(&simulator, "POST", "/mode", &json!({ "reuse_ids": true })).await;
+    create().await;
+    create().await;
+    let kinds = [Kind::ServiceCreate, Kind::ServiceTerminate];
+    let entries =
+        simulator.ledger().into_iter().map(|entry| (entry.sale.kind, entry.sale.operation_id));
+    let of = |kind: usize, id: &str| (kinds[kind], id.to_owned());
+    let expected = [of(0, "1334"), of(0, "1335"), of(1, "1334"), of(0, "1334"), of(0, "1336")];
+    assert_eq!(entries.collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]
