@@ -49,6 +49,8 @@ pub struct Provider {
     plugin: String,
     endpoint: String,
     account_shared: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
     credentials: BTreeMap<String, String>,
     settings: toml::Table,
     timing: BTreeMap<String, u64>,
@@ -73,6 +75,7 @@ impl Provider {
             plugin: plugin.to_owned(),
             endpoint: endpoint.to_owned(),
             account_shared: false,
+            account: None,
             credentials: BTreeMap::new(),
             settings: toml::Table::new(),
             timing: BTreeMap::new(),
@@ -92,6 +95,13 @@ impl Provider {
     #[must_use]
     pub fn shared(mut self) -> Self {
         self.account_shared = true;
+        self
+    }
+
+    /// Says whether accounts of one identity at two endpoints are one account, `shared` or `separate`.
+    #[must_use]
+    pub fn account(mut self, word: &str) -> Self {
+        self.account = Some(word.to_owned());
         self
     }
 

@@ -29,11 +29,31 @@ pub fn serve_with(
     configuration: &Path,
     variables: &[(&str, &str)],
 ) -> Result<(Running, SocketAddr)> {
+    let mut running = begin_with(program, configuration, variables)?;
+    let address = ready(&mut running)?;
+    Ok((running, address))
+}
+
+/// Starts the program as [`serve_with`], and does not wait for it.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn begin_with(
+    program: &Path,
+    configuration: &Path,
+    variables: &[(&str, &str)],
+) -> Result<Running> {
     let mut command = Command::new(program);
     command.args(["serve", "--config"]).arg(configuration);
     command.envs(variables.iter().copied());
     let log = configuration.with_file_name("gateway.log");
-    let mut running = Running::start("the gateway", command, log)?;
-    let address = running.wait_for(|line| line.strip_prefix(SERVES_AT)?.parse().ok())?;
-    Ok((running, address))
+    Running::start("the gateway", command, log)
+}
+
+/// Waits until the program accepts calls, and tells where.
+///
+/// # Errors
+/// When it ends, or is not ready in time.
+pub fn ready(running: &mut Running) -> Result<SocketAddr> {
+    running.wait_for(|line| line.strip_prefix(SERVES_AT)?.parse().ok())
 }

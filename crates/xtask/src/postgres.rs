@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{geteuid, getpid};
 
-use crate::workspace;
+use crate::{apt, workspace};
 
 /// The role that owns everything.
 pub const ROLE: &str = "purveyor";
@@ -267,22 +267,8 @@ pub fn install() -> Result<PathBuf> {
     }
     ensure!(geteuid().is_root(), "the tests need PostgreSQL, and only root can install it");
     eprintln!("    installing PostgreSQL, once: the tests of the shared store start one");
-    let package = ["install", "-y", "--no-install-recommends", "postgresql"];
-    // The lists of packages are older than the archive, or were never fetched.
-    if apt(&package).is_err() {
-        apt(&["update"])?;
-        apt(&package)?;
-    }
+    apt::install("postgresql")?;
     programs()
-}
-
-fn apt(arguments: &[&str]) -> Result<()> {
-    let mut apt = Command::new("apt-get");
-    apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-    apt.stdin(Stdio::null()).stdout(Stdio::null());
-    let status = apt.status().context("PostgreSQL is missing, and so is apt-get")?;
-    ensure!(status.success(), "{apt:?} ended with {status}");
-    Ok(())
 }
 
 /// A folder for servers that their user can reach and whose sockets have short names.

@@ -5,17 +5,22 @@
 mod call;
 mod check;
 mod client;
+mod clock;
+mod continuing;
+mod controls;
 mod database;
 mod dice;
 mod faults;
 mod fleet;
 mod journal;
+mod kill_plan;
 mod nemesis;
 mod options;
 mod report;
 mod site;
 mod subject;
 mod upstream;
+mod workload;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,20 +32,22 @@ use anyhow::{Context, Result, bail, ensure};
 use purveyor_sdk::v1::Operation;
 use tokio::task::JoinSet;
 use xtask::artifacts::{self, Artifacts, Profile};
-use xtask::workspace;
+use xtask::{faketime, workspace};
 
 use self::check::{Evidence, Score, Verdict};
 use self::client::Market;
+use self::controls::Control;
 use self::database::Database;
 use self::dice::Dice;
 use self::faults::{Mix, TIMING};
 use self::fleet::Doors;
 use self::journal::Journal;
-use self::nemesis::{Fate, Temper, Toll};
+use self::kill_plan::{Rules, Temper};
+use self::nemesis::{Fate, Toll};
 pub(crate) use self::options::Options;
-use self::options::{Control, Store};
+use self::options::{Hazard, Store};
 use self::site::{LEASE, Site};
-use self::subject::{Order, Subject};
+use self::subject::Subject;
 use self::upstream::Upstream;
 
 /// What only the torture run's gateway has in it.
@@ -74,8 +81,9 @@ pub(crate) fn test() -> Result<String> {
     let mut told = Vec::new();
     for options in Options::of_test() {
         println!("\n    torture: {}", options.told());
-        let Score { orders, double, .. } = run_built(&options, &artifacts)?;
-        told.push(format!("{}: {orders} orders, {double} double", options.told()));
+        let Score { orders, double, told_wrong, .. } = run_built(&options, &artifacts)?;
+        let told_wrong = format!("{double} double, {told_wrong} told wrong");
+        told.push(format!("{}: {orders} orders, {told_wrong}", options.told()));
     }
     Ok(told.join("; "))
 }
@@ -102,9 +110,9 @@ pub(crate) fn search_shipped() -> Result<String> {
 }
 
 fn run_built(options: &Options, artifacts: &Artifacts) -> Result<Score> {
-    ensure!(options.orders > 0 && options.accounts > 0, "nothing to do");
+    ensure!(options.orders() > 0 && options.accounts > 0, "nothing to do");
     let folder = folder(options)?;
-    let artifacts = apart(artifacts, &subject::named(&options.provider)?, &folder)?;
+    let artifacts = apart(artifacts, &subject::named(options.provider())?, &folder)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let begin = Instant::now();
     let (verdict, toll) = runtime.block_on(Box::pin(torture(options, &artifacts, &folder)))?;
@@ -116,9 +124,10 @@ fn run_built(options: &Options, artifacts: &Artifacts) -> Result<Score> {
 /// A run that is as it should be leaves nothing behind.
 fn judge(options: &Options, verdict: &Verdict, folder: &Path) -> Result<()> {
     let wrong = match options.control {
-        Some(control) if verdict.total().double == 0 => {
-            Some(format!("the control {} bought nothing twice", control.word()))
-        }
+        Some(control) if verdict.total().double + verdict.total().told_wrong == 0 => Some(format!(
+            "the control {} bought nothing twice and told nothing wrong",
+            control.word()
+        )),
         None if !verdict.holds() => Some("promises were broken".to_owned()),
         _ => None,
     };
@@ -140,8 +149,8 @@ fn apart(artifacts: &Artifacts, subjects: &[Box<dyn Subject>], folder: &Path) ->
 
 /// A fresh folder for logs, ledgers and journals.
 fn folder(options: &Options) -> Result<PathBuf> {
-    let Options { seed, provider, .. } = options;
-    let control = options.control.map_or("run", Control::word);
+    let (seed, provider) = (options.seed, options.provider());
+    let control = options.workload().map_or("run", Control::word);
     let name = format!("{control}-{provider}-{seed}-{}", std::process::id());
     let folder = workspace::target()?.join("torture").join(name);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;
@@ -153,38 +162,38 @@ async fn torture(
     artifacts: &Artifacts,
     folder: &Path,
 ) -> Result<(Verdict, Toll)> {
-    let subjects = subject::named(&options.provider)?;
-    let orders = orders(options, &subjects);
-    let upstreams = upstreams(options, artifacts, folder, &subjects).await?;
-    let database = match options.store {
+    let subjects = subject::named(options.provider())?;
+    let separate = separate(options, artifacts, folder, &subjects)?;
+    // A control of the account's key needs the second upstream whether that can be configured or not.
+    let both = options.has(Hazard::TwoUpstreams) && (separate || options.workload().is_some());
+    let sites = if both { 2 } else { 1 };
+    let orders = workload::orders(options, &subjects, sites);
+    let upstreams = upstreams(options, artifacts, folder, &subjects, sites).await?;
+    let database = match options.store() {
         Store::Sqlite => None,
         Store::Postgres => Some(Database::start().await?),
     };
     let url = database.as_ref().map(Database::url);
-    let site = Site { options, artifacts, folder, subjects: &subjects, upstreams: &upstreams };
-    let gateways = (0..options.gateways()?).map(|index| site.gateway(index, url.as_deref()));
+    let site =
+        Site { options, artifacts, folder, subjects: &subjects, upstreams: &upstreams, separate };
+    let restarts = database.is_some() && options.has(Hazard::Restarts);
+    let count = options.gateways()? + usize::from(restarts);
+    let gateways = (0..count).map(|index| site.gateway(index, url.as_deref()));
     let gateways = gateways.collect::<Result<Vec<_>>>()?;
     let doors = Arc::new(Doors::new(gateways.len()));
-    let fate = Arc::new(Fate {
-        seed: options.seed,
-        temper: temper(options.control),
-        control: options.control,
-        doors: Arc::clone(&doors),
-        lease: database.as_ref().map(|_| LEASE),
-        toll: Toll::default(),
-        calm: AtomicBool::new(false),
-        over: AtomicBool::new(false),
-    });
+    let fate = Arc::new(fate(options, database.is_some(), &doors)?);
     let journal = folder.join("clients.jsonl");
     let market = Arc::new(Market {
         seed: options.seed,
         subjects,
+        meetings: client::meetings(&orders),
+        decided: orders.iter().map(|_| AtomicBool::new(false)).collect(),
         orders,
         doors: Arc::clone(&doors),
         journal: Journal::create(&journal)?,
         next: AtomicUsize::new(0),
         done: AtomicUsize::new(0),
-        unruly: options.control.is_none(),
+        unruly: options.workload().is_none(),
     });
     let mut threads = nemesis::unleash(gateways, &fate);
     threads.extend(database.map(|database| database.unleash(&fate)));
@@ -198,6 +207,47 @@ async fn torture(
     // The threads that shared it have ended.
     let fate = Arc::into_inner(fate).context("somebody still decides about lives")?;
     Ok((verdict, fate.toll))
+}
+
+/// Whether the gateway is told that accounts of one identity at two upstreams are separate.
+fn separate(
+    options: &Options,
+    artifacts: &Artifacts,
+    folder: &Path,
+    subjects: &[Box<dyn Subject>],
+) -> Result<bool> {
+    let telling = subjects.iter().find(|subject| subject.tells_identity());
+    let (true, Some(subject)) = (options.has(Hazard::TwoUpstreams), telling) else {
+        return Ok(false);
+    };
+    let knows = site::knows_separate_accounts(artifacts, folder, subject.as_ref())?;
+    if !knows {
+        println!("this gateway does not know separate accounts of one identity");
+    }
+    Ok(knows)
+}
+
+/// What is done to gateways.
+fn fate(options: &Options, shared: bool, doors: &Arc<Doors>) -> Result<Fate> {
+    let workload = options.workload();
+    let clock_steps = options.has(Hazard::ClockSteps);
+    let errs = options.has(Hazard::PluginErrors);
+    Ok(Fate {
+        seed: options.seed,
+        rules: Rules {
+            temper: workload.map_or(Temper::Cruel, Control::temper),
+            control: options.control,
+            lease: shared.then_some(LEASE),
+            stops: options.has(Hazard::Stops),
+            clock_steps,
+            plugin_errors: errs.then(|| workload.map_or(0, Control::plugin_errors)),
+        },
+        doors: Arc::clone(doors),
+        faketime: if clock_steps { Some(faketime::install()?) } else { None },
+        toll: Toll::default(),
+        calm: AtomicBool::new(false),
+        over: AtomicBool::new(false),
+    })
 }
 
 /// Everybody buys, until it is quiet again; all operations as the public API tells them then.
@@ -235,18 +285,27 @@ async fn upstreams(
     artifacts: &Artifacts,
     folder: &Path,
     subjects: &[Box<dyn Subject>],
+    sites: usize,
 ) -> Result<Vec<Vec<Upstream>>> {
     let mut all = Vec::new();
     for subject in subjects {
         let simulators = subject.simulators(options.accounts);
+        let sites = if subject.tells_identity() { sites } else { 1 };
         let mut upstreams = Vec::new();
-        for first in 0..simulators {
+        for (site, first) in (0..sites).flat_map(|site| (0..simulators).map(move |it| (site, it))) {
             let accounts: Vec<usize> = (first..options.accounts).step_by(simulators).collect();
-            let orders = options.orders.div_ceil(subjects.len() * options.accounts);
-            let started = Upstream::start(subject.as_ref(), artifacts, folder, &accounts, orders);
-            let upstream = started.await?;
-            let seed = options.seed + first as u64;
-            upstream.go_wrong(subject.as_ref(), mix(options.control), seed).await?;
+            let orders = options.orders().div_ceil(subjects.len() * options.accounts);
+            let of = (accounts.as_slice(), site);
+            let upstream = Upstream::start(subject.as_ref(), artifacts, folder, of, orders).await?;
+            let seed = options.seed + first as u64 + ((site as u64) << 32);
+            let mix = options.workload().map_or(Mix::Everything, Control::mix);
+            upstream.go_wrong(subject.as_ref(), mix, seed).await?;
+            let reuse = options.has(Hazard::ReturningIds).then(|| subject.reuse_ids()).flatten();
+            let hidden = options.workload().and_then(Control::hidden);
+            let hide = hidden.and_then(|time| subject.hide(time.as_millis()));
+            for command in reuse.into_iter().chain(hide) {
+                upstream.obey(command).await?;
+            }
             upstreams.push(upstream);
         }
         all.push(upstreams);
@@ -257,7 +316,7 @@ async fn upstreams(
 /// The clients, until each has what it wants or nothing moves any more.
 async fn trade(options: &Options, market: &Arc<Market>, fate: &Fate) -> Result<()> {
     let mut clients = JoinSet::new();
-    for _ in 0..options.clients.min(options.orders) {
+    for _ in 0..options.clients.min(options.orders()) {
         clients.spawn(client::buy(Arc::clone(market)));
     }
     let begin = Instant::now();
@@ -312,37 +371,5 @@ async fn close(market: &Market, patience: Duration) -> Result<Vec<Operation>> {
             Err(error) if begin.elapsed() > TIMING.past_settle() + patience => return Err(error),
             _ => tokio::time::sleep(Duration::from_millis(100)).await,
         }
-    }
-}
-
-/// The orders, dealt to the providers and their accounts in turn.
-fn orders(options: &Options, subjects: &[Box<dyn Subject>]) -> Vec<Order> {
-    let mut dice = Dice::new(options.seed, 2);
-    let deal = |number: usize| {
-        let (subject, turn) = (number % subjects.len(), number / subjects.len());
-        let (account, position) = (turn % options.accounts, turn / options.accounts);
-        let provider = format!("{}-{account}", subjects[subject].name());
-        let request_id = dice.uuid();
-        Order { number, subject, provider, account, position, request_id, wrong: false }
-    };
-    (0..options.orders).map(deal).collect()
-}
-
-/// A control gets the faults that its mistake is about.
-fn mix(control: Option<Control>) -> Mix {
-    match control {
-        None => Mix::Everything,
-        Some(Control::Naive) => Mix::LostAnswers,
-        Some(Control::NoSettle) => Mix::LateSales,
-        Some(Control::NoPreconnect) => Mix::Nothing,
-    }
-}
-
-fn temper(control: Option<Control>) -> Temper {
-    match control {
-        None => Temper::Cruel,
-        Some(Control::Naive | Control::NoSettle) => Temper::Rough,
-        // Its senders have to live for a whole settle window.
-        Some(Control::NoPreconnect) => Temper::Mild,
     }
 }

@@ -9,8 +9,9 @@ use http::uri::PathAndQuery;
 use prost_reflect::prost::Message;
 use purveyor_sdk::v1::operation::{Result as Made, State};
 use purveyor_sdk::v1::{
-    CreateOrderRequest, CreateProductRequest, CreateRenewalRequest, ListOperationsRequest,
-    ListOperationsResponse, Operation, OperationFilter, UpstreamRef, WaitOperationRequest,
+    CreateOrderRequest, CreateProductRequest, CreateRenewalRequest, DeleteProductRequest,
+    ListOperationsRequest, ListOperationsResponse, Operation, OperationFilter,
+    TerminateServiceRequest, UpstreamRef, WaitOperationRequest,
 };
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
@@ -28,6 +29,10 @@ pub(crate) enum Write {
     Order(CreateOrderRequest),
     Renewal(CreateRenewalRequest),
     Product(CreateProductRequest),
+    /// Ends a product.
+    Deletion(DeleteProductRequest),
+    /// Ends a service.
+    Termination(TerminateServiceRequest),
 }
 
 impl Write {
@@ -55,6 +60,14 @@ impl Write {
             Self::Product(request) => {
                 let request = CreateProductRequest { request_id: id, wait, ..request };
                 unary(channel, "Products/CreateProduct", &request, patience).await
+            }
+            Self::Deletion(request) => {
+                let request = DeleteProductRequest { request_id: id, wait, ..request };
+                unary(channel, "Products/DeleteProduct", &request, patience).await
+            }
+            Self::Termination(request) => {
+                let request = TerminateServiceRequest { request_id: id, wait, ..request };
+                unary(channel, "Services/TerminateService", &request, patience).await
             }
         }
     }
@@ -120,6 +133,20 @@ pub(crate) fn ids(operation: &Operation) -> Vec<String> {
     ids.sort();
     ids.dedup();
     ids
+}
+
+/// Every item's id that an order names.
+pub(crate) fn items(operation: &Operation) -> Vec<String> {
+    let Some(Made::Order(order)) = &operation.result else { return Vec::new() };
+    order.items.iter().map(|item| item.id.clone()).filter(|id| !id.is_empty()).collect()
+}
+
+/// Why an operation failed, in one word; empty where it did not.
+pub(crate) fn reason(operation: &Operation) -> &str {
+    match &operation.result {
+        Some(Made::Error(error)) => &error.reason,
+        _ => "",
+    }
 }
 
 /// Whether nothing more comes of an operation by itself.

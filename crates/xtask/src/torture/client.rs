@@ -2,19 +2,27 @@
 //! until an operation has ended, hangs up, has no patience, and tries another body now and then. It
 //! writes down whatever it is told and believes none of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
 use purveyor_sdk::v1::Operation;
-use tonic::Status;
+use purveyor_sdk::v1::operation::State;
+use tokio::sync::Barrier;
+use tonic::{Code, Status};
 
 use super::call::{self, PATIENCE, Write, rests};
 use super::dice::Dice;
 use super::fleet::Doors;
 use super::journal::{Answer, Journal, Line};
 use super::subject::{Order, Subject};
+
+/// Two clients of one intent wait so long for each other, so that they send at once.
+const MEET: Duration = Duration::from_secs(2);
+/// So often one of two is refused after the other has ended; then it gives up.
+const REFUSED_MAX: u32 = 10;
 
 /// The orders and what all clients share.
 pub(crate) struct Market {
@@ -27,6 +35,16 @@ pub(crate) struct Market {
     pub(crate) done: AtomicUsize,
     /// Whether clients misbehave too.
     pub(crate) unruly: bool,
+    /// Where two clients of one intent meet.
+    pub(crate) meetings: BTreeMap<usize, Barrier>,
+    /// Which intents somebody has got an answer to that lasts.
+    pub(crate) decided: Vec<AtomicBool>,
+}
+
+/// Where the two clients of each intent meet that is sent twice.
+pub(crate) fn meetings(orders: &[Order]) -> BTreeMap<usize, Barrier> {
+    let twins = orders.iter().filter(|order| order.intent != order.number);
+    twins.map(|order| (order.intent, Barrier::new(2))).collect()
 }
 
 /// Takes one order after another until none is left.
@@ -44,7 +62,6 @@ pub(crate) async fn buy(market: Arc<Market>) -> Result<()> {
 struct Client<'a> {
     market: &'a Market,
     order: &'a Order,
-    write: Write,
     dice: Dice,
 }
 
@@ -57,36 +74,83 @@ enum Manner {
     Leaving(Duration),
 }
 
+/// What is sent under one request id.
+struct Sending {
+    write: Write,
+    request_id: String,
+    /// It ends what the order has made.
+    ends: bool,
+}
+
+/// What a call came to, as far as it decides how to go on.
+enum Told {
+    Operation(Box<Operation>),
+    /// An error that comes again however often it is tried.
+    Refused,
+    Nothing,
+}
+
 impl<'a> Client<'a> {
     fn new(market: &'a Market, order: &'a Order) -> Self {
-        let write = market.subjects[order.subject].write(order);
         let dice = Dice::new(market.seed, (1 << 40) + order.number as u64);
-        Self { market, order, write, dice }
+        Self { market, order, dice }
     }
 
     async fn order(mut self) -> Result<()> {
-        let mut accepted = false;
+        let subject = self.market.subjects[self.order.subject].as_ref();
+        if let Some(meeting) = self.market.meetings.get(&self.order.intent) {
+            // The other one may be far behind, or already gone on.
+            let _met = tokio::time::timeout(MEET, meeting.wait()).await;
+        }
+        let request_id = self.order.request_id.clone();
+        let sending = Sending { write: subject.write(self.order), request_id, ends: false };
         let tries_wrong = self.market.unruly && self.dice.percent(8);
+        let ended = self.until_it_rests(&sending, tries_wrong).await?;
+        self.market.decided[self.order.intent].store(true, Ordering::SeqCst);
+        let Some(ended) = ended.filter(|ended| ended.state() == State::Succeeded) else {
+            return Ok(());
+        };
+        if let Some(write) = subject.end(&ended).filter(|_| self.order.ends) {
+            let sending = Sending { write, request_id: self.dice.uuid(), ends: true };
+            self.until_it_rests(&sending, false).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks again and again; `None`: the other one of two has got it.
+    async fn until_it_rests(
+        &mut self,
+        sending: &Sending,
+        tries_wrong: bool,
+    ) -> Result<Option<Operation>> {
+        let (mut accepted, mut refused) = (false, 0);
         loop {
             // Once it is accepted, waiting and asking again are the same.
             let asks = accepted && self.dice.percent(50);
-            let answer = self.call(asks).await?;
-            let Some(state) = answer else {
-                tokio::time::sleep(Duration::from_millis(self.dice.between(2, 40))).await;
-                continue;
+            let operation = match self.call(sending, asks).await? {
+                Told::Operation(operation) => operation,
+                told => {
+                    let decided = self.market.decided[self.order.intent].load(Ordering::SeqCst);
+                    refused += u32::from(matches!(told, Told::Refused) && decided);
+                    if !accepted && refused > REFUSED_MAX {
+                        return Ok(None);
+                    }
+                    tokio::time::sleep(Duration::from_millis(self.dice.between(2, 40))).await;
+                    continue;
+                }
             };
             if !accepted && tries_wrong {
                 self.try_another_body().await?;
             }
             accepted = true;
-            if rests(state) {
-                return Ok(());
+            if rests(operation.state()) {
+                return Ok(Some(*operation));
             }
         }
     }
 
-    /// One call; the operation's state, if it was told.
-    async fn call(&mut self, asks: bool) -> Result<Option<purveyor_sdk::v1::operation::State>> {
+    /// One call.
+    async fn call(&mut self, sending: &Sending, asks: bool) -> Result<Told> {
         let channel = self.market.doors.any(&mut self.dice).await;
         let wait = Duration::from_millis(self.dice.between(0, 3000));
         let manner = self.manner();
@@ -94,8 +158,8 @@ impl<'a> Client<'a> {
             Manner::Hasty(patience) => patience,
             _ => PATIENCE,
         };
-        let id = self.order.request_id.clone();
-        let write = self.write.clone();
+        let id = sending.request_id.clone();
+        let write = sending.write.clone();
         let calling = async move {
             if asks {
                 call::wait(channel, &id, wait, patience).await
@@ -103,21 +167,17 @@ impl<'a> Client<'a> {
                 write.send(channel, &id, wait, patience).await
             }
         };
-        let Manner::Leaving(after) = manner else {
-            let called = calling.await;
-            self.note(false, Answer::of(&called))?;
-            return Ok(called.ok().map(|operation| operation.state()));
+        let called = match manner {
+            Manner::Leaving(after) => tokio::time::timeout(after, calling).await.ok(),
+            _ => Some(calling.await),
         };
-        match tokio::time::timeout(after, calling).await {
-            Ok(called) => {
-                self.note(false, Answer::of(&called))?;
-                Ok(called.ok().map(|operation| operation.state()))
-            }
-            Err(_) => {
-                self.note(false, Answer::HungUp)?;
-                Ok(None)
-            }
-        }
+        let answer = called.as_ref().map_or(Answer::HungUp, Answer::of);
+        self.note(false, sending.ends, answer)?;
+        Ok(match called {
+            Some(Ok(operation)) => Told::Operation(Box::new(operation)),
+            Some(Err(status)) if lasts(&status) => Told::Refused,
+            _ => Told::Nothing,
+        })
     }
 
     fn manner(&mut self) -> Manner {
@@ -138,10 +198,22 @@ impl<'a> Client<'a> {
         let channel = self.market.doors.any(&mut self.dice).await;
         let sent: Result<Operation, Status> =
             write.send(channel, &self.order.request_id, Duration::ZERO, PATIENCE).await;
-        self.note(true, Answer::of(&sent))
+        self.note(true, false, Answer::of(&sent))
     }
 
-    fn note(&self, wrong: bool, answer: Answer) -> Result<()> {
-        self.market.journal.write(&Line { order: self.order.number, wrong, answer })
+    fn note(&self, wrong: bool, ends: bool, answer: Answer) -> Result<()> {
+        self.market.journal.write(&Line { order: self.order.number, wrong, ends, answer })
     }
+}
+
+/// Whether an error says that the same call will be refused again.
+fn lasts(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::FailedPrecondition
+            | Code::InvalidArgument
+            | Code::Aborted
+            | Code::AlreadyExists
+            | Code::NotFound
+    )
 }

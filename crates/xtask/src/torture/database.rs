@@ -11,7 +11,8 @@ use xtask::network::{Cut, Network};
 use xtask::postgres::{ROLE, Server};
 
 use super::dice::Dice;
-use super::nemesis::{Fate, Temper};
+use super::kill_plan::Temper;
+use super::nemesis::Fate;
 
 /// How often the thread looks whether everything is over.
 const LOOK: Duration = Duration::from_millis(10);
@@ -51,7 +52,7 @@ impl Database {
 
     fn suffer(mut self, fate: &Fate) -> Result<()> {
         let mut dice = Dice::new(fate.seed, 2000);
-        while fate.temper == Temper::Cruel && !fate.calm.load(Ordering::SeqCst) {
+        while fate.rules.temper == Temper::Cruel && !fate.calm.load(Ordering::SeqCst) {
             rest(fate, dice.between(200, 1200));
             self.blow(fate, &mut dice)?;
         }

@@ -31,6 +31,8 @@ const PERMIT: Duration = Duration::from_secs(2);
 
 /// A sale that is made after its connection was closed comes so late.
 const LATE_MS: u64 = 300;
+/// A sale that others catch up with.
+const SLOW_SALE_MS: u64 = 300;
 /// An answer that comes after its caller has given up.
 const SLOWER_THAN_PATIENCE_MS: u64 = 900;
 
@@ -55,6 +57,8 @@ pub(crate) enum Mix {
     LostAnswers,
     /// Sales come after their connection is gone: what hasty callers take for absence.
     LateSales,
+    /// Sales take their time, so that many are under way at once.
+    SlowSales,
     /// Nothing.
     Nothing,
 }
@@ -76,6 +80,7 @@ impl Mix {
             Self::Nothing => Vec::new(),
             Self::LostAnswers => vec![(20, false, closed), (20, false, reset)],
             Self::LateSales => vec![(30, false, late)],
+            Self::SlowSales => vec![(60, false, json!({ "kind": "slow", "ms": SLOW_SALE_MS }))],
             Self::Everything => vec![
                 (4, false, json!({ "kind": "drop_before_commit" })),
                 (2, false, json!({ "kind": "reset_before_commit" })),

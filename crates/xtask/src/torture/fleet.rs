@@ -2,17 +2,20 @@
 //! configuration, and the way to whichever of them lives. It must not decide who dies when.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tonic::transport::{Channel, Endpoint};
-use xtask::gateway;
 use xtask::process::Running;
+use xtask::{faketime, gateway};
 
+use super::clock::SteppedClock;
+use super::continuing::Continuing;
 use super::dice::Dice;
+use super::kill_plan::Life;
 
 /// One gateway's program and configuration.
 #[derive(Clone, Debug)]
@@ -20,6 +23,19 @@ pub(crate) struct Gateway {
     pub(crate) index: usize,
     pub(crate) program: PathBuf,
     pub(crate) configuration: PathBuf,
+    /// It is restarted every few seconds for the whole run, and nothing else happens to it.
+    pub(crate) restarts: bool,
+}
+
+/// A gateway that accepts calls.
+#[derive(Debug)]
+pub(crate) struct Started {
+    pub(crate) running: Running,
+    pub(crate) address: SocketAddr,
+    /// Its wall clock, where that is stepped.
+    pub(crate) clock: Option<SteppedClock>,
+    /// Continues it after it has stopped itself.
+    pub(crate) continuing: Option<Continuing>,
 }
 
 /// Who lives, and how to reach them.
@@ -32,13 +48,28 @@ pub(crate) struct Doors {
 }
 
 impl Gateway {
-    /// Starts it with these failpoints, and returns when it accepts calls.
+    /// Begins a life, and returns when it accepts calls. `faketime`: the library that steps clocks.
     ///
     /// # Errors
     /// When it ends or is not ready in time.
-    pub(crate) fn start(&self, failpoints: &str) -> Result<(Running, SocketAddr)> {
-        let variables = [("PURVEYOR_FAILPOINTS", failpoints)];
-        gateway::serve_with(&self.program, &self.configuration, &variables)
+    pub(crate) fn start(&self, life: &Life, faketime: Option<&Path>) -> Result<Started> {
+        let file = self.configuration.with_file_name("clock");
+        let mut variables = vec![("PURVEYOR_FAILPOINTS", life.failpoints.as_str())];
+        let mut clock = None;
+        if let (Some(library), Some(steps)) = (faketime, &life.steps) {
+            clock = Some(SteppedClock::start(&file, steps)?);
+            variables.extend(faketime::variables(library, &file));
+        }
+        let mut running = gateway::begin_with(&self.program, &self.configuration, &variables)?;
+        // It may come to its place before it is ready.
+        let continuing = life.stopped_for.map(|pause| Continuing::watch(running.id(), pause));
+        match gateway::ready(&mut running) {
+            Ok(address) => Ok(Started { running, address, clock, continuing }),
+            Err(error) => {
+                faketime::clean_up(running.id());
+                Err(error)
+            }
+        }
     }
 }
 

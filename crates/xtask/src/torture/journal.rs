@@ -11,7 +11,7 @@ use purveyor_sdk::v1::Operation;
 use serde::{Deserialize, Serialize};
 use tonic::Status;
 
-use super::call::ids;
+use super::call::{ids, items, reason};
 
 /// The file.
 #[derive(Debug)]
@@ -25,6 +25,9 @@ pub(crate) struct Line {
     /// Whether another body was sent under the order's request id.
     #[serde(default)]
     pub(crate) wrong: bool,
+    /// Whether what the order made was to be ended.
+    #[serde(default)]
+    pub(crate) ends: bool,
     /// What came back.
     #[serde(flatten)]
     pub(crate) answer: Answer,
@@ -34,8 +37,15 @@ pub(crate) struct Line {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "answer")]
 pub(crate) enum Answer {
-    /// An operation in a state, with the upstream ids that it names.
-    Operation { state: String, ids: Vec<String> },
+    /// An operation in a state, with the upstream ids and the items that it names, and why it failed.
+    Operation {
+        state: String,
+        ids: Vec<String>,
+        #[serde(default)]
+        items: Vec<String>,
+        #[serde(default)]
+        reason: String,
+    },
     /// An error.
     Error { code: String, message: String },
     /// The client hung up.
@@ -49,6 +59,8 @@ impl Answer {
             Ok(operation) => Self::Operation {
                 state: operation.state().as_str_name().to_owned(),
                 ids: ids(operation),
+                items: items(operation),
+                reason: reason(operation).to_owned(),
             },
             Err(status) => Self::Error {
                 code: format!("{:?}", status.code()),

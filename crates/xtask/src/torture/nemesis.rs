@@ -1,7 +1,7 @@
 //! Who ends the gateways: a thread for each, which starts its gateway, lets it live for a moment, ends
 //! it in one of several ways, and begins again. It must not touch anything but its gateway's process.
 
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
@@ -9,44 +9,32 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use rustix::process::{Pid, Signal, kill_process};
+use xtask::faketime;
 use xtask::process::Running;
 
 use super::dice::Dice;
-use super::faults::TIMING;
-use super::fleet::{Doors, Gateway};
-use super::options::Control;
+use super::fleet::{Doors, Gateway, Started};
+use super::kill_plan::{End, Life, Rules};
 
 /// A gateway that does not come to the place where it is to abort is killed after this.
 const ABORT_LATEST: Duration = Duration::from_millis(400);
 /// How often a thread looks whether its gateway has ended.
 const LOOK: Duration = Duration::from_millis(2);
-/// The places along a spend, from 1.
-const PLACES: u64 = 14;
 /// A gateway that does not start because its database is away is started again after this.
 const START_AGAIN: Duration = Duration::from_millis(100);
 /// So often in a row; then it is no longer the database's fault.
 const STARTS_MAX: u32 = 50;
-
-/// How the gateways are treated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Temper {
-    /// As badly as possible.
-    Cruel,
-    /// Killed now and then: a control has to live long enough to do its mistake.
-    Rough,
-    /// Left alone.
-    Mild,
-}
+/// How long a gateway lives that is restarted all the time, milliseconds.
+const RESTARTED_AFTER: (u64, u64) = (1500, 5000);
 
 /// What the threads share.
 #[derive(Debug)]
 pub(crate) struct Fate {
     pub(crate) seed: u64,
-    pub(crate) temper: Temper,
-    pub(crate) control: Option<Control>,
+    pub(crate) rules: Rules,
     pub(crate) doors: Arc<Doors>,
-    /// How long a gateway that is held up keeps what it works on from others, where there are any.
-    pub(crate) lease: Option<Duration>,
+    /// The library that steps the wall clocks of gateways, where that is to happen.
+    pub(crate) faketime: Option<PathBuf>,
     pub(crate) toll: Toll,
     /// Nobody is ended any more, and the last lives are calm.
     pub(crate) calm: AtomicBool,
@@ -59,30 +47,16 @@ pub(crate) struct Fate {
 pub(crate) struct Toll {
     /// How many gateways ended by force.
     pub(crate) crashes: AtomicU64,
+    /// How often a gateway was stopped and continued.
+    pub(crate) stops: AtomicU64,
+    /// How often a wall clock was stepped.
+    pub(crate) steps: AtomicU64,
+    /// How often the gateway was restarted that is restarted all the time.
+    pub(crate) restarts: AtomicU64,
     /// How often the database was killed.
     pub(crate) databases: AtomicU64,
     /// How often connections to it were cut: one during a commit, or all at once.
     pub(crate) cuts: AtomicU64,
-}
-
-/// One life of a gateway.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Life {
-    /// What the process is told of itself.
-    failpoints: String,
-    end: End,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum End {
-    /// `kill -9` after this.
-    Kill(Duration),
-    /// It ends by itself at its place.
-    Abort,
-    /// It is stopped, goes on, and is killed.
-    Stop { after: Duration, pause: Duration, then: Duration },
-    /// It lives until all is over.
-    Age,
 }
 
 /// Begins.
@@ -90,7 +64,8 @@ pub(crate) fn unleash(gateways: Vec<Gateway>, fate: &Arc<Fate>) -> Vec<JoinHandl
     let threads = gateways.into_iter().map(|gateway| {
         let fate = Arc::clone(fate);
         thread::spawn(move || {
-            if let Err(error) = lives(&gateway, &fate) {
+            let all = if gateway.restarts { restarts } else { lives };
+            if let Err(error) = all(&gateway, &fate) {
                 fate.doors.break_off(format!("{error:#}"));
             }
         })
@@ -102,24 +77,57 @@ fn lives(gateway: &Gateway, fate: &Fate) -> Result<()> {
     let mut dice = Dice::new(fate.seed, 1000 + gateway.index as u64);
     let mut failures = 0;
     while !fate.calm.load(Ordering::SeqCst) {
-        let life = Life::draw(&mut dice, fate);
+        let life = Life::draw(&mut dice, &fate.rules, gateway.index);
         if let Some(started) = start(gateway, fate, &life, &mut failures)? {
             live(gateway, fate, &life, started)?;
         }
     }
-    let calm = Life { failpoints: String::new(), end: End::Age };
-    let (running, address) = loop {
-        if let Some(started) = start(gateway, fate, &calm, &mut failures)? {
-            break started;
-        }
-    };
-    fate.doors.open(gateway.index, address)?;
+    let started = start_calm(gateway, fate, &mut failures)?;
+    fate.doors.open(gateway.index, started.address)?;
     while !fate.over.load(Ordering::SeqCst) {
         thread::sleep(LOOK);
     }
     fate.doors.close(gateway.index);
-    drop(running);
+    drop(started);
     Ok(())
+}
+
+/// The lives of a gateway that is restarted for the whole run, and asked to stop every other time.
+fn restarts(gateway: &Gateway, fate: &Fate) -> Result<()> {
+    let mut dice = Dice::new(fate.seed, 1000 + gateway.index as u64);
+    let (mut failures, mut asked) = (0, false);
+    while !fate.over.load(Ordering::SeqCst) {
+        let started = start_calm(gateway, fate, &mut failures)?;
+        // The last questions are for those that answer them.
+        if !fate.calm.load(Ordering::SeqCst) {
+            fate.doors.open(gateway.index, started.address)?;
+        }
+        let end = Instant::now() + millis(dice.between(RESTARTED_AFTER.0, RESTARTED_AFTER.1));
+        while Instant::now() < end && !fate.over.load(Ordering::SeqCst) {
+            thread::sleep(LOOK);
+            if fate.calm.load(Ordering::SeqCst) {
+                fate.doors.close(gateway.index);
+            }
+        }
+        fate.doors.close(gateway.index);
+        asked = !asked;
+        if asked {
+            started.running.stop().map(drop)?
+        } else {
+            started.running.kill()?
+        }
+        fate.toll.restarts.fetch_add(1, Ordering::SeqCst);
+    }
+    Ok(())
+}
+
+/// Begins a life in which nothing goes wrong, however long its database is away.
+fn start_calm(gateway: &Gateway, fate: &Fate, failures: &mut u32) -> Result<Started> {
+    loop {
+        if let Some(started) = start(gateway, fate, &Life::default(), failures)? {
+            return Ok(started);
+        }
+    }
 }
 
 /// Begins a life. `None`: it ended before anybody could call, and for a good reason.
@@ -128,8 +136,8 @@ fn start(
     fate: &Fate,
     life: &Life,
     failures: &mut u32,
-) -> Result<Option<(Running, SocketAddr)>> {
-    let error = match gateway.start(&life.failpoints) {
+) -> Result<Option<Started>> {
+    let error = match gateway.start(life, fate.faketime.as_deref()) {
         Ok(started) => {
             *failures = 0;
             return Ok(Some(started));
@@ -137,45 +145,57 @@ fn start(
         Err(error) => error,
     };
     // It may have come to its place while it took up what an earlier process left.
-    if life.end == End::Abort && fate.lease.is_none() {
+    let lease = fate.rules.lease;
+    if life.end == End::Abort && lease.is_none() {
         fate.toll.crashes.fetch_add(1, Ordering::SeqCst);
         return Ok(None);
     }
     // Its database may be away, and then it says so and ends.
     *failures += 1;
-    if fate.lease.is_none() || *failures > STARTS_MAX {
+    if lease.is_none() || *failures > STARTS_MAX {
         return Err(error);
     }
     thread::sleep(START_AGAIN);
     Ok(None)
 }
 
-fn live(gateway: &Gateway, fate: &Fate, life: &Life, started: (Running, SocketAddr)) -> Result<()> {
-    let (mut running, address) = started;
-    fate.doors.open(gateway.index, address)?;
+fn live(gateway: &Gateway, fate: &Fate, life: &Life, mut started: Started) -> Result<()> {
+    fate.doors.open(gateway.index, started.address)?;
     match life.end {
-        End::Kill(after) => rest(&mut running, fate, after)?,
-        End::Abort => rest(&mut running, fate, ABORT_LATEST)?,
+        End::Kill(after) => rest(&mut started, fate, after)?,
+        End::Abort => rest(&mut started, fate, ABORT_LATEST)?,
         End::Stop { after, pause, then } => {
-            rest(&mut running, fate, after)?;
-            signal(&running, Signal::STOP)?;
+            rest(&mut started, fate, after)?;
+            signal(&started.running, Signal::STOP)?;
             thread::sleep(pause);
-            signal(&running, Signal::CONT)?;
-            rest(&mut running, fate, then)?;
+            signal(&started.running, Signal::CONT)?;
+            fate.toll.stops.fetch_add(1, Ordering::SeqCst);
+            rest(&mut started, fate, then)?;
         }
-        End::Age => rest(&mut running, fate, Duration::MAX)?,
+        End::Age => rest(&mut started, fate, Duration::MAX)?,
     }
+    let Started { running, continuing, clock, .. } = started;
+    let steps = clock.map_or(0, |clock| clock.made());
+    fate.toll.steps.fetch_add(steps, Ordering::SeqCst);
+    let continued = continuing.as_ref().map_or(0, |continuing| continuing.continued());
+    fate.toll.stops.fetch_add(continued, Ordering::SeqCst);
+    drop(continuing);
     // Callers find out for themselves that it is gone.
+    let process = running.id();
     running.kill()?;
+    faketime::clean_up(process);
     fate.doors.close(gateway.index);
     fate.toll.crashes.fetch_add(1, Ordering::SeqCst);
     Ok(())
 }
 
-/// Lets it live for so long, unless it ends by itself or calm is wanted.
-fn rest(running: &mut Running, fate: &Fate, time: Duration) -> Result<()> {
+/// Lets it live for so long, unless it ends by itself or calm is wanted. Meanwhile its clock is stepped.
+fn rest(started: &mut Started, fate: &Fate, time: Duration) -> Result<()> {
     let begin = Instant::now();
-    while begin.elapsed() < time && running.runs()? && !fate.calm.load(Ordering::SeqCst) {
+    while begin.elapsed() < time && started.running.runs()? && !fate.calm.load(Ordering::SeqCst) {
+        if let Some(clock) = &mut started.clock {
+            clock.follow()?;
+        }
         thread::sleep(LOOK.min(time.saturating_sub(begin.elapsed())));
     }
     Ok(())
@@ -187,55 +207,6 @@ fn signal(running: &Running, signal: Signal) -> Result<()> {
         kill_process(pid, signal)?;
     }
     Ok(())
-}
-
-impl Life {
-    fn draw(dice: &mut Dice, fate: &Fate) -> Self {
-        let mut failpoints = vec![format!("seed={}", dice.roll(1 << 32))];
-        failpoints.extend(fate.control.map(|control| format!("control={}", control.word())));
-        let end = match fate.temper {
-            Temper::Mild => {
-                failpoints.push(format!("stall=30:{}", TIMING.past_settle().as_millis()));
-                End::Age
-            }
-            Temper::Rough => End::Kill(millis(dice.between(1500, 4000))),
-            Temper::Cruel => Self::cruel(dice, fate.lease, &mut failpoints),
-        };
-        Self { failpoints: failpoints.join(","), end }
-    }
-
-    fn cruel(dice: &mut Dice, lease: Option<Duration>, failpoints: &mut Vec<String>) -> End {
-        match (dice.roll(100), lease) {
-            // Where each commit is several round trips, some have to live for a purchase or two.
-            (20..54, Some(_)) => End::Kill(millis(dice.between(200, 4000))),
-            // Held up until others have taken over what it holds, and decided it; then it goes on.
-            (84..86, Some(lease)) => End::Stop {
-                after: millis(dice.between(5, 100)),
-                pause: lease + TIMING.past_settle() + millis(dice.between(0, 1500)),
-                then: millis(dice.between(5, 500)),
-            },
-            (0..54, _) => End::Kill(millis(dice.between(5, 150))),
-            (54..86, _) => {
-                let (place, nth) = (dice.between(1, PLACES), dice.between(1, 12));
-                // Some come to their place, and end while the bytes are on their way.
-                let micros = if dice.percent(50) { 0 } else { dice.between(20, 4000) };
-                failpoints.push(format!("abort={place}:{nth}:{micros}"));
-                End::Abort
-            }
-            (86..96, _) => End::Stop {
-                after: millis(dice.between(5, 100)),
-                pause: millis(dice.between(5, 300)),
-                then: millis(dice.between(5, 60)),
-            },
-            (96..99, _) => End::Kill(millis(dice.between(300, 1500))),
-            // Senders that are held up past the settle window have to live that long.
-            _ => {
-                let stall = TIMING.past_settle();
-                failpoints.push(format!("stall=30:{}", stall.as_millis()));
-                End::Kill(stall + millis(1000))
-            }
-        }
-    }
 }
 
 fn millis(millis: u64) -> Duration {

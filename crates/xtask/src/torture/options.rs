@@ -3,24 +3,28 @@
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 
+use super::controls::Control;
+
 /// Gateways on a store that can be shared, where nothing else is said.
 const REPLICAS: usize = 3;
+/// Orders over all providers, where nothing else is said.
+const ORDERS: usize = 300;
 
 /// What can be asked of the torture run.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Options {
-    /// Where the gateways keep their journal.
-    #[arg(long, value_enum, default_value = "sqlite")]
-    pub(crate) store: Store,
+    /// Where the gateways keep their journal; by default SQLite, or what the control needs.
+    #[arg(long, value_enum)]
+    pub(crate) store: Option<Store>,
     /// Gateways on one store; several need a store that can be shared, and are its default.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=16))]
     pub(crate) replicas: Option<u8>,
-    /// Orders over all providers.
-    #[arg(long, default_value_t = 300)]
-    pub(crate) orders: usize,
-    /// A provider's name, or `all`.
-    #[arg(long, default_value = "all")]
-    pub(crate) provider: String,
+    /// Orders over all providers; by default 300, or what the control needs.
+    #[arg(long)]
+    pub(crate) orders: Option<usize>,
+    /// A provider's name, or `all`; by default all, or the one that the control needs.
+    #[arg(long)]
+    pub(crate) provider: Option<String>,
     /// Accounts at each provider; an upstream that is found out by comparing listings is bought from
     /// one by one in each.
     #[arg(long, default_value_t = 8)]
@@ -28,9 +32,16 @@ pub(crate) struct Options {
     /// Decides what goes wrong when, as far as processes can be decided about.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Run a gateway that makes a known mistake; it has to buy twice, or the run fails.
+    /// Run a gateway that makes a known mistake; it has to buy twice or tell wrong, or the run fails.
     #[arg(long, value_enum)]
     pub(crate) control: Option<Control>,
+    /// Run the faults, the kill plan and the workload of a control around a gateway without its
+    /// mistake; every promise has to be kept.
+    #[arg(long, value_enum, conflicts_with = "control")]
+    pub(crate) workload_of: Option<Control>,
+    /// Ways to go wrong that the run is spared.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) without: Vec<Hazard>,
     /// Clients at a time.
     #[arg(long, default_value_t = 64)]
     pub(crate) clients: usize,
@@ -41,28 +52,62 @@ pub(crate) struct Options {
 
 impl Options {
     /// What `cargo xtask test` runs: every provider on each store, and every control on the provider that
-    /// can be bought from at will.
+    /// can make its mistake.
     pub(crate) fn of_test() -> Vec<Self> {
-        let whole = Self {
-            store: Store::Sqlite,
+        let whole = Self::plain();
+        let shared = Self { store: Some(Store::Postgres), ..whole.clone() };
+        let control = |control| Self { control: Some(control), ..whole.clone() };
+        [whole.clone(), shared].into_iter().chain(Control::ALL.map(control)).collect()
+    }
+
+    /// A run of one provider.
+    #[cfg(test)]
+    pub(crate) fn of_provider(provider: &str, orders: usize) -> Self {
+        Self { provider: Some(provider.to_owned()), orders: Some(orders), ..Self::plain() }
+    }
+
+    /// What a run is where nothing is asked.
+    fn plain() -> Self {
+        Self {
+            store: None,
             replicas: None,
-            orders: 300,
-            provider: "all".to_owned(),
+            orders: None,
+            provider: None,
             accounts: 8,
             seed: 1,
             control: None,
+            workload_of: None,
+            without: Vec::new(),
             clients: 64,
             profile: crate::Profile::Dev,
-        };
-        let shared = Self { store: Store::Postgres, ..whole.clone() };
-        let control = |control| Self {
-            orders: 150,
-            provider: "klikk".to_owned(),
-            control: Some(control),
-            ..whole.clone()
-        };
-        let controls = [Control::Naive, Control::NoSettle, Control::NoPreconnect].map(control);
-        [whole, shared].into_iter().chain(controls).collect()
+        }
+    }
+
+    /// The control that decides about faults, kill plan and workload.
+    pub(crate) fn workload(&self) -> Option<Control> {
+        self.control.or(self.workload_of)
+    }
+
+    /// Whether things may go wrong in this way.
+    pub(crate) fn has(&self, hazard: Hazard) -> bool {
+        let part = self.workload().is_none_or(|control| control.hazards().contains(&hazard));
+        part && !self.without.contains(&hazard)
+    }
+
+    /// Where the gateways keep their journal.
+    pub(crate) fn store(&self) -> Store {
+        self.store.or(self.workload().map(Control::store)).unwrap_or(Store::Sqlite)
+    }
+
+    /// Orders over all providers.
+    pub(crate) fn orders(&self) -> usize {
+        self.orders.or(self.workload().map(Control::orders)).unwrap_or(ORDERS)
+    }
+
+    /// A provider's name, or `all`.
+    pub(crate) fn provider(&self) -> &str {
+        let of_control = self.workload().map(Control::provider);
+        self.provider.as_deref().or(of_control).unwrap_or("all")
     }
 
     /// How many gateways there are.
@@ -70,13 +115,14 @@ impl Options {
     /// # Errors
     /// When the store is one gateway's alone and there shall be several.
     pub(crate) fn gateways(&self) -> Result<usize> {
-        let replicas = match (self.store, self.replicas) {
+        let asked = self.replicas.or(self.workload().and_then(Control::replicas));
+        let replicas = match (self.store(), asked) {
             (Store::Sqlite, None) => 1,
             (Store::Postgres, None) => REPLICAS,
             (_, Some(replicas)) => usize::from(replicas),
         };
         ensure!(
-            replicas == 1 || self.store == Store::Postgres,
+            replicas == 1 || self.store() == Store::Postgres,
             "{replicas} gateways cannot share an embedded store; --store postgres can be shared"
         );
         Ok(replicas)
@@ -84,10 +130,11 @@ impl Options {
 
     /// In a few words.
     pub(crate) fn told(&self) -> String {
-        let Self { store, provider, control, .. } = self;
-        match control {
-            Some(control) => format!("{}, {provider}", control.word()),
-            None => format!("{provider} on {}", store.word()),
+        let (store, provider) = (self.store().word(), self.provider());
+        match (self.control, self.workload_of) {
+            (Some(control), _) => format!("{}, {provider}", control.word()),
+            (_, Some(of)) => format!("without the mistake {}, {provider}", of.word()),
+            _ => format!("{provider} on {store}"),
         }
     }
 }
@@ -110,24 +157,21 @@ impl Store {
     }
 }
 
-/// The mistakes.
+/// A way to go wrong that a run may be spared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Control {
-    /// What broke is sent again at once.
-    Naive,
-    /// Absence is proof at once.
-    NoSettle,
-    /// The connection is made after the permit.
-    NoPreconnect,
-}
-
-impl Control {
-    /// Its name, here and for the gateway.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Naive => "naive",
-            Self::NoSettle => "no-settle",
-            Self::NoPreconnect => "no-preconnect",
-        }
-    }
+pub(crate) enum Hazard {
+    /// Two provider entries of one account; some renewals are sent through both at once.
+    TwoEntries,
+    /// Two upstreams whose accounts have one identity, and whose objects have equal ids.
+    TwoUpstreams,
+    /// Upstreams that reuse the id of what was ended.
+    ReturningIds,
+    /// Plugins that err after the answer.
+    PluginErrors,
+    /// Gateways that are stopped for longer than lease and window, and continued.
+    Stops,
+    /// Gateways whose wall clock is stepped.
+    ClockSteps,
+    /// A replica that is restarted every few seconds for the whole run.
+    Restarts,
 }

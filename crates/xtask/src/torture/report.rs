@@ -15,8 +15,8 @@ use super::nemesis::Toll;
 /// When the line cannot be written as JSON.
 pub(crate) fn print(verdict: &Verdict, toll: &Toll, took: Duration) -> Result<()> {
     println!(
-        "\n{:<14} {:>7} {:>7} {:>7} {:>6} {:>7} {:>15}",
-        "provider", "orders", "sales", "double", "lost", "orphan", "needs operator"
+        "\n{:<14} {:>7} {:>7} {:>7} {:>6} {:>10} {:>7} {:>15}",
+        "provider", "orders", "sales", "double", "lost", "told wrong", "orphan", "needs operator"
     );
     for (name, score) in &verdict.scores {
         row(name, score);
@@ -36,6 +36,12 @@ pub(crate) fn print(verdict: &Verdict, toll: &Toll, took: Duration) -> Result<()
              connections to it, in {seconds:.0} s\n"
         );
     }
+    let [stops, steps, restarts] =
+        [&toll.stops, &toll.steps, &toll.restarts].map(|count| count.load(Ordering::SeqCst));
+    println!(
+        "{stops} gateways stopped and continued, {steps} steps of a wall clock, {restarts} restarts of \
+         the gateway that always restarts"
+    );
     for problem in &verdict.problems {
         println!("BROKEN: {problem}");
     }
@@ -45,9 +51,10 @@ pub(crate) fn print(verdict: &Verdict, toll: &Toll, took: Duration) -> Result<()
 
 /// The run as one line of JSON.
 fn line(total: &Score, crashes: u64, took: Duration) -> Result<String> {
-    let Score { orders, sales, double, lost, orphan, needs_operator } = *total;
+    let Score { orders, sales, double, lost, told_wrong, orphan, needs_operator } = *total;
     let seconds = took.as_secs();
-    let line = Line { orders, crashes, sales, double, lost, orphan, needs_operator, seconds };
+    let line =
+        Line { orders, crashes, sales, double, lost, told_wrong, orphan, needs_operator, seconds };
     Ok(serde_json::to_string(&line)?)
 }
 
@@ -59,14 +66,16 @@ struct Line {
     sales: usize,
     double: usize,
     lost: usize,
+    told_wrong: usize,
     orphan: usize,
     needs_operator: usize,
     seconds: u64,
 }
 
 fn row(name: &str, score: &Score) {
-    let Score { orders, sales, double, lost, orphan, needs_operator } = score;
+    let Score { orders, sales, double, lost, told_wrong, orphan, needs_operator } = score;
     println!(
-        "{name:<14} {orders:>7} {sales:>7} {double:>7} {lost:>6} {orphan:>7} {needs_operator:>15}"
+        "{name:<14} {orders:>7} {sales:>7} {double:>7} {lost:>6} {told_wrong:>10} {orphan:>7} \
+         {needs_operator:>15}"
     );
 }

@@ -3,9 +3,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use xtask::artifacts::Artifacts;
 use xtask::configuration::{Configuration, Provider};
 
@@ -14,6 +15,7 @@ use super::fleet::Gateway;
 use super::options::Options;
 use super::subject::Subject;
 use super::upstream::Upstream;
+use super::workload::{entry_id, twice};
 
 /// How long gateways that share a store hold what they work on: the least that can be configured, so
 /// that others take over soon.
@@ -21,13 +23,20 @@ pub(crate) const LEASE: Duration = Duration::from_secs(3);
 /// What each account is asked at the most, in a second and by all gateways.
 const RATE: u32 = 100_000;
 
+/// Long enough that no clock that is stepped ends an order that nobody has begun: an hour and more ahead,
+/// or days behind.
+const START_WITHIN_S: i64 = 30 * 86_400;
+
 /// What the gateways have in common.
 pub(crate) struct Site<'a> {
     pub(crate) options: &'a Options,
     pub(crate) artifacts: &'a Artifacts,
     pub(crate) folder: &'a Path,
     pub(crate) subjects: &'a [Box<dyn Subject>],
+    /// The simulators of each provider, those of one site after those of another.
     pub(crate) upstreams: &'a [Vec<Upstream>],
+    /// Whether the gateway is told that accounts of one identity are separate.
+    pub(crate) separate: bool,
 }
 
 impl Site<'_> {
@@ -44,22 +53,67 @@ impl Site<'_> {
             .engine("retry_longest_ms", 1000)
             .engine("look_first_ms", 100)
             .engine("look_longest_ms", 1000)
-            .engine("start_within_s", 86_400);
+            .engine("start_within_s", START_WITHIN_S);
         if let Some(url) = shared {
             let lease = i64::try_from(LEASE.as_secs()).unwrap_or(i64::MAX);
             configuration = configuration.store(url).engine("lease_s", lease);
         }
         for (subject, upstreams) in self.subjects.iter().zip(self.upstreams) {
             for account in 0..self.options.accounts {
-                let upstream = &upstreams[account % upstreams.len()];
-                let provider = timed(subject.provider(account, &upstream.url));
-                let id = format!("{}-{account}", subject.name());
-                configuration = configuration.provider(&id, provider);
+                for (id, provider) in self.entries(subject.as_ref(), upstreams, account) {
+                    configuration = configuration.provider(&id, provider);
+                }
             }
         }
         let program = self.folder.join("purveyor");
-        Ok(Gateway { index, program, configuration: configuration.write(&folder)? })
+        let restarts = index >= self.options.gateways()?;
+        Ok(Gateway { index, program, configuration: configuration.write(&folder)?, restarts })
     }
+
+    /// The provider entries of one account: one, two of the same account, one more at another upstream.
+    fn entries(
+        &self,
+        subject: &dyn Subject,
+        upstreams: &[Upstream],
+        account: usize,
+    ) -> Vec<(String, Provider)> {
+        let simulators = subject.simulators(self.options.accounts);
+        let mut entries = Vec::new();
+        for (site, upstreams) in upstreams.chunks(simulators).enumerate() {
+            let twice = twice(self.options, subject) && site == 0;
+            for entry in 0..=usize::from(twice) {
+                let upstream = &upstreams[account % upstreams.len()];
+                let mut provider = timed(subject.provider(account, &upstream.url));
+                if self.separate && subject.tells_identity() {
+                    provider = provider.account("separate");
+                }
+                entries.push((entry_id(subject.name(), account, entry, site), provider));
+            }
+        }
+        entries
+    }
+}
+
+/// Whether the gateway knows that accounts of one identity at two endpoints may be separate.
+///
+/// # Errors
+/// When it does not even take a configuration that says nothing of it.
+pub(crate) fn knows_separate_accounts(
+    artifacts: &Artifacts,
+    folder: &Path,
+    subject: &dyn Subject,
+) -> Result<bool> {
+    let folder = folder.join("probe");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;
+    let takes = |provider: Provider| -> Result<bool> {
+        let configuration = Configuration::new(artifacts).provider("probe", timed(provider));
+        let mut check = Command::new(artifacts.program("purveyor")?);
+        check.arg("check").arg("--config").arg(configuration.write(&folder)?);
+        Ok(check.output().context("cannot run the gateway")?.status.success())
+    };
+    let provider = subject.provider(0, "http://127.0.0.1:1");
+    ensure!(takes(provider.clone())?, "the gateway does not take the configuration of a run");
+    takes(provider.account("separate"))
 }
 
 /// The times that the simulators keep to. They do not count requests, and gateways that were killed

@@ -10,6 +10,7 @@ mod racknap;
 use std::process::Command;
 
 use anyhow::{Context, Result};
+use purveyor_sdk::v1::Operation;
 use serde::Deserialize;
 use serde_json::Value;
 use xtask::configuration::Provider;
@@ -56,6 +57,41 @@ pub(crate) trait Subject: Send + Sync {
     /// What was asked for in a line of the ledger; `None` for lines that are no sale.
     fn sold(&self, entry: &Entry) -> Option<String>;
 
+    /// The identifier of a sale's item, where callers are told of items.
+    fn item(&self, _entry: &Entry) -> Option<String> {
+        None
+    }
+
+    /// Whether a purchase is a renewal to an expected end, so that two of the same are one intent.
+    fn renews(&self) -> bool {
+        false
+    }
+
+    /// Whether the upstream tells whose account it is, so that two of its accounts may have one identity.
+    fn tells_identity(&self) -> bool {
+        false
+    }
+
+    /// Ends what a purchase has made, where that can be done.
+    fn end(&self, _operation: &Operation) -> Option<Write> {
+        None
+    }
+
+    /// What was ended by a line of the ledger: the id that a sale had.
+    fn ended(&self, _entry: &Entry) -> Option<String> {
+        None
+    }
+
+    /// The command by which ids of what was ended come back.
+    fn reuse_ids(&self) -> Option<(&'static str, Value)> {
+        None
+    }
+
+    /// The command by which a sale is hidden from every read for so many milliseconds.
+    fn hide(&self, _ms: u128) -> Option<(&'static str, Value)> {
+        None
+    }
+
     /// Whether some of the faults are honest refusals there.
     fn refuses(&self) -> bool {
         false
@@ -78,10 +114,17 @@ pub(crate) struct Order {
     pub(crate) provider: String,
     /// Which of the provider's accounts.
     pub(crate) account: usize,
+    /// Which of the provider's upstreams.
+    pub(crate) site: usize,
     /// Which of the account's purchases, counted from 0.
     pub(crate) position: usize,
     /// The caller's request id.
     pub(crate) request_id: String,
+    /// The first order of the same intent; its own number, but for the second of two that are sent at
+    /// once through two entries. One of the two is sold.
+    pub(crate) intent: usize,
+    /// What it makes is ended again.
+    pub(crate) ends: bool,
     /// Another body than the right one: what must never be sold.
     pub(crate) wrong: bool,
 }

@@ -7,18 +7,21 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 use xtask::artifacts::Artifacts;
 use xtask::process::Running;
 
 use super::faults::{Mix, TIMING};
 use super::subject::{Entry, Subject};
+use super::workload::at;
 use crate::control;
 
 /// A running simulator.
 pub(crate) struct Upstream {
     pub(crate) url: String,
     control_url: String,
+    /// Which of the upstreams of one provider it belongs to.
+    site: usize,
     ledger: PathBuf,
     // Ends with this.
     _running: Running,
@@ -32,7 +35,7 @@ struct Ready {
 }
 
 impl Upstream {
-    /// Starts one of a provider's simulators for these accounts, with nothing going wrong yet.
+    /// Starts one of a provider's simulators at a site for these accounts, with nothing going wrong yet.
     ///
     /// # Errors
     /// When it does not start.
@@ -40,10 +43,11 @@ impl Upstream {
         subject: &dyn Subject,
         artifacts: &Artifacts,
         folder: &Path,
-        accounts: &[usize],
+        (accounts, site): (&[usize], usize),
         orders: usize,
     ) -> Result<Self> {
-        let name = format!("{}-{}", subject.name(), accounts.first().copied().unwrap_or_default());
+        let first = accounts.first().copied().unwrap_or_default();
+        let name = at(site, &format!("{}-{first}", subject.name()));
         let ledger = folder.join(format!("{name}.ledger.jsonl"));
         let mut command = Command::new(artifacts.program("purveyor-simulators")?);
         command.arg(subject.name());
@@ -53,7 +57,7 @@ impl Upstream {
         let mut running = Running::start(&format!("the simulator of {name}"), command, log)?;
         let ready: Ready = running.wait_for(|line| serde_json::from_str(line).ok())?;
         let Ready { url, control_url } = ready;
-        let upstream = Self { url, control_url, ledger, _running: running };
+        let upstream = Self { url, control_url, site, ledger, _running: running };
         let idle = json!({ "ms": TIMING.idle.as_millis() });
         control::post(&upstream.control_url, "/idle", &idle).await?;
         for (command, body) in subject.prepare(accounts, orders) {
@@ -71,13 +75,24 @@ impl Upstream {
         control::post(&self.control_url, "/fault-table", &table).await
     }
 
-    /// Every line of the ledger.
+    /// Tells it something over its control API.
+    ///
+    /// # Errors
+    /// When the simulator does not obey.
+    pub(crate) async fn obey(&self, (command, body): (&str, Value)) -> Result<()> {
+        control::post(&self.control_url, command, &body).await
+    }
+
+    /// Every line of the ledger. Accounts of two sites have two names, whatever the upstreams say.
     ///
     /// # Errors
     /// When it cannot be read.
     pub(crate) fn ledger(&self) -> Result<Vec<Entry>> {
         let text = fs::read_to_string(&self.ledger).context("cannot read the ledger")?;
-        let lines = text.lines().map(serde_json::from_str);
+        let lines = text.lines().map(|line| {
+            let entry: Entry = serde_json::from_str(line)?;
+            Ok::<_, serde_json::Error>(Entry { account: at(self.site, &entry.account), ..entry })
+        });
         lines.collect::<Result<_, _>>().context("the ledger has a line that is none")
     }
 }

@@ -1,7 +1,7 @@
 //! The checker finds every broken promise, and none where all are kept.
 
-use purveyor_sdk::v1::operation::{Attempt, State};
-use purveyor_sdk::v1::{Operation, UpstreamRef};
+use purveyor_sdk::v1::operation::{Attempt, Result as Made, State};
+use purveyor_sdk::v1::{Operation, OrderItem, UpstreamRef};
 
 use super::{Evidence, Score, Verdict, check};
 use crate::torture::journal::{Answer, Line};
@@ -13,8 +13,11 @@ fn order(number: usize) -> Order {
         subject: 0,
         provider: "gandi-0".to_owned(),
         account: 0,
+        site: 0,
         position: 2 * number,
         request_id: format!("id-{number}"),
+        intent: number,
+        ends: false,
         wrong: false,
     }
 }
@@ -44,7 +47,9 @@ fn operation(number: usize, state: State, id: &str) -> Operation {
 
 fn line(order: usize, wrong: bool, state: State, id: &str) -> Line {
     let ids = vec![id.to_owned()];
-    Line { order, wrong, answer: Answer::Operation { state: state.as_str_name().to_owned(), ids } }
+    let (state, items, reason) = (state.as_str_name().to_owned(), Vec::new(), String::new());
+    let answer = Answer::Operation { state, ids, items, reason };
+    Line { order, wrong, ends: false, answer }
 }
 
 fn judged(sales: Vec<Entry>, operations: &[Operation], told: &[Line]) -> Verdict {
@@ -70,40 +75,141 @@ fn one_sale_for_each_order_is_right() {
 
 #[test]
 fn every_broken_promise_is_found() {
-    let check = |sales: &[(i64, &str)], operations: &[Operation], expected: [usize; 4]| {
+    let check = |sales: &[(i64, &str)], operations: &[Operation], expected: [usize; 5]| {
         let sales = sales.iter().map(|(number, id)| sale(*number, id)).collect();
         let verdict = judged(sales, operations, &[]);
-        let Score { double, lost, orphan, needs_operator, .. } = verdict.total();
-        assert_eq!([double, lost, orphan, needs_operator], expected, "{:?}", verdict.problems);
+        let Score { double, lost, told_wrong, orphan, needs_operator, .. } = verdict.total();
+        let found = [double, lost, told_wrong, orphan, needs_operator];
+        assert_eq!(found, expected, "{:?}", verdict.problems);
         assert!(!verdict.holds());
     };
     let with = |state, id| [operation(0, State::Succeeded, "a"), operation(1, state, id)];
     // Sold twice; the second sale is nobody's.
-    check(&[(0, "a"), (1, "b"), (1, "c")], &both(), [1, 0, 1, 0]);
+    check(&[(0, "a"), (1, "b"), (1, "c")], &both(), [1, 0, 0, 1, 0]);
     // Told that it is sold, and it is not.
-    check(&[(0, "a")], &both(), [0, 1, 0, 0]);
+    check(&[(0, "a")], &both(), [0, 0, 1, 0, 0]);
     // One sale for two orders.
-    check(&[(0, "a"), (1, "b")], &with(State::Succeeded, "a"), [0, 1, 1, 0]);
+    check(&[(0, "a"), (1, "b")], &with(State::Succeeded, "a"), [0, 0, 1, 1, 0]);
     // A sale of another body.
-    check(&[(0, "a"), (1, "b"), (1_000_001, "c")], &both(), [1, 0, 1, 0]);
+    check(&[(0, "a"), (1, "b"), (1_000_001, "c")], &both(), [1, 0, 0, 1, 0]);
     // The sale that is named is of something else.
-    check(&[(0, "a"), (0, "b")], &both(), [1, 1, 0, 0]);
-    // Still open, failed although sold, and left to a person where that must not be.
-    check(&[(0, "a"), (1, "b")], &with(State::Reconciling, ""), [0, 1, 1, 0]);
-    check(&[(0, "a"), (1, "b")], &with(State::Failed, ""), [0, 1, 1, 0]);
-    check(&[(0, "a"), (1, "b")], &with(State::NeedsOperator, ""), [0, 1, 1, 1]);
+    check(&[(0, "a"), (0, "b")], &both(), [1, 0, 1, 1, 0]);
+    // Told that it failed or was cancelled, and it was sold.
+    check(&[(0, "a"), (1, "b")], &with(State::Failed, ""), [0, 0, 1, 0, 0]);
+    check(&[(0, "a"), (1, "b")], &with(State::Cancelled, ""), [0, 0, 1, 0, 0]);
+    // Failed where nothing is refused, still open, and left to a person where that must not be.
+    check(&[(0, "a")], &with(State::Failed, ""), [0, 1, 0, 0, 0]);
+    check(&[(0, "a"), (1, "b")], &with(State::Reconciling, ""), [0, 1, 0, 1, 0]);
+    check(&[(0, "a"), (1, "b")], &with(State::NeedsOperator, ""), [0, 1, 0, 1, 1]);
     // Forgotten.
-    check(&[(0, "a"), (1, "b")], &both()[..1], [0, 1, 1, 0]);
+    check(&[(0, "a"), (1, "b")], &both()[..1], [0, 1, 0, 1, 0]);
 }
 
 #[test]
-fn what_was_told_has_to_stay_true() {
-    let check = |told: Line| {
-        let verdict = judged(vec![sale(0, "a"), sale(1, "b")], &both(), &[told]);
-        assert_eq!(verdict.problems.len(), 1, "{:?}", verdict.problems);
-        assert!(!verdict.holds());
+fn told_answer_that_is_not_so_at_the_end_is_told_wrong() {
+    let check = |told: &[Line], expected: usize| {
+        let verdict = judged(vec![sale(0, "a"), sale(1, "b")], &both(), told);
+        let total = verdict.total();
+        assert_eq!((total.told_wrong, total.lost), (expected, 0), "{:?}", verdict.problems);
+        assert_eq!(verdict.holds(), expected == 0);
     };
-    check(line(0, false, State::Failed, "a"));
-    check(line(0, false, State::Succeeded, "z"));
-    check(line(0, true, State::Accepted, ""));
+    let refused = |code: &str| Line {
+        answer: Answer::Error { code: code.to_owned(), message: String::new() },
+        ..line(0, false, State::Failed, "")
+    };
+    let accepted = || line(0, false, State::Running, "");
+    check(&[line(0, false, State::Failed, "a")], 1);
+    check(&[line(0, false, State::Succeeded, "z")], 1);
+    check(&[line(0, true, State::Accepted, "")], 1);
+    // One order counts once, however often it was told wrong.
+    check(&[line(0, true, State::Accepted, ""), line(0, false, State::Failed, "a")], 1);
+    check(&[accepted(), refused("NotFound")], 1);
+    check(&[accepted(), refused("AlreadyExists")], 1);
+    check(&[refused("NotFound"), accepted()], 0);
+    check(&[accepted(), refused("Unavailable")], 0);
+    let items = Answer::Operation {
+        state: State::Succeeded.as_str_name().to_owned(),
+        ids: vec!["a".to_owned()],
+        items: vec!["z".to_owned()],
+        reason: String::new(),
+    };
+    check(&[Line { answer: items, ..accepted() }], 1);
+}
+
+#[test]
+fn success_that_names_another_item_is_told_wrong() {
+    let mut operations = both();
+    let item = OrderItem { id: "z".to_owned(), ..OrderItem::default() };
+    let order = purveyor_sdk::v1::Order { items: vec![item], ..Default::default() };
+    operations[0].result = Some(Made::Order(order));
+    let verdict = judged(vec![sale(0, "a"), sale(1, "b")], &operations, &[]);
+    assert_eq!(verdict.total().told_wrong, 1, "{:?}", verdict.problems);
+}
+
+/// Two orders of one intent, and how they ended.
+fn twins(first: Option<(State, &str)>, second: Option<(State, &str)>, sold: &[&str]) -> Score {
+    let subjects = named("gandi").unwrap();
+    let second_order = Order { intent: 0, position: 0, ..order(1) };
+    let orders = [order(0), second_order];
+    let ended = [first, second].into_iter().enumerate();
+    let operations: Vec<Operation> = ended
+        .filter_map(|(number, it)| it.map(|(state, id)| operation(number, state, id)))
+        .collect();
+    let sales = sold.iter().map(|id| sale(0, id)).collect();
+    let (operations, ledgers) = (&operations, &[sales]);
+    let evidence =
+        Evidence { subjects: &subjects, orders: &orders, ledgers, told: &[], operations };
+    check(&evidence).total()
+}
+
+#[test]
+fn one_of_two_orders_of_one_intent_is_sold() {
+    let right = Score { orders: 1, sales: 1, ..Score::default() };
+    let (won, failed) = (Some((State::Succeeded, "a")), Some((State::Failed, "")));
+    assert_eq!(twins(won, failed, &["a"]), right);
+    assert_eq!(twins(failed, won, &["a"]), right);
+    assert_eq!(twins(None, won, &["a"]), right);
+    let twice = Score { sales: 2, double: 1, ..right.clone() };
+    assert_eq!(twins(won, Some((State::Succeeded, "b")), &["a", "b"]), twice);
+    let both = Score { told_wrong: 1, ..right.clone() };
+    assert_eq!(twins(won, won, &["a"]), both);
+    let none = Score { sales: 0, lost: 1, ..right.clone() };
+    assert_eq!(twins(failed, None, &[]), none);
+    assert_eq!(twins(None, failed, &[]), none);
+    let open = Score { lost: 1, ..right };
+    assert_eq!(twins(won, Some((State::Running, "")), &["a"]), open);
+}
+
+#[test]
+fn id_that_came_back_is_another_sale() {
+    let subjects = named("computestacks").unwrap();
+    let orders = [0, 1].map(|number| Order { account: 0, ends: number == 0, ..order(number) });
+    let entry = |kind: &str, number: usize| Entry {
+        account: "stacks-0".to_owned(),
+        kind: kind.to_owned(),
+        product_name: format!("torture {number}"),
+        ..sale(0, "7")
+    };
+    let operations = [operation(0, State::Succeeded, "7"), operation(1, State::Succeeded, "7")];
+    let end = Line { ends: true, ..line(0, false, State::Succeeded, "") };
+    let check = |ledger: Vec<Entry>, expected: [usize; 3]| {
+        let told = std::slice::from_ref(&end);
+        let ledgers = &[ledger];
+        let evidence = Evidence {
+            subjects: &subjects,
+            orders: &orders,
+            ledgers,
+            told,
+            operations: &operations,
+        };
+        let verdict = check(&evidence);
+        let Score { double, told_wrong, orphan, .. } = verdict.total();
+        assert_eq!([double, told_wrong, orphan], expected, "{:?}", verdict.problems);
+    };
+    let (first, ended) = (entry("product_add", 0), entry("product_delete", 0));
+    let second = entry("product_add", 1);
+    check(vec![first.clone(), ended.clone(), second.clone()], [0, 0, 0]);
+    // The end that was told is the end of the second one, or of none.
+    check(vec![first.clone(), second.clone(), ended], [0, 1, 0]);
+    check(vec![first, second], [0, 1, 0]);
 }

@@ -4,10 +4,13 @@
 
 use std::process::Command;
 
+use purveyor_sdk::v1::operation::Result as Made;
 use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::product::{Offer, Package, Shape};
 use purveyor_sdk::v1::term::Kind;
-use purveyor_sdk::v1::{CreateProductRequest, Money, Price, Product, Term};
+use purveyor_sdk::v1::{
+    CreateProductRequest, DeleteProductRequest, Money, Operation, Price, Product, Term,
+};
 use serde_json::{Value, json};
 use xtask::configuration::Provider;
 
@@ -94,6 +97,22 @@ impl Subject for ComputeStacks {
 
     fn sold(&self, entry: &Entry) -> Option<String> {
         (entry.kind == "product_add").then(|| entry.product_name.clone())
+    }
+
+    fn end(&self, operation: &Operation) -> Option<Write> {
+        let Some(Made::Product(product)) = &operation.result else { return None };
+        Some(Write::Deletion(DeleteProductRequest {
+            name: product.name.clone(),
+            ..DeleteProductRequest::default()
+        }))
+    }
+
+    fn ended(&self, entry: &Entry) -> Option<String> {
+        (entry.kind == "product_delete").then(|| entry.operation_id.clone())
+    }
+
+    fn reuse_ids(&self) -> Option<(&'static str, Value)> {
+        Some(("/mode", json!({ "reuse_ids": true })))
     }
 
     fn refuses(&self) -> bool {

@@ -76,6 +76,14 @@ impl Subject for Gandi {
         let term = entry.duration.as_deref().unwrap_or_default();
         (entry.kind == "product_add").then(|| format!("{product_name} {quantity} {term}"))
     }
+
+    fn item(&self, entry: &Entry) -> Option<String> {
+        Some(entry.operation_id.clone())
+    }
+
+    fn tells_identity(&self) -> bool {
+        true
+    }
 }
 
 /// Pairs of orders are the same.

@@ -6,7 +6,7 @@ use std::process::Command;
 use prost_types::value::Kind;
 use prost_types::{Struct, Value as Member};
 use purveyor_sdk::v1::{CreateOrderRequest, Order as Wanted, OrderItem};
-use serde_json::Value;
+use serde_json::{Value, json};
 use xtask::configuration::Provider;
 
 use super::{Entry, Order, Subject};
@@ -82,6 +82,18 @@ impl Subject for Klikk {
     fn sold(&self, entry: &Entry) -> Option<String> {
         let sale = matches!(entry.kind.as_str(), "order_item" | "order_item_invoiced");
         sale.then(|| format!("{} for {}", entry.product_name, entry.amount))
+    }
+
+    fn item(&self, entry: &Entry) -> Option<String> {
+        entry.product_id.clone()
+    }
+
+    fn tells_identity(&self) -> bool {
+        true
+    }
+
+    fn hide(&self, ms: u128) -> Option<(&'static str, Value)> {
+        Some(("/mode", json!({ "listing_lag_ms": ms, "status_lag_ms": ms })))
     }
 }
 

@@ -121,6 +121,14 @@ impl Subject for Ovh {
         let period = entry.duration.as_deref().unwrap_or_default();
         (entry.kind == "order_paid").then(|| format!("{services} for {period}"))
     }
+
+    fn renews(&self) -> bool {
+        true
+    }
+
+    fn tells_identity(&self) -> bool {
+        true
+    }
 }
 
 fn service(account: usize, position: usize) -> Value {

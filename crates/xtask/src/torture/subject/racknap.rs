@@ -3,11 +3,13 @@
 
 use std::process::Command;
 
+use purveyor_sdk::v1::operation::Result as Made;
 use purveyor_sdk::v1::term::Kind;
 use purveyor_sdk::v1::{
-    CreateOrderRequest, Date, Money, Order as Wanted, OrderItem, OrderPricing, Term,
+    CreateOrderRequest, Date, Money, Operation, Order as Wanted, OrderItem, OrderPricing, Term,
+    TerminateServiceRequest,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use xtask::configuration::Provider;
 
 use super::{Entry, Order, Subject};
@@ -91,6 +93,27 @@ impl Subject for RackNap {
 
     fn sold(&self, entry: &Entry) -> Option<String> {
         (entry.kind == "service_create").then(|| format!("{} of a plan", entry.quantity))
+    }
+
+    fn item(&self, entry: &Entry) -> Option<String> {
+        Some(entry.operation_id.clone())
+    }
+
+    fn end(&self, operation: &Operation) -> Option<Write> {
+        let Some(Made::Order(order)) = &operation.result else { return None };
+        let name = order.items.first()?.services.first()?.clone();
+        Some(Write::Termination(TerminateServiceRequest {
+            name,
+            ..TerminateServiceRequest::default()
+        }))
+    }
+
+    fn ended(&self, entry: &Entry) -> Option<String> {
+        (entry.kind == "service_terminate").then(|| entry.operation_id.clone())
+    }
+
+    fn reuse_ids(&self) -> Option<(&'static str, Value)> {
+        Some(("/mode", json!({ "reuse_ids": true })))
     }
 
     fn asks_a_person(&self) -> bool {

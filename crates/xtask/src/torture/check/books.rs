@@ -1,0 +1,250 @@
+//! One provider's books: which sale belongs to which order, by the ledger and by how the orders ended.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use purveyor_sdk::v1::Operation;
+use purveyor_sdk::v1::operation::State;
+
+use super::super::call::{ids, items};
+use super::super::journal::Line;
+use super::super::subject::{Entry, Order, Subject};
+use super::super::workload::holder;
+use super::{Score, Verdict, Wrong, told};
+
+/// A line of a ledger that sold something.
+pub(super) struct Sale<'a> {
+    pub(super) holder: &'a str,
+    pub(super) id: &'a str,
+    /// Where it stands in the ledger: an upstream may reuse its id.
+    pub(super) line: usize,
+    asked: String,
+    item: Option<String>,
+}
+
+/// An order, how the ledger calls it, what the journal says of it and what its caller was told.
+pub(super) struct Bought<'a> {
+    pub(super) order: &'a Order,
+    holder: String,
+    asked: String,
+    pub(super) operation: Option<&'a Operation>,
+    pub(super) told: &'a [&'a Line],
+}
+
+/// One provider's orders, operations and sales.
+pub(super) struct Books<'a> {
+    subject: &'a dyn Subject,
+    orders: Vec<Bought<'a>>,
+    sales: Vec<Sale<'a>>,
+    /// What was ended: whose, the id that it had, and where that stands in the ledger.
+    ends: Vec<(&'a str, String, usize)>,
+    pub(super) score: Score,
+}
+
+impl<'a> Books<'a> {
+    pub(super) fn open(
+        subject: &'a dyn Subject,
+        orders: impl Iterator<Item = &'a Order>,
+        ledger: &'a [Entry],
+        operations: &BTreeMap<&str, &'a Operation>,
+        told: &'a BTreeMap<usize, Vec<&'a Line>>,
+    ) -> Self {
+        let bought = orders.map(|order| Bought {
+            order,
+            holder: holder(subject, order.account, order.site),
+            asked: subject.asked(order),
+            operation: operations.get(order.request_id.as_str()).copied(),
+            told: told.get(&order.number).map(Vec::as_slice).unwrap_or_default(),
+        });
+        let sale = |(line, entry): (usize, &'a Entry)| {
+            let (holder, id) = (entry.account.as_str(), entry.operation_id.as_str());
+            let item = subject.item(entry);
+            subject.sold(entry).map(|asked| Sale { holder, id, line, asked, item })
+        };
+        let end = |(line, entry): (usize, &'a Entry)| {
+            subject.ended(entry).map(|id| (entry.account.as_str(), id, line))
+        };
+        Self {
+            subject,
+            orders: bought.collect(),
+            sales: ledger.iter().enumerate().filter_map(sale).collect(),
+            ends: ledger.iter().enumerate().filter_map(end).collect(),
+            score: Score::default(),
+        }
+    }
+
+    pub(super) fn audit(&mut self, verdict: &mut Verdict) {
+        self.score.orders = self.orders.iter().filter(|it| is_first(it.order)).count();
+        self.score.sales = self.sales.len();
+        self.count_doubles(verdict);
+        let mut orders = std::mem::take(&mut self.orders);
+        // Who names a sale owns it; what is left belongs to those that ended otherwise.
+        orders.sort_by_key(|bought| match bought.operation.map(Operation::state) {
+            Some(State::Succeeded) => 0,
+            Some(State::Failed | State::Cancelled) => 1,
+            _ => 2,
+        });
+        let mut owned = BTreeMap::new();
+        let mut sold = BTreeSet::new();
+        for bought in orders {
+            let wrong = match self.outcome(&bought, &mut owned, &sold) {
+                Ok(()) => self.told_wrong(&bought, owned.get(&bought.order.number).copied()),
+                Err(wrong) => Some(wrong),
+            };
+            if owned.contains_key(&bought.order.number) {
+                sold.insert(bought.order.intent);
+            }
+            self.note(&bought, wrong, verdict);
+        }
+        let owned: BTreeSet<usize> = owned.into_values().collect();
+        for sale in self.sales.iter().filter(|sale| !owned.contains(&sale.line)) {
+            self.score.orphan += 1;
+            let Sale { holder, id, asked, .. } = sale;
+            verdict.problem(format!("sale {id} of {holder} ({asked}) belongs to no operation"));
+        }
+    }
+
+    fn note(&mut self, bought: &Bought<'_>, wrong: Option<Wrong>, verdict: &mut Verdict) {
+        let Order { number, request_id, provider, .. } = bought.order;
+        let name = format!("order {number} (operations/{request_id}, {provider})");
+        match wrong {
+            None => {}
+            Some(Wrong::Lost(how)) => {
+                self.score.lost += 1;
+                verdict.problem(format!("{name} is lost: {how}"));
+            }
+            Some(Wrong::Told(how)) => {
+                self.score.told_wrong += 1;
+                verdict.problem(format!("{name} was told wrong: {how}"));
+            }
+        }
+    }
+
+    /// By the ledger alone: more sales of a kind than intents of it.
+    fn count_doubles(&mut self, verdict: &mut Verdict) {
+        let mut balance: BTreeMap<(&str, &str), isize> = BTreeMap::new();
+        for sale in &self.sales {
+            *balance.entry((sale.holder, &sale.asked)).or_default() += 1;
+        }
+        for bought in self.orders.iter().filter(|bought| is_first(bought.order)) {
+            *balance.entry((&bought.holder, &bought.asked)).or_default() -= 1;
+        }
+        for ((holder, asked), surplus) in balance.into_iter().filter(|(_, it)| *it > 0) {
+            self.score.double += surplus.unsigned_abs();
+            verdict.problem(format!("{holder}, {asked}: {surplus} sales more than orders"));
+        }
+    }
+
+    /// How the order ended at last, against the ledger. What it has bought goes into `owned`, by number
+    /// of the order; `sold` are the intents of orders that were looked at before.
+    fn outcome(
+        &mut self,
+        bought: &Bought<'_>,
+        owned: &mut BTreeMap<usize, usize>,
+        sold: &BTreeSet<usize>,
+    ) -> Result<(), Wrong> {
+        let number = bought.order.number;
+        // One of two that want the same is enough; the other one may end as it likes, but it ends.
+        let other_sold = sold.contains(&bought.order.intent);
+        let Some(operation) = bought.operation else {
+            let accepted = bought.told.iter().any(|line| told::is_accepted(line));
+            if accepted || !(other_sold || !is_first(bought.order)) {
+                return Err(Wrong::Lost("is not in the journal".to_owned()));
+            }
+            return Ok(());
+        };
+        match operation.state() {
+            State::Succeeded => {
+                let sale = self.named(bought, operation, owned).map_err(Wrong::Told)?;
+                owned.insert(number, sale);
+                Ok(())
+            }
+            State::Failed | State::Cancelled => {
+                let ended = operation.state().as_str_name();
+                if let Some(sale) = self.unowned(bought, owned) {
+                    owned.insert(number, sale);
+                    return Err(Wrong::Told(format!("ended as {ended}, and was sold")));
+                }
+                let refused = operation.state() == State::Failed && self.subject.refuses();
+                if refused || other_sold || !is_first(bought.order) {
+                    return Ok(());
+                }
+                Err(Wrong::Lost(format!("ended as {ended} {:?}", operation.result)))
+            }
+            State::NeedsOperator => {
+                self.score.needs_operator += 1;
+                if !self.subject.asks_a_person() {
+                    return Err(Wrong::Lost(format!("waits for a person: {}", operation.message)));
+                }
+                // What it bought is known by what was asked, which is no other order's there.
+                if let Some(sale) = self.unowned(bought, owned) {
+                    owned.insert(number, sale);
+                }
+                Ok(())
+            }
+            state => {
+                let state = state.as_str_name();
+                Err(Wrong::Lost(format!("is still {state} {:?}", operation.message)))
+            }
+        }
+    }
+
+    /// The one sale that a success names, which nobody else has named.
+    fn named(
+        &self,
+        bought: &Bought<'_>,
+        operation: &Operation,
+        owned: &BTreeMap<usize, usize>,
+    ) -> Result<usize, String> {
+        let ids = ids(operation);
+        let wrong = || format!("succeeded, and names {ids:?}");
+        let holder = |sale: &&Sale<'_>| sale.holder == bought.holder;
+        let named =
+            || self.sales.iter().filter(holder).filter(|sale| ids.iter().any(|id| id == sale.id));
+        // Several sales of one id are there alone where the upstream reuses it.
+        let distinct: BTreeSet<&str> = named().map(|sale| sale.id).collect();
+        if distinct.len() != 1 {
+            return Err(wrong());
+        }
+        let taken: BTreeSet<usize> = owned.values().copied().collect();
+        let mut new =
+            named().filter(|sale| sale.asked == bought.asked && !taken.contains(&sale.line));
+        let sale = new.next().ok_or_else(wrong)?;
+        let items = items(operation);
+        match &sale.item {
+            Some(item) if !items.is_empty() && items != [item.clone()] => {
+                Err(format!("succeeded with the items {items:?}, and {item} was sold"))
+            }
+            _ => Ok(sale.line),
+        }
+    }
+
+    /// A sale of what was asked for that nobody has named.
+    fn unowned(&self, bought: &Bought<'_>, owned: &BTreeMap<usize, usize>) -> Option<usize> {
+        let taken: BTreeSet<usize> = owned.values().copied().collect();
+        let mine = |sale: &&Sale<'_>| sale.holder == bought.holder && sale.asked == bought.asked;
+        let mut sales = self.sales.iter().filter(mine);
+        sales.find(|sale| !taken.contains(&sale.line)).map(|sale| sale.line)
+    }
+
+    /// What the caller was told on the way, against how it is at the end.
+    fn told_wrong(&self, bought: &Bought<'_>, owned: Option<usize>) -> Option<Wrong> {
+        let sale = owned.and_then(|line| self.sales.iter().find(|sale| sale.line == line));
+        let ended = sale.is_some_and(|sale| self.is_ended(sale));
+        told::wrong(bought, ended).map(Wrong::Told)
+    }
+
+    /// Whether what was sold was ended, before its id came back.
+    fn is_ended(&self, sale: &Sale<'_>) -> bool {
+        let same = |other: &&Sale<'_>| other.holder == sale.holder && other.id == sale.id;
+        let later = self.sales.iter().filter(same).map(|other| other.line);
+        let next = later.filter(|line| *line > sale.line).min().unwrap_or(usize::MAX);
+        self.ends.iter().any(|(holder, id, line)| {
+            (*holder, id.as_str()) == (sale.holder, sale.id) && (sale.line..next).contains(line)
+        })
+    }
+}
+
+/// Whether it is the first order of its intent.
+fn is_first(order: &Order) -> bool {
+    order.intent == order.number
+}

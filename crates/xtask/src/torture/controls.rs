@@ -1,0 +1,161 @@
+//! The negative controls: gateways with one known mistake each, and the faults, the kill plan and the
+//! workload under which that mistake has to buy twice or to tell a caller something wrong.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use super::faults::Mix;
+use super::kill_plan::Temper;
+use super::options::{Hazard, Store};
+
+/// The mistakes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Control {
+    /// What broke is sent again at once.
+    Naive,
+    /// Absence is proof at once.
+    NoSettle,
+    /// The connection is made after the permit.
+    NoPreconnect,
+    /// A success that the host has seen may be presumed absent.
+    SuccessMayBeAbsent,
+    /// The key of an account lacks the origin of its endpoint.
+    SharedAccountKey,
+    /// Targets are locked by the provider's name alone.
+    LockByProvider,
+    /// A success that is seen after a take-over is dropped.
+    LateAnswerDropped,
+    /// Ages come from the wall clock.
+    ClockBelieved,
+}
+
+impl Control {
+    /// Every control, in the order in which they are run.
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Naive,
+        Self::NoSettle,
+        Self::NoPreconnect,
+        Self::SuccessMayBeAbsent,
+        Self::SharedAccountKey,
+        Self::LockByProvider,
+        Self::LateAnswerDropped,
+        Self::ClockBelieved,
+    ];
+
+    /// Its name, here and for the gateway.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Naive => "naive",
+            Self::NoSettle => "no-settle",
+            Self::NoPreconnect => "no-preconnect",
+            Self::SuccessMayBeAbsent => "success-may-be-absent",
+            Self::SharedAccountKey => "shared-account-key",
+            Self::LockByProvider => "lock-by-provider",
+            Self::LateAnswerDropped => "late-answer-dropped",
+            Self::ClockBelieved => "clock-believed",
+        }
+    }
+
+    /// The faults that its mistake is about.
+    pub(crate) fn mix(self) -> Mix {
+        match self {
+            Self::Naive => Mix::LostAnswers,
+            Self::NoSettle | Self::ClockBelieved => Mix::LateSales,
+            // Both twins have to be under way at once.
+            Self::LockByProvider => Mix::SlowSales,
+            Self::NoPreconnect
+            | Self::SuccessMayBeAbsent
+            | Self::SharedAccountKey
+            | Self::LateAnswerDropped => Mix::Nothing,
+        }
+    }
+
+    /// How its gateways are treated: they have to live long enough to make the mistake.
+    pub(crate) fn temper(self) -> Temper {
+        match self {
+            Self::Naive | Self::NoSettle => Temper::Rough,
+            // Its senders have to live for a whole settle window.
+            Self::NoPreconnect => Temper::Mild,
+            Self::LateAnswerDropped => Temper::Stopped,
+            Self::ClockBelieved => Temper::Stepped,
+            Self::SuccessMayBeAbsent | Self::SharedAccountKey | Self::LockByProvider => {
+                Temper::Calm
+            }
+        }
+    }
+
+    /// What else is part of its workload.
+    pub(crate) fn hazards(self) -> &'static [Hazard] {
+        match self {
+            Self::SharedAccountKey => &[Hazard::TwoUpstreams],
+            Self::LockByProvider => &[Hazard::TwoEntries],
+            Self::SuccessMayBeAbsent => &[Hazard::PluginErrors],
+            Self::LateAnswerDropped => &[Hazard::Stops],
+            Self::ClockBelieved => &[Hazard::ClockSteps],
+            Self::Naive | Self::NoSettle | Self::NoPreconnect => &[],
+        }
+    }
+
+    /// How long the upstream hides a sale from every read, far longer than the gateway is told: what it
+    /// answered itself is then the only witness.
+    pub(crate) fn hidden(self) -> Option<Duration> {
+        match self {
+            Self::SuccessMayBeAbsent => Some(Duration::from_secs(9)),
+            Self::LateAnswerDropped => Some(Duration::from_secs(14)),
+            _ => None,
+        }
+    }
+
+    /// So many of a hundred answered steps end with a plugin error.
+    pub(crate) fn plugin_errors(self) -> u64 {
+        if self == Self::SuccessMayBeAbsent { 50 } else { 0 }
+    }
+
+    /// The provider that can make the mistake.
+    pub(crate) fn provider(self) -> &'static str {
+        match self {
+            // Its renewals have a natural key, so that two of them can be one intent.
+            Self::LockByProvider => "ovh",
+            _ => "klikk",
+        }
+    }
+
+    /// The store under which the mistake can be made.
+    pub(crate) fn store(self) -> Store {
+        match self {
+            Self::LateAnswerDropped => Store::Postgres,
+            _ => Store::Sqlite,
+        }
+    }
+
+    /// Gateways, where it takes more than the store's default.
+    pub(crate) fn replicas(self) -> Option<u8> {
+        (self == Self::LateAnswerDropped).then_some(2)
+    }
+
+    /// How many orders it takes to make the mistake for certain.
+    pub(crate) fn orders(self) -> usize {
+        match self {
+            Self::Naive | Self::NoSettle | Self::NoPreconnect => 150,
+            Self::ClockBelieved => 100,
+            Self::SuccessMayBeAbsent
+            | Self::SharedAccountKey
+            | Self::LockByProvider
+            | Self::LateAnswerDropped => 40,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Control;
+    use crate::torture::faults::TIMING;
+
+    #[test]
+    fn hidden_sale_outlasts_the_reconciliation_window() {
+        for hidden in Control::ALL.into_iter().filter_map(Control::hidden) {
+            assert!(hidden > 2 * TIMING.settle());
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What is bought: the orders of a run, dealt to providers, accounts and provider entries. It must not
+//! know what goes wrong when.
+
+use super::dice::Dice;
+use super::options::{Hazard, Options};
+use super::subject::{Order, Subject};
+
+/// So many of a hundred intents are sent twice at once where that can be told: through each entry.
+const TWINS: u64 = 40;
+/// So many of a hundred orders are ended again once they have succeeded, where that can be done.
+const ENDED: u64 = 40;
+/// The first site's name is never shown.
+const SITES: [&str; 2] = ["", "-sandbox"];
+/// A second entry of the same account.
+const ENTRIES: [&str; 2] = ["", "-again"];
+
+/// The provider's id in the gateway's configuration.
+pub(crate) fn entry_id(name: &str, account: usize, entry: usize, site: usize) -> String {
+    format!("{name}-{account}{}{}", ENTRIES[entry], SITES[site])
+}
+
+/// What an account is called here: upstreams may have accounts of one identity.
+pub(crate) fn holder(subject: &dyn Subject, account: usize, site: usize) -> String {
+    at(site, &subject.holder(account))
+}
+
+/// The account of a ledger's line.
+pub(crate) fn at(site: usize, account: &str) -> String {
+    format!("{account}{}", SITES[site])
+}
+
+/// Whether each account has two provider entries. Where the upstream does not tell whose account it is,
+/// two entries are two accounts.
+pub(crate) fn twice(options: &Options, subject: &dyn Subject) -> bool {
+    options.has(Hazard::TwoEntries) && subject.tells_identity()
+}
+
+/// The orders, dealt to the providers and their accounts in turn.
+pub(crate) fn orders(options: &Options, subjects: &[Box<dyn Subject>], sites: usize) -> Vec<Order> {
+    let mut dice = Dice::new(options.seed, 2);
+    let mut orders: Vec<Order> = Vec::new();
+    let accounts = options.accounts;
+    let mut intents = 0;
+    while orders.len() < options.orders() {
+        let (subject, turn) = (intents % subjects.len(), intents / subjects.len());
+        let (account, position) = (turn % accounts, turn / accounts);
+        let of = subjects[subject].as_ref();
+        // Drawn in any case, so that a seed deals the same orders whatever a run is spared.
+        let (second, sandbox) = (dice.percent(50), dice.percent(50));
+        let (twins, ends) = (dice.percent(TWINS), dice.percent(ENDED));
+        let site = if sandbox && of.tells_identity() { sites - 1 } else { 0 };
+        let entries = twice(options, of) && site == 0;
+        let entry = usize::from(entries && second);
+        let twins = twins && entries && of.renews();
+        let first = orders.len();
+        for entry in [entry, 1 - entry].into_iter().take(1 + usize::from(twins)) {
+            orders.push(Order {
+                number: orders.len(),
+                subject,
+                provider: entry_id(of.name(), account, entry, site),
+                account,
+                site,
+                position,
+                request_id: dice.uuid(),
+                intent: first,
+                ends: ends && options.has(Hazard::ReturningIds),
+                wrong: false,
+            });
+        }
+        intents += 1;
+    }
+    orders
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{Options, orders};
+    use crate::torture::subject::named;
+
+    #[test]
+    fn twins_are_one_intent_through_two_entries() {
+        let options = Options::of_provider("ovh", 100);
+        let orders = orders(&options, &named("ovh").unwrap(), 1);
+        let twins: Vec<_> = orders.iter().filter(|it| it.intent != it.number).collect();
+        assert!(twins.len() > 10, "{}", twins.len());
+        for twin in twins {
+            let first = &orders[twin.intent];
+            assert_eq!((first.account, first.position), (twin.account, twin.position));
+            assert_ne!((&first.provider, &first.request_id), (&twin.provider, &twin.request_id));
+        }
+        let intents: BTreeSet<_> = orders.iter().map(|it| it.intent).collect();
+        let bought: BTreeSet<_> = orders.iter().map(|it| (it.account, it.position)).collect();
+        assert_eq!(intents.len(), bought.len());
+    }
+
+    #[test]
+    fn orders_are_spread_over_both_upstreams() {
+        let options = Options::of_provider("klikk", 100);
+        let orders = orders(&options, &named("klikk").unwrap(), 2);
+        let sandbox = orders.iter().filter(|it| it.site == 1).count();
+        assert!((20..80).contains(&sandbox), "{sandbox}");
+        assert!(orders.iter().all(|it| it.provider.ends_with("-sandbox") == (it.site == 1)));
+    }
+}
