@@ -110,7 +110,7 @@ pub(crate) fn search_shipped() -> Result<String> {
 }
 
 fn run_built(options: &Options, artifacts: &Artifacts) -> Result<Score> {
-    ensure!(options.orders() > 0 && options.accounts > 0, "nothing to do");
+    ensure!(options.orders() > 0 && options.accounts() > 0, "nothing to do");
     let folder = folder(options)?;
     let artifacts = apart(artifacts, &subject::named(options.provider())?, &folder)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
@@ -289,12 +289,12 @@ async fn upstreams(
 ) -> Result<Vec<Vec<Upstream>>> {
     let mut all = Vec::new();
     for subject in subjects {
-        let simulators = subject.simulators(options.accounts);
+        let simulators = subject.simulators(options.accounts());
         let sites = if subject.tells_identity() { sites } else { 1 };
         let mut upstreams = Vec::new();
         for (site, first) in (0..sites).flat_map(|site| (0..simulators).map(move |it| (site, it))) {
-            let accounts: Vec<usize> = (first..options.accounts).step_by(simulators).collect();
-            let orders = options.orders().div_ceil(subjects.len() * options.accounts);
+            let accounts: Vec<usize> = (first..options.accounts()).step_by(simulators).collect();
+            let orders = options.orders().div_ceil(subjects.len() * options.accounts());
             let of = (accounts.as_slice(), site);
             let upstream = Upstream::start(subject.as_ref(), artifacts, folder, of, orders).await?;
             let seed = options.seed + first as u64 + ((site as u64) << 32);
@@ -302,7 +302,7 @@ async fn upstreams(
             upstream.go_wrong(subject.as_ref(), mix, seed).await?;
             let reuse = options.has(Hazard::ReturningIds).then(|| subject.reuse_ids()).flatten();
             let hidden = options.workload().and_then(Control::hidden);
-            let hide = hidden.and_then(|time| subject.hide(time.as_millis()));
+            let hide = hidden.and_then(|hidden| subject.hide(hidden));
             for command in reuse.into_iter().chain(hide) {
                 upstream.obey(command).await?;
             }
@@ -316,7 +316,7 @@ async fn upstreams(
 /// The clients, until each has what it wants or nothing moves any more.
 async fn trade(options: &Options, market: &Arc<Market>, fate: &Fate) -> Result<()> {
     let mut clients = JoinSet::new();
-    for _ in 0..options.clients.min(options.orders()) {
+    for _ in 0..options.clients().min(options.orders()) {
         clients.spawn(client::buy(Arc::clone(market)));
     }
     let begin = Instant::now();

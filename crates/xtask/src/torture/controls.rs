@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use super::faults::Mix;
+use super::faults::{Hidden, Mix};
 use super::kill_plan::Temper;
 use super::options::{Hazard, Store};
 
@@ -97,12 +97,16 @@ impl Control {
         }
     }
 
-    /// How long the upstream hides a sale from every read, far longer than the gateway is told: what it
-    /// answered itself is then the only witness.
-    pub(crate) fn hidden(self) -> Option<Duration> {
+    /// How the upstream hides sales: the answer to the purchase is then the only witness. Who has seen
+    /// the answer and keeps it may ask for the sale by its id where it is hidden from listings alone.
+    pub(crate) fn hidden(self) -> Option<Hidden> {
         match self {
-            Self::SuccessMayBeAbsent => Some(Duration::from_secs(9)),
-            Self::LateAnswerDropped => Some(Duration::from_secs(14)),
+            Self::SuccessMayBeAbsent => {
+                Some(Hidden { time: Duration::from_secs(9), from_status: true })
+            }
+            Self::LateAnswerDropped => {
+                Some(Hidden { time: Duration::from_secs(15), from_status: false })
+            }
             _ => None,
         }
     }
@@ -117,6 +121,8 @@ impl Control {
         match self {
             // Its renewals have a natural key, so that two of them can be one intent.
             Self::LockByProvider => "ovh",
+            // It tells whose account it is, so that accounts at two upstreams can have one identity.
+            Self::SharedAccountKey => "gandi",
             _ => "klikk",
         }
     }
@@ -134,15 +140,23 @@ impl Control {
         (self == Self::LateAnswerDropped).then_some(2)
     }
 
+    /// Accounts at each provider, where the mistake shows only if they buy much.
+    pub(crate) fn accounts(self) -> Option<usize> {
+        (self == Self::SharedAccountKey).then_some(2)
+    }
+
+    /// Clients at a time, where the mistake takes some time and not all orders at once.
+    pub(crate) fn clients(self) -> Option<usize> {
+        (self == Self::LateAnswerDropped).then_some(6)
+    }
+
     /// How many orders it takes to make the mistake for certain.
     pub(crate) fn orders(self) -> usize {
         match self {
             Self::Naive | Self::NoSettle | Self::NoPreconnect => 150,
             Self::ClockBelieved => 100,
-            Self::SuccessMayBeAbsent
-            | Self::SharedAccountKey
-            | Self::LockByProvider
-            | Self::LateAnswerDropped => 40,
+            Self::SuccessMayBeAbsent | Self::LockByProvider => 40,
+            Self::SharedAccountKey | Self::LateAnswerDropped => 24,
         }
     }
 }
@@ -151,11 +165,12 @@ impl Control {
 mod tests {
     use super::Control;
     use crate::torture::faults::TIMING;
+    use crate::torture::site::LEASE;
 
     #[test]
     fn hidden_sale_outlasts_the_reconciliation_window() {
         for hidden in Control::ALL.into_iter().filter_map(Control::hidden) {
-            assert!(hidden > 2 * TIMING.settle());
+            assert!(hidden.time > LEASE + TIMING.settle());
         }
     }
 }

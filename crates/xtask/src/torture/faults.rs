@@ -48,6 +48,14 @@ impl Timing {
     }
 }
 
+/// How long the upstream hides each sale, far longer than the gateway is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hidden {
+    pub(crate) time: Duration,
+    /// From who asks for it by its id too; else from listings alone.
+    pub(crate) from_status: bool,
+}
+
 /// Which things go wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mix {

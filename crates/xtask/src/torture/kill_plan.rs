@@ -194,7 +194,7 @@ impl Life {
     fn with_answer(dice: &mut Dice, rules: &Rules, failpoints: &mut Vec<String>) -> Self {
         failpoints.push(format!("stop={EXCHANGED}:{}", dice.between(1, 3)));
         let pause = rules.lease.unwrap_or_default() + millis(1000);
-        let end = End::Kill(pause + millis(4000));
+        let end = End::Kill(pause + millis(1500));
         Self { end, stopped_for: Some(pause), ..Self::default() }
     }
 }

@@ -9,6 +9,10 @@ use super::controls::Control;
 const REPLICAS: usize = 3;
 /// Orders over all providers, where nothing else is said.
 const ORDERS: usize = 300;
+/// Accounts at each provider, where nothing else is said.
+const ACCOUNTS: usize = 8;
+/// Clients at a time, where nothing else is said.
+const CLIENTS: usize = 64;
 
 /// What can be asked of the torture run.
 #[derive(Clone, Debug, Args)]
@@ -26,9 +30,9 @@ pub(crate) struct Options {
     #[arg(long)]
     pub(crate) provider: Option<String>,
     /// Accounts at each provider; an upstream that is found out by comparing listings is bought from
-    /// one by one in each.
-    #[arg(long, default_value_t = 8)]
-    pub(crate) accounts: usize,
+    /// one by one in each; by default 8, or what the control needs.
+    #[arg(long)]
+    pub(crate) accounts: Option<usize>,
     /// Decides what goes wrong when, as far as processes can be decided about.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
@@ -42,9 +46,9 @@ pub(crate) struct Options {
     /// Ways to go wrong that the run is spared.
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) without: Vec<Hazard>,
-    /// Clients at a time.
-    #[arg(long, default_value_t = 64)]
-    pub(crate) clients: usize,
+    /// Clients at a time; by default 64, or what the control needs.
+    #[arg(long)]
+    pub(crate) clients: Option<usize>,
     /// How the programs are built.
     #[arg(long, value_enum, default_value = "dev")]
     pub(crate) profile: crate::Profile,
@@ -73,12 +77,12 @@ impl Options {
             replicas: None,
             orders: None,
             provider: None,
-            accounts: 8,
+            accounts: None,
             seed: 1,
             control: None,
             workload_of: None,
             without: Vec::new(),
-            clients: 64,
+            clients: None,
             profile: crate::Profile::Dev,
         }
     }
@@ -102,6 +106,16 @@ impl Options {
     /// Orders over all providers.
     pub(crate) fn orders(&self) -> usize {
         self.orders.or(self.workload().map(Control::orders)).unwrap_or(ORDERS)
+    }
+
+    /// Accounts at each provider.
+    pub(crate) fn accounts(&self) -> usize {
+        self.accounts.or(self.workload().and_then(Control::accounts)).unwrap_or(ACCOUNTS)
+    }
+
+    /// Clients at a time.
+    pub(crate) fn clients(&self) -> usize {
+        self.clients.or(self.workload().and_then(Control::clients)).unwrap_or(CLIENTS)
     }
 
     /// A provider's name, or `all`.

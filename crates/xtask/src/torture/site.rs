@@ -59,7 +59,7 @@ impl Site<'_> {
             configuration = configuration.store(url).engine("lease_s", lease);
         }
         for (subject, upstreams) in self.subjects.iter().zip(self.upstreams) {
-            for account in 0..self.options.accounts {
+            for account in 0..self.options.accounts() {
                 for (id, provider) in self.entries(subject.as_ref(), upstreams, account) {
                     configuration = configuration.provider(&id, provider);
                 }
@@ -77,7 +77,7 @@ impl Site<'_> {
         upstreams: &[Upstream],
         account: usize,
     ) -> Vec<(String, Provider)> {
-        let simulators = subject.simulators(self.options.accounts);
+        let simulators = subject.simulators(self.options.accounts());
         let mut entries = Vec::new();
         for (site, upstreams) in upstreams.chunks(simulators).enumerate() {
             let twice = twice(self.options, subject) && site == 0;

@@ -16,6 +16,7 @@ use serde_json::Value;
 use xtask::configuration::Provider;
 
 use super::call::Write;
+use super::faults::Hidden;
 
 /// A provider under torture.
 pub(crate) trait Subject: Send + Sync {
@@ -67,6 +68,11 @@ pub(crate) trait Subject: Send + Sync {
         false
     }
 
+    /// Whether two entries with the same credentials are known as one account.
+    fn tells_account(&self) -> bool {
+        self.tells_identity()
+    }
+
     /// Whether the upstream tells whose account it is, so that two of its accounts may have one identity.
     fn tells_identity(&self) -> bool {
         false
@@ -87,8 +93,8 @@ pub(crate) trait Subject: Send + Sync {
         None
     }
 
-    /// The command by which a sale is hidden from every read for so many milliseconds.
-    fn hide(&self, _ms: u128) -> Option<(&'static str, Value)> {
+    /// The command by which sales are hidden from reads.
+    fn hide(&self, _hidden: Hidden) -> Option<(&'static str, Value)> {
         None
     }
 

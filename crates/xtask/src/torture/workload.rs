@@ -32,14 +32,14 @@ pub(crate) fn at(site: usize, account: &str) -> String {
 /// Whether each account has two provider entries. Where the upstream does not tell whose account it is,
 /// two entries are two accounts.
 pub(crate) fn twice(options: &Options, subject: &dyn Subject) -> bool {
-    options.has(Hazard::TwoEntries) && subject.tells_identity()
+    options.has(Hazard::TwoEntries) && subject.tells_account()
 }
 
 /// The orders, dealt to the providers and their accounts in turn.
 pub(crate) fn orders(options: &Options, subjects: &[Box<dyn Subject>], sites: usize) -> Vec<Order> {
     let mut dice = Dice::new(options.seed, 2);
     let mut orders: Vec<Order> = Vec::new();
-    let accounts = options.accounts;
+    let accounts = options.accounts();
     let mut intents = 0;
     while orders.len() < options.orders() {
         let (subject, turn) = (intents % subjects.len(), intents / subjects.len());
@@ -97,8 +97,8 @@ mod tests {
 
     #[test]
     fn orders_are_spread_over_both_upstreams() {
-        let options = Options::of_provider("klikk", 100);
-        let orders = orders(&options, &named("klikk").unwrap(), 2);
+        let options = Options::of_provider("gandi", 100);
+        let orders = orders(&options, &named("gandi").unwrap(), 2);
         let sandbox = orders.iter().filter(|it| it.site == 1).count();
         assert!((20..80).contains(&sandbox), "{sandbox}");
         assert!(orders.iter().all(|it| it.provider.ends_with("-sandbox") == (it.site == 1)));

@@ -115,6 +115,10 @@ impl Subject for ComputeStacks {
         Some(("/mode", json!({ "reuse_ids": true })))
     }
 
+    fn tells_account(&self) -> bool {
+        true
+    }
+
     fn refuses(&self) -> bool {
         true
     }

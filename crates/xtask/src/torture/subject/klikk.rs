@@ -11,6 +11,7 @@ use xtask::configuration::Provider;
 
 use super::{Entry, Order, Subject};
 use crate::torture::call::Write;
+use crate::torture::faults::Hidden;
 
 /// What a server costs a month without its storage, and how much more with each GB of it.
 const WITHOUT_STORAGE: usize = 70;
@@ -88,12 +89,10 @@ impl Subject for Klikk {
         entry.product_id.clone()
     }
 
-    fn tells_identity(&self) -> bool {
-        true
-    }
-
-    fn hide(&self, ms: u128) -> Option<(&'static str, Value)> {
-        Some(("/mode", json!({ "listing_lag_ms": ms, "status_lag_ms": ms })))
+    fn hide(&self, hidden: Hidden) -> Option<(&'static str, Value)> {
+        let ms = hidden.time.as_millis();
+        let status_ms = if hidden.from_status { ms } else { 0 };
+        Some(("/mode", json!({ "listing_lag_ms": ms, "status_lag_ms": status_ms })))
     }
 }
 
