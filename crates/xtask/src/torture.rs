@@ -22,11 +22,12 @@ mod subject;
 mod upstream;
 mod workload;
 
-use std::fs;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use anyhow::{Context, Result, bail, ensure};
 use purveyor_sdk::v1::Operation;
@@ -53,6 +54,8 @@ use self::upstream::Upstream;
 /// What only the torture run's gateway has in it.
 const MARKS: [&str; 2] = ["purveyor-failpoints-are-compiled-in", "PURVEYOR_FAILPOINTS"];
 
+/// How many runs of the project's tests go on at once.
+const TEST_WORKERS: usize = 2;
 /// How often it is said how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);
 /// When no order has ended for so long, none will: many settle windows.
@@ -67,25 +70,55 @@ const CLOSING: Duration = Duration::from_secs(90);
 /// # Errors
 /// When a promise was broken, or a control kept them all.
 pub(crate) fn run(options: &Options) -> Result<()> {
+    if options.of_test {
+        return test().map(|summary| println!("{}", summary.replace("; ", "\n")));
+    }
     println!("building the torture's gateway, the simulators and the plugins");
     let artifacts = artifacts::build_with_failpoints(options.profile.into())?;
     run_built(options, &artifacts).map(drop)
 }
 
-/// Runs what belongs to the project's tests, and looks that nothing of it is in what is shipped.
+/// Runs what belongs to the project's tests, two runs at a time: most of a run is waiting.
 ///
 /// # Errors
-/// As [`run`]; and when the shipped gateway has failpoints.
+/// As [`run`], with all that failed.
 pub(crate) fn test() -> Result<String> {
     let artifacts = artifacts::build_with_failpoints(Profile::Dev)?;
-    let mut told = Vec::new();
-    for options in Options::of_test() {
-        println!("\n    torture: {}", options.told());
-        let Score { orders, double, told_wrong, .. } = run_built(&options, &artifacts)?;
-        let told_wrong = format!("{double} double, {told_wrong} told wrong");
-        told.push(format!("{}: {orders} orders, {told_wrong}", options.told()));
+    let waiting = Mutex::new(VecDeque::from(Options::of_test()));
+    let work = || {
+        let mut said = Vec::new();
+        let take = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+        while let Some(options) = take() {
+            let begin = Instant::now();
+            let what = options.told();
+            let score = run_built(&options, &artifacts);
+            said.push(score.map(|score| summary(&what, &score, begin.elapsed())));
+        }
+        said
+    };
+    let said = thread::scope(|scope| {
+        let workers: Vec<_> = (0..TEST_WORKERS).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().map(|worker| worker.join()).collect::<Vec<_>>()
+    });
+    let mut summaries = Vec::new();
+    let mut failed = Vec::new();
+    for said in said {
+        let said = said.map_err(|_| anyhow::anyhow!("a torture run panicked"))?;
+        for one in said {
+            match one {
+                Ok(summary) => summaries.push(summary),
+                Err(error) => failed.push(format!("{error:#}")),
+            }
+        }
     }
-    Ok(told.join("; "))
+    ensure!(failed.is_empty(), "{}", failed.join("; "));
+    Ok(summaries.join("; "))
+}
+
+fn summary(what: &str, score: &Score, took: Duration) -> String {
+    let Score { orders, double, told_wrong, .. } = score;
+    let seconds = took.as_secs();
+    format!("{what}: {orders} orders, {double} double, {told_wrong} told wrong, {seconds} s")
 }
 
 /// Looks for what the torture run alone may have in the gateway as it is released, and in the torture
@@ -116,7 +149,7 @@ fn run_built(options: &Options, artifacts: &Artifacts) -> Result<Score> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let begin = Instant::now();
     let (verdict, toll) = runtime.block_on(Box::pin(torture(options, &artifacts, &folder)))?;
-    report::print(&verdict, &toll, begin.elapsed())?;
+    report::print(&options.told(), &verdict, &toll, begin.elapsed())?;
     judge(options, &verdict, &folder)?;
     Ok(verdict.total())
 }
@@ -151,7 +184,8 @@ fn apart(artifacts: &Artifacts, subjects: &[Box<dyn Subject>], folder: &Path) ->
 fn folder(options: &Options) -> Result<PathBuf> {
     let (seed, provider) = (options.seed, options.provider());
     let control = options.workload().map_or("run", Control::word);
-    let name = format!("{control}-{provider}-{seed}-{}", std::process::id());
+    let store = options.store().word();
+    let name = format!("{control}-{provider}-{store}-{seed}-{}", std::process::id());
     let folder = workspace::target()?.join("torture").join(name);
     fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;
     Ok(folder)
@@ -332,7 +366,8 @@ async fn trade(options: &Options, market: &Arc<Market>, fate: &Fate) -> Result<(
                 let done = market.done.load(Ordering::SeqCst);
                 let crashes = fate.toll.crashes.load(Ordering::SeqCst);
                 let seconds = begin.elapsed().as_secs();
-                println!("{seconds:>5} s  {done:>6} orders ended, {crashes:>5} crashes");
+                let what = options.told();
+                println!("{seconds:>5} s  {done:>6} orders ended, {crashes:>5} crashes  ({what})");
                 if done > last {
                     (last, moved) = (done, Instant::now());
                 }
@@ -341,7 +376,7 @@ async fn trade(options: &Options, market: &Arc<Market>, fate: &Fate) -> Result<(
                 }
                 let stuck = options.control.map_or(STUCK, |_| STUCK_CONTROL);
                 if moved.elapsed() > stuck {
-                    println!("nothing has ended for {stuck:?}; checking what there is");
+                    println!("nothing has ended for {stuck:?}; checking what there is  ({what})");
                     return Ok(());
                 }
             }

@@ -154,7 +154,7 @@ impl Control {
     pub(crate) fn orders(self) -> usize {
         match self {
             Self::Naive | Self::NoSettle | Self::NoPreconnect => 150,
-            Self::ClockBelieved => 100,
+            Self::ClockBelieved => 80,
             Self::SuccessMayBeAbsent | Self::LockByProvider => 40,
             Self::SharedAccountKey | Self::LateAnswerDropped => 24,
         }

@@ -1,6 +1,6 @@
 //! What a run came to, for people and for programs. It must not judge.
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -9,44 +9,50 @@ use serde::Serialize;
 use super::check::{Score, Verdict};
 use super::nemesis::Toll;
 
-/// Prints the table, what was wrong, and the line for programs.
+/// Prints the table, what was wrong, and the line for programs, all at once: another run may print too.
 ///
 /// # Errors
 /// When the line cannot be written as JSON.
-pub(crate) fn print(verdict: &Verdict, toll: &Toll, took: Duration) -> Result<()> {
-    println!(
-        "\n{:<14} {:>7} {:>7} {:>7} {:>6} {:>10} {:>7} {:>15}",
-        "provider", "orders", "sales", "double", "lost", "told wrong", "orphan", "needs operator"
-    );
-    for (name, score) in &verdict.scores {
-        row(name, score);
-    }
-    let total = verdict.total();
-    if verdict.scores.len() > 1 {
-        row("all", &total);
-    }
-    let [crashes, databases, cuts] =
-        [&toll.crashes, &toll.databases, &toll.cuts].map(|count| count.load(Ordering::SeqCst));
-    let seconds = took.as_secs_f64();
-    if databases + cuts == 0 {
-        println!("{crashes} crashes in {seconds:.0} s\n");
-    } else {
-        println!(
-            "{crashes} crashes of gateways and {databases} of the database, {cuts} cuts of \
-             connections to it, in {seconds:.0} s\n"
-        );
-    }
-    let [stops, steps, restarts] =
-        [&toll.stops, &toll.steps, &toll.restarts].map(|count| count.load(Ordering::SeqCst));
-    println!(
-        "{stops} gateways stopped and continued, {steps} steps of a wall clock, {restarts} restarts of \
-         the gateway that always restarts"
-    );
-    for problem in &verdict.problems {
-        println!("BROKEN: {problem}");
-    }
-    println!("{}", line(&total, crashes, took)?);
+pub(crate) fn print(what: &str, verdict: &Verdict, toll: &Toll, took: Duration) -> Result<()> {
+    println!("\n{}", text(what, verdict, toll, took)?);
     Ok(())
+}
+
+fn text(what: &str, verdict: &Verdict, toll: &Toll, took: Duration) -> Result<String> {
+    let total = verdict.total();
+    let mut lines = vec![
+        what.to_owned(),
+        format!(
+            "{:<14} {:>7} {:>7} {:>7} {:>6} {:>10} {:>7} {:>15}",
+            "provider",
+            "orders",
+            "sales",
+            "double",
+            "lost",
+            "told wrong",
+            "orphan",
+            "needs operator"
+        ),
+    ];
+    lines.extend(verdict.scores.iter().map(|(name, score)| row(name, score)));
+    if verdict.scores.len() > 1 {
+        lines.push(row("all", &total));
+    }
+    let count = |count: &AtomicU64| count.load(Ordering::SeqCst);
+    let [crashes, databases, cuts] = [&toll.crashes, &toll.databases, &toll.cuts].map(count);
+    let [stops, steps, restarts] = [&toll.stops, &toll.steps, &toll.restarts].map(count);
+    let seconds = took.as_secs_f64();
+    lines.push(format!(
+        "{crashes} crashes of gateways, {stops} stopped and continued, {steps} steps of a wall clock, \
+         {restarts} restarts of the one that always restarts, in {seconds:.0} s"
+    ));
+    if databases + cuts > 0 {
+        lines
+            .push(format!("{databases} crashes of the database, {cuts} cuts of connections to it"));
+    }
+    lines.extend(verdict.problems.iter().map(|problem| format!("BROKEN: {problem}")));
+    lines.push(line(&total, crashes, took)?);
+    Ok(lines.join("\n"))
 }
 
 /// The run as one line of JSON.
@@ -72,10 +78,10 @@ struct Line {
     seconds: u64,
 }
 
-fn row(name: &str, score: &Score) {
+fn row(name: &str, score: &Score) -> String {
     let Score { orders, sales, double, lost, told_wrong, orphan, needs_operator } = score;
-    println!(
+    format!(
         "{name:<14} {orders:>7} {sales:>7} {double:>7} {lost:>6} {told_wrong:>10} {orphan:>7} \
          {needs_operator:>15}"
-    );
+    )
 }
