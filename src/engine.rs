@@ -14,6 +14,7 @@ pub mod look;
 pub mod machine;
 pub mod made_here;
 pub mod naming;
+mod observation;
 pub mod operations;
 pub mod options;
 pub mod orders;
@@ -283,25 +284,35 @@ impl Engine {
     async fn commit_inner(&self, mut change: Change) -> Result<(Committed, Operation), StoreError> {
         change.operation.version += 1;
         let operation = change.operation.clone();
-        if matches!(operation.state, State::Succeeded | State::WaitingUpstream) {
-            // Before, so that no crash comes between success and what it tells of services.
-            self.record_services(&operation).await?;
-        }
-        let committed = match self.inner.store.commit(change).await {
-            Err(StoreError::Ambiguous(message)) => self.read_back(&operation, message).await?,
-            other => other?,
+        let tells = matches!(operation.state, State::Succeeded | State::WaitingUpstream);
+        let committed = loop {
+            if tells {
+                // In the same commit, so that nothing comes between success and what it tells.
+                change.services = self.records_of(&operation).await?;
+                change.closes = self.closed_by(&operation).await?;
+            }
+            let committed = match self.inner.store.commit(change.clone()).await {
+                Err(StoreError::Ambiguous(message)) => self.read_back(&operation, message).await?,
+                other => other?,
+            };
+            if committed != Committed::Outdated {
+                break committed;
+            }
         };
         if committed == Committed::Done {
             failpoint::pass(Place::Closed);
-            self.inner.waiters.wake(operation.request_id);
-            if operation.state == State::NeedsOperator {
-                tracing::error!(
-                    request_id = %operation.request_id,
-                    provider = operation.provider,
-                    target = operation.target,
-                    reason = operation.message,
-                    "an operation needs an operator"
-                );
+            for told in [Some(&operation), change.loser.as_ref().map(|it| &it.operation)] {
+                let Some(told) = told else { continue };
+                self.inner.waiters.wake(told.request_id);
+                if told.state == State::NeedsOperator {
+                    tracing::error!(
+                        request_id = %told.request_id,
+                        provider = told.provider,
+                        target = told.target,
+                        reason = told.message,
+                        "an operation needs an operator"
+                    );
+                }
             }
         }
         Ok((committed, operation))

@@ -17,7 +17,7 @@ use purveyor_sdk::v1::Service;
 use purveyor_sdk::v1::operation::State;
 use uuid::Uuid;
 
-use self::operation::{Claim, Lock, Operation};
+use self::operation::{Claim, HeldClaim, Lock, NewClaim, Observation, Operation, Origin};
 
 /// The most rows that one listing returns.
 pub const PAGE_MAX: usize = 200;
@@ -32,14 +32,25 @@ pub trait Store: Send + Sync + 'static {
     /// `Exists`, whatever it carries; the caller compares fingerprints.
     async fn accept(&self, new: NewOperation) -> Result<Accepted, StoreError>;
 
-    /// Replaces an operation, its locks and its changed attempts, and adds claims. Atomic: all of
-    /// `change` or nothing.
+    /// Replaces an operation, its locks and its attempts, adds and closes claims, and puts services on
+    /// record. Atomic: all of `change` or nothing, but for its observation, which is stored whatever the
+    /// answer is, unless that attempt has one already.
     ///
-    /// Requires: `change.operation.version` is the stored version plus one; the stored attempts but
-    /// the last two are unchanged, unless the operation is terminal, and none is missing. A stored
-    /// terminal operation is replaced only while somebody has still to look at it, and by one in the
-    /// same state. Claims date from `change.operation.update_time`; a lease stays as it is.
+    /// Requires: `change.operation.version` is the stored version plus one, and no stored attempt is
+    /// missing. A stored terminal operation is replaced only by one in the same state. Where an
+    /// observation is stored that neither the stored nor the new attempts reflect, the change is stale:
+    /// whoever made it did not know of it. Claims date from `change.operation.update_time`; a lease stays
+    /// as it is.
     async fn commit(&self, change: Change) -> Result<Committed, StoreError>;
+
+    /// Stores what the host observed of an attempt, unless that attempt has an observation already, and
+    /// makes the operation due. May be repeated.
+    async fn observe(
+        &self,
+        request_id: Uuid,
+        observation: Observation,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// One operation.
     async fn get(&self, request_id: Uuid) -> Result<Option<Operation>, StoreError>;
@@ -74,11 +85,18 @@ pub trait Store: Send + Sync + 'static {
     /// that an earlier process left.
     async fn orphans(&self, now: Timestamp) -> Result<Vec<Operation>, StoreError>;
 
-    /// The operation that claims an upstream object.
+    /// The operation that claims an upstream object; where that claim is closed, the last that did.
     async fn claimant(&self, claim: &Claim) -> Result<Option<Uuid>, StoreError>;
 
+    /// The open claims of one account on an identifier, of whatever kind, by kind.
+    async fn open_claims(
+        &self,
+        account: &str,
+        upstream_id: &str,
+    ) -> Result<Vec<HeldClaim>, StoreError>;
+
     /// The identifiers of one account, of whatever kind, that operations other than `except` claim,
-    /// among those claimed at or after `since`; sorted, each once.
+    /// among those claimed at or after `since` and not closed before it; sorted, each once.
     async fn claimed_ids(
         &self,
         account: &str,
@@ -111,8 +129,15 @@ pub trait Store: Send + Sync + 'static {
     /// shown changes of what was removed.
     async fn prune(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
-    /// Puts a service on record, replacing what stood there.
-    async fn put_service(&self, record: ServiceRecord) -> Result<(), StoreError>;
+    /// Puts a service on record, replacing what stood there, and closes the claims that `closes` names
+    /// and that are still held so. False, and nothing is done, where the stored record is of another
+    /// version than `record`.
+    async fn put_service(
+        &self,
+        record: ServiceRecord,
+        closes: Vec<HeldClaim>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError>;
 
     /// One service on record.
     async fn service(
@@ -168,6 +193,8 @@ pub struct NewOperation {
     pub locks: Vec<Lock>,
     /// The replica that takes it at once, and until when; so the inline wait is local.
     pub lease: Option<Lease>,
+    /// Services on record from now on, each of the version that was read.
+    pub services: Vec<ServiceRecord>,
 }
 
 impl Query {
@@ -203,6 +230,8 @@ pub enum Accepted {
         /// By whom.
         by: Uuid,
     },
+    /// The stored record of a service is of another version than the one that was read.
+    Outdated,
 }
 
 /// One atomic replacement.
@@ -213,7 +242,30 @@ pub struct Change {
     /// All that it holds from now on.
     pub locks: Vec<Lock>,
     /// What it claims from now on, beside what it claims already.
-    pub claims: Vec<Claim>,
+    pub claims: Vec<NewClaim>,
+    /// Claims that are closed, where they are still held so: the objects are gone.
+    pub closes: Vec<HeldClaim>,
+    /// Services on record from now on, each of the version that was read.
+    pub services: Vec<ServiceRecord>,
+    /// What the host observed of one of the operation's attempts.
+    pub observation: Option<Observation>,
+    /// What becomes of the operation that a claim is taken from.
+    pub loser: Option<Box<Change>>,
+}
+
+impl Change {
+    /// A change of the row alone, which holds nothing from now on.
+    pub fn of(operation: Operation) -> Change {
+        Change {
+            operation,
+            locks: Vec::new(),
+            claims: Vec::new(),
+            closes: Vec::new(),
+            services: Vec::new(),
+            observation: None,
+            loser: None,
+        }
+    }
 }
 
 /// What became of a change.
@@ -221,7 +273,8 @@ pub struct Change {
 pub enum Committed {
     /// It is stored.
     Done,
-    /// The stored version is another one, or the operation is terminal.
+    /// The stored version is another one, the operation is terminal, or an observation is stored that
+    /// the change does not reflect.
     Stale,
     /// A lock is held.
     Held {
@@ -236,7 +289,11 @@ pub enum Committed {
         claim: Claim,
         /// Whose.
         by: Uuid,
+        /// How that is known; `None`: the claim is closed.
+        open: Option<Origin>,
     },
+    /// The stored record of a service is of another version than the one that was read.
+    Outdated,
 }
 
 /// Who tries, and until when.
@@ -328,6 +385,12 @@ pub struct ServiceRecord {
     pub operation: Uuid,
     /// What is known of it.
     pub service: Service,
+    /// Of a record that was read: its version, from 1. Of one that is written: the version that it
+    /// replaces; 0 where there was none.
+    pub version: u64,
+    /// Since when reads show that the upstream has it no more; `None`: the last read showed it, or there
+    /// was none.
+    pub gone_since: Option<Timestamp>,
 }
 
 /// What a store is.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
-use purveyor::store::operation::Operation;
+use purveyor::store::operation::{NewClaim, Operation};
 use purveyor::store::{Change, Committed, Lease, NewOperation, Query, Store, Take};
 use purveyor_sdk::v1::operation::State;
 use tokio::task::JoinSet;
@@ -149,7 +149,7 @@ async fn put_off(store: &dyn Store, operation: Operation, now: Timestamp) -> Res
         wake_time: Some(now + SignedDuration::from_secs(1)),
         ..operation
     };
-    let change = Change { operation, locks: Vec::new(), claims: Vec::new() };
+    let change = Change::of(operation);
     ensure!(store.commit(change).await? == Committed::Done, "it was not committed");
     Ok(())
 }
@@ -164,12 +164,16 @@ async fn accepted_and_committed(store: &Arc<dyn Store>) -> Result<String> {
             while began.elapsed() < SPAN {
                 let request_id = Uuid::new_v4();
                 let accepted = operation(request_id, present());
-                let new =
-                    NewOperation { operation: accepted.clone(), locks: Vec::new(), lease: None };
+                let new = NewOperation {
+                    operation: accepted.clone(),
+                    locks: Vec::new(),
+                    lease: None,
+                    services: Vec::new(),
+                };
                 store.accept(new).await?;
                 let operation = sent(accepted, State::Succeeded);
-                let claims = vec![claim(request_id)];
-                store.commit(Change { operation, locks: Vec::new(), claims }).await?;
+                let claims = vec![NewClaim::by_answer(claim(request_id))];
+                store.commit(Change { claims, ..Change::of(operation) }).await?;
                 done += 1;
             }
             anyhow::Ok(done)

@@ -4,7 +4,7 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
-use purveyor::store::operation::{Attempt, Claim, Operation};
+use purveyor::store::operation::{Attempt, Claim, NewClaim, Observed, Operation};
 use purveyor::store::{Change, NewOperation, Store};
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::v1::operation::{Outcome, State};
@@ -134,6 +134,8 @@ pub(crate) fn sent(accepted: Operation, state: State) -> Operation {
         plugin_sha256: "0f".repeat(32),
         answer_status: 0,
         answer: Vec::new(),
+        observed: Observed::Nothing,
+        unapplied: None,
     };
     Operation {
         state,
@@ -147,10 +149,16 @@ pub(crate) fn sent(accepted: Operation, state: State) -> Operation {
 
 async fn model(store: &dyn Store, request_id: Uuid, state: State) -> Result<()> {
     let accepted = operation(request_id, beginning());
-    let new = NewOperation { operation: accepted.clone(), locks: Vec::new(), lease: None };
+    let new = NewOperation {
+        operation: accepted.clone(),
+        locks: Vec::new(),
+        lease: None,
+        services: Vec::new(),
+    };
     store.accept(new).await?;
     let operation = sent(accepted, state);
-    let change = Change { operation, locks: Vec::new(), claims: vec![claim(request_id)] };
+    let change =
+        Change { claims: vec![NewClaim::by_answer(claim(request_id))], ..Change::of(operation) };
     store.commit(change).await?;
     Ok(())
 }

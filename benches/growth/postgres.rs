@@ -56,7 +56,7 @@ async fn multiply(client: &mut Client, copies: &Copies) -> Result<()> {
 
 async fn copy(transaction: &Transaction<'_>, table: &str, copies: &Copies) -> Result<()> {
     let named = "SELECT column_name::text FROM information_schema.columns \
-                 WHERE table_schema = 'purveyor' AND table_name = $1 AND is_generated = 'NEVER'";
+                 WHERE table_schema = 'purveyor' AND table_name = $1 AND is_generated = 'NEVER' AND is_identity = 'NO'";
     let rows = transaction.query(named, &[&table]).await?;
     let names = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<String>, _>>()?;
     let value = |name: &String| match name.as_str() {

@@ -49,7 +49,8 @@ fn multiply(connection: &mut Connection, copies: &Copies) -> Result<()> {
 }
 
 fn copy(connection: &Connection, table: &str, copies: &Copies) -> Result<()> {
-    let mut names = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
+    let mut names =
+        connection.prepare("SELECT name FROM pragma_table_info(?1) WHERE name <> 'id'")?;
     let names = names.query_map([table], |row| row.get::<_, String>(0))?;
     let names = names.collect::<Result<Vec<_>, _>>()?;
     let value = |name: &String| match name.as_str() {

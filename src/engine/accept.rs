@@ -102,6 +102,7 @@ impl Engine {
             locks: machine::locks(&operation, &policy),
             lease: place.as_ref().map(|_| self.lease()),
             operation: operation.clone(),
+            services: Vec::new(),
         };
         failpoint::pass(Place::Accepting);
         let accepted = match self.inner.store.accept(new).await {
@@ -129,6 +130,9 @@ impl Engine {
                 "the request_id belongs to another request",
             )),
             Accepted::Held { lock, by } => Err(in_progress(&lock, by)),
+            Accepted::Outdated => {
+                Err(Error::new(ErrorReason::Internal, "a write without records is outdated"))
+            }
         }
     }
 

@@ -130,6 +130,15 @@ impl Engine {
             if !due || self.stopping() || self.held().is_some() {
                 return;
             }
+            if operation.has_unapplied() {
+                if let Err(error) = self.apply_observations(operation.request_id).await {
+                    tracing::error!(
+                        request_id = %operation.request_id, provider = operation.provider, %error,
+                        "a stored observation cannot be applied yet"
+                    );
+                }
+                return;
+            }
             let driven = match operation.state {
                 State::Accepted => Box::pin(self.step(operation)).await,
                 State::OutcomeUnknown | State::Reconciling => Box::pin(self.look(operation)).await,

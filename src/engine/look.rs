@@ -3,13 +3,14 @@
 use prost::Message;
 use prost_types::Timestamp;
 use purveyor_sdk::plugin::v1::find_request::Attempt;
+use purveyor_sdk::plugin::v1::find_response::Outcome as Finding;
 use purveyor_sdk::plugin::v1::{CallContext, CallKind, FindRequest, FindResponse, Op};
 use purveyor_sdk::v1::operation::Outcome;
 use purveyor_sdk::v1::{ErrorReason, Evidence};
 use purveyor_sdk::{Error, Result};
 
 use super::Engine;
-use super::machine::{Event, LateFinding, Policy, apply, locks, renewal_order};
+use super::machine::{Event, LateFinding, Policy, apply, locks, renewal_order, transient};
 use super::step::{context, logged, write};
 use crate::failpoint::{self, Place};
 use crate::plugin::Provider;
@@ -29,16 +30,16 @@ impl Engine {
             return Ok(None);
         };
         let held = locks(&operation, &policy);
-        match self.commit(change).await? {
+        match self.commit_taking(change).await? {
             (Committed::Done, next) => {
                 self.let_go(&held, &next).await;
                 Ok(Some(next))
             }
-            (Committed::Claimed { claim, by }, _) => {
+            (Committed::Claimed { claim, by, .. }, _) => {
                 let event = Event::FoundClaimed { by, upstream_id: claim.upstream_id };
                 self.record(operation, event, &policy).await
             }
-            (Committed::Stale | Committed::Held { .. }, _) => Ok(None),
+            (Committed::Stale | Committed::Held { .. } | Committed::Outdated, _) => Ok(None),
         }
     }
 
@@ -76,7 +77,7 @@ impl Engine {
                 let error = Error::unavailable(message);
                 self.record(operation, Event::LookBackFailed(error), &policy).await
             }
-            (Committed::Stale | Committed::Held { .. }, _) => Ok(None),
+            (Committed::Stale | Committed::Held { .. } | Committed::Outdated, _) => Ok(None),
         }
     }
 
@@ -133,9 +134,38 @@ impl Engine {
         if account != operation.account {
             return Ok(Event::AccountChanged { now: account });
         }
-        let request = self.find_request(operation).await?;
+        let mut request = self.find_request(operation).await?;
+        if let Some(found) = self.find_answered(&provider, operation, &request).await? {
+            return Ok(Event::Looked(found));
+        }
+        request.upstream_id.clear();
         let response = self.ask_to_find(&provider, &request, &context(operation)).await?;
         Ok(Event::Looked(response))
+    }
+
+    /// Asks for the very object that the upstream answered, where the plugin failed afterwards. `None`:
+    /// there is none, or it is not found by its identifier.
+    async fn find_answered(
+        &self,
+        provider: &Provider,
+        operation: &Operation,
+        request: &FindRequest,
+    ) -> Result<Option<FindResponse>> {
+        let answered = operation.current().filter(|it| it.observed.took_effect());
+        let Some(upstream_id) = answered.map(|it| &it.upstream_id).filter(|id| !id.is_empty())
+        else {
+            return Ok(None);
+        };
+        let request = FindRequest { upstream_id: upstream_id.clone(), ..request.clone() };
+        let context = CallContext { upstream_id: upstream_id.clone(), ..context(operation) };
+        match self.ask_to_find(provider, &request, &context).await {
+            Ok(response) => {
+                Ok(matches!(response.outcome, Some(Finding::Found(_))).then_some(response))
+            }
+            Err(error) if transient(error.reason) => Err(error),
+            // The search may know more than the identifier alone.
+            Err(_) => Ok(None),
+        }
     }
 
     pub(super) async fn ask_to_find(

@@ -9,6 +9,7 @@ mod close;
 mod event;
 mod late;
 mod look;
+mod observed;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -24,10 +25,10 @@ use uuid::Uuid;
 
 use super::line::LOOK_FOR_ONESELF;
 use crate::store::Change;
-use crate::store::operation::{Attempt, Claim, Note, Operation, Settle};
+use crate::store::operation::{Attempt, NewClaim, Note, Observed, Operation, Origin, Settle};
 
-pub use self::event::{Closing, Event, LateFinding, NewAttempt, Refusal, Resolution};
-pub use self::rules::{broken_invariant, locks, renewal_order, transient};
+pub use self::event::{Closing, Contest, Event, LateFinding, NewAttempt, Refusal, Resolution};
+pub use self::rules::{broken_invariant, delivered, locks, renewal_order, transient};
 
 /// The time, on both clocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -74,6 +75,9 @@ pub struct Backoff {
     pub longest: Duration,
 }
 
+/// The kind of identifier of what an order became, whatever its plugin calls it.
+pub const SERVICE_KIND: &str = "service";
+
 /// What follows.
 ///
 /// The version is left as it is; who commits raises it. Requires: the event is about this
@@ -86,20 +90,30 @@ pub fn apply(
     now: &Now,
 ) -> Result<Change, Refusal> {
     let mut step = Step { next: operation.clone(), claims: Vec::new(), policy, now };
-    if operation.done() && !matches!(event, Event::LookedBack(_) | Event::LookBackFailed(_)) {
+    if operation.has_unapplied() && !matches!(event, Event::ObservedLate { .. }) {
+        return Err(step.refusal(&event, "an observation of it is not applied yet"));
+    }
+    let after_the_end = matches!(
+        event,
+        Event::LookedBack(_)
+            | Event::LookBackFailed(_)
+            | Event::ObservedLate { .. }
+            | Event::ClaimLost { .. }
+    );
+    if operation.done() && !after_the_end {
         return Err(step.refusal(&event, "it has ended"));
     }
     step.take(event)?;
     step.next.update_time = step.next.update_time.max(now.wall);
     let locks = locks(&step.next, policy);
     debug_assert_eq!(broken_invariant(&step.next), None);
-    Ok(Change { operation: step.next, locks, claims: step.claims })
+    Ok(Change { locks, claims: step.claims, ..Change::of(step.next) })
 }
 
 /// One application under way.
 struct Step<'a> {
     next: Operation,
-    claims: Vec<Claim>,
+    claims: Vec<NewClaim>,
     policy: &'a Policy,
     now: &'a Now,
 }
@@ -123,6 +137,11 @@ impl Step<'_> {
             }
             (Running, Event::Permitted(attempt)) => return self.permit(attempt),
             (Running, Event::Closed(closing)) => self.close(closing),
+            (_, Event::ObservedLate { nonce, closing }) => {
+                return self.observed_late(nonce, closing);
+            }
+            (_, Event::ClaimLost { by, upstream_id }) => self.claim_lost(by, upstream_id),
+            (WaitingUpstream, Event::Contested(contest)) => self.delivery_contested(&contest),
             (Running, Event::Recovered) => self.recover(),
             (WaitingUpstream, Event::Polled(outcome)) => self.polled(outcome),
             (WaitingUpstream, Event::PollFailed(error)) => self.poll_failed(&error),
@@ -218,7 +237,11 @@ impl Step<'_> {
     /// unknown one whose settle window has passed.
     fn permit(&mut self, new: NewAttempt) -> Result<(), Refusal> {
         let refuse = |reason| Refusal { event: "a permit", state: "running", reason };
-        if let Some(last) = self.next.attempts.last() {
+        let step = self.next.step;
+        if self.next.attempts.iter().any(|it| it.step == step && sold(it)) {
+            return Err(refuse("the upstream has accepted an attempt of this step"));
+        }
+        if let Some(last) = self.next.current() {
             let may_follow = match last.outcome {
                 Outcome::NotSent | Outcome::Rejected | Outcome::Absent => true,
                 Outcome::Applied | Outcome::Pending => last.step < self.next.step,
@@ -246,6 +269,8 @@ impl Step<'_> {
             plugin_sha256: new.plugin_sha256,
             answer_status: 0,
             answer: Vec::new(),
+            observed: Observed::Nothing,
+            unapplied: None,
         });
         Ok(())
     }
@@ -275,15 +300,15 @@ impl Step<'_> {
         self.next.candidates.clear();
         match resolution {
             Resolution::Executed { upstream_id, outcome } => self.executed(upstream_id, outcome),
+            Resolution::NotExecuted { .. } if self.undone().is_some_and(sold) => {
+                let message = "an operator found that it was not executed, although the upstream had \
+                               accepted it; nothing is sent again";
+                self.fail(Error::new(ErrorReason::NotExecuted, message));
+            }
             Resolution::NotExecuted { try_again } => {
-                let step = self.next.step;
-                let undone = self.next.attempts.last().is_some_and(|attempt| {
-                    matches!(attempt.outcome, Outcome::Unknown | Outcome::Unspecified)
-                        || (attempt.outcome == Outcome::Pending && attempt.step == step)
-                });
-                if undone {
+                if self.undone().is_some() {
                     self.keep_for_later();
-                    if let Some(attempt) = self.next.attempts.last_mut() {
+                    if let Some(attempt) = self.next.current_mut() {
                         attempt.outcome = Outcome::Absent;
                     }
                 }
@@ -304,6 +329,21 @@ impl Step<'_> {
 
     fn open_attempt(&self) -> Option<&Attempt> {
         self.next.attempts.last().filter(|attempt| attempt.outcome == Outcome::Unspecified)
+    }
+
+    /// Whether the attempt of this step that decides was a spend that the upstream has accepted: it is
+    /// never absent.
+    fn sold_in_step(&self) -> bool {
+        self.next.current().is_some_and(|it| it.step == self.next.step && sold(it))
+    }
+
+    /// The attempt that a person may call not executed.
+    fn undone(&self) -> Option<&Attempt> {
+        let step = self.next.step;
+        self.next.current().filter(|attempt| {
+            matches!(attempt.outcome, Outcome::Unknown | Outcome::Unspecified)
+                || (attempt.outcome == Outcome::Pending && attempt.step == step)
+        })
     }
 
     /// Whether no upstream request of this operation can have moved anything. What steps prepared
@@ -332,7 +372,18 @@ impl Step<'_> {
 
     fn succeed(&mut self, view: Option<Resource>) {
         self.see(view);
+        self.claim_delivered();
         self.end(State::Succeeded);
+    }
+
+    /// What an order became belongs to it as much as the order itself.
+    fn claim_delivered(&mut self) {
+        let answered = self.next.current().is_some_and(|last| last.observed.took_effect());
+        let origin = if answered { Origin::Answer } else { Origin::Search };
+        let sent = self.next.current().map(|last| last.permit_time);
+        for id in rules::delivered(&self.next) {
+            self.claim_object(&id, SERVICE_KIND, origin, sent);
+        }
     }
 
     fn fail(&mut self, error: Error) {
@@ -401,7 +452,7 @@ impl Step<'_> {
 
     fn unknown(&mut self, message: &str, answer: Vec<u8>, status: u16) {
         let window = self.policy.settle;
-        if let Some(attempt) = self.next.attempts.last_mut() {
+        if let Some(attempt) = self.next.current_mut() {
             attempt.outcome = Outcome::Unknown;
             attempt.message = message.to_owned();
             attempt.answer = answer;
@@ -410,15 +461,26 @@ impl Step<'_> {
         self.next.settle = Some(Settle::begin(window, self.now));
         self.next.tries = 0;
         if self.policy.evidence == Evidence::None && self.unknown_effect() == Effect::Spend {
-            return self.ask_operator(format!("{message}; the upstream cannot be asked"));
+            return self.ask_about_unknown(format!("{message}; the upstream cannot be asked"));
         }
         self.next.state = State::OutcomeUnknown;
         self.next.message = message.to_owned();
         self.next.wake_time = Some(self.now.wall);
     }
 
+    /// A person has to find out. Where the upstream accepted the spend, the plugin is at fault.
+    fn ask_about_unknown(&mut self, message: String) {
+        if !self.sold_in_step() {
+            return self.ask_operator(message);
+        }
+        let reason = self.next.current().map_or("", |attempt| attempt.message.as_str());
+        let message =
+            format!("the upstream accepted it, and the plugin failed: {reason}; {message}");
+        self.ask_operator_because(Error::new(ErrorReason::PluginFault, message));
+    }
+
     fn unknown_effect(&self) -> Effect {
-        self.next.attempts.last().map_or(Effect::Spend, |attempt| attempt.effect)
+        self.next.current().map_or(Effect::Spend, |attempt| attempt.effect)
     }
 
     fn see(&mut self, view: Option<Resource>) {
@@ -432,6 +494,11 @@ impl Step<'_> {
     fn refusal(&self, event: &Event, reason: &'static str) -> Refusal {
         Refusal { event: event.name(), state: self.next.state.as_str_name(), reason }
     }
+}
+
+/// Whether the upstream has accepted a spend.
+fn sold(attempt: &Attempt) -> bool {
+    attempt.effect == Effect::Spend && attempt.observed.took_effect()
 }
 
 impl Settle {

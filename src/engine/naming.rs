@@ -204,8 +204,19 @@ impl Engine {
             return Ok(FoundService { name, upstream_id, live: None });
         }
         let request = GetServiceRequest { name: name.to_string() };
-        let service: Service =
-            read(provider, Op::GetService, &request, name.id(), call.deadline).await?;
+        let asked = read(provider, Op::GetService, &request, name.id(), call.deadline).await;
+        let shown = match &asked {
+            Ok(_) => Some(true),
+            Err(error) if error.reason == ErrorReason::ServiceNotFound => Some(false),
+            Err(_) => None,
+        };
+        if let Some(present) = shown
+            && let Err(error) = self.read_showed(provider, name.id(), present).await
+        {
+            // What was read is true all the same.
+            tracing::warn!(provider = provider.id(), %error, "what a read showed is not recorded");
+        }
+        let service: Service = asked?;
         let told = service.upstream.as_ref().map(|upstream| upstream.id.as_str());
         let upstream_id = told.filter(|id| !id.is_empty()).unwrap_or(name.id()).to_owned();
         let name = ServiceName::new(name.provider().clone(), upstream_id.as_str())

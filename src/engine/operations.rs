@@ -173,11 +173,13 @@ impl Engine {
                 self.wake();
                 Ok(operation)
             }
-            (Committed::Claimed { claim, by }, _) => {
+            (Committed::Claimed { claim, by, .. }, _) => {
                 let message = format!("{} belongs to operations/{by} already", claim.upstream_id);
                 Err(Error::field("executed.upstream_id", message))
             }
-            (Committed::Stale | Committed::Held { .. }, _) => Err(etag_mismatch()),
+            (Committed::Stale | Committed::Held { .. } | Committed::Outdated, _) => {
+                Err(etag_mismatch())
+            }
         }
     }
 

@@ -65,6 +65,16 @@ impl Engine {
 
     /// Asks for operations of one provider, as many at once as can be.
     pub(super) async fn follow_up(&self, operations: Vec<Operation>) {
+        let (late, operations): (Vec<_>, Vec<_>) =
+            operations.into_iter().partition(Operation::has_unapplied);
+        for operation in late {
+            if let Err(error) = self.apply_observations(operation.request_id).await {
+                tracing::error!(
+                    request_id = %operation.request_id, provider = operation.provider, %error,
+                    "a stored observation cannot be applied yet"
+                );
+            }
+        }
         let Some(first) = operations.first() else { return };
         for together in operations.chunks(self.polled_at_once(&first.provider)) {
             if self.stopping() {

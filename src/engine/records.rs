@@ -10,42 +10,160 @@ use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::service::State as ServiceState;
 use purveyor_sdk::v1::{Order, OrderItem, Price, Service, UpstreamRef};
 
+use uuid::Uuid;
+
 use super::Engine;
-use crate::store::operation::Operation;
+use super::machine::{SERVICE_KIND, delivered};
+use super::policy::{SETTLE_DEFAULT, gate};
+use crate::plugin::Provider;
+use crate::store::operation::{HeldClaim, Operation};
 use crate::store::{ServiceRecord, StoreError};
 
 impl Engine {
-    /// Puts on record what an operation tells of services: those that an order became, and the one
-    /// that was changed.
-    ///
-    /// May be repeated. To be called before the operation's success is committed, so that no crash
-    /// comes between the two; what is on record for an operation that was then not committed is put
-    /// there again by the same operation.
+    /// What an operation tells of services, as it shall stand on record: of those that an order became,
+    /// and of the one that was changed. It is committed with the operation; where somebody else has put
+    /// one of them meanwhile, it is to be asked for again.
     ///
     /// # Errors
     ///
-    /// When the record cannot be read or written.
-    pub async fn record_services(&self, operation: &Operation) -> Result<(), StoreError> {
+    /// When a record cannot be read.
+    pub(super) async fn records_of(
+        &self,
+        operation: &Operation,
+    ) -> Result<Vec<ServiceRecord>, StoreError> {
+        let mut records: Vec<ServiceRecord> = Vec::new();
         for service in services_of(operation) {
             let Some(upstream) = service.upstream.clone().filter(|it| !it.id.is_empty()) else {
                 continue;
             };
-            let before = self.store().service(&operation.provider, &upstream.id).await?;
-            let known = before.as_ref().map(|record| record.service.clone());
-            let service = merged(known.clone().unwrap_or_default(), service);
-            if known.as_ref() == Some(&service) {
+            if let Some(record) = records.iter_mut().find(|it| it.upstream_id == upstream.id) {
+                record.service = merged(std::mem::take(&mut record.service), service);
                 continue;
             }
-            let record = ServiceRecord {
-                provider: operation.provider.clone(),
-                upstream_id: upstream.id,
-                operation: before.map_or(operation.request_id, |record| record.operation),
-                service,
-            };
-            self.store().put_service(record).await?;
+            let before = self.store().service(&operation.provider, &upstream.id).await?;
+            let record = after(before.clone(), service, &operation.provider, operation.request_id);
+            if before.as_ref() != Some(&record) {
+                records.push(record);
+            }
         }
-        Ok(())
+        Ok(records)
     }
+
+    /// The claims that end with an operation: those of what it ended upstream. What only ends with its term
+    /// is not gone.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub(super) async fn closed_by(
+        &self,
+        operation: &Operation,
+    ) -> Result<Vec<HeldClaim>, StoreError> {
+        if !ends_its_target(operation) {
+            return Ok(Vec::new());
+        }
+        let account = self.policy(operation).gate;
+        self.claims_of_object(&account, &operation.upstream_target, operation.op).await
+    }
+
+    /// The open claims of an upstream object: of a service as what was delivered, and of whichever
+    /// operation delivered it under that very identifier; of a product of whichever made it.
+    async fn claims_of_object(
+        &self,
+        account: &str,
+        upstream_id: &str,
+        ended_by: Op,
+    ) -> Result<Vec<HeldClaim>, StoreError> {
+        let mut closed = Vec::new();
+        for held in self.store().open_claims(account, upstream_id).await? {
+            let maker = self.store().get(held.by).await?;
+            let is_object = maker.is_some_and(|maker| match ended_by {
+                Op::DeleteProduct => maker.op == Op::CreateProduct,
+                _ => delivered(&maker).iter().any(|id| id == upstream_id),
+            });
+            if is_object || (held.claim.kind == SERVICE_KIND && ended_by != Op::DeleteProduct) {
+                closed.push(held);
+            }
+        }
+        Ok(closed)
+    }
+
+    /// Keeps what a read of a service showed: reads that are a listing's lag apart, or more, and show that
+    /// it is gone, end the claims on it. Only a service on record is kept book of.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub(super) async fn read_showed(
+        &self,
+        provider: &Provider,
+        upstream_id: &str,
+        present: bool,
+    ) -> Result<(), StoreError> {
+        let Some(record) = self.store().service(provider.id(), upstream_id).await? else {
+            return Ok(());
+        };
+        let now = self.now().wall;
+        let lag = provider.timing().listing_lag.unwrap_or(SETTLE_DEFAULT);
+        let gone_since = match (present, record.gone_since) {
+            (true, None) => return Ok(()),
+            (true, Some(_)) => None,
+            (false, None) => Some(now),
+            (false, Some(since)) => {
+                if since.checked_add(lag).is_ok_and(|due| now < due) {
+                    return Ok(());
+                }
+                Some(since)
+            }
+        };
+        let mut closes = Vec::new();
+        if gone_since.is_some_and(|since| since < now)
+            && let Some(account) = provider.account()
+        {
+            let account = gate(provider, &account);
+            closes = self.claims_of_object(&account, upstream_id, Op::TerminateService).await?;
+            if closes.is_empty() {
+                return Ok(());
+            }
+        }
+        // Where somebody else has put the record meanwhile, the next read tells the same.
+        let record = ServiceRecord { gone_since, ..record };
+        self.store().put_service(record, closes, now).await.map(drop)
+    }
+}
+
+/// Whether an operation has ended the upstream object that it was about.
+fn ends_its_target(operation: &Operation) -> bool {
+    if operation.state != State::Succeeded || operation.upstream_target.is_empty() {
+        return false;
+    }
+    let seen = operation.view.as_ref().and_then(|view| view.kind.as_ref());
+    match (operation.op, seen) {
+        (Op::DeleteProduct, _) => true,
+        (Op::TerminateService, Some(resource::Kind::Service(service))) => {
+            matches!(service.state(), ServiceState::Terminated | ServiceState::Unspecified)
+        }
+        (Op::TerminateService, _) => true,
+        _ => false,
+    }
+}
+
+/// A record with what an operation tells, in the version that it replaces.
+pub(super) fn after(
+    before: Option<ServiceRecord>,
+    told: Service,
+    provider: &str,
+    request_id: Uuid,
+) -> ServiceRecord {
+    let before = before.unwrap_or_else(|| ServiceRecord {
+        provider: provider.to_owned(),
+        upstream_id: told.upstream.clone().unwrap_or_default().id,
+        operation: request_id,
+        service: Service::default(),
+        version: 0,
+        gone_since: None,
+    });
+    ServiceRecord { service: merged(before.service, told), ..before }
 }
 
 /// The services that an operation tells something of.

@@ -96,6 +96,10 @@ impl Engine {
             if ours || shared && !self.attempt_is_over(&operation) {
                 continue;
             }
+            if operation.has_unapplied() {
+                self.apply_observations(operation.request_id).await?;
+                continue;
+            }
             let policy = self.policy(&operation);
             match apply(&operation, Event::Recovered, &policy, &now) {
                 Ok(change) => {

@@ -2,6 +2,7 @@
 //! for the permit before it writes a byte; then the attempt is closed from the host's own record.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,18 +13,18 @@ use purveyor_sdk::plugin::v1::step_outcome::Outcome as Said;
 use purveyor_sdk::plugin::v1::{
     BaselineRequest, BaselineResponse, CallContext, CallKind, Op, PollOutcome, StepOutcome, Write,
 };
-use purveyor_sdk::v1::operation::State;
+use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Price};
 use purveyor_sdk::{Error, Result};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::machine::{Closing, Event, NewAttempt, Policy, apply, locks};
+use super::machine::{Closing, Contest, Event, NewAttempt, Policy, apply, locks};
 use super::policy::PERMIT_LIFE;
-use super::{Engine, price};
+use super::{Engine, observation, price};
 use crate::failpoint::{self, Place};
-use crate::plugin::{Permit, PermitRequest, Permits, Provider, Seen, Spend, Stepped};
-use crate::store::operation::{Baseline, Lock, Operation};
+use crate::plugin::{Permit, PermitRequest, Permits, Provider, Spend, Stepped};
+use crate::store::operation::{Baseline, Lock, Observation, Operation};
 use crate::store::{Change, Committed, StoreError};
 
 /// How long it takes at most until what was seen is offered to a failing store again: however long it was
@@ -43,7 +44,7 @@ impl Engine {
         let prepared = match self.prepare(&provider, &policy, &running).await {
             Ok(baseline) => baseline,
             Err(error) => {
-                let closing = Closing { spend: None, said: Err(error) };
+                let closing = Closing { spend: None, said: Err(error), contest: None };
                 return self.record(running, Event::Closed(closing), &policy).await;
             }
         };
@@ -106,7 +107,7 @@ impl Engine {
                 let blocked = self.stand_in_line(waiting, lock, by).await?;
                 Ok(blocked.map(Begun::Rests))
             }
-            (Committed::Stale | Committed::Claimed { .. }, _) => Ok(None),
+            (Committed::Stale | Committed::Claimed { .. } | Committed::Outdated, _) => Ok(None),
         }
     }
 
@@ -167,6 +168,7 @@ impl Engine {
     ) -> Result<Option<Operation>, StoreError> {
         let run = permits.run.lock().await;
         let operation = run.operation.clone();
+        permits.closed.store(true, Ordering::Release);
         if run.lost {
             return Ok(None);
         }
@@ -178,7 +180,7 @@ impl Engine {
                 self.stand_in_line(operation, lock, by).await?
             }
             None => {
-                let closing = Closing { spend: stepped.spend, said: stepped.said };
+                let closing = Closing { spend: stepped.spend, said: stepped.said, contest: None };
                 failpoint::pass(Place::Closing);
                 self.record(operation, Event::Closed(closing), policy).await?
             }
@@ -208,12 +210,10 @@ impl Engine {
         event: Event,
         policy: &Policy,
     ) -> Result<Option<Operation>, StoreError> {
-        let spend = match &event {
-            Event::Closed(closing) => closing.spend.clone(),
-            _ => None,
-        };
         let next_price = next_price(&event);
         let step_ended = matches!(event, Event::Closed(_));
+        let polled = matches!(event, Event::Polled(_));
+        let observation = observation_of(&operation, &event);
         let now = self.now();
         let Some(mut change) = logged(apply(&operation, event, policy, &now)) else {
             return Ok(None);
@@ -224,41 +224,12 @@ impl Engine {
         {
             change = Change { claims: change.claims, ..refused };
         }
+        change.observation.clone_from(&observation);
         let mut tries = 0;
         loop {
-            match self.commit(change.clone()).await {
+            let refused = match self.commit_taking(change.clone()).await {
                 Ok((Committed::Done, next)) => return Ok(Some(next)),
-                Ok((Committed::Claimed { claim, by }, _)) => {
-                    if !step_ended {
-                        return Ok(None);
-                    }
-                    let reason =
-                        format!("{} belongs to operations/{by} already", claim.upstream_id);
-                    let spend = spend.map(|spend| Spend {
-                        seen: Seen::Unproven { reason: reason.clone() },
-                        ..spend
-                    });
-                    let said = Err(Error::new(ErrorReason::DuplicateDetected, reason));
-                    let closing = Closing { spend, said };
-                    return self.record(operation, Event::Closed(closing), policy).await;
-                }
-                // What was made upstream is somebody's to pay or cancel already. That ends; what was
-                // seen has to be kept.
-                Ok((Committed::Held { lock, by }, _)) if step_ended && !self.stopping() => {
-                    tracing::warn!(
-                        request_id = %operation.request_id, lock = lock.0, %by,
-                        "what was seen upstream waits for another operation"
-                    );
-                    tokio::time::sleep(self.inner.config.retry.delay(tries)).await;
-                    tries += 1;
-                }
-                Ok((committed, _)) => {
-                    tracing::warn!(
-                        request_id = %operation.request_id, ?committed,
-                        "an operation was changed by somebody else"
-                    );
-                    return Ok(None);
-                }
+                Ok((refused, _)) => refused,
                 // SQLite says of a disk that cannot be read that the file is corrupt, so that is not
                 // given up either.
                 Err(error @ StoreError::Invalid(_)) => return Err(error),
@@ -271,10 +242,74 @@ impl Engine {
                     let delay = self.inner.config.retry.delay(tries).min(STORE_AGAIN_MAX);
                     tokio::time::sleep(delay).await;
                     tries += 1;
+                    continue;
+                }
+            };
+            match refused {
+                // What was made upstream is somebody's to pay or cancel already. That ends; what was
+                // seen has to be kept.
+                Committed::Held { lock, by } if step_ended && !self.stopping() => {
+                    tracing::warn!(
+                        request_id = %operation.request_id, lock = lock.0, %by,
+                        "what was seen upstream waits for another operation"
+                    );
+                    tokio::time::sleep(self.inner.config.retry.delay(tries)).await;
+                    tries += 1;
+                }
+                Committed::Claimed { claim, by, .. } if polled => {
+                    let contest = Contest { by, upstream_id: claim.upstream_id };
+                    return self.record(operation, Event::Contested(contest), policy).await;
+                }
+                Committed::Claimed { claim, by, .. } if step_ended && observation.is_none() => {
+                    let reason =
+                        format!("{} belongs to operations/{by} already", claim.upstream_id);
+                    let said = Err(Error::new(ErrorReason::DuplicateDetected, reason));
+                    let closing = Closing { spend: None, said, contest: None };
+                    return self.record(operation, Event::Closed(closing), policy).await;
+                }
+                refused => {
+                    tracing::warn!(
+                        request_id = %operation.request_id, provider = operation.provider, ?refused,
+                        "an operation was changed by somebody else"
+                    );
+                    if let Some(observation) = observation {
+                        self.keep_observed(operation.request_id, observation).await?;
+                    }
+                    return Ok(None);
                 }
             }
         }
     }
+
+    /// What the host observed is never dropped: it is offered to the store until it is there.
+    async fn keep_observed(
+        &self,
+        request_id: Uuid,
+        observation: Observation,
+    ) -> Result<(), StoreError> {
+        let mut tries = 0;
+        loop {
+            let Err(error) = self.observed(request_id, observation.clone()).await else {
+                return Ok(());
+            };
+            if self.stopping() {
+                return Err(error);
+            }
+            tracing::error!(
+                %request_id, ?observation, %error,
+                "an observation cannot be stored; trying again"
+            );
+            tokio::time::sleep(self.inner.config.retry.delay(tries).min(STORE_AGAIN_MAX)).await;
+            tries += 1;
+        }
+    }
+}
+
+/// What the host observed of the attempt whose permit is open.
+fn observation_of(operation: &Operation, event: &Event) -> Option<Observation> {
+    let Event::Closed(closing) = event else { return None };
+    let open = operation.attempts.last().filter(|it| it.outcome == Outcome::Unspecified)?;
+    observation::of(open.nonce, closing)
 }
 
 /// What the next step will charge, where the step that ended tells it.
@@ -312,6 +347,8 @@ struct StepPermits {
     engine: Engine,
     policy: Policy,
     run: Mutex<Run>,
+    /// The step has ended, and whoever ended it stores what was observed.
+    closed: Arc<AtomicBool>,
 }
 
 struct Run {
@@ -325,7 +362,7 @@ struct Run {
 impl StepPermits {
     fn new(engine: Engine, operation: Operation, policy: Policy) -> StepPermits {
         let run = Run { operation, held: None, lost: false };
-        StepPermits { engine, policy, run: Mutex::new(run) }
+        StepPermits { engine, policy, run: Mutex::new(run), closed: Arc::default() }
     }
 }
 
@@ -365,11 +402,23 @@ impl Permits for StepPermits {
                 let message = format!("a similar spend is not decided: operations/{by}");
                 Err(Error::new(ErrorReason::OperationInProgress, message))
             }
-            (Committed::Stale | Committed::Claimed { .. }, _) => {
+            (Committed::Stale | Committed::Claimed { .. } | Committed::Outdated, _) => {
                 run.lost = true;
                 let message = "the operation was changed by somebody else";
                 Err(Error::new(ErrorReason::OperationState, message))
             }
+        }
+    }
+
+    async fn observed(&self, spend: &Spend) {
+        let run = self.run.lock().await;
+        let open = run.operation.attempts.last();
+        let Some(open) = open.filter(|it| it.outcome == Outcome::Unspecified) else { return };
+        let said = Err(Error::new(ErrorReason::PluginFault, "the plugin had not answered"));
+        let closing = Closing { spend: Some(spend.clone()), said, contest: None };
+        if let Some(observation) = observation::of(open.nonce, &closing) {
+            let closed = Arc::clone(&self.closed);
+            self.engine.observe_unless(closed, run.operation.request_id, observation);
         }
     }
 }

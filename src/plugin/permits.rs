@@ -9,6 +9,7 @@ use purveyor_sdk::v1::Effect;
 
 use super::clock::BootInstant;
 use super::provider::PluginInfo;
+use super::spend::Spend;
 
 /// Gives permits for one step of one operation.
 #[async_trait]
@@ -21,6 +22,10 @@ pub trait Permits: Send + Sync {
     /// Whatever keeps the permit from being given. No byte is written then, and the error is what
     /// the plugin gets.
     async fn permit(&self, request: PermitRequest) -> Result<Permit, Error>;
+
+    /// Tells what became of the request for which a permit was given, as soon as the host knows it and
+    /// before the plugin does.
+    async fn observed(&self, spend: &Spend);
 }
 
 /// What is about to be written.

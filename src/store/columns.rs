@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::encoding::{self, corrupt};
-use super::operation::{Attempt, Operation};
+use super::operation::{Attempt, NewClaim, Observation, Observed, Operation, Origin};
 
 /// The columns of an operation, in the order of the fields of [`OperationColumns`].
 macro_rules! operation_columns {
@@ -17,7 +17,7 @@ macro_rules! operation_columns {
         "request_id, state, version, create_time, update_time, wake_time, tries, step, \
          blocked_by, protocol, op, owner, actor, trace_id, provider, account, target, \
          upstream_target, start_before, fingerprint, exclusive, upstream, settle, message, error, \
-         candidates, notes, handle, baseline, view, request, given_up"
+         candidates, notes, handle, baseline, view, request, given_up, duplicates"
     };
 }
 pub(super) use operation_columns;
@@ -59,6 +59,8 @@ pub(super) struct OperationColumns<'a> {
     pub(super) request: Cow<'a, [u8]>,
     /// NULL in nearly every row.
     pub(super) given_up: Option<Cow<'a, [u8]>>,
+    /// NULL in nearly every row.
+    pub(super) duplicates: Option<Cow<'a, [u8]>>,
 }
 
 impl<'a> OperationColumns<'a> {
@@ -101,6 +103,8 @@ impl<'a> OperationColumns<'a> {
             view: row.view.as_ref().map(|view| view.encode_to_vec().into()),
             request: Cow::Borrowed(&row.request),
             given_up: encoding::given_up(&row.given_up).map(Cow::Owned),
+            duplicates: (!row.duplicates.is_empty())
+                .then(|| encoding::candidates(&row.duplicates).into()),
         })
     }
 
@@ -142,6 +146,10 @@ impl<'a> OperationColumns<'a> {
             error: optional("error", self.error.as_deref())?,
             message: self.message.into_owned(),
             candidates: encoding::from_sequence("candidates", &self.candidates)?,
+            duplicates: self
+                .duplicates
+                .as_deref()
+                .map_or(Ok(Vec::new()), |bytes| encoding::from_sequence("duplicates", bytes))?,
             blocked_by: self.blocked_by,
             settle: self.settle.as_deref().map(encoding::from_settle).transpose()?,
             notes: encoding::from_notes(&self.notes)?,
@@ -164,6 +172,56 @@ pub(super) struct AttemptColumns<'a> {
     pub(super) plugin_sha256: Cow<'a, str>,
     pub(super) answer_status: i32,
     pub(super) answer: Cow<'a, [u8]>,
+    pub(super) observed: i32,
+}
+
+/// One observation.
+pub(super) struct ObservationColumns<'a> {
+    pub(super) observed: i32,
+    pub(super) upstream_id: Cow<'a, str>,
+    pub(super) content: Cow<'a, [u8]>,
+}
+
+impl ObservationColumns<'_> {
+    /// The observation of the attempt with that nonce.
+    ///
+    /// # Errors
+    ///
+    /// `Corrupt` for a number that is never written.
+    pub(super) fn into_observation(self, nonce: Uuid) -> Result<Observation, StoreError> {
+        Ok(Observation {
+            nonce,
+            observed: one_of("observations.observed", self.observed, &Observed::ALL)?,
+            upstream_id: self.upstream_id.into_owned(),
+            content: self.content.into_owned(),
+        })
+    }
+}
+
+/// The origin of a claim by its number.
+///
+/// # Errors
+///
+/// `Corrupt` for a number that is never written.
+pub(super) fn origin(number: i32) -> Result<Origin, StoreError> {
+    one_of("claims.origin", number, &Origin::ALL)
+}
+
+fn one_of<T: Copy + Into<i32>>(column: &str, number: i32, all: &[T]) -> Result<T, StoreError> {
+    let found = all.iter().copied().find(|it| (*it).into() == number);
+    found.ok_or_else(|| corrupt(column, format_args!("{number} is never written")))
+}
+
+impl From<Observed> for i32 {
+    fn from(observed: Observed) -> i32 {
+        observed as i32
+    }
+}
+
+impl From<Origin> for i32 {
+    fn from(origin: Origin) -> i32 {
+        origin as i32
+    }
 }
 
 impl<'a> AttemptColumns<'a> {
@@ -187,6 +245,7 @@ impl<'a> AttemptColumns<'a> {
             plugin_sha256: Cow::Borrowed(&attempt.plugin_sha256),
             answer_status: attempt.answer_status.into(),
             answer: Cow::Borrowed(&attempt.answer),
+            observed: attempt.observed.into(),
         })
     }
 
@@ -195,7 +254,14 @@ impl<'a> AttemptColumns<'a> {
     /// # Errors
     ///
     /// `Corrupt` for what [`AttemptColumns::of`] never writes.
-    pub(super) fn into_attempt(self) -> Result<Attempt, StoreError> {
+    pub(super) fn into_attempt(
+        self,
+        observation: Option<ObservationColumns<'_>>,
+    ) -> Result<Attempt, StoreError> {
+        let observed = one_of("attempts.observed", self.observed, &Observed::ALL)?;
+        let unapplied = observation.filter(|_| observed == Observed::Nothing);
+        let unapplied =
+            unapplied.map(|columns| columns.into_observation(self.nonce)).transpose()?;
         Ok(Attempt {
             number: small("attempts.number", self.number)?,
             step: small("attempts.step", self.step)?,
@@ -211,24 +277,49 @@ impl<'a> AttemptColumns<'a> {
             answer_status: u16::try_from(self.answer_status)
                 .map_err(|e| corrupt("attempts.answer_status", e))?,
             answer: self.answer.into_owned(),
+            observed,
+            unapplied: unapplied.map(Box::new),
         })
     }
 }
 
-/// The attempts that have to be written where `stored` are there: those that are new, and the last
-/// two, which alone can have changed; after the end any of them, for it may turn up late.
+/// The attempts that have to be written where `stored` are there: those that are new, the last two, and
+/// any whose answer was observed, which may have been late; after the end all of them, for each may turn up
+/// late.
 ///
 /// # Errors
 ///
 /// `Invalid` when some are missing.
-pub(super) fn changed_attempts(row: &Operation, stored: usize) -> Result<&[Attempt], StoreError> {
+pub(super) fn changed_attempts(
+    row: &Operation,
+    stored: usize,
+) -> Result<impl Iterator<Item = &Attempt>, StoreError> {
     if row.attempts.len() < stored {
         let what = format!("{} attempts where {stored} are stored", row.attempts.len());
         return Err(StoreError::Invalid(what));
     }
-    let changing = if row.done() { row.attempts.len() } else { 2 };
-    let first = row.attempts.len().saturating_sub(changing).min(stored);
-    Ok(row.attempts.get(first..).unwrap_or_default())
+    let first = row.attempts.len().saturating_sub(2).min(stored);
+    let all = row.done();
+    let changed = row.attempts.iter().enumerate().filter(move |(index, attempt)| {
+        all || *index >= first || attempt.observed != Observed::Nothing
+    });
+    Ok(changed.map(|(_, attempt)| attempt))
+}
+
+/// Whether a change was made without knowing one of the observations that the stored attempts do not
+/// reflect.
+pub(super) fn overlooks(change: &Operation, unapplied: &[Uuid]) -> bool {
+    let reflects = |nonce: &Uuid| {
+        let attempt = change.attempts.iter().find(|attempt| attempt.nonce == *nonce);
+        attempt.is_some_and(|attempt| attempt.observed != Observed::Nothing)
+    };
+    !unapplied.iter().all(reflects)
+}
+
+/// Whether a new claim passes one of the operation `by`, which is closed since a time or open.
+pub(super) fn passes(new: &NewClaim, by: Uuid, closed: Option<i64>) -> bool {
+    let Some(closed) = closed else { return new.takes_from == Some(by) };
+    new.closed_before.is_none_or(|before| timestamp(closed) < before)
 }
 
 /// A time as it is compared: nanoseconds since 1970.

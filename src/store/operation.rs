@@ -76,6 +76,8 @@ pub struct Operation {
     pub message: String,
     /// Upstream objects that could be what was asked for.
     pub candidates: Vec<UpstreamRef>,
+    /// Upstream objects that this operation made, or was taken for the maker of, beside its own one.
+    pub duplicates: Vec<UpstreamRef>,
     /// The operation that it waits for.
     pub blocked_by: Option<Uuid>,
     /// From when absence counts as proof.
@@ -113,6 +115,55 @@ pub struct Attempt {
     pub answer_status: u16,
     /// The answer, kept only where the outcome is unknown; secrets are cut out.
     pub answer: Vec<u8>,
+    /// What the host observed of the answer, as far as the operation reflects it.
+    pub observed: Observed,
+    /// An observation that is stored and that the operation does not reflect yet. Read, never written.
+    pub unapplied: Option<Box<Observation>>,
+}
+
+/// What the host observed of an attempt's request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Observed {
+    /// Nothing that decides anything.
+    #[default]
+    Nothing = 0,
+    /// No byte was written.
+    NotSent = 1,
+    /// A complete answer of the declared success shape.
+    Accepted = 2,
+    /// A complete answer that is declared as accepted, payment due.
+    PaymentDue = 3,
+    /// A complete answer that satisfies a declared proof of rejection.
+    Rejected = 4,
+}
+
+impl Observed {
+    /// All of them.
+    pub const ALL: [Observed; 5] = [
+        Observed::Nothing,
+        Observed::NotSent,
+        Observed::Accepted,
+        Observed::PaymentDue,
+        Observed::Rejected,
+    ];
+
+    /// Whether the upstream has told that the request took effect. Such a spend is never absent.
+    pub fn took_effect(self) -> bool {
+        matches!(self, Observed::Accepted | Observed::PaymentDue)
+    }
+}
+
+/// What the host observed of one attempt, stored once and never changed, whatever became of the operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// The attempt's nonce.
+    pub nonce: Uuid,
+    /// What was observed.
+    pub observed: Observed,
+    /// The identifier in the answer; empty where there is none.
+    pub upstream_id: String,
+    /// What the engine needs to apply it later; the engine's own bytes.
+    pub content: Vec<u8>,
 }
 
 /// The evidence taken before a spend.
@@ -170,7 +221,7 @@ pub struct Note {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lock(pub String);
 
-/// An upstream object that belongs to one operation for ever.
+/// An upstream object that belongs to one operation at a time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Claim {
     /// The upstream account.
@@ -179,6 +230,54 @@ pub struct Claim {
     pub kind: String,
     /// The identifier.
     pub upstream_id: String,
+}
+
+/// How it became known that an upstream object is an operation's own. Earlier ones are stronger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// The upstream's answer to the operation's own request.
+    Answer = 1,
+    /// A search.
+    Search = 2,
+    /// An operator's word.
+    Operator = 3,
+}
+
+impl Origin {
+    /// All of them.
+    pub const ALL: [Origin; 3] = [Origin::Answer, Origin::Search, Origin::Operator];
+}
+
+/// A claim that an operation shall have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewClaim {
+    /// The object.
+    pub claim: Claim,
+    /// How it is known to be the operation's own.
+    pub origin: Origin,
+    /// A claim of the same object that was closed at or after this moment stands against it; `None`: no
+    /// closed claim does.
+    pub closed_before: Option<Timestamp>,
+    /// The operation whose open claim passes on to this one; that of any other stands against it.
+    pub takes_from: Option<Uuid>,
+}
+
+impl NewClaim {
+    /// By the upstream's own answer, which closed claims do not stand against.
+    pub fn by_answer(claim: Claim) -> NewClaim {
+        NewClaim { claim, origin: Origin::Answer, closed_before: None, takes_from: None }
+    }
+}
+
+/// An open claim as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldClaim {
+    /// The object.
+    pub claim: Claim,
+    /// Whose it is.
+    pub by: Uuid,
+    /// How it became known.
+    pub origin: Origin,
 }
 
 impl Operation {
@@ -215,6 +314,7 @@ impl Operation {
             error: None,
             message: String::new(),
             candidates: Vec::new(),
+            duplicates: Vec::new(),
             blocked_by: None,
             settle: None,
             notes: Vec::new(),
@@ -229,6 +329,28 @@ impl Operation {
     /// Whether, after the end, an upstream object turned up of an attempt that was taken for absent.
     pub fn turned_up_late(&self) -> bool {
         self.done() && self.wake_time.is_none() && !self.candidates.is_empty()
+    }
+
+    /// The attempt that decides what may follow: the last one that was not proven to be unsent, else the
+    /// last one.
+    pub fn current(&self) -> Option<&Attempt> {
+        self.attempts.get(self.current_index()?)
+    }
+
+    /// As [`Operation::current`], to change it.
+    pub fn current_mut(&mut self) -> Option<&mut Attempt> {
+        let index = self.current_index()?;
+        self.attempts.get_mut(index)
+    }
+
+    fn current_index(&self) -> Option<usize> {
+        let sent = self.attempts.iter().rposition(|attempt| attempt.outcome != Outcome::NotSent);
+        sent.or(self.attempts.len().checked_sub(1))
+    }
+
+    /// Whether an observation is stored that has to be applied before anything else.
+    pub fn has_unapplied(&self) -> bool {
+        self.attempts.iter().any(|attempt| attempt.unapplied.is_some())
     }
 
     /// Whether it is known to be that upstream object, which was accepted and is being worked on.
@@ -246,8 +368,7 @@ impl Operation {
 
     /// The attempt whose permit is open or whose outcome is unknown.
     pub fn unresolved(&self) -> Option<&Attempt> {
-        self.attempts
-            .last()
+        self.current()
             .filter(|attempt| matches!(attempt.outcome, Outcome::Unspecified | Outcome::Unknown))
     }
 }

@@ -23,7 +23,7 @@ use self::news::News;
 use self::pulse::Pulse;
 use self::retention::Prune;
 use self::session::{Sessions, discard};
-use super::operation::{Claim, Operation};
+use super::operation::{Claim, HeldClaim, Observation, Operation};
 use super::{
     Accepted, Change, Committed, Identity, Lease, NewOperation, Positions, Query, ServiceRecord,
     Sharing, Store, StoreError, StoredChange, Take, Wakes,
@@ -36,6 +36,7 @@ mod fault;
 mod holdings;
 mod listing;
 mod news;
+mod observations;
 mod open;
 mod operations;
 mod pulse;
@@ -177,6 +178,15 @@ impl Store for PostgresStore {
         self.shared().write(change).await
     }
 
+    async fn observe(
+        &self,
+        request_id: Uuid,
+        observation: Observation,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.shared().write(observations::Observe { request_id, observation, now }).await
+    }
+
     async fn get(&self, request_id: Uuid) -> Result<Option<Operation>, StoreError> {
         self.shared.sessions.read(async |c| listing::get(c, request_id).await).await
     }
@@ -218,6 +228,17 @@ impl Store for PostgresStore {
         self.shared.sessions.read(async |c| holdings::claimant(c, claim).await).await
     }
 
+    async fn open_claims(
+        &self,
+        account: &str,
+        upstream_id: &str,
+    ) -> Result<Vec<HeldClaim>, StoreError> {
+        self.shared
+            .sessions
+            .read(async |c| holdings::open_claims(c, account, upstream_id).await)
+            .await
+    }
+
     async fn claimed_ids(
         &self,
         account: &str,
@@ -256,8 +277,13 @@ impl Store for PostgresStore {
         self.shared().write(Prune { ended_before, limit }).await
     }
 
-    async fn put_service(&self, record: ServiceRecord) -> Result<(), StoreError> {
-        self.shared().write(record).await
+    async fn put_service(
+        &self,
+        record: ServiceRecord,
+        closes: Vec<HeldClaim>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.shared().write(services::Put { record, closes, now }).await
     }
 
     async fn service(

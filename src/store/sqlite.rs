@@ -21,7 +21,7 @@ use self::health::Health;
 use self::readers::Readers;
 use self::witness::{Noted, Witness};
 use self::writer::{Start, Writer};
-use super::operation::{Claim, Operation};
+use super::operation::{Claim, HeldClaim, Observation, Operation};
 use super::{
     Accepted, Change, Committed, Identity, Lease, NewOperation, Positions, Query, ServiceRecord,
     Sharing, Store, StoreError, StoredChange, Take, Wakes,
@@ -34,6 +34,7 @@ mod fault;
 mod health;
 mod holdings;
 mod listing;
+mod observations;
 mod open;
 mod operations;
 mod queue;
@@ -129,6 +130,19 @@ impl Store for SqliteStore {
         self.writer.write(move |connection| operations::commit(connection, &change)).await
     }
 
+    async fn observe(
+        &self,
+        request_id: Uuid,
+        observation: Observation,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.writer
+            .write(move |connection| {
+                observations::observe(connection, request_id, &observation, now)
+            })
+            .await
+    }
+
     async fn get(&self, request_id: Uuid) -> Result<Option<Operation>, StoreError> {
         self.readers.read(move |connection| listing::get(connection, request_id)).await
     }
@@ -175,6 +189,17 @@ impl Store for SqliteStore {
         self.readers.read(move |connection| holdings::claimant(connection, &claim)).await
     }
 
+    async fn open_claims(
+        &self,
+        account: &str,
+        upstream_id: &str,
+    ) -> Result<Vec<HeldClaim>, StoreError> {
+        let (account, upstream_id) = (account.to_owned(), upstream_id.to_owned());
+        self.readers
+            .read(move |connection| holdings::open_claims(connection, &account, &upstream_id))
+            .await
+    }
+
     async fn claimed_ids(
         &self,
         account: &str,
@@ -213,8 +238,13 @@ impl Store for SqliteStore {
         self.writer.write(move |connection| retention::prune(connection, ended_before, limit)).await
     }
 
-    async fn put_service(&self, record: ServiceRecord) -> Result<(), StoreError> {
-        self.writer.write(move |connection| services::put(connection, &record)).await
+    async fn put_service(
+        &self,
+        record: ServiceRecord,
+        closes: Vec<HeldClaim>,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.writer.write(move |connection| services::put(connection, record, &closes, now)).await
     }
 
     async fn service(
@@ -297,7 +327,7 @@ mod tests {
             wake_time: None,
             ..Operation::new(Uuid::from_u128(n), Op::CreateOrder, String::new(), time)
         };
-        NewOperation { operation, locks: Vec::new(), lease: None }
+        NewOperation { operation, locks: Vec::new(), lease: None, services: Vec::new() }
     }
 
     /// The most pages that the file may have from now on.

@@ -62,7 +62,7 @@ impl Gateway {
     async fn accepted(&self, number: u128) -> String {
         let operation = operation(number);
         let name = format!("operations/{}", operation.request_id);
-        let new = NewOperation { operation, locks: Vec::new(), lease: None };
+        let new = NewOperation { operation, locks: Vec::new(), lease: None, services: Vec::new() };
         assert_eq!(self.store.accept(new).await.unwrap(), Accepted::Stored);
         name
     }

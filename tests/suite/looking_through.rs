@@ -34,7 +34,7 @@ async fn big(provider: Provider) -> TempDir {
         let mut operation = Operation::new(id, Op::CreateOrder, "gandi", Timestamp::UNIX_EPOCH);
         operation.state = State::Failed;
         operation.request = vec![1; BYTES / 16];
-        let new = NewOperation { operation, locks: Vec::new(), lease: None };
+        let new = NewOperation { operation, locks: Vec::new(), lease: None, services: Vec::new() };
         store.accept(new).await.expect("it is stored");
     }
     folder

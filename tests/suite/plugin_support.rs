@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use purveyor::plugin::{
     Availability, Clock, Environment, Permit, PermitRequest, Permits, PluginsConfig, Provider,
-    ProviderConfig, Registry, SystemClock,
+    ProviderConfig, Registry, Spend, SystemClock,
 };
 use purveyor_sdk::Error;
 use purveyor_sdk::plugin::v1::CallContext;
@@ -124,4 +124,6 @@ impl Permits for TestPermits {
         let life = if self.late { Duration::ZERO } else { Duration::from_secs(2) };
         Ok(Permit { attempt, deadline: now.plus(life) })
     }
+
+    async fn observed(&self, _spend: &Spend) {}
 }

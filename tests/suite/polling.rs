@@ -57,7 +57,7 @@ async fn make_due(
         before.insert(was);
         let wake_time = Some(due(number, was));
         let operation = Operation { version: operation.version + 1, wake_time, ..operation };
-        let change = Change { operation, locks: Vec::new(), claims: Vec::new() };
+        let change = Change::of(operation);
         store.commit(change).await.expect("it is committed");
     }
     before

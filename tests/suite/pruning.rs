@@ -28,10 +28,15 @@ async fn came_to(store: &SqliteStore, n: u128, state: State, days: u32) {
         wake_time: None,
         ..Operation::new(Uuid::from_u128(n), Op::CreateOrder, "acme", time)
     };
-    let new = NewOperation { operation: accepted.clone(), locks: Vec::new(), lease: None };
+    let new = NewOperation {
+        operation: accepted.clone(),
+        locks: Vec::new(),
+        lease: None,
+        services: Vec::new(),
+    };
     store.accept(new).await.expect("it is accepted");
     let operation = Operation { state, version: 2, ..accepted };
-    let change = Change { operation, locks: Vec::new(), claims: Vec::new() };
+    let change = Change::of(operation);
     store.commit(change).await.expect("it is committed");
 }
 

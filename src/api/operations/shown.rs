@@ -36,7 +36,7 @@ pub(crate) fn shown(operation: &Operation, caller: &Caller) -> v1::Operation {
         settle_time: operation.settle.as_ref().map(|settle| time(settle.wall)),
         start_before: Some(time(operation.start_before)),
         message: operation.message.clone(),
-        candidates: operation.candidates.clone(),
+        candidates: operation.candidates.iter().chain(&operation.duplicates).cloned().collect(),
         problem: problem(operation),
         baseline: operation.baseline.as_ref().filter(|_| caller.operator).map(shown_baseline),
         notes: operation.notes.iter().filter(|_| caller.operator).map(shown_note).collect(),
@@ -71,7 +71,7 @@ fn outcome(operation: &Operation) -> Option<Outcome> {
 
 /// What a person has to look at, where there is a word for it.
 fn problem(operation: &Operation) -> Option<v1::Status> {
-    let error = if operation.turned_up_late() {
+    let error = if operation.turned_up_late() || !operation.duplicates.is_empty() {
         Error::new(ErrorReason::DuplicateDetected, operation.message.clone())
     } else if operation.state == State::NeedsOperator {
         operation.error.clone()?.into()

@@ -3,15 +3,16 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use purveyor_sdk::Error;
 use purveyor_sdk::plugin::v1::step_outcome::{Outcome as Said, Rejected};
 use purveyor_sdk::plugin::v1::{Op, PollOutcome, StepOutcome, poll_outcome};
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::v1::operation::Outcome;
 
-use super::{Closing, Step, rules};
+use super::{Closing, Contest, Step, rules};
 use crate::plugin::{ProofSeen, Seen, Spend};
-use crate::store::operation::Claim;
+use crate::store::operation::{Claim, NewClaim, Observed, Origin};
 
 /// When a plugin gives no delay, the upstream is asked again after this.
 const POLL_DEFAULT: Duration = Duration::from_secs(5);
@@ -28,7 +29,7 @@ impl Step<'_> {
             Err(error) => Err(error),
         };
         match (self.open_attempt().is_some(), closing.spend) {
-            (true, Some(spend)) => self.close_attempt(spend, said),
+            (true, Some(spend)) => self.close_attempt(spend, said, closing.contest.as_ref()),
             // A permit without a record: the task that held it is gone.
             (true, None) => self.unknown("what became of the request was not recorded", vec![], 0),
             // No connection, or no permit: no byte left, whatever the plugin says.
@@ -47,25 +48,56 @@ impl Step<'_> {
         }
     }
 
-    fn close_attempt(&mut self, spend: Spend, said: Result<Said, Error>) {
+    fn close_attempt(
+        &mut self,
+        spend: Spend,
+        said: Result<Said, Error>,
+        contest: Option<&Contest>,
+    ) {
+        if let Some(attempt) = self.next.current_mut() {
+            attempt.observed = observed(&spend.seen, said.as_ref().ok());
+        }
         match spend.seen.clone() {
             Seen::NotSent { reason } => {
                 self.mark(Outcome::NotSent, &reason);
                 self.again_later(reason);
             }
             Seen::Success { upstream_id, id_kind } => {
-                self.claim(upstream_id.as_deref(), &id_kind);
-                self.accepted(&spend, upstream_id.as_deref(), said);
+                self.answered(&spend, upstream_id.as_deref(), &id_kind, said, contest);
             }
             Seen::PaymentDue { upstream_id: Some(id), id_kind } => {
-                self.claim(Some(&id), &id_kind);
-                self.accepted(&spend, Some(&id), said);
+                self.answered(&spend, Some(&id), &id_kind, said, contest);
             }
             Seen::PaymentDue { upstream_id: None, .. } => {
                 self.lost("the upstream asks for payment and names no order", &spend);
             }
             Seen::Refusable { proofs, message } => self.refused(&spend, &proofs, &message, said),
             Seen::Unproven { reason } => self.lost(&reason, &spend),
+        }
+    }
+
+    /// The upstream has accepted it. What it names is claimed, unless another operation was answered the
+    /// same: then a person has to see which of them it belongs to.
+    fn answered(
+        &mut self,
+        spend: &Spend,
+        id: Option<&str>,
+        kind: &str,
+        said: Result<Said, Error>,
+        contest: Option<&Contest>,
+    ) {
+        match contest {
+            None => {
+                self.claim(id, kind, Origin::Answer);
+                self.accepted(spend, id, said);
+            }
+            Some(contest) => {
+                if let (Some(id), Some(attempt)) = (id, self.next.current_mut()) {
+                    id.clone_into(&mut attempt.upstream_id);
+                }
+                self.lost("another operation claims what the upstream answered", spend);
+                self.ask_about_contest(contest);
+            }
         }
     }
 
@@ -178,7 +210,7 @@ impl Step<'_> {
         let id = view.and_then(rules::upstream).map_or("", |upstream| upstream.id.as_str());
         if makes && self.next.attempts.is_empty() && !id.is_empty() {
             let kind = self.policy.id_kind.clone();
-            self.claim(Some(id), &kind);
+            self.claim(Some(id), &kind, Origin::Answer);
         }
     }
 
@@ -235,7 +267,7 @@ impl Step<'_> {
     }
 
     pub(super) fn mark(&mut self, outcome: Outcome, message: &str) {
-        if let Some(attempt) = self.next.attempts.last_mut() {
+        if let Some(attempt) = self.next.current_mut() {
             attempt.outcome = outcome;
             attempt.message = message.to_owned();
         }
@@ -257,16 +289,54 @@ impl Step<'_> {
         self.unknown(message, body, status);
     }
 
-    pub(super) fn claim(&mut self, id: Option<&str>, kind: &str) {
+    pub(super) fn claim(&mut self, id: Option<&str>, kind: &str, origin: Origin) {
         let Some(id) = id else { return };
-        if let Some(attempt) = self.next.attempts.last_mut() {
+        let mut sent = None;
+        if let Some(attempt) = self.next.current_mut() {
             attempt.upstream_id = id.to_owned();
+            sent = Some(attempt.permit_time);
         }
-        self.claims.push(Claim {
+        self.claim_object(id, kind, origin, sent);
+    }
+
+    /// Claims an object. A search finds what came back under an identifier only if the object that had it
+    /// before was gone for a whole window when the request was sent.
+    pub(super) fn claim_object(
+        &mut self,
+        id: &str,
+        kind: &str,
+        origin: Origin,
+        sent: Option<Timestamp>,
+    ) {
+        let closed_before = match origin {
+            Origin::Search => {
+                let sent = sent.unwrap_or(self.next.create_time);
+                Some(sent.checked_sub(self.policy.settle).unwrap_or(Timestamp::MIN))
+            }
+            Origin::Answer | Origin::Operator => None,
+        };
+        let claim = Claim {
             account: self.policy.gate.clone(),
             kind: kind.to_owned(),
             upstream_id: id.to_owned(),
-        });
+        };
+        self.claims.push(NewClaim { claim, origin, closed_before, takes_from: None });
+    }
+}
+
+/// What the host observed, as it is stored; a rejection needs the plugin to name its proof.
+pub(super) fn observed(seen: &Seen, said: Option<&Said>) -> Observed {
+    match seen {
+        Seen::NotSent { .. } => Observed::NotSent,
+        Seen::Success { .. } => Observed::Accepted,
+        Seen::PaymentDue { .. } => Observed::PaymentDue,
+        Seen::Refusable { proofs, .. } => match said {
+            Some(Said::Rejected(it)) if proofs.iter().any(|proof| proof.name == it.proof) => {
+                Observed::Rejected
+            }
+            _ => Observed::Nothing,
+        },
+        Seen::Unproven { .. } => Observed::Nothing,
     }
 }
 

@@ -34,6 +34,23 @@ pub enum Event {
     Permitted(NewAttempt),
     /// The step has ended.
     Closed(Closing),
+    /// The step ended after somebody else had taken the operation over, or another operation's claim
+    /// stood against its end: what the host observed of the attempt is stored, and is applied now.
+    ObservedLate {
+        /// The attempt's nonce.
+        nonce: Uuid,
+        /// How its step ended.
+        closing: Closing,
+    },
+    /// What this operation claims by a search or an operator's word, another one was answered.
+    ClaimLost {
+        /// Which operation.
+        by: Uuid,
+        /// What it was answered.
+        upstream_id: String,
+    },
+    /// What the upstream delivered was delivered to another operation, as its own answer told.
+    Contested(Contest),
     /// The process that ran the step is gone.
     Recovered,
     /// The upstream was asked how far it has come.
@@ -102,6 +119,17 @@ pub struct Closing {
     pub spend: Option<Spend>,
     /// What the plugin returned; an error also for a panic or a hang.
     pub said: Result<StepOutcome, Error>,
+    /// The claim that stands against what the host observed.
+    pub contest: Option<Contest>,
+}
+
+/// An upstream object that another operation claims by the upstream's answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contest {
+    /// Whose it is.
+    pub by: Uuid,
+    /// What it is.
+    pub upstream_id: String,
 }
 
 /// What an operator found out.
@@ -141,6 +169,9 @@ impl Event {
             Event::BaselineTaken(_) => "a baseline",
             Event::Permitted(_) => "a permit",
             Event::Closed(_) => "the end of a step",
+            Event::ObservedLate { .. } => "a late observation",
+            Event::ClaimLost { .. } => "the loss of a claim",
+            Event::Contested(_) => "a contested claim",
             Event::Recovered => "recovery",
             Event::Polled(_) | Event::PollFailed(_) => "a poll",
             Event::Looked(_) | Event::LookFailed(_) | Event::FoundClaimed { .. } => "a look",

@@ -10,7 +10,7 @@ use purveyor_sdk::v1::{Effect, Evidence, UpstreamRef};
 
 use super::event::LateFinding;
 use super::{Step, rules};
-use crate::store::operation::{Attempt, Claim, GivenUp, Operation, Settle};
+use crate::store::operation::{Attempt, GivenUp, Operation, Origin, Settle};
 
 /// After so many failures in a row nobody looks any more: the upstream may be gone for good.
 const LOOKS: u32 = 100;
@@ -28,7 +28,7 @@ impl Step<'_> {
     ///
     /// The handle of a later step is known only until something was accepted in it.
     pub(super) fn keep_for_later(&mut self) {
-        let Some(last) = self.next.attempts.last() else { return };
+        let Some(last) = self.next.current() else { return };
         let step = last.step;
         let handle = match (step, last.outcome) {
             (1, _) => Vec::new(),
@@ -46,7 +46,7 @@ impl Step<'_> {
     /// come through in time.
     pub(super) fn came_through(&mut self, outcome: Outcome) {
         let step = self.next.step;
-        if let Some(last) = self.next.attempts.last_mut()
+        if let Some(last) = self.next.current_mut()
             && last.step == step
             && gave_up(last)
         {
@@ -60,9 +60,9 @@ impl Step<'_> {
     /// looked once more, by what was there before it, and its window is over.
     pub(super) fn look_before_giving_up(&mut self) -> bool {
         let step = self.next.step;
-        let last = self.next.attempts.last().filter(|last| last.step == step && gave_up(last));
+        let gave_up = self.next.current().is_some_and(|last| last.step == step && gave_up(last));
         let kept = self.next.given_up.iter_mut().find(|it| it.step == step && !it.looked);
-        let (Some(_), Some(kept)) = (last, kept) else { return false };
+        let (true, Some(kept)) = (gave_up, kept) else { return false };
         if self.policy.evidence == Evidence::None {
             return false;
         }
@@ -173,11 +173,10 @@ impl Step<'_> {
         }
         if marked {
             // It carries our mark, so it is nobody else's evidence.
-            self.claims.extend(late.iter().map(|late| Claim {
-                account: self.policy.gate.clone(),
-                kind: self.policy.id_kind.clone(),
-                upstream_id: late.found.id.clone(),
-            }));
+            let kind = self.policy.id_kind.clone();
+            for late in &late {
+                self.claim_object(&late.found.id, &kind, Origin::Search, None);
+            }
         }
         let ids: Vec<&str> = late.iter().map(|late| late.found.id.as_str()).collect();
         self.next.message = format!("{} turned up after it was taken for absent", ids.join(", "));

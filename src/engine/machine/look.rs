@@ -12,7 +12,7 @@ use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, UpstreamRef};
 use uuid::Uuid;
 
 use super::{Step, rules};
-use crate::store::operation::Settle;
+use crate::store::operation::{Origin, Settle};
 
 /// A setting is sent so often, a settle window apart. An upstream that has not told its outcome by then
 /// does not know the answer that is expected of it, which a person has to see, and which a journal that
@@ -39,7 +39,16 @@ impl Step<'_> {
         if present {
             return self.undecided("what the plugin found was there before the request");
         }
-        if self.policy.account_shared && self.policy.evidence == Evidence::Difference {
+        let answered = self.next.current().filter(|_| self.sold_in_step());
+        let answered = answered.map_or("", |attempt| attempt.upstream_id.as_str());
+        let other = !answered.is_empty() && !found.upstream_id.split(',').any(|id| id == answered);
+        if other && !found.upstream_id.is_empty() {
+            let candidate = UpstreamRef { id: found.upstream_id, ..UpstreamRef::default() };
+            return self
+                .in_doubt(vec![candidate], "what was found is not what the upstream answered");
+        }
+        let told = !answered.is_empty();
+        if self.policy.account_shared && self.policy.evidence == Evidence::Difference && !told {
             self.next.candidates =
                 vec![UpstreamRef { id: found.upstream_id, ..UpstreamRef::default() }];
             let message = "somebody else may have bought what was found on this shared account";
@@ -50,7 +59,7 @@ impl Step<'_> {
         else {
             return self.undecided("the plugin found it and does not say how to go on");
         };
-        self.claim_found(&found.upstream_id);
+        self.claim_found(&found.upstream_id, Origin::Search);
         self.next.tries = 0;
         self.mark(
             if matches!(said, Said::Pending(_)) { Outcome::Pending } else { Outcome::Applied },
@@ -65,6 +74,9 @@ impl Step<'_> {
         }
         if self.unknown_effect() == Effect::Setting {
             return self.set_again();
+        }
+        if self.sold_in_step() {
+            return self.ask_about_unknown("it is not found upstream".to_owned());
         }
         if !self.policy.absence_is_proof {
             let message = "it is not there, and absence proves nothing at this upstream";
@@ -94,7 +106,7 @@ impl Step<'_> {
     /// Looking goes on while time can still decide; then a person has to.
     fn undecided(&mut self, message: &str) {
         if self.settled() {
-            self.ask_operator(message.to_owned());
+            self.ask_about_unknown(message.to_owned());
         } else {
             self.look_again(message);
         }
@@ -119,7 +131,7 @@ impl Step<'_> {
         if self.now.boot_ns < settle.doubt_ns {
             self.look_again(message);
         } else {
-            self.ask_operator(message.to_owned());
+            self.ask_about_unknown(message.to_owned());
         }
     }
 
@@ -153,7 +165,7 @@ impl Step<'_> {
             let handle = std::mem::take(&mut self.next.handle);
             return self.wait(handle, Duration::ZERO, None);
         }
-        self.claim_found(&upstream_id);
+        self.claim_found(&upstream_id, Origin::Operator);
         self.mark(Outcome::Applied, "an operator found that it was executed");
         self.next.upstream.id = upstream_id;
         match outcome.and_then(|outcome| outcome.outcome) {
@@ -162,12 +174,17 @@ impl Step<'_> {
         }
     }
 
-    fn claim_found(&mut self, upstream_id: &str) {
-        let known = self.next.attempts.last().is_some_and(|last| last.upstream_id == upstream_id);
-        if !known && !upstream_id.is_empty() {
+    fn claim_found(&mut self, upstream_id: &str, origin: Origin) {
+        let contested = self
+            .next
+            .error
+            .as_ref()
+            .is_some_and(|it| it.reason() == ErrorReason::DuplicateDetected);
+        let known = self.next.current().is_some_and(|last| last.upstream_id == upstream_id);
+        if (!known || contested) && !upstream_id.is_empty() {
             // The same kind as in an answer: one object is claimed once, however it became known.
             let kind = self.policy.id_kind.clone();
-            self.claim(Some(upstream_id), &kind);
+            self.claim(Some(upstream_id), &kind, origin);
         }
     }
 

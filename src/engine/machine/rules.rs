@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use purveyor_sdk::names::OrderName;
+use purveyor_sdk::names::{OrderName, ServiceName};
 use purveyor_sdk::plugin::v1::{Op, Resource, resource};
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, UpstreamRef};
 
-use super::Policy;
+use super::{Policy, sold};
 use crate::store::operation::{Lock, Operation};
 
 /// When something is to be looked at that waits for `after`: at the next tick of a clock that ticks at
@@ -63,6 +63,16 @@ pub fn renewal_order(operation: &Operation) -> Option<String> {
     (order.provider().id() == operation.provider).then(|| order.to_string())
 }
 
+/// The identifiers of the services that an order became.
+pub fn delivered(operation: &Operation) -> Vec<String> {
+    let seen = operation.view.as_ref().and_then(|view| view.kind.as_ref());
+    let (Op::CreateOrder, Some(resource::Kind::Order(order))) = (operation.op, seen) else {
+        return Vec::new();
+    };
+    let names = order.items.iter().flat_map(|item| &item.services);
+    names.filter_map(|name| Some(name.parse::<ServiceName>().ok()?.id().to_owned())).collect()
+}
+
 /// Whether an error may pass by itself, so that asking again later makes sense.
 pub fn transient(reason: ErrorReason) -> bool {
     matches!(
@@ -80,22 +90,28 @@ pub fn transient(reason: ErrorReason) -> bool {
 pub fn broken_invariant(operation: &Operation) -> Option<&'static str> {
     let unresolved = |outcome| matches!(outcome, Outcome::Unspecified | Outcome::Unknown);
     let attempts = &operation.attempts;
-    let last = attempts.last();
-    let open = last.is_some_and(|attempt| attempt.outcome == Outcome::Unspecified);
+    let last = operation.current();
+    let open = attempts.last().is_some_and(|attempt| attempt.outcome == Outcome::Unspecified);
     let spends_unresolved = attempts
         .iter()
         .filter(|attempt| attempt.effect == Effect::Spend && unresolved(attempt.outcome))
         .count();
     let unknown = last.is_some_and(|attempt| attempt.outcome == Outcome::Unknown);
+    let told = operation.turned_up_late() || !operation.duplicates.is_empty();
     let applied_twice = attempts.iter().enumerate().any(|(index, attempt)| {
         attempts[..index].iter().any(|earlier| {
-            !operation.turned_up_late()
+            !told
+                && attempt.outcome != Outcome::NotSent
                 && earlier.step == attempt.step
                 && attempt.effect == Effect::Spend
                 && matches!(earlier.outcome, Outcome::Applied | Outcome::Pending)
         })
     });
-    let rules: [(bool, &'static str); 9] = [
+    let rules: [(bool, &'static str); 10] = [
+        (
+            attempts.iter().any(|it| sold(it) && it.outcome == Outcome::Absent),
+            "a spend that the upstream accepted and that is taken for absent",
+        ),
         (spends_unresolved > 1, "more than one unresolved attempt"),
         (open && operation.state != State::Running, "an open permit outside a running step"),
         (applied_twice, "an attempt after one that was applied in the same step"),

@@ -15,7 +15,7 @@ use purveyor_sdk::v1::{
 use uuid::Uuid;
 
 use super::{dressed, foreign, recorded, upstream_id};
-use crate::store::operation::{Attempt, Operation};
+use crate::store::operation::{Attempt, Observed, Operation};
 
 const ID: &str = "00000000-0000-0000-0000-000000000007";
 
@@ -50,6 +50,8 @@ fn attempt(outcome: Outcome, upstream_id: &str) -> Attempt {
         plugin_sha256: String::new(),
         answer_status: 0,
         answer: Vec::new(),
+        observed: Observed::Nothing,
+        unapplied: None,
     }
 }
 

@@ -127,6 +127,8 @@ fn the_upstream_knows_better_but_not_everything() {
             annotations: [("team".to_owned(), "blue".to_owned())].into(),
             ..Service::default()
         },
+        version: 1,
+        gone_since: None,
     };
     let live = Service {
         name: "providers/acme/services/9".to_owned(),

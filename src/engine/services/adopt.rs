@@ -16,7 +16,7 @@ use crate::engine::call::{Call, Written};
 use crate::engine::fields::{Mistakes, request_id};
 use crate::engine::naming::{SERVICES_TOLD_BY, Source, parse, source};
 use crate::engine::reading::naming;
-use crate::engine::records::{merged, recorded};
+use crate::engine::records::{after, recorded};
 use crate::plugin::Provider;
 use crate::store::operation::Operation;
 use crate::store::{Accepted, NewOperation, ServiceRecord, StoreError};
@@ -67,40 +67,42 @@ pub(super) async fn adopt(
     })?
 }
 
-/// The record first: what is on record without its operation is put there again by a repeat, and an
-/// operation that says done without a record would be a lie.
+/// Stores the operation and the record in one commit.
 async fn store(engine: &Engine, mut operation: Operation) -> Result<Written> {
     let upstream_id = operation.upstream_target.clone();
     let Some(Resource { kind: Some(resource::Kind::Service(service)) }) = operation.view.clone()
     else {
         return Err(Error::new(ErrorReason::Internal, "an adoption without its service"));
     };
-    let before = engine.store().service(&operation.provider, &upstream_id).await?;
-    let before = before.map(|record| record.service).unwrap_or_default();
-    let record = ServiceRecord {
-        provider: operation.provider.clone(),
-        upstream_id,
-        operation: operation.request_id,
-        service: merged(before, service),
-    };
-    let shown = resource::Kind::Service(recorded(record.clone()));
-    operation.view = Some(Resource { kind: Some(shown) });
-    engine.store().put_service(record).await?;
-    let new = NewOperation { operation: operation.clone(), locks: Vec::new(), lease: None };
-    match engine.store().accept(new).await {
-        Ok(Accepted::Stored) => Ok(Written::Operation(Box::new(operation))),
-        Ok(Accepted::Exists(stored)) => same(*stored, &operation),
-        Ok(Accepted::Held { by, .. }) => Err(Error::new(
-            ErrorReason::Internal,
-            format!("an adoption is held by operations/{by}"),
-        )),
-        Err(StoreError::Ambiguous(message)) => {
-            match engine.store().get(operation.request_id).await? {
-                Some(stored) => same(stored, &operation),
-                None => Err(StoreError::Unavailable(message).into()),
+    loop {
+        let before = engine.store().service(&operation.provider, &upstream_id).await?;
+        let record = after(before, service.clone(), &operation.provider, operation.request_id);
+        // What is adopted now is this operation's, whoever put it on record before.
+        let record = ServiceRecord { operation: operation.request_id, ..record };
+        let shown = resource::Kind::Service(recorded(record.clone()));
+        operation.view = Some(Resource { kind: Some(shown) });
+        let new = NewOperation {
+            operation: operation.clone(),
+            locks: Vec::new(),
+            lease: None,
+            services: vec![record],
+        };
+        return match engine.store().accept(new).await {
+            Ok(Accepted::Stored) => Ok(Written::Operation(Box::new(operation))),
+            Ok(Accepted::Exists(stored)) => same(*stored, &operation),
+            Ok(Accepted::Outdated) => continue,
+            Ok(Accepted::Held { by, .. }) => Err(Error::new(
+                ErrorReason::Internal,
+                format!("an adoption is held by operations/{by}"),
+            )),
+            Err(StoreError::Ambiguous(message)) => {
+                match engine.store().get(operation.request_id).await? {
+                    Some(stored) => same(stored, &operation),
+                    None => Err(StoreError::Unavailable(message).into()),
+                }
             }
-        }
-        Err(error) => Err(error.into()),
+            Err(error) => Err(error.into()),
+        };
     }
 }
 

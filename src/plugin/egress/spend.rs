@@ -70,6 +70,9 @@ impl SpendTask {
             seen,
             answer: evidence::keep(call, &egress.manifest, &egress.credentials, &exchange),
         };
+        if spend.attempt.is_some() {
+            self.permits.observed(&spend).await;
+        }
         // The plugin may have been dropped; the record above is what counts.
         let _gone = self.reply.send(reply(&self.prepared, exchange, error));
         spend

@@ -1,4 +1,4 @@
-//! Locks, which an operation holds while it needs them, and claims, which it keeps for ever. It
+//! Locks, which an operation holds while it needs them, and claims, which are never deleted. It
 //! must not know what a key means.
 //!
 //! A key that nobody has can be taken by somebody else before this transaction commits. So a look
@@ -14,8 +14,9 @@ use super::fault::Fault;
 use super::row::Fields;
 use super::session::Connection;
 use super::text::escaped;
-use crate::store::columns::nanoseconds;
-use crate::store::operation::{Claim, Lock};
+use crate::store::Committed;
+use crate::store::columns::{self, nanoseconds, passes};
+use crate::store::operation::{Claim, HeldClaim, Lock, NewClaim};
 
 /// The first of `locks` that another operation holds, and that operation.
 pub(super) async fn held(
@@ -65,38 +66,60 @@ pub(super) async fn hold(
     all(held, keys.len())
 }
 
-/// The first of `claims` that another operation has, and that operation.
+/// The first of `claims` that another operation's claim stands against.
 pub(super) async fn claimed(
     connection: &Connection,
-    claims: &[Claim],
+    claims: &[NewClaim],
     request_id: Uuid,
-) -> Result<Option<(Claim, Uuid)>, Fault> {
-    for claim in claims {
-        match claimant(connection, claim).await? {
-            Some(by) if by != request_id => return Ok(Some((claim.clone(), by))),
-            _ => {}
+) -> Result<Option<Committed>, Fault> {
+    let sql = "SELECT request_id, origin, closed_time FROM claims WHERE account = $1 AND kind = $2 \
+               AND upstream_id = $3 AND request_id <> $4 \
+               ORDER BY closed_time IS NOT NULL, closed_time DESC LIMIT 1";
+    for new in claims {
+        let Claim { account, kind, upstream_id } = &new.claim;
+        let statement = connection.prepare_cached(sql).await?;
+        let (account, kind) = (escaped(account), escaped(kind));
+        let values: [super::row::Value<'_>; 4] =
+            [&account, &kind, &escaped(upstream_id), &request_id];
+        let Some(row) = connection.query_opt(&statement, &values).await? else { continue };
+        let mut fields = Fields::of(&row);
+        let (by, origin) = (fields.value::<Uuid>()?, fields.value::<i32>()?);
+        let closed: Option<i64> = fields.value()?;
+        if passes(new, by, closed) {
+            continue;
         }
+        let open = closed.is_none().then(|| columns::origin(origin)).transpose()?;
+        return Ok(Some(Committed::Claimed { claim: new.claim.clone(), by, open }));
     }
     Ok(None)
 }
 
-/// Claims what is free; what the operation has already keeps its time.
+/// Claims what is free, and passes on what is taken from another operation; what the operation has
+/// already keeps its time.
 pub(super) async fn claim(
     connection: &Connection,
-    claims: &[Claim],
+    claims: &[NewClaim],
     request_id: Uuid,
     time: Timestamp,
 ) -> Result<(), Fault> {
     let time = nanoseconds("claim_time", time)?;
-    let sql = "INSERT INTO claims (account, kind, upstream_id, request_id, claim_time) \
-               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (account, kind, upstream_id) DO NOTHING";
+    let passed = claims.iter().filter_map(|new| {
+        let by = new.takes_from?;
+        Some(HeldClaim { claim: new.claim.clone(), by, origin: new.origin })
+    });
+    close_at(connection, passed, time).await?;
+    let sql = "INSERT INTO claims (account, kind, upstream_id, request_id, origin, claim_time) \
+               VALUES ($1, $2, $3, $4, $5, $6) \
+               ON CONFLICT (account, upstream_id, kind) WHERE closed_time IS NULL DO NOTHING";
     // In one order everywhere, as locks.
-    for claim in claims.iter().collect::<BTreeSet<_>>() {
+    let mut sorted: Vec<&NewClaim> = claims.iter().collect();
+    sorted.sort_unstable_by(|one, other| one.claim.cmp(&other.claim));
+    for NewClaim { claim, origin, .. } in sorted {
         let (account, kind) = (escaped(&claim.account), escaped(&claim.kind));
         let upstream_id = escaped(&claim.upstream_id);
         let statement = connection.prepare_cached(sql).await?;
-        let values: [super::row::Value<'_>; 5] =
-            [&account, &kind, &upstream_id, &request_id, &time];
+        let values: [super::row::Value<'_>; 6] =
+            [&account, &kind, &upstream_id, &request_id, &i32::from(*origin), &time];
         if connection.execute(&statement, &values).await? == 0
             && claimant(connection, claim).await? != Some(request_id)
         {
@@ -106,12 +129,65 @@ pub(super) async fn claim(
     Ok(())
 }
 
-/// The operation that has a claim.
+/// Closes claims that are still held as they are named: their objects are gone.
+pub(super) async fn close(
+    connection: &Connection,
+    closes: &[HeldClaim],
+    time: Timestamp,
+) -> Result<(), Fault> {
+    let time = nanoseconds("closed_time", time)?;
+    close_at(connection, closes.iter().cloned(), time).await
+}
+
+async fn close_at(
+    connection: &Connection,
+    closes: impl Iterator<Item = HeldClaim>,
+    time: i64,
+) -> Result<(), Fault> {
+    let sql = "UPDATE claims SET closed_time = $5 WHERE account = $1 AND kind = $2 \
+               AND upstream_id = $3 AND request_id = $4 AND closed_time IS NULL";
+    let mut sorted: Vec<HeldClaim> = closes.collect();
+    sorted.sort_unstable_by(|one, other| one.claim.cmp(&other.claim));
+    for HeldClaim { claim: Claim { account, kind, upstream_id }, by, .. } in sorted {
+        let statement = connection.prepare_cached(sql).await?;
+        let (account, kind) = (escaped(&account), escaped(&kind));
+        let values: [super::row::Value<'_>; 5] =
+            [&account, &kind, &escaped(&upstream_id), &by, &time];
+        connection.execute(&statement, &values).await?;
+    }
+    Ok(())
+}
+
+/// The open claims of an account on an identifier.
+pub(super) async fn open_claims(
+    connection: &Connection,
+    account: &str,
+    upstream_id: &str,
+) -> Result<Vec<HeldClaim>, Fault> {
+    let sql = "SELECT kind, request_id, origin FROM claims \
+               WHERE closed_time IS NULL AND account = $1 AND upstream_id = $2 ORDER BY kind";
+    let statement = connection.prepare_cached(sql).await?;
+    let rows = connection.query(&statement, &[&escaped(account), &escaped(upstream_id)]).await?;
+    let held = rows.iter().map(|row| {
+        let mut fields = Fields::of(row);
+        let claim = Claim {
+            account: account.to_owned(),
+            kind: fields.text()?.into_owned(),
+            upstream_id: upstream_id.to_owned(),
+        };
+        let by = fields.value()?;
+        Ok(HeldClaim { claim, by, origin: columns::origin(fields.value()?)? })
+    });
+    held.collect()
+}
+
+/// The operation that has a claim: the open one first, else the last that was closed.
 pub(super) async fn claimant(
     connection: &Connection,
     claim: &Claim,
 ) -> Result<Option<Uuid>, Fault> {
-    let sql = "SELECT request_id FROM claims WHERE account = $1 AND kind = $2 AND upstream_id = $3";
+    let sql = "SELECT request_id FROM claims WHERE account = $1 AND kind = $2 AND upstream_id = $3 \
+               ORDER BY closed_time IS NOT NULL, id DESC LIMIT 1";
     let statement = connection.prepare_cached(sql).await?;
     let (account, kind) = (escaped(&claim.account), escaped(&claim.kind));
     let upstream_id = escaped(&claim.upstream_id);
@@ -127,7 +203,8 @@ pub(super) async fn claimed_ids(
     since: Timestamp,
 ) -> Result<Vec<String>, Fault> {
     let sql = "SELECT DISTINCT upstream_id FROM claims \
-               WHERE account = $1 AND claim_time >= $2 AND request_id <> $3 ORDER BY upstream_id";
+               WHERE account = $1 AND claim_time >= $2 AND request_id <> $3 \
+               AND (closed_time IS NULL OR closed_time >= $2) ORDER BY upstream_id";
     let statement = connection.prepare_cached(sql).await?;
     let since = nanoseconds("since", since)?;
     let rows = connection.query(&statement, &[&escaped(account), &since, &except]).await?;

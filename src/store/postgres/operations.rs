@@ -4,10 +4,11 @@
 use async_trait::async_trait;
 use uuid::Uuid;
 
+use super::changes::Place;
 use super::fault::Fault;
 use super::session::Connection;
 use super::write::{Turn, Work};
-use super::{changes, holdings, listing, row};
+use super::{changes, holdings, listing, observations, row, services};
 use crate::store::columns::unsigned;
 use crate::store::operation::Operation;
 use crate::store::{Accepted, Change, Committed, NewOperation, StoreError};
@@ -18,7 +19,7 @@ impl Work for NewOperation {
 
     /// Stores a new operation, or shows why not.
     async fn run(&self, connection: &Connection) -> Result<Turn<Accepted>, Fault> {
-        let Self { operation, locks, lease } = self;
+        let Self { operation, locks, lease, services } = self;
         if operation.version != 1 {
             let what = format!("a new operation of version {}", operation.version);
             return Err(StoreError::Invalid(what).into());
@@ -30,12 +31,16 @@ impl Work for NewOperation {
         if let Some((lock, by)) = holdings::held(connection, locks, request_id).await? {
             return Ok(Turn::Leave(Accepted::Held { lock, by }));
         }
+        if services::outdated(connection, services).await? {
+            return Ok(Turn::Leave(Accepted::Outdated));
+        }
         let place = changes::take_position(connection).await?;
         if !row::insert(connection, operation, lease.as_ref()).await? {
             return Err(Fault::Again);
         }
         row::write_attempts(connection, operation).await?;
         holdings::hold(connection, locks, request_id).await?;
+        services::put_all(connection, services).await?;
         changes::append(connection, &place, operation).await?;
         Ok(Turn::Keep(Accepted::Stored, Some(place)))
     }
@@ -45,36 +50,90 @@ impl Work for NewOperation {
 impl Work for Change {
     type Output = Committed;
 
-    /// Replaces an operation and what it holds, or shows why not.
+    /// Replaces an operation and what it holds, or shows why not. What was observed is stored either way.
     async fn run(&self, connection: &Connection) -> Result<Turn<Committed>, Fault> {
-        let Self { operation, locks, claims } = self;
-        let request_id = operation.request_id;
-        if stale(connection, operation).await? {
-            return Ok(Turn::Leave(Committed::Stale));
+        let loser = self.loser.as_deref();
+        let changed: Vec<&Change> = [Some(self), loser].into_iter().flatten().collect();
+        observations::alone(connection, changed.iter().map(|it| it.operation.request_id)).await?;
+        let against = match against(connection, self, &changed).await? {
+            None => match self.replace_all(connection, &changed).await? {
+                Some(place) => return Ok(Turn::Keep(Committed::Done, Some(place))),
+                None => return Ok(Turn::Leave(Committed::Stale)),
+            },
+            Some(against) => against,
+        };
+        let Some(observation) = &self.observation else { return Ok(Turn::Leave(against)) };
+        let Operation { request_id, update_time, .. } = self.operation;
+        observations::observe(connection, request_id, observation, update_time).await?;
+        Ok(Turn::Keep(against, None))
+    }
+}
+
+impl Change {
+    /// Writes all of it; `None` where a row is another than it was when it was looked at.
+    async fn replace_all(
+        &self,
+        connection: &Connection,
+        changed: &[&Change],
+    ) -> Result<Option<Place>, Fault> {
+        let mut last = None;
+        for change in changed {
+            let place = changes::take_position(connection).await?;
+            if !change.replace(connection, &place).await? {
+                return Ok(None);
+            }
+            last = Some(place);
         }
-        if let Some((lock, by)) = holdings::held(connection, locks, request_id).await? {
-            return Ok(Turn::Leave(Committed::Held { lock, by }));
+        if let Some(observation) = &self.observation {
+            observations::insert(connection, self.operation.request_id, observation).await?;
         }
-        if let Some((claim, by)) = holdings::claimed(connection, claims, request_id).await? {
-            return Ok(Turn::Leave(Committed::Claimed { claim, by }));
-        }
-        let place = changes::take_position(connection).await?;
+        Ok(last)
+    }
+
+    async fn replace(&self, connection: &Connection, place: &Place) -> Result<bool, Fault> {
+        let Self { operation, locks, claims, closes, services, .. } = self;
         if !row::replace(connection, operation).await? {
-            return Ok(Turn::Leave(Committed::Stale));
+            return Ok(false);
         }
         row::write_attempts(connection, operation).await?;
-        holdings::hold(connection, locks, request_id).await?;
-        holdings::claim(connection, claims, request_id, operation.update_time).await?;
-        changes::append(connection, &place, operation).await?;
-        Ok(Turn::Keep(Committed::Done, Some(place)))
+        holdings::hold(connection, locks, operation.request_id).await?;
+        holdings::close(connection, closes, operation.update_time).await?;
+        holdings::claim(connection, claims, operation.request_id, operation.update_time).await?;
+        services::put_all(connection, services).await?;
+        changes::append(connection, place, operation).await?;
+        Ok(true)
     }
+}
+
+/// Why a change cannot be made.
+async fn against(
+    connection: &Connection,
+    change: &Change,
+    changed: &[&Change],
+) -> Result<Option<Committed>, Fault> {
+    let request_id = change.operation.request_id;
+    for operation in changed.iter().map(|it| &it.operation) {
+        if stale(connection, operation).await?
+            || observations::overlooked(connection, operation).await?
+        {
+            return Ok(Some(Committed::Stale));
+        }
+    }
+    if let Some((lock, by)) = holdings::held(connection, &change.locks, request_id).await? {
+        return Ok(Some(Committed::Held { lock, by }));
+    }
+    if let Some(claimed) = holdings::claimed(connection, &change.claims, request_id).await? {
+        return Ok(Some(claimed));
+    }
+    let outdated = services::outdated(connection, &change.services).await?;
+    Ok(outdated.then_some(Committed::Outdated))
 }
 
 /// Whether the stored row is not the one that `next` was made from. A row that does not exist is
 /// not. What is not stale here can be so when it is replaced, which looks again.
 async fn stale(connection: &Connection, next: &Operation) -> Result<bool, Fault> {
     let sql = "SELECT version FROM operations WHERE request_id = $1 \
-               AND (state NOT IN (7, 8, 9) OR state = $2 AND wake_time IS NOT NULL)";
+               AND (state NOT IN (7, 8, 9) OR state = $2)";
     let statement = connection.prepare_cached(sql).await?;
     let request_id: Uuid = next.request_id;
     let Some(row) = connection.query_opt(&statement, &[&request_id, &(next.state as i32)]).await?

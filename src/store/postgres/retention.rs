@@ -39,7 +39,7 @@ impl Work for Prune {
         if ended.is_empty() {
             return Ok(Turn::Leave(0));
         }
-        for table in ["attempts", "operations"] {
+        for table in ["observations", "attempts", "operations"] {
             let sql = format!("DELETE FROM {table} WHERE request_id = ANY ($1)");
             let statement = connection.prepare_cached(&sql).await?;
             connection.execute(&statement, &[&ended]).await?;

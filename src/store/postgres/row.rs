@@ -11,7 +11,7 @@ use super::fault::Fault;
 use super::session::Connection;
 use super::text::{escaped, restored};
 use crate::store::columns::{
-    AttemptColumns, OperationColumns, changed_attempts, operation_columns,
+    AttemptColumns, ObservationColumns, OperationColumns, changed_attempts, operation_columns,
 };
 use crate::store::encoding::corrupt;
 use crate::store::operation::{Attempt, Operation};
@@ -24,7 +24,7 @@ pub(super) type Value<'a> = &'a (dyn ToSql + Sync);
 macro_rules! placeholders {
     () => {
         "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
-         $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32"
+         $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33"
     };
 }
 
@@ -32,7 +32,7 @@ macro_rules! placeholders {
 pub(super) const COLUMNS: &str = operation_columns!();
 
 /// How many there are.
-const WIDTH: usize = 32;
+const WIDTH: usize = 33;
 
 /// Writes a new row, with its lease.
 const INSERT: &str = concat!(
@@ -40,18 +40,17 @@ const INSERT: &str = concat!(
     operation_columns!(),
     ", lease_replica, lease_until) VALUES (",
     placeholders!(),
-    ", $33, $34) ON CONFLICT (request_id) DO NOTHING"
+    ", $34, $35) ON CONFLICT (request_id) DO NOTHING"
 );
 
-/// Replaces the row of the version before. A terminal one keeps its state, and is replaced only while
-/// somebody has still to look at it.
+/// Replaces the row of the version before. A terminal one keeps its state.
 const REPLACE: &str = concat!(
     "UPDATE operations SET (",
     operation_columns!(),
     ") = (",
     placeholders!(),
     ") WHERE request_id = $1 AND version + 1 = $3 \
-       AND (state NOT IN (7, 8, 9) OR state = $2 AND wake_time IS NOT NULL)"
+       AND (state NOT IN (7, 8, 9) OR state = $2)"
 );
 
 /// Writes a new operation without its attempts. False when its request id is taken.
@@ -125,6 +124,7 @@ fn values<'a>(row: &'a OperationColumns<'_>) -> Vec<Value<'a>> {
         &row.view,
         &row.request,
         &row.given_up,
+        &row.duplicates,
     ]
 }
 
@@ -146,14 +146,14 @@ async fn write_attempt(
     attempt: &Attempt,
 ) -> Result<(), Fault> {
     let sql = "INSERT INTO attempts (request_id, number, step, nonce, call, effect, permit_time, \
-               outcome, message, upstream_id, plugin, plugin_sha256, answer_status, answer) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+               outcome, message, upstream_id, plugin, plugin_sha256, answer_status, answer, observed) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
                ON CONFLICT (request_id, number) DO UPDATE SET (step, nonce, call, effect, \
                permit_time, outcome, message, upstream_id, plugin, plugin_sha256, answer_status, \
-               answer) = ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+               answer, observed) = ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     let columns = AttemptColumns::of(attempt)?;
     let statement = connection.prepare_cached(sql).await?;
-    let values: [Value<'_>; 14] = [
+    let values: [Value<'_>; 15] = [
         &request_id,
         &columns.number,
         &columns.step,
@@ -168,6 +168,7 @@ async fn write_attempt(
         &escaped(&attempt.plugin_sha256),
         &columns.answer_status,
         &columns.answer,
+        &columns.observed,
     ];
     connection.execute(&statement, &values).await?;
     Ok(())
@@ -180,10 +181,14 @@ pub(super) fn with_attempts(found: &str) -> String {
         "WITH found AS ({found}), made AS (\
          SELECT request_id, number, step AS attempt_step, nonce, call, effect, permit_time, \
          outcome, message AS attempt_message, upstream_id, plugin, plugin_sha256, answer_status, \
-         answer FROM attempts) \
+         answer, observed FROM attempts), late AS (\
+         SELECT request_id, nonce, observed AS late_observed, upstream_id AS late_upstream_id, \
+         content FROM observations) \
          SELECT {COLUMNS}, place, number, attempt_step, nonce, call, effect, permit_time, \
-         outcome, attempt_message, upstream_id, plugin, plugin_sha256, answer_status, answer \
-         FROM found LEFT JOIN made USING (request_id) ORDER BY place, number"
+         outcome, attempt_message, upstream_id, plugin, plugin_sha256, answer_status, answer, \
+         observed, late_observed, late_upstream_id, content \
+         FROM found LEFT JOIN made USING (request_id) LEFT JOIN late USING (request_id, nonce) \
+         ORDER BY place, number"
     )
 }
 
@@ -239,6 +244,7 @@ fn operation(row: &Row) -> Result<Operation, Fault> {
         view: fields.optional()?,
         request: fields.bytes()?,
         given_up: fields.optional()?,
+        duplicates: fields.optional()?,
     };
     Ok(columns.into_operation(Vec::new())?)
 }
@@ -258,8 +264,17 @@ fn attempt(number: i64, fields: &mut Fields<'_>) -> Result<Attempt, Fault> {
         plugin_sha256: fields.text()?,
         answer_status: fields.value()?,
         answer: fields.bytes()?,
+        observed: fields.value()?,
     };
-    Ok(columns.into_attempt()?)
+    let observation = match fields.value()? {
+        None => None,
+        Some(observed) => Some(ObservationColumns {
+            observed,
+            upstream_id: fields.text()?,
+            content: fields.bytes()?,
+        }),
+    };
+    Ok(columns.into_attempt(observation)?)
 }
 
 /// A row, read field by field in the order in which it was selected.

@@ -1,35 +1,90 @@
 //! Services on record. It must not interpret a service.
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use prost::Message;
 use tokio_postgres::Row;
 
 use super::fault::Fault;
+use super::holdings;
 use super::listing::page;
 use super::row::Fields;
 use super::session::Connection;
 use super::text::escaped;
 use super::write::{Turn, Work};
 use crate::store::ServiceRecord;
+use crate::store::columns::{integer, nanoseconds, timestamp, unsigned};
 use crate::store::encoding;
+use crate::store::operation::HeldClaim;
+
+/// A record by itself, as a write; false where it is outdated.
+pub(super) struct Put {
+    pub(super) record: ServiceRecord,
+    pub(super) closes: Vec<HeldClaim>,
+    pub(super) now: Timestamp,
+}
 
 #[async_trait]
-impl Work for ServiceRecord {
-    type Output = ();
+impl Work for Put {
+    type Output = bool;
 
-    /// Puts a record, replacing what stood there.
-    async fn run(&self, connection: &Connection) -> Result<Turn<()>, Fault> {
-        let sql = "INSERT INTO services (provider, upstream_id, operation, service) \
-                   VALUES ($1, $2, $3, $4) ON CONFLICT (provider, upstream_id) \
-                   DO UPDATE SET operation = $3, service = $4";
-        let statement = connection.prepare_cached(sql).await?;
-        let (provider, upstream_id) = (escaped(&self.provider), escaped(&self.upstream_id));
-        let service = self.service.encode_to_vec();
-        let values: [super::row::Value<'_>; 4] =
-            [&provider, &upstream_id, &self.operation, &service];
-        connection.execute(&statement, &values).await?;
-        Ok(Turn::Keep((), None))
+    /// Puts a record and closes claims.
+    async fn run(&self, connection: &Connection) -> Result<Turn<bool>, Fault> {
+        let records = std::slice::from_ref(&self.record);
+        if outdated(connection, records).await? {
+            return Ok(Turn::Leave(false));
+        }
+        put_all(connection, records).await?;
+        holdings::close(connection, &self.closes, self.now).await?;
+        Ok(Turn::Keep(true, None))
     }
+}
+
+/// Whether one of the records was read in another version than the stored one. What is not so here can
+/// be so when it is put, which looks again.
+pub(super) async fn outdated(
+    connection: &Connection,
+    records: &[ServiceRecord],
+) -> Result<bool, Fault> {
+    let sql = "SELECT version FROM services WHERE provider = $1 AND upstream_id = $2";
+    for record in records {
+        let statement = connection.prepare_cached(sql).await?;
+        let (provider, upstream_id) = (escaped(&record.provider), escaped(&record.upstream_id));
+        let stored = connection.query_opt(&statement, &[&provider, &upstream_id]).await?;
+        let version = stored.map(|row| row.try_get(0)).transpose()?.unwrap_or(0);
+        if unsigned("services.version", version)? != record.version {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Puts records that are not outdated, replacing what stood there.
+pub(super) async fn put_all(
+    connection: &Connection,
+    records: &[ServiceRecord],
+) -> Result<(), Fault> {
+    let sql = "INSERT INTO services (provider, upstream_id, operation, service, version, gone_since) \
+               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (provider, upstream_id) \
+               DO UPDATE SET operation = $3, service = $4, version = $5, gone_since = $6 \
+               WHERE services.version = $5 - 1";
+    let mut sorted: Vec<&ServiceRecord> = records.iter().collect();
+    // In one order everywhere, so that two do not wait for each other.
+    sorted.sort_unstable_by_key(|record| (&record.provider, &record.upstream_id));
+    for record in sorted {
+        let statement = connection.prepare_cached(sql).await?;
+        let (provider, upstream_id) = (escaped(&record.provider), escaped(&record.upstream_id));
+        let service = record.service.encode_to_vec();
+        let version = integer("services.version", record.version + 1)?;
+        let gone_since =
+            record.gone_since.map(|time| nanoseconds("gone_since", time)).transpose()?;
+        let values: [super::row::Value<'_>; 6] =
+            [&provider, &upstream_id, &record.operation, &service, &version, &gone_since];
+        if connection.execute(&statement, &values).await? == 0 {
+            return Err(Fault::Again);
+        }
+    }
+    Ok(())
 }
 
 /// One record.
@@ -38,7 +93,7 @@ pub(super) async fn get(
     provider: &str,
     upstream_id: &str,
 ) -> Result<Option<ServiceRecord>, Fault> {
-    let sql = "SELECT provider, upstream_id, operation, service FROM services \
+    let sql = "SELECT provider, upstream_id, operation, service, version, gone_since FROM services \
                WHERE provider = $1 AND upstream_id = $2";
     let statement = connection.prepare_cached(sql).await?;
     let (provider, upstream_id) = (escaped(provider), escaped(upstream_id));
@@ -53,7 +108,7 @@ pub(super) async fn after(
     after: &str,
     limit: usize,
 ) -> Result<Vec<ServiceRecord>, Fault> {
-    let sql = "SELECT provider, upstream_id, operation, service FROM services \
+    let sql = "SELECT provider, upstream_id, operation, service, version, gone_since FROM services \
                WHERE provider = $1 AND upstream_id > $2 ORDER BY upstream_id LIMIT $3";
     let statement = connection.prepare_cached(sql).await?;
     let (provider, after) = (escaped(provider), escaped(after));
@@ -68,5 +123,7 @@ fn read(row: &Row) -> Result<ServiceRecord, Fault> {
         upstream_id: fields.text()?.into_owned(),
         operation: fields.value()?,
         service: encoding::message("service", &fields.bytes()?)?,
+        version: unsigned("services.version", fields.value()?)?,
+        gone_since: fields.value::<Option<i64>>()?.map(timestamp),
     })
 }

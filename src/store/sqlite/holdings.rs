@@ -1,4 +1,4 @@
-//! Locks, which an operation holds while it needs them, and claims, which it keeps for ever. It
+//! Locks, which an operation holds while it needs them, and claims, which are never deleted. It
 //! must not know what a key means.
 
 use jiff::Timestamp;
@@ -6,18 +6,30 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::fault::Fault;
-use crate::store::columns::nanoseconds;
+use crate::store::Committed;
+use crate::store::columns::{self, nanoseconds, passes};
 use crate::store::encoding;
-use crate::store::operation::{Claim, Lock};
+use crate::store::operation::{Claim, HeldClaim, Lock, NewClaim};
 
-/// Who has a claim.
-pub(super) const CLAIMANT: &str =
-    "SELECT request_id FROM claims WHERE account = ?1 AND kind = ?2 AND upstream_id = ?3";
+/// Who has a claim: the open one first, else the last that was closed.
+pub(super) const CLAIMANT: &str = "SELECT request_id FROM claims INDEXED BY claims_by_object \
+     WHERE account = ?1 AND kind = ?2 AND upstream_id = ?3 \
+     ORDER BY closed_time IS NOT NULL, id DESC LIMIT 1";
 
 /// What others claimed in an account since a time. Named, because the other index would look at all
 /// that the account ever claimed.
 pub(super) const CLAIMED_IDS: &str = "SELECT DISTINCT upstream_id FROM claims INDEXED BY claims_by_time \
-     WHERE account = ?1 AND claim_time >= ?2 AND request_id <> ?3 ORDER BY upstream_id";
+     WHERE account = ?1 AND claim_time >= ?2 AND request_id <> ?3 \
+     AND (closed_time IS NULL OR closed_time >= ?2) ORDER BY upstream_id";
+
+/// What stands against a claim: somebody else's open one, else the one that was closed last.
+pub(super) const AGAINST: &str = "SELECT request_id, origin, closed_time FROM claims \
+     INDEXED BY claims_by_object WHERE account = ?1 AND kind = ?2 AND upstream_id = ?3 \
+     AND request_id <> ?4 ORDER BY closed_time IS NOT NULL, closed_time DESC LIMIT 1";
+
+/// The open claims on an identifier.
+pub(super) const OPEN: &str = "SELECT kind, request_id, origin FROM claims INDEXED BY claims_open \
+     WHERE closed_time IS NULL AND account = ?1 AND upstream_id = ?2 ORDER BY kind";
 
 /// The first of `locks` that another operation holds, and that operation.
 pub(super) fn held(
@@ -66,39 +78,94 @@ pub(super) fn let_go(
     Ok(())
 }
 
-/// The first of `claims` that another operation has, and that operation.
+/// The first of `claims` that another operation's claim stands against.
 pub(super) fn claimed(
     connection: &Connection,
-    claims: &[Claim],
+    claims: &[NewClaim],
     request_id: Uuid,
-) -> Result<Option<(Claim, Uuid)>, Fault> {
-    for claim in claims {
-        match claimant(connection, claim)? {
-            Some(by) if by != request_id => return Ok(Some((claim.clone(), by))),
-            _ => {}
+) -> Result<Option<Committed>, Fault> {
+    let mut statement = connection.prepare_cached(AGAINST)?;
+    for new in claims {
+        let Claim { account, kind, upstream_id } = &new.claim;
+        let values = params![account, kind, upstream_id, request_id.as_bytes()];
+        let against = statement.query_row(values, |row| {
+            Ok((row.get::<_, Vec<u8>>(0)?, row.get::<_, i32>(1)?, row.get::<_, Option<i64>>(2)?))
+        });
+        let Some((by, origin, closed)) = against.optional()? else { continue };
+        let by = encoding::uuid("claims.request_id", &by)?;
+        if passes(new, by, closed) {
+            continue;
         }
+        let open = closed.is_none().then(|| columns::origin(origin)).transpose()?;
+        return Ok(Some(Committed::Claimed { claim: new.claim.clone(), by, open }));
     }
     Ok(None)
 }
 
-/// Claims what is free; what the operation has already keeps its time.
+/// Claims what is free, and passes on what is taken from another operation; what the operation has
+/// already keeps its time.
 pub(super) fn claim(
     connection: &Connection,
-    claims: &[Claim],
+    claims: &[NewClaim],
     request_id: Uuid,
     time: Timestamp,
 ) -> Result<(), Fault> {
-    let sql = "INSERT INTO claims (account, kind, upstream_id, request_id, claim_time) \
-               VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (account, kind, upstream_id) DO NOTHING";
-    let mut statement = connection.prepare_cached(sql)?;
+    let passed = "UPDATE claims SET closed_time = ?5 WHERE account = ?1 AND kind = ?2 \
+                  AND upstream_id = ?3 AND request_id = ?4 AND closed_time IS NULL";
+    let sql = "INSERT INTO claims (account, kind, upstream_id, request_id, origin, claim_time) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+               ON CONFLICT (account, upstream_id, kind) WHERE closed_time IS NULL DO NOTHING";
+    let (mut pass, mut insert) =
+        (connection.prepare_cached(passed)?, connection.prepare_cached(sql)?);
     let time = nanoseconds("claim_time", time)?;
-    for Claim { account, kind, upstream_id } in claims {
-        statement.execute(params![account, kind, upstream_id, request_id.as_bytes(), time])?;
+    for NewClaim { claim: Claim { account, kind, upstream_id }, origin, takes_from, .. } in claims {
+        if let Some(loser) = takes_from {
+            pass.execute(params![account, kind, upstream_id, loser.as_bytes(), time])?;
+        }
+        let by = request_id.as_bytes();
+        insert.execute(params![account, kind, upstream_id, by, *origin as i32, time])?;
     }
     Ok(())
 }
 
-/// The operation that has a claim.
+/// Closes claims that are still held as they are named: their objects are gone.
+pub(super) fn close(
+    connection: &Connection,
+    closes: &[HeldClaim],
+    time: Timestamp,
+) -> Result<(), Fault> {
+    let sql = "UPDATE claims SET closed_time = ?5 WHERE account = ?1 AND kind = ?2 \
+               AND upstream_id = ?3 AND request_id = ?4 AND closed_time IS NULL";
+    let mut statement = connection.prepare_cached(sql)?;
+    let time = nanoseconds("closed_time", time)?;
+    for HeldClaim { claim: Claim { account, kind, upstream_id }, by, .. } in closes {
+        statement.execute(params![account, kind, upstream_id, by.as_bytes(), time])?;
+    }
+    Ok(())
+}
+
+/// The open claims of an account on an identifier.
+pub(super) fn open_claims(
+    connection: &Connection,
+    account: &str,
+    upstream_id: &str,
+) -> Result<Vec<HeldClaim>, Fault> {
+    let mut statement = connection.prepare_cached(OPEN)?;
+    let mut rows = statement.query([account, upstream_id])?;
+    let mut held = Vec::new();
+    while let Some(row) = rows.next()? {
+        let claim = Claim {
+            account: account.to_owned(),
+            kind: row.get(0)?,
+            upstream_id: upstream_id.to_owned(),
+        };
+        let by = encoding::uuid("claims.request_id", &row.get::<_, Vec<u8>>(1)?)?;
+        held.push(HeldClaim { claim, by, origin: columns::origin(row.get(2)?)? });
+    }
+    Ok(held)
+}
+
+/// The operation that has a claim: the open one first, else the last that was closed.
 pub(super) fn claimant(connection: &Connection, claim: &Claim) -> Result<Option<Uuid>, Fault> {
     let by: Option<Vec<u8>> = connection
         .prepare_cached(CLAIMANT)?

@@ -5,9 +5,8 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
-use super::holdings;
-use super::{changes, due, listing, row};
-use crate::store::columns::unsigned;
+use super::{changes, due, holdings, listing, observations, row, services};
+use crate::store::columns::{overlooks, unsigned};
 use crate::store::operation::Operation;
 use crate::store::{Accepted, Change, Committed, NewOperation, StoreError};
 
@@ -24,34 +23,68 @@ pub(super) fn accept(connection: &Connection, new: &NewOperation) -> Result<Acce
     if let Some((lock, by)) = holdings::held(connection, &new.locks, operation.request_id)? {
         return Ok(Accepted::Held { lock, by });
     }
+    if services::outdated(connection, &new.services)? {
+        return Ok(Accepted::Outdated);
+    }
     row::write(connection, row::INSERT, operation)?;
     finish(connection, operation)?;
     holdings::hold(connection, &new.locks, operation.request_id)?;
+    services::put_all(connection, &new.services)?;
     if let Some(lease) = &new.lease {
         due::lease(connection, operation.request_id, lease)?;
     }
     Ok(Accepted::Stored)
 }
 
-/// Replaces an operation and what it holds, or shows why not.
+/// Replaces an operation and what it holds, or shows why not. What was observed is stored either way.
 pub(super) fn commit(connection: &Connection, change: &Change) -> Result<Committed, Fault> {
-    let operation = &change.operation;
-    let request_id = operation.request_id;
-    if stale(connection, operation)? {
-        return Ok(Committed::Stale);
+    let Some(against) = against(connection, change)? else {
+        replace(connection, change)?;
+        if let Some(loser) = &change.loser {
+            replace(connection, loser)?;
+        }
+        if let Some(observation) = &change.observation {
+            observations::insert(connection, change.operation.request_id, observation)?;
+        }
+        return Ok(Committed::Done);
+    };
+    if let Some(observation) = &change.observation {
+        let Operation { request_id, update_time, .. } = change.operation;
+        observations::observe(connection, request_id, observation, update_time)?;
+    }
+    Ok(against)
+}
+
+/// Why a change cannot be made.
+fn against(connection: &Connection, change: &Change) -> Result<Option<Committed>, Fault> {
+    let request_id = change.operation.request_id;
+    let loser = change.loser.as_deref();
+    for operation in [Some(change), loser].into_iter().flatten().map(|it| &it.operation) {
+        let unapplied = observations::unapplied(connection, operation.request_id)?;
+        if stale(connection, operation)? || overlooks(operation, &unapplied) {
+            return Ok(Some(Committed::Stale));
+        }
     }
     if let Some((lock, by)) = holdings::held(connection, &change.locks, request_id)? {
-        return Ok(Committed::Held { lock, by });
+        return Ok(Some(Committed::Held { lock, by }));
     }
-    if let Some((claim, by)) = holdings::claimed(connection, &change.claims, request_id)? {
-        return Ok(Committed::Claimed { claim, by });
+    if let Some(claimed) = holdings::claimed(connection, &change.claims, request_id)? {
+        return Ok(Some(claimed));
     }
+    let outdated = services::outdated(connection, &change.services)?;
+    Ok(outdated.then_some(Committed::Outdated))
+}
+
+fn replace(connection: &Connection, change: &Change) -> Result<(), Fault> {
+    let Change { operation, locks, claims, closes, services, .. } = change;
+    let request_id = operation.request_id;
     row::write(connection, row::REPLACE, operation)?;
     finish(connection, operation)?;
-    holdings::let_go(connection, &change.locks, request_id)?;
-    holdings::hold(connection, &change.locks, request_id)?;
-    holdings::claim(connection, &change.claims, request_id, operation.update_time)?;
-    Ok(Committed::Done)
+    holdings::let_go(connection, locks, request_id)?;
+    holdings::hold(connection, locks, request_id)?;
+    holdings::close(connection, closes, operation.update_time)?;
+    holdings::claim(connection, claims, request_id, operation.update_time)?;
+    services::put_all(connection, services)
 }
 
 /// What follows the row in either case.
@@ -64,7 +97,7 @@ fn finish(connection: &Connection, operation: &Operation) -> Result<(), Fault> {
 /// not.
 fn stale(connection: &Connection, next: &Operation) -> Result<bool, Fault> {
     let sql = "SELECT version FROM operations WHERE request_id = ?1 \
-               AND (state NOT IN (7, 8, 9) OR state = ?2 AND wake_time IS NOT NULL)";
+               AND (state NOT IN (7, 8, 9) OR state = ?2)";
     let stored: Option<i64> = connection
         .prepare_cached(sql)?
         .query_row(params![next.request_id.as_bytes(), next.state as i32], |row| row.get(0))

@@ -27,9 +27,12 @@ pub(super) fn prune(
         .prepare_cached(ENDED)?
         .query_map(params![before, page(limit)], |row| row.get::<_, [u8; 16]>(0))?
         .collect::<Result<Vec<_>, _>>()?;
+    let mut observed =
+        connection.prepare_cached("DELETE FROM observations WHERE request_id = ?1")?;
     let mut attempts = connection.prepare_cached("DELETE FROM attempts WHERE request_id = ?1")?;
     let mut row = connection.prepare_cached("DELETE FROM operations WHERE request_id = ?1")?;
     for request_id in &ended {
+        observed.execute([request_id])?;
         attempts.execute([request_id])?;
         row.execute([request_id])?;
     }

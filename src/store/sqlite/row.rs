@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::fault::Fault;
 use crate::store::columns::{
-    AttemptColumns, OperationColumns, changed_attempts, operation_columns,
+    AttemptColumns, ObservationColumns, OperationColumns, changed_attempts, operation_columns,
 };
 use crate::store::encoding::{self, corrupt};
 use crate::store::operation::{Attempt, Operation};
@@ -17,7 +17,7 @@ use crate::store::operation::{Attempt, Operation};
 macro_rules! placeholders {
     () => {
         "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-         ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32"
+         ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33"
     };
 }
 
@@ -73,6 +73,7 @@ pub(super) fn write(connection: &Connection, sql: &str, row: &Operation) -> Resu
         row.view,
         row.request,
         row.given_up,
+        row.duplicates,
     ])?;
     Ok(())
 }
@@ -116,6 +117,7 @@ pub(super) fn read(connection: &Connection, row: &Row<'_>) -> Result<Operation, 
         view: optional(row, "view")?,
         request: blob(row, "request")?,
         given_up: optional(row, "given_up")?,
+        duplicates: optional(row, "duplicates")?,
     };
     Ok(columns.into_operation(attempts)?)
 }
@@ -138,11 +140,11 @@ fn write_attempt(
     attempt: &Attempt,
 ) -> Result<(), Fault> {
     let sql = "INSERT INTO attempts (request_id, number, step, nonce, call, effect, permit_time, \
-               outcome, message, upstream_id, plugin, plugin_sha256, answer_status, answer) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
+               outcome, message, upstream_id, plugin, plugin_sha256, answer_status, answer, observed) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
                ON CONFLICT (request_id, number) DO UPDATE SET (step, nonce, call, effect, \
                permit_time, outcome, message, upstream_id, plugin, plugin_sha256, answer_status, \
-               answer) = (?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+               answer, observed) = (?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
     let attempt = AttemptColumns::of(attempt)?;
     connection.prepare_cached(sql)?.execute(params![
         request_id.as_bytes(),
@@ -159,14 +161,18 @@ fn write_attempt(
         attempt.plugin_sha256,
         attempt.answer_status,
         attempt.answer,
+        attempt.observed,
     ])?;
     Ok(())
 }
 
 fn attempts(connection: &Connection, request_id: Uuid) -> Result<Vec<Attempt>, Fault> {
     let sql = "SELECT number, step, nonce, call, effect, permit_time, outcome, message, \
-               upstream_id, plugin, plugin_sha256, answer_status, answer \
-               FROM attempts WHERE request_id = ?1 ORDER BY number";
+               attempts.upstream_id, plugin, plugin_sha256, answer_status, answer, \
+               attempts.observed, observations.observed AS late_observed, \
+               observations.upstream_id AS late_upstream_id, content \
+               FROM attempts LEFT JOIN observations USING (request_id, nonce) \
+               WHERE request_id = ?1 ORDER BY number";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([request_id.as_bytes()])?;
     let mut attempts = Vec::new();
@@ -185,8 +191,17 @@ fn attempts(connection: &Connection, request_id: Uuid) -> Result<Vec<Attempt>, F
             plugin_sha256: text(row, "plugin_sha256")?,
             answer_status: row.get("answer_status")?,
             answer: blob(row, "answer")?,
+            observed: row.get("observed")?,
         };
-        attempts.push(columns.into_attempt()?);
+        let observation = match row.get("late_observed")? {
+            None => None,
+            Some(observed) => Some(ObservationColumns {
+                observed,
+                upstream_id: text(row, "late_upstream_id")?,
+                content: blob(row, "content")?,
+            }),
+        };
+        attempts.push(columns.into_attempt(observation)?);
     }
     Ok(attempts)
 }

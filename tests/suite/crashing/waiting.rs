@@ -58,7 +58,7 @@ async fn edit(folder: &TempDir, first: impl Fn(&mut Stored)) {
     let changed = waiting.into_iter().chain((holder != before).then_some(holder));
     for mut operation in changed {
         operation.version += 1;
-        let change = Change { operation, locks: Vec::new(), claims: Vec::new() };
+        let change = Change::of(operation);
         store.commit(change).await.expect("it is committed");
     }
 }

@@ -13,11 +13,13 @@ use purveyor::store::Store;
 use tokio::time::timeout;
 
 mod accepting;
+mod claiming;
 mod committing;
 mod keeping;
 mod leasing;
 mod listing;
 mod model;
+mod observing;
 mod pruning;
 mod watching;
 
@@ -42,10 +44,13 @@ const PROPERTIES: &[(&str, Property)] = properties![
     accepting::refuses_a_held_lock_and_stores_nothing,
     accepting::gives_one_lock_to_one_of_many,
     accepting::refuses_a_version_that_is_not_the_first,
+    claiming::closed_claim_yields_to_an_answer_and_to_a_late_enough_search,
+    claiming::open_claim_passes_on_with_its_loser,
+    claiming::closes_only_what_is_held_as_named,
     committing::replaces_only_the_version_before,
     committing::lets_one_of_two_racers_win,
     committing::never_replaces_a_terminal_operation,
-    committing::replaces_a_terminal_operation_that_is_to_be_looked_at,
+    committing::replaces_a_terminal_operation_in_its_own_state_only,
     committing::replaces_and_releases_locks,
     committing::keeps_claims_unique_and_repeatable,
     committing::shows_who_claimed_what_since_when,
@@ -71,6 +76,11 @@ const PROPERTIES: &[(&str, Property)] = properties![
     listing::shows_orphans,
     listing::shows_no_orphan_that_somebody_works_on,
     listing::shows_what_is_blocked,
+    observing::refused_change_keeps_its_observation,
+    observing::change_that_overlooks_an_observation_is_stale,
+    observing::first_observation_stays,
+    observing::observations_go_with_their_operation,
+    observing::records_are_put_with_the_operation_or_not_at_all,
     pruning::removes_only_what_ended_before,
     pruning::removes_the_oldest_within_its_bounds,
     pruning::leaves_nothing_in_the_way_of_the_same_ids,

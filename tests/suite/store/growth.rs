@@ -8,6 +8,7 @@ mod filling;
 mod postgres;
 
 use jiff::SignedDuration;
+use purveyor::store::operation::NewClaim;
 use purveyor::store::postgres::PostgresStore;
 use purveyor::store::{Change, Committed, Lease, NewOperation, Query, Store, Take};
 use purveyor_sdk::plugin::v1::Op;
@@ -161,11 +162,16 @@ async fn the_engine_reads_no_more_than_it_takes() {
         .check("what is written", async |store, _| {
             let request_id = Uuid::new_v4();
             let accepted = operation(request_id, present());
-            let new = NewOperation { operation: accepted.clone(), locks: Vec::new(), lease: None };
+            let new = NewOperation {
+                operation: accepted.clone(),
+                locks: Vec::new(),
+                lease: None,
+                services: Vec::new(),
+            };
             store.accept(new).await.expect("it is accepted");
-            let claims = vec![claim(request_id)];
+            let claims = vec![NewClaim::by_answer(claim(request_id))];
             let operation = sent(accepted, State::Succeeded);
-            let change = Change { operation, locks: Vec::new(), claims };
+            let change = Change { claims, ..Change::of(operation) };
             assert_eq!(store.commit(change).await.expect("it is committed"), Committed::Done);
         })
         .await;

@@ -6,7 +6,7 @@ use proptest::option;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::{collection, prop_oneof};
 use purveyor::store::operation::{
-    Attempt, Baseline, Claim, GivenUp, Lock, Note, Operation, PROTOCOL, Settle,
+    Attempt, Baseline, Claim, GivenUp, Lock, NewClaim, Note, Observed, Operation, PROTOCOL, Settle,
 };
 use purveyor::store::{Change, NewOperation};
 use purveyor_sdk::plugin::v1::resource::Kind;
@@ -50,6 +50,11 @@ pub(super) fn claim(upstream_id: &str) -> Claim {
     }
 }
 
+/// Claims by answers.
+pub(super) fn claims<const N: usize>(upstream_ids: [&str; N]) -> Vec<NewClaim> {
+    upstream_ids.map(|upstream_id| NewClaim::by_answer(claim(upstream_id))).into()
+}
+
 /// The `n`th operation, as it is accepted.
 pub(super) fn operation(n: u128) -> Operation {
     Operation {
@@ -83,6 +88,7 @@ pub(super) fn operation(n: u128) -> Operation {
         error: None,
         message: String::new(),
         candidates: Vec::new(),
+        duplicates: Vec::new(),
         blocked_by: None,
         settle: None,
         notes: Vec::new(),
@@ -91,7 +97,7 @@ pub(super) fn operation(n: u128) -> Operation {
 
 /// An operation as it is given to `accept`, with nothing held.
 pub(super) fn new(operation: Operation) -> NewOperation {
-    NewOperation { operation, locks: Vec::new(), lease: None }
+    NewOperation { operation, locks: Vec::new(), lease: None, services: Vec::new() }
 }
 
 /// The change that follows an operation, holding nothing, with an edit.
@@ -99,7 +105,7 @@ pub(super) fn next(operation: &Operation, edit: impl FnOnce(&mut Operation)) -> 
     let mut operation = operation.clone();
     operation.version += 1;
     edit(&mut operation);
-    Change { operation, locks: Vec::new(), claims: Vec::new() }
+    Change::of(operation)
 }
 
 /// The `n`th attempt of the operation `of`, with its permit just committed.
@@ -118,6 +124,8 @@ pub(super) fn attempt(of: u128, n: u32) -> Attempt {
         plugin_sha256: "00".repeat(32),
         answer_status: 0,
         answer: Vec::new(),
+        observed: Observed::Nothing,
+        unapplied: None,
     }
 }
 
@@ -184,22 +192,26 @@ fn view() -> impl Strategy<Value = Resource> {
 
 fn any_attempt() -> impl Strategy<Value = Attempt> {
     let words = (text(), text(), text(), text(), text());
-    let numbers = (any::<u32>(), 0..=4, 0..=6, any::<u16>());
+    let numbers = (any::<u32>(), 0..=4, 0..=6, any::<u16>(), 0..Observed::ALL.len());
     (words, numbers, uuid(), time(), bytes()).prop_map(
-        |(words, (step, effect, outcome, answer_status), nonce, permit_time, answer)| Attempt {
-            number: 0,
-            step,
-            nonce,
-            call: words.0,
-            effect: Effect::try_from(effect).unwrap(),
-            permit_time,
-            outcome: Outcome::try_from(outcome).unwrap(),
-            message: words.1,
-            upstream_id: words.2,
-            plugin: words.3,
-            plugin_sha256: words.4,
-            answer_status,
-            answer,
+        |(words, (step, effect, outcome, answer_status, observed), nonce, permit_time, answer)| {
+            Attempt {
+                number: 0,
+                step,
+                nonce,
+                call: words.0,
+                effect: Effect::try_from(effect).unwrap(),
+                permit_time,
+                outcome: Outcome::try_from(outcome).unwrap(),
+                message: words.1,
+                upstream_id: words.2,
+                plugin: words.3,
+                plugin_sha256: words.4,
+                answer_status,
+                answer,
+                observed: Observed::ALL[observed],
+                unapplied: None,
+            }
         },
     )
 }
@@ -239,6 +251,7 @@ pub(super) fn any_operation() -> impl Strategy<Value = Operation> {
         collection::vec(note(), 0..3),
         collection::vec(text(), 0..3),
         collection::vec(given_up(), 0..3),
+        collection::vec(reference(), 0..2),
     );
     let rest = (reference(), option::of(uuid()), option::of(settle()), 0..9_usize);
     (uuid(), words, times, numbers, bytes, parts, lists, rest).prop_map(
@@ -279,6 +292,7 @@ pub(super) fn any_operation() -> impl Strategy<Value = Operation> {
                 error: parts.2,
                 message: word(),
                 candidates: lists.1,
+                duplicates: lists.5,
                 blocked_by: rest.1,
                 settle: rest.2,
                 notes: lists.2,

@@ -46,7 +46,12 @@ impl World {
 
     async fn accept(&self, number: u128) -> Operation {
         let operation = operation(number);
-        let new = NewOperation { operation: operation.clone(), locks: Vec::new(), lease: None };
+        let new = NewOperation {
+            operation: operation.clone(),
+            locks: Vec::new(),
+            lease: None,
+            services: Vec::new(),
+        };
         assert_eq!(self.store.accept(new).await.unwrap(), Accepted::Stored);
         operation
     }
@@ -54,7 +59,7 @@ impl World {
     async fn commit(&self, operation: &Operation, state: State) -> Operation {
         let version = operation.version + 1;
         let operation = Operation { state, version, ..operation.clone() };
-        let change = Change { operation: operation.clone(), locks: Vec::new(), claims: Vec::new() };
+        let change = Change::of(operation.clone());
         assert_eq!(self.store.commit(change).await.unwrap(), Committed::Done);
         operation
     }

@@ -53,7 +53,7 @@ impl Way {
         let attempt = Some(self.operation.attempts.len() as u32);
         let call = "create".into();
         let spend = Spend { call, effect: Effect::Spend, attempt, seen, answer: None };
-        self.take(Event::Closed(Closing { spend: Some(spend), said }))
+        self.take(Event::Closed(Closing { spend: Some(spend), said, contest: None }))
     }
 
     /// The answer is lost, and nothing is there when the window is over.
@@ -264,7 +264,7 @@ fn what_comes_through_before_it_is_sent_again_is_a_success() {
     let mut way = Way::begin(Evidence::Natural);
     way.policy.must_send = false;
     way.lost_and_absent().begin_again(&[]);
-    way.take(Event::Closed(Closing { spend: None, said: pending("42") }));
+    way.take(Event::Closed(Closing { spend: None, said: pending("42"), contest: None }));
     assert_eq!(
         (way.operation.state, way.outcomes()),
         (State::WaitingUpstream, vec![Outcome::Pending])
@@ -284,7 +284,7 @@ fn what_cannot_be_sent_again_is_looked_for_before_it_fails() {
         let mut way = Way::begin(Evidence::Difference);
         way.lost_and_absent().begin_again(&["old", "a"]);
         let said = Err(Error::state("it does not wait for payment"));
-        way.take(Event::Closed(Closing { spend: None, said }));
+        way.take(Event::Closed(Closing { spend: None, said, contest: None }));
         assert_eq!(way.operation.state, State::OutcomeUnknown);
         assert_eq!(way.operation.baseline.as_ref().unwrap().present_ids, ["old"], "the first's");
         way
@@ -302,13 +302,13 @@ fn what_cannot_be_sent_again_is_looked_for_before_it_fails() {
     let mut failed = refused();
     failed.take(Event::Looked(FindResponse { outcome: Some(nothing()) })).begin_again(&["old"]);
     let said = Err(Error::state("it does not wait for payment"));
-    failed.take(Event::Closed(Closing { spend: None, said }));
+    failed.take(Event::Closed(Closing { spend: None, said, contest: None }));
     assert_eq!(failed.operation.state, State::Failed);
     // A failure that may pass is no refusal.
     let mut waits = Way::begin(Evidence::Natural);
     waits.lost_and_absent().begin_again(&[]);
     let said = Err(Error::unavailable("no connection"));
-    waits.take(Event::Closed(Closing { spend: None, said }));
+    waits.take(Event::Closed(Closing { spend: None, said, contest: None }));
     assert_eq!(waits.operation.state, State::Accepted);
 }
 

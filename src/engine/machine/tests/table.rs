@@ -45,7 +45,7 @@ fn close(evidence: Evidence, seen: Seen, said: Result<StepOutcome>) -> Change {
         seen,
         answer: None,
     };
-    let closing = Closing { spend: Some(spend), said };
+    let closing = Closing { spend: Some(spend), said, contest: None };
     apply(&running(evidence), Event::Closed(closing), &policy(evidence), &now_at(2)).unwrap()
 }
 
@@ -148,7 +148,7 @@ fn without_evidence_a_person_is_asked_at_once() {
 fn what_the_upstream_answered_is_claimed_even_when_the_plugin_fails() {
     for said in [done("u1"), pending("u1"), panicked(), rejected("fault")] {
         let claims = close(Evidence::Difference, success(Some("u1")), said).claims;
-        let claimed: Vec<_> = claims.iter().map(|claim| claim.upstream_id.as_str()).collect();
+        let claimed: Vec<_> = claims.iter().map(|new| new.claim.upstream_id.as_str()).collect();
         assert_eq!(claimed, ["u1"]);
     }
     assert!(close(Evidence::Difference, unproven(), done("u1")).claims.is_empty());
@@ -228,7 +228,7 @@ fn prepared_renewal() -> Operation {
     let policy = policy(Evidence::Natural);
     let begin = Event::Begin { account: "A1".into() };
     let running = apply(&accepted, begin, &policy, &now_at(1)).unwrap().operation;
-    let closed = Event::Closed(Closing { spend: None, said });
+    let closed = Event::Closed(Closing { spend: None, said, contest: None });
     apply(&running, closed, &policy, &now_at(2)).unwrap().operation
 }
 
@@ -238,9 +238,9 @@ fn what_a_preparation_made_is_claimed() {
         let policy = policy(Evidence::Natural);
         let begin = Event::Begin { account: "A1".into() };
         let running = apply(&Operation { op, ..accepted() }, begin, &policy, &now_at(1)).unwrap();
-        let closed = Event::Closed(Closing { spend: None, said });
+        let closed = Event::Closed(Closing { spend: None, said, contest: None });
         let closed = apply(&running.operation, closed, &policy, &now_at(2)).unwrap();
-        closed.claims.into_iter().map(|claim| claim.upstream_id).collect::<Vec<_>>()
+        closed.claims.into_iter().map(|new| new.claim.upstream_id).collect::<Vec<_>>()
     };
     assert_eq!(claims(Op::CreateOrder, next("42")), ["42"]);
     assert_eq!(claims(Op::CreateRenewal, next("42")), ["42"]);
@@ -281,7 +281,8 @@ fn what_was_only_prepared_is_not_paid_too_late() {
     assert_eq!(late.error.unwrap().reason(), ErrorReason::NotStarted);
     // A refused payment has failed: the unpaid order lapses by itself.
     let said = rejected("fault").unwrap().outcome.unwrap();
-    let closing = Closing { spend: None, said: Ok(StepOutcome { outcome: Some(said) }) };
+    let closing =
+        Closing { spend: None, said: Ok(StepOutcome { outcome: Some(said) }), contest: None };
     let refused = apply(&in_time, Event::Closed(closing), &policy, &now_at(600)).unwrap().operation;
     assert_eq!(refused.state, State::Failed);
 }

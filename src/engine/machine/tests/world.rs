@@ -17,7 +17,7 @@ use crate::engine::machine::{
     Closing, Event, LateFinding, NewAttempt, Policy, Resolution, apply, broken_invariant,
 };
 use crate::plugin::{Answer, ProofSeen, Seen, Spend};
-use crate::store::operation::{Baseline, Note, Operation};
+use crate::store::operation::{Baseline, Note, Observed, Operation};
 
 /// What happens next, as chance has it.
 #[derive(Clone, Copy, Debug)]
@@ -38,6 +38,10 @@ pub(super) enum Happening {
     OtherAccount,
     /// Another operation holds the gate.
     Blocked,
+    /// A gateway that was stopped goes on, and reads the answer to a request that others gave up.
+    AnswerArrives { plugin_fails: bool },
+    /// Another operation is answered what this one has found.
+    ClaimLost,
     /// A plugin or a caller sends an event out of order.
     OutOfOrder(u8),
 }
@@ -86,6 +90,8 @@ impl Happening {
             2 => any::<bool>().prop_map(|try_again| Happening::Operator { try_again }),
             1 => Just(Happening::OtherAccount),
             1 => Just(Happening::Blocked),
+            3 => any::<bool>().prop_map(|plugin_fails| Happening::AnswerArrives { plugin_fails }),
+            1 => Just(Happening::ClaimLost),
             2 => any::<u8>().prop_map(Happening::OutOfOrder),
         ]
     }
@@ -109,6 +115,11 @@ pub(super) struct World {
     /// Whether a person has called something not executed that the upstream had accepted in a later step:
     /// what it is looked for by was not kept.
     unkept: bool,
+    /// Answers that gateways which were stopped have still to read: the nonce, the step and the sale.
+    unread: Vec<(Uuid, u32, String)>,
+    /// Sales that were observed late.
+    observed: Vec<String>,
+    permits: u128,
 }
 
 /// A sale on its way.
@@ -134,6 +145,9 @@ impl World {
             ended: None,
             seen_late: None,
             unkept: false,
+            unread: Vec::new(),
+            observed: Vec::new(),
+            permits: 0,
         }
     }
 
@@ -156,8 +170,33 @@ impl World {
             Happening::Blocked => {
                 self.offer(Event::Blocked { by: Uuid::from_u128(9) });
             }
+            Happening::AnswerArrives { plugin_fails } => self.answer_arrives(plugin_fails),
+            Happening::ClaimLost => {
+                let id = self.operation.current().map(|it| it.upstream_id.clone());
+                let found = self.operation.current().is_some_and(|it| {
+                    it.message == "found upstream" && it.observed == Observed::Nothing
+                });
+                if let Some(upstream_id) = id.filter(|id| found && !id.is_empty()) {
+                    // The world's sales are all ours, so here it was a mistake of the other.
+                    self.unkept = true;
+                    self.offer(Event::ClaimLost { by: Uuid::from_u128(9), upstream_id });
+                }
+            }
             Happening::OutOfOrder(which) => self.out_of_order(which),
         }
+    }
+
+    /// What a stopped gateway had sent was sold, and it reads that now.
+    fn answer_arrives(&mut self, plugin_fails: bool) {
+        let Some((nonce, step, sold)) = self.unread.pop() else { return };
+        let seen = Seen::Success { upstream_id: Some(sold.clone()), id_kind: "order".into() };
+        let said = match plugin_fails {
+            true => Err(Error::new(ErrorReason::PluginFault, "panicked")),
+            false => Ok(self.go_on(step, &sold)),
+        };
+        let closing = Closing { spend: Some(spend(Some(1), seen)), said, contest: None };
+        assert!(self.offer(Event::ObservedLate { nonce, closing }), "{:#?}", self.operation);
+        self.observed.push(sold);
     }
 
     /// What is true of every state on the way.
@@ -171,7 +210,7 @@ impl World {
         if let Some(ended) = &self.ended {
             // A last look leaves no trace where nothing turned up.
             let now = &self.operation;
-            if now.turned_up_late() {
+            if now.turned_up_late() || !now.duplicates.is_empty() || !self.observed.is_empty() {
                 assert_eq!((now.state, &now.view), (ended.state, &ended.view));
                 return;
             }
@@ -192,8 +231,15 @@ impl World {
     /// What is true at the end, when the world has been quiet for long.
     pub(super) fn check_end(&self) {
         let sold: Vec<usize> = self.sold.iter().map(Vec::len).collect();
+        for sale in &self.observed {
+            let now = &self.operation;
+            let named = now.own_ids().contains(sale);
+            let told = now.duplicates.iter().chain(&now.candidates).any(|it| it.id == *sale);
+            let open = now.state == State::NeedsOperator;
+            assert!(named || told || open, "{sale} was observed and is not told: {self:#?}");
+        }
         let given_up = |at: usize| self.given_up(at as u32 + 1);
-        if !self.unkept {
+        if !self.unkept && self.observed.is_empty() {
             let late = self.seen_late == Some(true);
             assert_eq!(self.operation.turned_up_late(), late, "{self:#?}");
             let knows = match self.policy.evidence {
@@ -259,7 +305,9 @@ impl World {
     fn given_up(&self, step: u32) -> usize {
         let attempts = self.operation.attempts.iter().filter(|it| it.step == step);
         let absent = |it: &&crate::store::operation::Attempt| {
-            it.outcome == Outcome::Absent || it.message.contains("taken for absent")
+            it.outcome == Outcome::Absent
+                || it.message.contains("taken for absent")
+                || it.message.contains("became known late")
         };
         attempts.filter(absent).count()
     }
@@ -313,20 +361,20 @@ impl World {
                 Upstream::Refuses => Err(Error::state("it is done already")),
                 _ => Ok(self.go_on(self.operation.step, &self.sold(self.operation.step)[0])),
             };
-            self.offer(Event::Closed(Closing { spend: None, said }));
+            self.offer(Event::Closed(Closing { spend: None, said, contest: None }));
             return;
         }
         if matches!(upstream, Upstream::NoConnection) {
             let reason = "no connection".to_owned();
             let spend = spend(None, Seen::NotSent { reason });
             let said = Err(Error::unavailable("no connection"));
-            self.offer(Event::Closed(Closing { spend: Some(spend), said }));
+            self.offer(Event::Closed(Closing { spend: Some(spend), said, contest: None }));
             return;
         }
         if !self.permit() {
             let spend = spend(None, Seen::NotSent { reason: "no permit".into() });
             let said = Err(Error::new(ErrorReason::OperationState, "no permit"));
-            self.offer(Event::Closed(Closing { spend: Some(spend), said }));
+            self.offer(Event::Closed(Closing { spend: Some(spend), said, contest: None }));
             return;
         }
         let step = self.operation.step;
@@ -348,12 +396,13 @@ impl World {
         }
         let (seen, said) = self.answer(upstream, step, &sold);
         let spend = spend(Some(self.operation.attempts.len() as u32), seen);
-        assert!(self.offer(Event::Closed(Closing { spend: Some(spend), said })));
+        assert!(self.offer(Event::Closed(Closing { spend: Some(spend), said, contest: None })));
     }
 
     fn permit(&mut self) -> bool {
+        self.permits += 1;
         self.offer(Event::Permitted(NewAttempt {
-            nonce: Uuid::from_u128(u128::from(self.seconds)),
+            nonce: Uuid::from_u128((u128::from(self.seconds) << 32) + self.permits),
             call: "create".into(),
             effect: Effect::Spend,
             plugin: "acme 1.0.0".into(),
@@ -514,7 +563,10 @@ impl World {
             let done = self.policy.evidence == Evidence::Natural
                 && !self.sold(self.operation.step).is_empty();
             if !done && self.permit() && sold {
-                self.sell(self.operation.step);
+                let step = self.operation.step;
+                let sold = self.sell(step);
+                let nonce = self.operation.attempts.last().map(|it| it.nonce);
+                self.unread.extend(nonce.map(|nonce| (nonce, step, sold)));
             }
             assert!(self.offer(Event::Recovered));
         }
@@ -555,7 +607,9 @@ impl World {
         let open = before.state == State::Running;
         let event = match which % 4 {
             0 if !open => Event::Recovered,
-            1 if !open => Event::Closed(Closing { spend: None, said: Ok(self.go_on(1, "u")) }),
+            1 if !open => {
+                Event::Closed(Closing { spend: None, said: Ok(self.go_on(1, "u")), contest: None })
+            }
             2 if !open => {
                 assert!(!self.permit(), "a permit outside a running step");
                 return;

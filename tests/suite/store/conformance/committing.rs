@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use purveyor::store::operation::Claim;
+use purveyor::store::operation::{Claim, NewClaim, Origin};
 use purveyor::store::{Accepted, Change, Committed, NewOperation, Store, StoreError};
 use purveyor_sdk::v1::operation::{Outcome, State};
 
-use super::super::samples::{STATES, at, attempt, claim, id, lock, new, next, operation};
+use super::super::samples::{STATES, at, attempt, claim, claims, id, lock, new, next, operation};
 use super::Home;
 
 pub(super) async fn replaces_only_the_version_before(home: Arc<dyn Home>) {
@@ -61,7 +61,7 @@ pub(super) async fn never_replaces_a_terminal_operation(home: Arc<dyn Home>) {
     }
 }
 
-pub(super) async fn replaces_a_terminal_operation_that_is_to_be_looked_at(home: Arc<dyn Home>) {
+pub(super) async fn replaces_a_terminal_operation_in_its_own_state_only(home: Arc<dyn Home>) {
     let store = home.open().await;
     store.accept(new(operation(1))).await.unwrap();
     let attempts: Vec<_> = (1..=4).map(|number| attempt(1, number)).collect();
@@ -79,8 +79,10 @@ pub(super) async fn replaces_a_terminal_operation_that_is_to_be_looked_at(home: 
     });
     assert_eq!(store.commit(told.clone()).await.unwrap(), Committed::Done);
     assert_eq!(store.get(id(1)).await.unwrap().as_ref(), Some(&told.operation));
-    let again = next(&told.operation, |operation| operation.wake_time = Some(at(9)));
-    assert_eq!(store.commit(again).await.unwrap(), Committed::Stale);
+    let stale = next(&ended.operation, |operation| operation.wake_time = Some(at(9)));
+    assert_eq!(store.commit(stale).await.unwrap(), Committed::Stale);
+    let more = next(&told.operation, |operation| operation.message = "more".to_owned());
+    assert_eq!(store.commit(more).await.unwrap(), Committed::Done);
 }
 
 pub(super) async fn replaces_and_releases_locks(home: Arc<dyn Home>) {
@@ -116,35 +118,36 @@ pub(super) async fn keeps_claims_unique_and_repeatable(home: Arc<dyn Home>) {
     for n in 1..=2 {
         store.accept(new(operation(n))).await.unwrap();
     }
-    let first = Change { claims: vec![claim("77")], ..next(&operation(1), |_| {}) };
+    let first = Change { claims: claims(["77"]), ..next(&operation(1), |_| {}) };
     assert_eq!(store.commit(first.clone()).await.unwrap(), Committed::Done);
-    let again = Change { claims: vec![claim("77"), claim("78")], ..next(&first.operation, |_| {}) };
+    let again = Change { claims: claims(["77", "78"]), ..next(&first.operation, |_| {}) };
     assert_eq!(store.commit(again.clone()).await.unwrap(), Committed::Done);
     // What is claimed stays claimed, in a terminal state too.
     let ended = next(&again.operation, |operation| operation.state = State::Succeeded);
     assert_eq!(store.commit(ended).await.unwrap(), Committed::Done);
     assert_eq!(store.claimant(&claim("78")).await.unwrap(), Some(id(1)));
 
-    let theirs = Change { claims: vec![claim("79"), claim("77")], ..next(&operation(2), |_| {}) };
-    let claimed = Committed::Claimed { claim: claim("77"), by: id(1) };
+    let theirs = Change { claims: claims(["79", "77"]), ..next(&operation(2), |_| {}) };
+    let claimed = Committed::Claimed { claim: claim("77"), by: id(1), open: Some(Origin::Answer) };
     assert_eq!(store.commit(theirs).await.unwrap(), claimed);
     assert_eq!(store.claimant(&claim("79")).await.unwrap(), None);
     // The same id in another account or of another kind is another thing.
-    let others = vec![
+    let others = [
         Claim { account: "other".to_owned(), ..claim("77") },
         Claim { kind: "service".to_owned(), ..claim("77") },
     ];
+    let others = others.map(NewClaim::by_answer).into();
     let others = Change { claims: others, ..next(&operation(2), |_| {}) };
     assert_eq!(store.commit(others).await.unwrap(), Committed::Done);
 }
 
 pub(super) async fn shows_who_claimed_what_since_when(home: Arc<dyn Home>) {
     let store = home.open().await;
-    let claims = [(1, at(10), "b"), (2, at(20), "a"), (3, at(20), "c")];
-    for (n, time, upstream_id) in claims {
+    let claimed = [(1, at(10), "b"), (2, at(20), "a"), (3, at(20), "c")];
+    for (n, time, upstream_id) in claimed {
         store.accept(new(operation(n))).await.unwrap();
         let change = next(&operation(n), |operation| operation.update_time = time);
-        store.commit(Change { claims: vec![claim(upstream_id)], ..change }).await.unwrap();
+        store.commit(Change { claims: claims([upstream_id]), ..change }).await.unwrap();
     }
     let check = async |except: u128, since: i64, expected: &[&str]| {
         let ids = store.claimed_ids("account", id(except), at(since)).await.unwrap();
@@ -162,10 +165,7 @@ pub(super) async fn shows_who_claimed_what_since_when(home: Arc<dyn Home>) {
 pub(super) async fn does_all_or_nothing(home: Arc<dyn Home>) {
     let store = home.open().await;
     store.accept(new(operation(1))).await.unwrap();
-    store
-        .commit(Change { claims: vec![claim("77")], ..next(&operation(1), |_| {}) })
-        .await
-        .unwrap();
+    store.commit(Change { claims: claims(["77"]), ..next(&operation(1), |_| {}) }).await.unwrap();
     let before = NewOperation { locks: vec![lock("kept")], ..new(operation(2)) };
     store.accept(before).await.unwrap();
 
@@ -173,12 +173,12 @@ pub(super) async fn does_all_or_nothing(home: Arc<dyn Home>) {
     // changed.
     let mut change = next(&operation(2), |operation| operation.attempts = vec![attempt(2, 1)]);
     change.locks = vec![lock("new")];
-    change.claims = vec![claim("free"), claim("77")];
+    change.claims = claims(["free", "77"]);
     assert!(matches!(store.commit(change.clone()).await.unwrap(), Committed::Claimed { .. }));
     untouched(&*store).await;
 
     // A change that breaks the contract in its last part takes back what it wrote before that.
-    change.claims = vec![claim("free")];
+    change.claims = claims(["free"]);
     change.operation.attempts = vec![attempt(2, 1), attempt(2, 1)];
     change.operation.attempts[1].number = 2;
     let refused = store.commit(change).await;

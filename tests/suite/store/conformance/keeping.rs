@@ -8,7 +8,7 @@ use purveyor::store::operation::Operation;
 use purveyor::store::{Accepted, Change, Committed, Query, ServiceRecord};
 use purveyor_sdk::v1::Service;
 
-use super::super::samples::{any_operation, at, claim, id, lock, new, next, operation};
+use super::super::samples::{any_operation, at, claim, claims, id, lock, new, next, operation};
 use super::{Home, runner};
 
 /// How many operations are generated; enough for every part of each to be there and not to be
@@ -64,12 +64,12 @@ pub(super) async fn shows_everything_after_reopening(home: Arc<dyn Home>) {
         store.accept(new(accepted.clone())).await.unwrap();
         let mut change = next(&accepted, |operation| operation.wake_time = Some(at(0)));
         change.locks = vec![lock(&n.to_string())];
-        change.claims = vec![claim(&n.to_string())];
+        change.claims = claims([&n.to_string()]);
         store.commit(change.clone()).await.unwrap();
         expected.insert(0, change.operation);
     }
     let record = record("acme", "1");
-    store.put_service(record.clone()).await.unwrap();
+    assert!(store.put_service(unread(&record), Vec::new(), at(0)).await.unwrap());
     drop(store);
 
     let store = home.open().await;
@@ -110,9 +110,11 @@ pub(super) async fn keeps_services(home: Arc<dyn Home>) {
     // In the order of bytes: capital letters before small ones, and those before others.
     let ids = ["A", "B", "a", "aa", "b", "ä"];
     for upstream_id in ids.iter().rev() {
-        store.put_service(record("acme", upstream_id)).await.unwrap();
+        let new = unread(&record("acme", upstream_id));
+        assert!(store.put_service(new, Vec::new(), at(0)).await.unwrap());
     }
-    store.put_service(record("other", "c")).await.unwrap();
+    let other = unread(&record("other", "c"));
+    assert!(store.put_service(other, Vec::new(), at(0)).await.unwrap());
     let mut after = String::new();
     let mut seen = Vec::new();
     loop {
@@ -125,9 +127,18 @@ pub(super) async fn keeps_services(home: Arc<dyn Home>) {
     assert_eq!(seen, ids.map(|upstream_id| record("acme", upstream_id)));
 
     let replaced = ServiceRecord { operation: id(2), ..record("acme", "a") };
-    store.put_service(replaced.clone()).await.unwrap();
-    assert_eq!(store.service("acme", "a").await.unwrap(), Some(replaced));
+    assert!(store.put_service(replaced.clone(), Vec::new(), at(0)).await.unwrap());
+    let stored = ServiceRecord { version: 2, ..replaced.clone() };
+    assert_eq!(store.service("acme", "a").await.unwrap().as_ref(), Some(&stored));
+    // Whoever has read the one before does not replace it.
+    assert!(!store.put_service(replaced, Vec::new(), at(0)).await.unwrap());
+    assert_eq!(store.service("acme", "a").await.unwrap(), Some(stored));
     assert_eq!(store.service("other", "a").await.unwrap(), None);
+}
+
+/// A record as it is put by who has found none.
+fn unread(record: &ServiceRecord) -> ServiceRecord {
+    ServiceRecord { version: 0, ..record.clone() }
 }
 
 fn record(provider: &str, upstream_id: &str) -> ServiceRecord {
@@ -141,5 +152,7 @@ fn record(provider: &str, upstream_id: &str) -> ServiceRecord {
             quantity: 2,
             ..Service::default()
         },
+        version: 1,
+        gone_since: None,
     }
 }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::{Just, Strategy, any};
 use proptest::{option, prop_oneof};
-use purveyor::store::operation::{Claim, Lock, Operation};
+use purveyor::store::operation::{Claim, Lock, NewClaim, Operation, Origin};
 use purveyor::store::{
     Accepted, Change, Committed, Lease, NewOperation, PAGE_MAX, Query, Store, Take, Wakes,
 };
@@ -129,19 +129,22 @@ impl Model {
     fn commit(&mut self, change: Change) -> Committed {
         let request_id = change.operation.request_id;
         let stored = self.operations.get(&request_id).map(|(stored, _)| stored);
-        if !stored.is_some_and(|it| !it.done() && it.version + 1 == change.operation.version) {
+        let open = |it: &Operation| !it.done() || it.state == change.operation.state;
+        if !stored.is_some_and(|it| open(it) && it.version + 1 == change.operation.version) {
             return Committed::Stale;
         }
         if let Some((lock, by)) = self.held(&change.locks, request_id) {
             return Committed::Held { lock, by };
         }
-        let other = |claim: &&Claim| self.claims.get(claim).is_some_and(|by| *by != request_id);
-        if let Some(claim) = change.claims.iter().find(other) {
-            return Committed::Claimed { claim: claim.clone(), by: self.claims[claim] };
+        let others =
+            |new: &&NewClaim| self.claims.get(&new.claim).is_some_and(|by| *by != request_id);
+        if let Some(NewClaim { claim, .. }) = change.claims.iter().find(others) {
+            let (claim, by) = (claim.clone(), self.claims[claim]);
+            return Committed::Claimed { claim, by, open: Some(Origin::Answer) };
         }
         self.locks.retain(|_, by| *by != request_id);
         self.locks.extend(change.locks.into_iter().map(|lock| (lock, request_id)));
-        self.claims.extend(change.claims.into_iter().map(|claim| (claim, request_id)));
+        self.claims.extend(change.claims.into_iter().map(|new| (new.claim, request_id)));
         let lease = self.operations[&request_id].1;
         self.operations.insert(request_id, (change.operation, lease));
         self.changes.push(request_id);
@@ -199,7 +202,8 @@ async fn compare(store: &dyn Store, world: u32, calls: Vec<Call>) {
                 let mut accepted = operation(n);
                 accepted.wake_time = wake.map(at);
                 accepted.provider = world.to_string();
-                let accepted = NewOperation { operation: accepted, locks, lease };
+                let accepted =
+                    NewOperation { operation: accepted, locks, lease, services: Vec::new() };
                 let expected = model.accept(accepted.clone());
                 assert_eq!(store.accept(accepted).await.unwrap(), expected);
             }
@@ -210,7 +214,8 @@ async fn compare(store: &dyn Store, world: u32, calls: Vec<Call>) {
                 operation.version = stored.map_or(0, |(stored, _)| stored.version) + ahead;
                 operation.state = state;
                 operation.wake_time = wake.map(at).filter(|_| !operation.done());
-                let change = Change { operation, locks, claims };
+                let claims = claims.into_iter().map(NewClaim::by_answer).collect();
+                let change = Change { locks, claims, ..Change::of(operation) };
                 let expected = model.commit(change.clone());
                 assert_eq!(store.commit(change).await.unwrap(), expected);
             }

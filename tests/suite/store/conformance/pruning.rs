@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use purveyor::store::operation::Origin;
 use purveyor::store::{Change, Committed, PAGE_MAX, Positions, Store};
 use purveyor_sdk::v1::operation::State;
 
-use super::super::samples::{STATES, at, attempt, claim, id, lock, new, next, operation};
+use super::super::samples::{STATES, at, attempt, claim, claims, id, lock, new, next, operation};
 use super::Home;
 
 /// Stores an operation that came to a state at a time, with an attempt and a claim.
@@ -16,7 +17,7 @@ async fn came_to(store: &dyn Store, n: u128, state: State, time: i64) {
         operation.update_time = at(time);
         operation.attempts = vec![attempt(n, 1)];
     });
-    change.claims = vec![claim(&n.to_string())];
+    change.claims = claims([&n.to_string()]);
     assert_eq!(store.commit(change).await.unwrap(), Committed::Done);
 }
 
@@ -85,8 +86,8 @@ pub(super) async fn keeps_claims(home: Arc<dyn Home>) {
     assert_eq!(store.prune(at(99), 10).await.unwrap(), 1);
     assert_eq!(store.claimant(&claim("1")).await.unwrap(), Some(id(1)));
     assert_eq!(store.claimed_ids("account", id(2), at(0)).await.unwrap(), ["1"]);
-    let theirs = Change { claims: vec![claim("1")], ..next(&operation(2), |_| {}) };
-    let claimed = Committed::Claimed { claim: claim("1"), by: id(1) };
+    let theirs = Change { claims: claims(["1"]), ..next(&operation(2), |_| {}) };
+    let claimed = Committed::Claimed { claim: claim("1"), by: id(1), open: Some(Origin::Answer) };
     assert_eq!(store.commit(theirs).await.unwrap(), claimed);
 }
 

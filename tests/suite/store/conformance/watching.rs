@@ -6,7 +6,7 @@ use std::sync::Arc;
 use purveyor::store::{Change, Committed, PAGE_MAX, Positions};
 use tokio::task::JoinSet;
 
-use super::super::samples::{claim, id, new, next, operation};
+use super::super::samples::{claims, id, new, next, operation};
 use super::Home;
 
 pub(super) async fn numbers_changes_in_commit_order(home: Arc<dyn Home>) {
@@ -17,11 +17,11 @@ pub(super) async fn numbers_changes_in_commit_order(home: Arc<dyn Home>) {
         store.accept(new(operation(n))).await.unwrap();
     }
     let change = next(&operation(2), |operation| "changed".clone_into(&mut operation.message));
-    store.commit(Change { claims: vec![claim("1")], ..change.clone() }).await.unwrap();
+    store.commit(Change { claims: claims(["1"]), ..change.clone() }).await.unwrap();
     // What changed nothing is no change.
     store.accept(new(operation(1))).await.unwrap();
     assert_eq!(store.commit(change.clone()).await.unwrap(), Committed::Stale);
-    let theirs = Change { claims: vec![claim("1")], ..next(&operation(3), |_| {}) };
+    let theirs = Change { claims: claims(["1"]), ..next(&operation(3), |_| {}) };
     assert!(matches!(store.commit(theirs).await.unwrap(), Committed::Claimed { .. }));
 
     let changes = store.changes(0, 10).await.unwrap();

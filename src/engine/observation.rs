@@ -1,0 +1,298 @@
+//! What the host observed of an attempt, from the moment of the answer until the operation reflects it:
+//! how it is stored, and how it is applied by whoever finds it, also another process after a crash. It
+//! decides nothing; what follows stands in the machine.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use prost::Message;
+use purveyor_sdk::Error;
+use purveyor_sdk::plugin::v1::{Error as WireError, StepOutcome};
+use purveyor_sdk::v1::ErrorReason;
+use uuid::Uuid;
+
+use super::Engine;
+use super::machine::{Closing, Contest, Event, apply, locks};
+use super::step::logged;
+use crate::plugin::{Answer, ProofSeen, Seen, Spend};
+use crate::store::operation::{Attempt, Claim, NewClaim, Observation, Observed, Operation, Origin};
+use crate::store::{Change, Committed, StoreError};
+
+/// A plugin that has not said by then how it goes on may hang or take the process with it, so what the
+/// host observed is stored by itself.
+const STORE_ALONE_AFTER: Duration = Duration::from_secs(1);
+
+/// What is stored beside the columns of an observation.
+#[derive(Clone, PartialEq, Message)]
+struct Content {
+    /// The kind of the identifier.
+    #[prost(string, tag = "1")]
+    id_kind: String,
+    /// What was seen, for people.
+    #[prost(string, tag = "2")]
+    message: String,
+    /// What the plugin returned; not set where it failed or had not returned.
+    #[prost(bytes = "vec", optional, tag = "3")]
+    outcome: Option<Vec<u8>>,
+    /// How the plugin failed.
+    #[prost(message, optional, tag = "4")]
+    error: Option<WireError>,
+    /// Whether another attempt may follow a rejection.
+    #[prost(bool, tag = "5")]
+    may_repeat: bool,
+    /// The proof of a rejection.
+    #[prost(string, tag = "6")]
+    proof: String,
+    /// The answer's status; 0 without an answer.
+    #[prost(uint32, tag = "7")]
+    status: u32,
+    /// The answer, kept where the plugin failed.
+    #[prost(bytes = "vec", tag = "8")]
+    body: Vec<u8>,
+    /// Whether an answer carried an identifier.
+    #[prost(bool, tag = "9")]
+    named: bool,
+}
+
+/// What the host observed of an attempt, if it decides anything.
+pub(super) fn of(nonce: Uuid, closing: &Closing) -> Option<Observation> {
+    let spend = closing.spend.as_ref()?;
+    let said = closing.said.as_ref();
+    let mut content = Content {
+        outcome: said.ok().map(Message::encode_to_vec),
+        error: said.err().map(|error| copy(error).into()),
+        ..Content::default()
+    };
+    let (observed, upstream_id) = match &spend.seen {
+        Seen::NotSent { reason } => {
+            content.message.clone_from(reason);
+            (Observed::NotSent, None)
+        }
+        Seen::Success { upstream_id, id_kind } => {
+            content.id_kind.clone_from(id_kind);
+            (Observed::Accepted, upstream_id.clone())
+        }
+        Seen::PaymentDue { upstream_id, id_kind } => {
+            content.id_kind.clone_from(id_kind);
+            (Observed::PaymentDue, upstream_id.clone())
+        }
+        Seen::Refusable { proofs, message } => {
+            use purveyor_sdk::plugin::v1::step_outcome::Outcome as Said;
+            let Some(Said::Rejected(it)) = said.ok().and_then(|said| said.outcome.as_ref()) else {
+                return None;
+            };
+            let proof = proofs.iter().find(|proof| proof.name == it.proof)?;
+            content.message.clone_from(message);
+            content.proof.clone_from(&proof.name);
+            content.may_repeat = proof.may_repeat;
+            (Observed::Rejected, None)
+        }
+        Seen::Unproven { .. } => return None,
+    };
+    if let (Some(answer), Err(_)) = (&spend.answer, said) {
+        content.status = answer.status.into();
+        content.body = answer.body.to_vec();
+    }
+    content.named = upstream_id.is_some();
+    let upstream_id = upstream_id.unwrap_or_default();
+    Some(Observation { nonce, observed, upstream_id, content: content.encode_to_vec() })
+}
+
+/// How the attempt's step ended, from what is stored.
+///
+/// # Errors
+///
+/// `Corrupt` for what [`of`] never writes.
+fn closing(
+    attempt: &Attempt,
+    observation: &Observation,
+    contest: Option<Contest>,
+) -> Result<Closing, StoreError> {
+    let corrupt = |error: prost::DecodeError| StoreError::Corrupt(format!("observation: {error}"));
+    let content = Content::decode(observation.content.as_slice()).map_err(corrupt)?;
+    let upstream_id = content.named.then(|| observation.upstream_id.clone());
+    let id_kind = content.id_kind;
+    let seen = match observation.observed {
+        Observed::NotSent => Seen::NotSent { reason: content.message },
+        Observed::Accepted => Seen::Success { upstream_id, id_kind },
+        Observed::PaymentDue => Seen::PaymentDue { upstream_id, id_kind },
+        Observed::Rejected => {
+            let proof = ProofSeen { name: content.proof, may_repeat: content.may_repeat };
+            Seen::Refusable { proofs: vec![proof], message: content.message }
+        }
+        Observed::Nothing => Seen::Unproven { reason: content.message },
+    };
+    let status = u16::try_from(content.status).unwrap_or_default();
+    let body = Bytes::from(content.body);
+    let answer = (status != 0).then_some(Answer { status, body, complete: true });
+    let said = match (content.outcome, content.error) {
+        (Some(outcome), _) => Ok(StepOutcome::decode(outcome.as_slice()).map_err(corrupt)?),
+        (None, Some(error)) => Err(error.into()),
+        (None, None) => {
+            Err(Error::new(ErrorReason::PluginFault, "the plugin's word was not stored"))
+        }
+    };
+    let spend = Spend {
+        call: attempt.call.clone(),
+        effect: attempt.effect,
+        attempt: Some(attempt.number),
+        seen,
+        answer,
+    };
+    Ok(Closing { spend: Some(spend), said, contest })
+}
+
+fn copy(error: &Error) -> Error {
+    Error::new(error.reason, error.message.clone())
+}
+
+/// Whether a claim by the upstream's answer passes on from an operation that only found the object.
+fn outranks(claims: &[NewClaim], claim: &Claim, theirs: Option<Origin>) -> bool {
+    let ours = claims.iter().find(|new| new.claim == *claim).map(|new| new.origin);
+    matches!((ours, theirs), (Some(Origin::Answer), Some(Origin::Search | Origin::Operator)))
+}
+
+impl Engine {
+    /// Stores what the host observed unless the step is closed soon, which stores it as well.
+    pub(super) fn observe_unless(
+        &self,
+        closed: Arc<AtomicBool>,
+        request_id: Uuid,
+        observation: Observation,
+    ) {
+        let engine = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(STORE_ALONE_AFTER).await;
+            if closed.load(Ordering::Acquire) {
+                return;
+            }
+            let now = engine.now().wall;
+            if let Err(error) = engine.inner.store.observe(request_id, observation, now).await {
+                // Whoever closes the step tries again.
+                tracing::error!(%request_id, %error, "an observation cannot be stored by itself");
+            }
+        });
+    }
+
+    /// Stores an observation, and applies it to the operation as it is now.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails; may be repeated.
+    pub(super) async fn observed(
+        &self,
+        request_id: Uuid,
+        observation: Observation,
+    ) -> Result<(), StoreError> {
+        self.inner.store.observe(request_id, observation, self.now().wall).await?;
+        self.apply_observations(request_id).await
+    }
+
+    /// Applies what is stored and not reflected yet, until nothing is left.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails; may be repeated.
+    pub(super) async fn apply_observations(&self, request_id: Uuid) -> Result<(), StoreError> {
+        let mut contest = None;
+        loop {
+            let Some(operation) = self.inner.store.get(request_id).await? else { return Ok(()) };
+            let mut attempts = operation.attempts.iter();
+            let late = attempts.find_map(|it| Some((it, it.unapplied.as_deref()?)));
+            let Some((attempt, observation)) = late else { return Ok(()) };
+            let closing = closing(attempt, observation, contest.clone())?;
+            let event = Event::ObservedLate { nonce: attempt.nonce, closing };
+            let policy = self.policy(&operation);
+            let now = self.now();
+            let Some(change) = logged(apply(&operation, event, &policy, &now)) else {
+                return Ok(());
+            };
+            match self.commit_taking(change).await? {
+                (Committed::Done, next) => {
+                    contest = None;
+                    report(&operation, &next);
+                    self.let_go(&locks(&operation, &policy), &next).await;
+                    self.inner.due.notify_one();
+                }
+                (Committed::Claimed { claim, by, .. }, _) => {
+                    contest = Some(Contest { by, upstream_id: claim.upstream_id });
+                }
+                (Committed::Held { lock, by }, _) => {
+                    tracing::warn!(
+                        %request_id, provider = operation.provider, lock = lock.0, %by,
+                        "a late observation waits for another operation"
+                    );
+                    tokio::time::sleep(self.inner.config.retry.first).await;
+                    if self.stopping() {
+                        return Ok(());
+                    }
+                }
+                (Committed::Stale | Committed::Outdated, _) => {}
+            }
+        }
+    }
+
+    /// Commits a change. What another operation only found, and this one was answered, passes on to this
+    /// one in the same transaction.
+    pub(super) async fn commit_taking(
+        &self,
+        mut change: Change,
+    ) -> Result<(Committed, Operation), StoreError> {
+        loop {
+            let (claim, by) = match self.commit(change.clone()).await? {
+                (Committed::Claimed { claim, by, open }, _)
+                    if outranks(&change.claims, &claim, open) =>
+                {
+                    (claim, by)
+                }
+                other => return Ok(other),
+            };
+            let Some(loser) = self.inner.store.get(by).await? else {
+                return Ok((Committed::Stale, change.operation));
+            };
+            let event = Event::ClaimLost {
+                by: change.operation.request_id,
+                upstream_id: claim.upstream_id.clone(),
+            };
+            let policy = self.policy(&loser);
+            let Some(mut lost) = logged(apply(&loser, event, &policy, &self.now())) else {
+                return Ok((Committed::Stale, change.operation));
+            };
+            lost.operation.version += 1;
+            tracing::error!(
+                request_id = %by, provider = loser.provider, upstream_id = claim.upstream_id,
+                answered = %change.operation.request_id,
+                "an operation loses what it had found to the one that was answered it"
+            );
+            for new in &mut change.claims {
+                if new.claim == claim {
+                    new.takes_from = Some(by);
+                }
+            }
+            if change.loser.as_ref().is_some_and(|earlier| earlier.operation.request_id != by) {
+                // One operation at a time; the next turn sees who else has something of it.
+                return Ok((Committed::Stale, change.operation));
+            }
+            change.loser = Some(Box::new(lost));
+        }
+    }
+}
+
+/// A sale that became known late is told to whoever reads logs.
+fn report(before: &Operation, after: &Operation) {
+    if after.duplicates.len() > before.duplicates.len() {
+        tracing::error!(
+            request_id = %after.request_id, provider = after.provider, target = after.target,
+            state = after.state.as_str_name(), reason = after.message,
+            "the upstream accepted an attempt, which became known too late"
+        );
+    } else {
+        tracing::warn!(
+            request_id = %after.request_id, provider = after.provider,
+            before = before.state.as_str_name(), after = after.state.as_str_name(),
+            "an answer that was observed earlier is applied"
+        );
+    }
+}

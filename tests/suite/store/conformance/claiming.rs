@@ -1,0 +1,100 @@
+//! Claims: one open one for each object, that are closed and never deleted, and that pass on.
+
+use std::sync::Arc;
+
+use purveyor::store::operation::{HeldClaim, NewClaim, Origin};
+use purveyor::store::{Change, Committed, Store};
+use purveyor_sdk::v1::operation::State;
+use uuid::Uuid;
+
+use super::super::samples::{at, claim, claims, id, new, next, operation};
+use super::Home;
+
+/// Operations one to `last`, of which the first claims 77 by its answer.
+async fn claimed(home: &Arc<dyn Home>, last: u128) -> Arc<dyn Store> {
+    let store = home.open().await;
+    for n in 1..=last {
+        store.accept(new(operation(n))).await.unwrap();
+    }
+    let first = Change { claims: claims(["77"]), ..next(&operation(1), |_| {}) };
+    assert_eq!(store.commit(first).await.unwrap(), Committed::Done);
+    store
+}
+
+fn held(by: u128, origin: Origin) -> HeldClaim {
+    HeldClaim { claim: claim("77"), by: id(by), origin }
+}
+
+/// Closes the claim of the operation `by`, with a change of the operation `n`.
+async fn close(store: &dyn Store, n: u128, by: u128, seconds: i64) {
+    let stored = store.get(id(n)).await.unwrap().unwrap();
+    let change = next(&stored, |operation| operation.update_time = at(seconds));
+    let change = Change { closes: vec![held(by, Origin::Answer)], ..change };
+    assert_eq!(store.commit(change).await.unwrap(), Committed::Done);
+}
+
+pub(super) async fn closed_claim_yields_to_an_answer_and_to_a_late_enough_search(
+    home: Arc<dyn Home>,
+) {
+    let store = claimed(&home, 4).await;
+    close(&*store, 2, 1, 100).await;
+    assert_eq!(store.open_claims("account", "77").await.unwrap(), []);
+    assert_eq!(store.claimant(&claim("77")).await.unwrap(), Some(id(1)), "the last that had it");
+
+    let search = |seconds: i64| NewClaim {
+        origin: Origin::Search,
+        closed_before: Some(at(seconds)),
+        ..NewClaim::by_answer(claim("77"))
+    };
+    let against = Committed::Claimed { claim: claim("77"), by: id(1), open: None };
+    let early = Change { claims: vec![search(100)], ..next(&operation(3), |_| {}) };
+    assert_eq!(store.commit(early).await.unwrap(), against);
+    let late = Change { claims: vec![search(101)], ..next(&operation(3), |_| {}) };
+    assert_eq!(store.commit(late).await.unwrap(), Committed::Done);
+    assert_eq!(store.open_claims("account", "77").await.unwrap(), [held(3, Origin::Search)]);
+    assert_eq!(store.claimant(&claim("77")).await.unwrap(), Some(id(3)));
+
+    close(&*store, 2, 3, 102).await;
+    let answered = Change { claims: claims(["77"]), ..next(&operation(4), |_| {}) };
+    assert_eq!(store.commit(answered).await.unwrap(), Committed::Done);
+    assert_eq!(store.open_claims("account", "77").await.unwrap(), [held(4, Origin::Answer)]);
+}
+
+pub(super) async fn open_claim_passes_on_with_its_loser(home: Arc<dyn Home>) {
+    let store = claimed(&home, 2).await;
+    let taking = |by: Option<Uuid>| {
+        let claim = NewClaim { takes_from: by, ..NewClaim::by_answer(claim("77")) };
+        Change { claims: vec![claim], ..next(&operation(2), |_| {}) }
+    };
+    let against = Committed::Claimed { claim: claim("77"), by: id(1), open: Some(Origin::Answer) };
+    assert_eq!(store.commit(taking(None)).await.unwrap(), against);
+    assert_eq!(store.commit(taking(Some(id(9)))).await.unwrap(), against);
+
+    // The loser is another one by now: nothing happens.
+    let stored = store.get(id(1)).await.unwrap().unwrap();
+    let stale = next(&operation(1), |_| {});
+    let change = Change { loser: Some(Box::new(stale)), ..taking(Some(id(1))) };
+    assert_eq!(store.commit(change).await.unwrap(), Committed::Stale);
+    assert_eq!(store.get(id(2)).await.unwrap(), Some(operation(2)));
+
+    let lost = next(&stored, |operation| operation.state = State::NeedsOperator);
+    let change = Change { loser: Some(Box::new(lost.clone())), ..taking(Some(id(1))) };
+    let before = store.positions().await.unwrap().last;
+    assert_eq!(store.commit(change.clone()).await.unwrap(), Committed::Done);
+    assert_eq!(store.get(id(1)).await.unwrap(), Some(lost.operation));
+    assert_eq!(store.get(id(2)).await.unwrap(), Some(change.operation));
+    assert_eq!(store.open_claims("account", "77").await.unwrap(), [held(2, Origin::Answer)]);
+    assert_eq!(store.changes(before, 9).await.unwrap().len(), 2, "watchers see both");
+}
+
+pub(super) async fn closes_only_what_is_held_as_named(home: Arc<dyn Home>) {
+    let store = claimed(&home, 2).await;
+    close(&*store, 2, 9, 100).await;
+    assert_eq!(store.open_claims("account", "77").await.unwrap(), [held(1, Origin::Answer)]);
+    assert_eq!(store.open_claims("other", "77").await.unwrap(), []);
+    // A closed claim is still no row of a search that begins after it.
+    close(&*store, 2, 1, 100).await;
+    let ids = async |since: i64| store.claimed_ids("account", id(9), at(since)).await.unwrap();
+    assert_eq!(ids(0).await, ["77"]);
+    assert!(ids(101).await.is_empty());
+}
