@@ -77,7 +77,7 @@ pub fn pass(_place: Place) {}
 /// A step ends; the plugin's outcome stays as it is.
 #[cfg(not(feature = "failpoints"))]
 #[inline(always)]
-pub fn misreport(_stepped: &mut Stepped) {}
+pub fn misreport(_stepped: &mut Stepped, _provider: &str) {}
 
 /// The settle window, as it is.
 #[cfg(not(feature = "failpoints"))]

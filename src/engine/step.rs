@@ -56,7 +56,7 @@ impl Engine {
         let mut stepped = provider
             .step(operation.op, &operation.request, &context, Arc::clone(&permits) as _)
             .await;
-        failpoint::misreport(&mut stepped);
+        failpoint::misreport(&mut stepped, &operation.provider);
         self.close(&permits, stepped, &policy).await
     }
 

@@ -1,6 +1,7 @@
 //! The places when they are compiled in: what is to happen is read once, at the start, from one line
 //! of text. It must not be reachable in a build without the feature.
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -32,6 +33,8 @@ struct Plan {
     stop: Option<Stop>,
     /// So many of a hundred steps with a complete answer end with a plugin error.
     plugin_errors: u64,
+    /// Where files ask for a plugin error each.
+    errors: Option<PathBuf>,
     control: Option<Control>,
     seed: u64,
 }
@@ -107,9 +110,26 @@ pub fn stall() -> Option<Duration> {
     (number % 100 < *percent).then_some(*pause)
 }
 
-/// Replaces the plugin's outcome by an error, for some of the steps whose answer the host has seen.
-pub fn misreport(stepped: &mut Stepped) {
-    let Some(plan) = plan().filter(|plan| plan.plugin_errors > 0) else { return };
+/// Replaces the plugin's outcome by an error, for some of the steps whose answer the host has seen: by
+/// chance, or once for each file in the folder of errors that is named as the provider and holds the name
+/// of the call.
+pub fn misreport(stepped: &mut Stepped, provider: &str) {
+    let Some(plan) = plan() else { return };
+    if let Some(folder) = &plan.errors {
+        let file = folder.join(provider);
+        let asked = std::fs::read_to_string(&file).unwrap_or_default();
+        let accepted = stepped.spend.as_ref().is_some_and(|spend| {
+            spend.call == asked
+                && matches!(spend.seen, Seen::Success { .. } | Seen::PaymentDue { .. })
+        });
+        // Whoever removes it is the one that errs.
+        if accepted && std::fs::remove_file(&file).is_ok() {
+            stepped.said = plugin_error(0);
+        }
+    }
+    if plan.plugin_errors == 0 {
+        return;
+    }
     let answered = stepped.spend.as_ref().is_some_and(|spend| {
         matches!(
             spend.seen,
@@ -190,6 +210,7 @@ fn read(text: &str) -> Result<Plan, String> {
                 };
                 plan.stop = Some(Stop { place, nth });
             }
+            "errors" => plan.errors = Some(PathBuf::from(value)),
             "plugin-errors" => {
                 let [percent] = numbers()?[..] else {
                     return Err(format!("{part:?} is not a percentage"));

@@ -2,6 +2,7 @@
 //! at and disturbed. It must not know a provider.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -39,6 +40,8 @@ pub(crate) struct Bench<P> {
     pub(crate) provider: String,
     /// Where the gateway listens.
     pub(crate) gateway: String,
+    /// Where a file asks for an error of the plugin.
+    errors: PathBuf,
     calls: Calls,
 }
 
@@ -72,13 +75,19 @@ pub(crate) fn serve<P>(
         configuration.provider(&id(number), provider(upstream))
     });
     let file = configuration.write(folder.path())?;
-    let (running, address) = gateway::serve(artifacts.program("purveyor")?, &file)?;
+    let errors = folder.path().join("errors");
+    std::fs::create_dir(&errors).context("no folder for the plugins' errors")?;
+    let failpoints = format!("errors={}", errors.display());
+    let variables = [("PURVEYOR_FAILPOINTS", failpoints.as_str())];
+    let (running, address) =
+        gateway::serve_with(artifacts.program("purveyor")?, &file, &variables)?;
     let address = format!("http://{address}");
     let gateway = Gateway { _running: running, _folder: folder, address };
     let benches = upstreams.into_iter().enumerate().map(|(number, upstream)| Bench {
         upstream,
         provider: id(number),
         gateway: gateway.address.clone(),
+        errors: errors.clone(),
         calls,
     });
     let benches = benches.collect();
@@ -118,6 +127,11 @@ impl<P> Bench<P> {
             Disturbance::LoseBeforeCommit => FaultKind::DropBeforeCommit,
             Disturbance::LoseAfterCommit => FaultKind::DropAfterCommit,
             Disturbance::Stall(time) => FaultKind::Slow { ms: milliseconds(time) },
+            Disturbance::PluginError => {
+                // A gateway without failpoints cannot be brought to that.
+                let asked = self.errors.join(&self.provider);
+                return cfg!(feature = "failpoints") && std::fs::write(asked, call).is_ok();
+            }
             Disturbance::RateLimit => match (self.calls.rate_limit)() {
                 Some(kind) => kind,
                 None => return false,
@@ -125,6 +139,13 @@ impl<P> Bench<P> {
         };
         self.fail(call, kind);
         true
+    }
+
+    /// Takes back every disturbance that has not struck.
+    pub(crate) fn calm(&self) {
+        self.upstream.clear_faults();
+        // There is none, unless one was asked for.
+        let _none = std::fs::remove_file(self.errors.join(&self.provider));
     }
 
     /// Arms any fault for the next request of a call.

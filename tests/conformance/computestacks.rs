@@ -166,7 +166,7 @@ impl Subject for ComputeStacks {
     }
 
     async fn calm(&self) {
-        self.bench.upstream.clear_faults();
+        self.bench.calm();
     }
 }
 

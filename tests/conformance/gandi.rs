@@ -211,7 +211,7 @@ impl Subject for Gandi {
     }
 
     async fn calm(&self) {
-        self.0.upstream.clear_faults();
+        self.0.calm();
         // The time zone is the one that it had.
         let _ = self.0.upstream.set_mode(Mode::default());
     }

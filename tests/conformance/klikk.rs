@@ -159,7 +159,7 @@ impl Subject for Klikk {
     }
 
     async fn calm(&self) {
-        self.0.upstream.clear_faults();
+        self.0.calm();
         self.0.upstream.set_mode(Mode::default());
     }
 }

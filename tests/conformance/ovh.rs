@@ -220,7 +220,7 @@ impl Subject for Ovh {
     }
 
     async fn calm(&self) {
-        self.bench.upstream.clear_faults();
+        self.bench.calm();
         self.bench.upstream.set_mode(Mode::default());
     }
 }

@@ -173,7 +173,7 @@ impl Subject for RackNap {
     }
 
     async fn calm(&self) {
-        self.0.upstream.clear_faults();
+        self.0.calm();
         self.0.upstream.set_mode(Mode::default());
     }
 }

@@ -132,6 +132,9 @@ pub enum Disturbance {
     RateLimit,
     /// The answer comes so much later.
     Stall(Duration),
+    /// The call succeeds, and the plugin fails afterwards. It is the gateway that goes wrong here, so an
+    /// author who cannot bring it to that answers `false`.
+    PluginError,
 }
 
 /// A line of an upstream's ledger.

@@ -42,6 +42,11 @@ pub(super) fn judge(trace: &Trace, loss: &Loss, ending: &Ending) -> Outcome<()> 
         (_, Case::LostAfter) => {
             (asks && whole && ending.sent <= times, "a person is asked, and it is not sent again")
         }
+        // The host has seen it succeed, so nothing follows it.
+        (_, Case::PluginError) => (
+            (succeeded || asks) && whole && ending.sent == times,
+            "it is found by its answer and succeeds, or a person is asked; it is not sent again",
+        ),
         // Whether absence is proof is not told by the API; either way nothing is bought twice.
         (_, Case::LostBefore) if known => (
             (succeeded && whole && ending.sent == times + 1)
@@ -120,6 +125,10 @@ mod tests {
         let either = [(Succeeded, 2, 1), (Asks, 0, 0), (Asks, 1, 0)];
         check(Case::LostBefore, Effect::Spend, known, &either);
         check(Case::LostBefore, Effect::Spend, Evidence::None, &[(Asks, 0, 0), (Asks, 1, 0)]);
+        let accepted = [(Succeeded, 1, 1), (Asks, 1, 1)];
+        for evidence in [known, Evidence::None] {
+            check(Case::PluginError, Effect::Spend, evidence, &accepted);
+        }
         let waits = [(Succeeded, 2, 1), (Succeeded, 3, 1)];
         check(Case::RateLimit, Effect::Spend, known, &waits);
     }

@@ -62,7 +62,8 @@ impl Trace {
     pub(super) fn losses(&self) -> Vec<Loss> {
         let each =
             |case: Case| self.calls.iter().map(move |call| Loss { case, call: call.clone() });
-        let cases = [Case::LostBefore, Case::LostAfter, Case::HangUp, Case::RateLimit];
+        let cases =
+            [Case::LostBefore, Case::LostAfter, Case::PluginError, Case::HangUp, Case::RateLimit];
         cases.into_iter().flat_map(each).collect()
     }
 }
@@ -127,6 +128,7 @@ async fn lose<S: Subject>(
     let disturbance = match loss.case {
         Case::LostAfter => Disturbance::LoseAfterCommit,
         Case::RateLimit => Disturbance::RateLimit,
+        Case::PluginError => Disturbance::PluginError,
         _ => Disturbance::LoseBeforeCommit,
     };
     let moment = stage.moment().await;
@@ -156,7 +158,7 @@ async fn ends_true<S: Subject>(
         Failure::new(format_args!("{failure}; {}", super::caller::told(&operation)))
     })?;
     if operation.state() == State::NeedsOperator {
-        let done = sold.last().filter(|_| loss.case == Case::LostAfter);
+        let done = sold.last().filter(|_| loss.case != Case::LostBefore);
         resolved(stage, &operation, done).await?;
     }
     Ok(())

@@ -27,6 +27,8 @@ pub enum Case {
     LostBefore,
     /// A call took effect and its answer was lost.
     LostAfter,
+    /// A call was answered as a success, and the plugin failed afterwards.
+    PluginError,
     /// The upstream wants fewer calls: a read says so, a write waits and ends.
     RateLimit,
     /// The caller hangs up: a read leaves no connection open, a write goes on.
@@ -41,7 +43,7 @@ pub enum Case {
 
 impl Case {
     /// Every case, in the order of the table.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Claims,
         Self::HappyPath,
         Self::Repeat,
@@ -51,6 +53,7 @@ impl Case {
         Self::Rejection,
         Self::LostBefore,
         Self::LostAfter,
+        Self::PluginError,
         Self::RateLimit,
         Self::HangUp,
         Self::Deadline,
@@ -70,6 +73,7 @@ impl Case {
             Self::Rejection => "rejected upstream",
             Self::LostBefore => "lost before effect",
             Self::LostAfter => "lost after effect",
+            Self::PluginError => "plugin errs",
             Self::RateLimit => "rate limit",
             Self::HangUp => "caller hangs up",
             Self::Deadline => "deadline passes",
