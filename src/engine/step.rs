@@ -20,6 +20,7 @@ use uuid::Uuid;
 
 use super::machine::{Closing, Event, NewAttempt, Policy, apply, locks};
 use super::policy::PERMIT_LIFE;
+use super::unstored::UnstoredOutcome;
 use super::{Engine, price};
 use crate::failpoint::{self, Place};
 use crate::plugin::{Permit, PermitRequest, Permits, Provider, Seen, Spend, Stepped};
@@ -211,6 +212,7 @@ impl Engine {
             Event::Closed(closing) => closing.spend.clone(),
             _ => None,
         };
+        let mut unstored = UnstoredOutcome::new(spend.clone());
         let next_price = next_price(&event);
         let step_ended = matches!(event, Event::Closed(_));
         let now = self.now();
@@ -258,15 +260,13 @@ impl Engine {
                     );
                     return Ok(None);
                 }
-                // SQLite says of a disk that cannot be read that the file is corrupt, so that is not
-                // given up either.
-                Err(error @ StoreError::Invalid(_)) => return Err(error),
-                Err(error) if self.stopping() => return Err(error),
                 Err(error) => {
-                    tracing::error!(
-                        request_id = %operation.request_id, %error,
-                        "what was seen upstream cannot be stored; trying again"
-                    );
+                    unstored.log(&change, &error);
+                    // SQLite says of a disk that cannot be read that the file is corrupt, so that is
+                    // not given up.
+                    if matches!(error, StoreError::Invalid(_)) || self.stopping() {
+                        return Err(error);
+                    }
                     let delay = self.inner.config.retry.delay(tries).min(STORE_AGAIN_MAX);
                     tokio::time::sleep(delay).await;
                     tries += 1;
