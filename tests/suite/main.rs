@@ -17,6 +17,7 @@ mod crashing;
 mod disk_faults;
 mod doubting;
 mod failing_over;
+mod file_lock;
 mod finding_out;
 mod looking_through;
 mod mapping;

@@ -1,9 +1,7 @@
 //! Opening a database file: that nobody else has it, that it is ours and whole, and that SQLite
 //! keeps what it acknowledges. Nothing is written to a file before it is known to be ours or empty.
 
-use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +9,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::check::{Check, Looked};
+use super::lock::{DatabaseLock, Missing};
 use super::schema::{self, Found};
 use super::{check, due, readers};
 
@@ -53,9 +52,46 @@ pub enum OpenError {
         /// Why.
         source: io::Error,
     },
-    /// Another process, or another store of this one, holds the lock file.
+    /// Another process, or another store of this one, has locked it.
     #[error("{0} is used by another process; stop that one, or name another file in store.url")]
     InUse(PathBuf),
+    /// The locks of the file system do not hold between machines.
+    #[error(
+        "{path} is on a network file system ({file_system}), where locks and the log's shared memory do \
+         not keep two gateways apart; name a file on a local disk in store.url"
+    )]
+    NetworkFileSystem {
+        /// The file.
+        path: PathBuf,
+        /// The kind of file system.
+        file_system: &'static str,
+    },
+    /// The file is mounted by itself, so its log would be made in another folder than its own.
+    #[error(
+        "{0} is mounted apart from its folder, so that its log would not lie beside it and would be lost \
+         with the container; mount the folder instead of the single file"
+    )]
+    MountedApart(PathBuf),
+    /// Hard links. Under each name the log would be another file.
+    #[error(
+        "{path} has {links} names (hard links), and each name would have a log of its own; keep the name \
+         that the -wal file lies beside, and remove the others (`find / -xdev -samefile {path}` lists \
+         them), or make them copies"
+    )]
+    SeveralNames {
+        /// The file.
+        path: PathBuf,
+        /// How many names it has.
+        links: u64,
+    },
+    /// A pipe, a device, or where that matters a link.
+    #[error("{0} is not a regular file; name another file in store.url")]
+    NotAFile(PathBuf),
+    /// The path named another file after the lock was taken, more than once.
+    #[error(
+        "{0} is replaced while it is opened; stop the program that does that, and start the gateway again"
+    )]
+    Unstable(PathBuf),
     /// A database, but of another program.
     #[error("{0} is a database of another program; name another file in store.url")]
     Foreign(PathBuf),
@@ -121,8 +157,9 @@ pub(super) struct Opened {
     pub(super) writer: Connection,
     pub(super) readers: Vec<Connection>,
     pub(super) check: Check,
-    /// Free for others when this is dropped, which has to be last.
-    pub(super) lock: File,
+    /// Keeps the file locked. It is the last field and has to be dropped last: closing its descriptor
+    /// drops SQLite's own locks.
+    pub(super) lock: DatabaseLock,
 }
 
 /// Opens a database, which is made where there is none.
@@ -130,15 +167,14 @@ pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
     if rusqlite::version_number() < SQLITE_MIN.0 {
         return Err(OpenError::SqliteTooOld { found: rusqlite::version() });
     }
-    let path = real_path(path)?;
-    let lock = lock(&path)?;
-    make_private(&path)?;
+    // Declared before every connection, and so dropped after them, also where opening fails.
+    let (path, lock) = DatabaseLock::acquire(path, Missing::Create)?;
     let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let looked = prepare(&mut writer, &path).map_err(|error| match error {
         Refused::Open(error) => error,
         Refused::Sqlite(error) => sqlite(&path, error),
     })?;
-    let reader = || connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let reader = || reader(&path).map_err(|error| sqlite(&path, error));
     let readers = (0..readers::READERS).map(|_| reader()).collect::<Result<Vec<_>, _>>()?;
     let check = match looked {
         Looked::Whole => Check::done(),
@@ -149,8 +185,8 @@ pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
 
 /// Looks through a database that nobody uses, as thoroughly as can be, and changes nothing.
 pub(super) fn look_through(path: &Path) -> Result<(), OpenError> {
-    let path = real_path(path)?;
-    let _lock = lock(&path)?;
+    // Declared before the connection, and so dropped after it.
+    let (path, _lock) = DatabaseLock::acquire(path, Missing::Refuse)?;
     let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let look = || {
         let ours = schema::find(&connection)?;
@@ -161,50 +197,6 @@ pub(super) fn look_through(path: &Path) -> Result<(), OpenError> {
         (_, Some(what)) => Err(OpenError::Corrupt { path, what }),
         (_, None) => Ok(()),
     }
-}
-
-/// The one path of the file, however it was named, so that two names cannot have two locks.
-fn real_path(path: &Path) -> Result<PathBuf, OpenError> {
-    if let Ok(path) = path.canonicalize() {
-        return Ok(path);
-    }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let missing = || OpenError::DirectoryMissing(folder.to_owned());
-    let name = path.file_name().ok_or_else(missing)?;
-    Ok(folder.canonicalize().map_err(|_| missing())?.join(name))
-}
-
-/// Takes the lock file. It stays behind when the lock is free again: removing it would let two
-/// processes lock two files of the same name.
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let name = PathBuf::from(name);
-    let file = open_private(&name)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
-        Err(TryLockError::Error(source)) => Err(OpenError::NotWritable { path: name, source }),
-    }
-}
-
-/// Makes the database file where there is none: it holds what customers bought, so nobody else may
-/// read it. SQLite gives its log the same permissions.
-fn make_private(path: &Path) -> Result<(), OpenError> {
-    open_private(path).map(drop)
-}
-
-fn open_private(path: &Path) -> Result<File, OpenError> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(|source| OpenError::NotWritable { path: path.to_owned(), source })
 }
 
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, OpenError> {
@@ -221,6 +213,13 @@ fn connection(path: &Path, access: OpenFlags) -> Result<Connection, rusqlite::Er
         "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; \
          PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL",
     )?;
+    Ok(connection)
+}
+
+/// A connection that only reads. It has read once, so that its files are open.
+fn reader(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let connection = connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.query_one("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
     Ok(connection)
 }
 
