@@ -17,8 +17,8 @@ pub use self::open::OpenError;
 
 use self::check::Check;
 use self::health::Health;
-use self::lock::DatabaseLock;
 use self::readers::Readers;
+use self::watch::FileWatch;
 use self::witness::{Noted, Witness};
 use self::writer::{Start, Writer};
 use super::operation::{Claim, Operation};
@@ -44,6 +44,7 @@ mod retention;
 mod row;
 mod schema;
 mod services;
+mod watch;
 mod witness;
 mod writer;
 
@@ -68,7 +69,7 @@ pub struct SqliteStore {
     identity: Identity,
     doubt: Option<String>,
     /// Last, because it keeps the file locked until SQLite has closed it.
-    _lock: DatabaseLock,
+    watch: Arc<FileWatch>,
 }
 
 impl SqliteStore {
@@ -80,7 +81,7 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let opened = open::open(path)?;
         // Bound first, and so dropped last where something fails from here on.
-        let lock = opened.lock;
+        let watch = Arc::new(opened.watch);
         let open::Opened { path, writer, readers, check, .. } = opened;
         let noted = noted(&path, &writer)?;
         let (witness, doubt) = match Witness::open(&path, noted).map_err(witness_fails(&path))? {
@@ -100,15 +101,17 @@ impl SqliteStore {
             last_change: noted.position,
             witness,
             health: Arc::clone(&health),
+            watch: Arc::clone(&watch),
         };
         Ok(Self {
             check,
-            readers: Readers::start(readers, Arc::clone(&health)).map_err(OpenError::Thread)?,
+            readers: Readers::start(readers, Arc::clone(&health), Arc::clone(&watch))
+                .map_err(OpenError::Thread)?,
             writer: Writer::start(start).map_err(OpenError::Thread)?,
             health,
             identity: Identity { store_id: noted.store_id, schema_version: schema::VERSION },
             doubt,
-            _lock: lock,
+            watch,
         })
     }
 
@@ -263,7 +266,8 @@ impl Store for SqliteStore {
     }
 
     fn healthy(&self) -> bool {
-        self.health.well()
+        // Asked first, so that it is noticed also while something else is wrong.
+        self.watch.check().is_ok() && self.health.well()
     }
 
     fn checking(&self) -> bool {

@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use crate::support::client::succeeded;
 use crate::support::program::{Program, confirm, look_through, refused};
 use crate::support::requests::purchase;
-use crate::support::{built, configuration, gandi};
+use crate::support::{built, configuration, gandi, until};
 
 const DATABASE: &str = "purveyor.db";
 const IN_USE: &str = "is used by another process";
@@ -80,6 +80,9 @@ async fn serve_other_name_of_the_file_is_the_same_lock() {
         fs::remove_file(&lock_file).ok();
         all_are_refused(folder_for(&name).path(), IN_USE).await;
     }
+    // It serves on, but would not start again.
+    let warned = || program.said("database file has another hard link");
+    until("the hard link is reported", async || warned() == 1).await;
     assert!(program.serves().await);
 }
 

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -102,9 +103,18 @@ impl DatabaseLock {
     }
 
     /// The identity of the locked file.
-    #[cfg(test)]
     pub(super) fn id(&self) -> FileId {
         self.id
+    }
+
+    /// The locked file as it is now, wherever it is.
+    pub(super) fn metadata(&self) -> io::Result<Metadata> {
+        self.file.as_ref().ok_or(io::ErrorKind::NotFound)?.metadata()
+    }
+
+    /// The number of the descriptor, by which an operator reaches a file that has no name any more.
+    pub(super) fn descriptor(&self) -> Option<RawFd> {
+        self.file.as_ref().map(AsRawFd::as_raw_fd)
     }
 }
 

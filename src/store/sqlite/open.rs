@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -11,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::check::{Check, Looked};
 use super::lock::{DatabaseLock, Missing};
 use super::schema::{self, Found};
+use super::watch::FileWatch;
 use super::{check, due, readers};
 
 /// The oldest SQLite that is trusted with a write-ahead log: before it a checkpoint could overwrite
@@ -159,7 +161,7 @@ pub(super) struct Opened {
     pub(super) check: Check,
     /// Keeps the file locked. It is the last field and has to be dropped last: closing its descriptor
     /// drops SQLite's own locks.
-    pub(super) lock: DatabaseLock,
+    pub(super) watch: FileWatch,
 }
 
 /// Opens a database, which is made where there is none.
@@ -169,6 +171,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
     }
     // Declared before every connection, and so dropped after them, also where opening fails.
     let (path, lock) = DatabaseLock::acquire(path, Missing::Create)?;
+    let lock = Arc::new(lock);
     let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let looked = prepare(&mut writer, &path).map_err(|error| match error {
         Refused::Open(error) => error,
@@ -180,7 +183,11 @@ pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
         Looked::Whole => Check::done(),
         _ => Check::start(&path, reader()?).map_err(OpenError::Thread)?,
     };
-    Ok(Opened { path, writer, readers, check, lock })
+    let watch = FileWatch::start(&path, Arc::clone(&lock)).map_err(|error| {
+        tracing::error!(path = %path.display(), %error, "database files not found after opening");
+        OpenError::Unstable(path.clone())
+    })?;
+    Ok(Opened { path, writer, readers, check, watch })
 }
 
 /// Looks through a database that nobody uses, as thoroughly as can be, and changes nothing.
