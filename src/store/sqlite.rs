@@ -36,6 +36,7 @@ mod holdings;
 mod listing;
 mod location;
 mod lock;
+mod log;
 mod open;
 mod operations;
 mod queue;

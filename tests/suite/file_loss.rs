@@ -278,3 +278,23 @@ async fn replaced_file_is_not_mixed_with_the_log_of_the_lost_one() {
     assert!(listed.iter().all(|operation| operation.name != later.name));
     drop(upstream);
 }
+
+#[tokio::test]
+async fn log_kept_by_a_reader_is_reported_and_the_gateway_serves_on() {
+    const KEPT: &str = "another program reads the store and keeps its log from being emptied";
+    let Serving { program, upstream: _upstream, .. } = Serving::start().await;
+    let path = program.folder().join(DATABASE);
+    let reader = Connection::open(&path).expect("it opens");
+    reader.execute_batch("BEGIN; SELECT count(*) FROM operations;").expect("it reads");
+    let writer = Connection::open(&path).expect("it opens");
+    assert_eq!(program.said(KEPT), 0);
+    writer.execute("UPDATE meta SET probe = zeroblob(?1)", [70 << 20]).expect("it is written");
+    until("it is reported", async || program.said(KEPT) > 0).await;
+    let client = program.client().await;
+    for _ in 0..3 {
+        succeeded(client.ordered(purchase("gandi", &[("shares", 1)])).await);
+    }
+    assert!(program.serves().await);
+    assert_eq!(program.said(KEPT), 1, "it is reported once a minute");
+    reader.execute_batch("COMMIT").expect("it ends");
+}

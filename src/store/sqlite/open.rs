@@ -24,7 +24,7 @@ const SQLITE_MIN: (i32, &str) = (3_051_003, "3.51.3");
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How big the log may stay after a checkpoint, bytes.
-const LOG_BYTES_MAX: i64 = 64 * 1024 * 1024;
+pub(super) const LOG_BYTES_MAX: i64 = 64 * 1024 * 1024;
 
 /// How many prepared statements a connection keeps: all there are, and the usual forms of a
 /// listing.
@@ -282,12 +282,6 @@ fn prepare(writer: &mut Connection, path: &Path) -> Result<Looked, Refused> {
 /// who reads keeps what he sees in the log.
 pub(super) fn empty_log(writer: &Connection) -> Result<bool, rusqlite::Error> {
     writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
-}
-
-/// How many frames the log has, and how many of them the file has too.
-pub(super) fn log_frames(writer: &Connection) -> Result<(i64, i64), rusqlite::Error> {
-    let mut asked = writer.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
-    asked.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))
 }
 
 /// A connection that has read nothing yet.

@@ -23,6 +23,7 @@ use tokio::sync::{oneshot, watch};
 use super::changes;
 use super::fault::{self, Fault};
 use super::health::Health;
+use super::log::{LogError, WriteAheadLog};
 use super::open;
 use super::queue::{Queue, Queued};
 use super::watch::FileWatch;
@@ -47,10 +48,6 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 /// How often it is noted how far the journal is, while it grows: so much a copy of it can be older
 /// without being seen.
 const NOTE_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How many frames of the log wait to be written into the file at most, about: a log that is longer makes
-/// reads slower, and a shorter one is emptied too often.
-const LOG_FRAMES: i64 = 1000;
 
 /// How often a lost file is reported again.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
@@ -86,6 +83,7 @@ impl Writer {
         let (queue, jobs) = Queue::new(QUEUE_MAX);
         let (last_change, seen) = watch::channel(last_change);
         let turn = Turns {
+            log: WriteAheadLog::new(&path),
             path,
             connection,
             jobs,
@@ -187,6 +185,7 @@ struct Turns {
     health: Arc<Health>,
     /// Behind the connection, because it keeps the file locked.
     watch: Arc<FileWatch>,
+    log: WriteAheadLog,
     last_change: watch::Sender<u64>,
     witness: Option<Witness>,
     /// Whether the log was emptied into a file that is lost.
@@ -213,6 +212,8 @@ impl Turns {
                     self.commit_group(first.job);
                     self.empty_log();
                 }
+                // Also while nobody writes, because a reader that kept the log may have gone.
+                Err(RecvTimeoutError::Timeout) if self.health.well() => self.empty_log(),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -354,24 +355,18 @@ impl Turns {
         }
     }
 
-    /// Empties the log into the file once it is long. SQLite would do so by itself and keep a failure
-    /// to itself.
-    fn empty_log(&self) {
+    /// Empties the log into the file once it is long.
+    fn empty_log(&mut self) {
         if self.watch.check().is_err() {
             return;
         }
-        let (log, emptied) = match open::log_frames(&self.connection) {
-            Ok(frames) => frames,
-            Err(error) => return self.health.failed(&error),
-        };
-        if log.saturating_sub(emptied) < LOG_FRAMES {
-            return;
-        }
-        if let Err(error) =
-            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-        {
-            self.health.not_emptied();
-            tracing::error!(%error, "the store's log cannot be emptied into the file");
+        match self.log.empty(&self.connection) {
+            Ok(()) => {}
+            Err(LogError::Unreadable(error)) => self.health.failed(&error),
+            Err(LogError::NotEmptied(error)) => {
+                self.health.not_emptied();
+                tracing::error!(%error, "the store's log cannot be emptied into the file");
+            }
         }
     }
 
