@@ -187,3 +187,58 @@ fn look(path: &Path) -> io::Result<Option<fs::Metadata>> {
         Err(error) => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+    use std::path::Path;
+
+    use crate::store::sqlite::SqliteStore;
+    use crate::store::{Store, StoreError};
+
+    async fn write(store: &SqliteStore) -> Result<(), StoreError> {
+        let sql = "UPDATE meta SET probe = zeroblob(1)";
+        store.writer.write(move |connection| Ok(connection.execute(sql, []).map(drop)?)).await
+    }
+
+    fn open(folder: &Path) -> SqliteStore {
+        fs::create_dir(folder.join("store")).unwrap();
+        SqliteStore::open(&folder.join("store/journal.db")).unwrap()
+    }
+
+    #[tokio::test]
+    async fn write_file_lost_before_its_commit_is_not_acknowledged() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        let path = folder.path().join("store/journal.db");
+        let written = store.writer.write(move |connection| {
+            connection.execute("UPDATE meta SET probe = zeroblob(1)", [])?;
+            fs::remove_file(path).unwrap();
+            Ok(())
+        });
+        // Ambiguous would be read back, and found in the file that is lost.
+        let written = written.await;
+        assert!(matches!(written, Err(StoreError::Unavailable(_))), "{written:?}");
+        assert!(!store.healthy());
+        let again = write(&store).await;
+        assert!(matches!(again, Err(StoreError::Unavailable(_))), "{again:?}");
+    }
+
+    #[tokio::test]
+    async fn check_path_that_cannot_be_looked_at_is_unhealthy_for_as_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(folder.path());
+        let (here, away) = (folder.path().join("store"), folder.path().join("away"));
+        fs::rename(&here, &away).unwrap();
+        // A link to itself leads nowhere, and says nothing of the file.
+        symlink(&here, &here).unwrap();
+        assert!(!store.healthy());
+        let refused = write(&store).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+        fs::remove_file(&here).unwrap();
+        fs::rename(&away, &here).unwrap();
+        assert!(store.healthy());
+        assert_eq!(write(&store).await, Ok(()));
+    }
+}
