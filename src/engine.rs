@@ -32,6 +32,7 @@ mod replicas;
 pub mod retention;
 pub mod services;
 pub mod step;
+mod unstored;
 pub mod waiters;
 pub mod writing;
 

@@ -12,10 +12,11 @@ use purveyor_sdk::{Error, Result};
 use super::Engine;
 use super::machine::{Event, LateFinding, Policy, apply, locks, renewal_order, transient};
 use super::step::{context, logged, write};
+use super::unstored::log_whole;
 use crate::failpoint::{self, Place};
 use crate::plugin::Provider;
 use crate::store::operation::{GivenUp, Operation};
-use crate::store::{self, Committed, PAGE_MAX, Query, StoreError};
+use crate::store::{self, Change, Committed, PAGE_MAX, Query, StoreError};
 
 impl Engine {
     /// Looks once; `None`: the operation is somebody else's now.
@@ -30,7 +31,7 @@ impl Engine {
             return Ok(None);
         };
         let held = locks(&operation, &policy);
-        match self.commit_taking(change).await? {
+        match self.commit_finding(&operation, change).await? {
             (Committed::Done, next) => {
                 self.let_go(&held, &next).await;
                 Ok(Some(next))
@@ -41,6 +42,23 @@ impl Engine {
             }
             (Committed::Stale | Committed::Held { .. } | Committed::Outdated, _) => Ok(None),
         }
+    }
+
+    /// Commits what came of a search. What was found is logged where that fails: a store that lost its
+    /// file does not know the operation any more, and nobody searches again.
+    async fn commit_finding(
+        &self,
+        before: &Operation,
+        change: Change,
+    ) -> Result<(Committed, Operation), StoreError> {
+        let next = &change.operation;
+        let found = next.state != before.state || next.candidates != before.candidates;
+        let unstored = found.then(|| change.clone());
+        self.commit_taking(change).await.inspect_err(|error| {
+            if let Some(unstored) = unstored {
+                log_whole(&unstored, None, error);
+            }
+        })
     }
 
     /// Looks once more after the end, whether what was taken for absent turned up. `None`: the
@@ -57,7 +75,7 @@ impl Engine {
         let Some(change) = logged(apply(&operation, event, &policy, &self.now())) else {
             return Ok(None);
         };
-        match self.commit(change).await? {
+        match self.commit_finding(&operation, change).await? {
             (Committed::Done, next) => {
                 if next.turned_up_late() {
                     tracing::error!(

@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::machine::{Closing, Contest, Event, NewAttempt, Policy, apply, locks};
 use super::policy::PERMIT_LIFE;
+use super::unstored::UnstoredOutcome;
 use super::{Engine, observation, price};
 use crate::failpoint::{self, Place};
 use crate::plugin::{Permit, PermitRequest, Permits, Provider, Spend, Stepped};
@@ -210,6 +211,11 @@ impl Engine {
         event: Event,
         policy: &Policy,
     ) -> Result<Option<Operation>, StoreError> {
+        let spend = match &event {
+            Event::Closed(closing) => closing.spend.clone(),
+            _ => None,
+        };
+        let mut unstored = UnstoredOutcome::new(spend);
         let next_price = next_price(&event);
         let step_ended = matches!(event, Event::Closed(_));
         let polled = matches!(event, Event::Polled(_));
@@ -230,15 +236,13 @@ impl Engine {
             let refused = match self.commit_taking(change.clone()).await {
                 Ok((Committed::Done, next)) => return Ok(Some(next)),
                 Ok((refused, _)) => refused,
-                // SQLite says of a disk that cannot be read that the file is corrupt, so that is not
-                // given up either.
-                Err(error @ StoreError::Invalid(_)) => return Err(error),
-                Err(error) if self.stopping() => return Err(error),
                 Err(error) => {
-                    tracing::error!(
-                        request_id = %operation.request_id, %error,
-                        "what was seen upstream cannot be stored; trying again"
-                    );
+                    unstored.log(&change, &error);
+                    // SQLite says of a disk that cannot be read that the file is corrupt, so that is
+                    // not given up.
+                    if matches!(error, StoreError::Invalid(_)) || self.stopping() {
+                        return Err(error);
+                    }
                     let delay = self.inner.config.retry.delay(tries).min(STORE_AGAIN_MAX);
                     tokio::time::sleep(delay).await;
                     tries += 1;

@@ -1,13 +1,12 @@
 //! The embedded store: one SQLite file, one thread that writes and a few that read. It must not be
-//! shared between processes, and a lock file sees to that.
+//! shared between processes, and a lock on the file itself sees to that.
 //!
 //! What it costs: a write waits for one fsync, which it shares with all writes that are queued at
 //! the same time; a read waits for nothing but a free reading thread and sees what was committed
 //! before it.
 
-use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -19,6 +18,7 @@ pub use self::open::OpenError;
 use self::check::Check;
 use self::health::Health;
 use self::readers::Readers;
+use self::watch::FileWatch;
 use self::witness::{Noted, Witness};
 use self::writer::{Start, Writer};
 use super::operation::{Claim, HeldClaim, Observation, Operation};
@@ -34,6 +34,9 @@ mod fault;
 mod health;
 mod holdings;
 mod listing;
+mod location;
+mod lock;
+mod log;
 mod observations;
 mod open;
 mod operations;
@@ -43,8 +46,19 @@ mod retention;
 mod row;
 mod schema;
 mod services;
+mod watch;
 mod witness;
 mod writer;
+
+/// What SQLite keeps beside a database while it is open: the log, and the log's index.
+const LOG_SUFFIXES: [&str; 2] = ["-wal", "-shm"];
+
+/// The file beside a database whose name ends with `suffix`.
+fn beside(database: &Path, suffix: &str) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
 
 /// A journal in one file. Dropping it finishes what is queued, closes the file and frees its lock;
 /// that waits for the disk.
@@ -56,16 +70,21 @@ pub struct SqliteStore {
     health: Arc<Health>,
     identity: Identity,
     doubt: Option<String>,
-    _lock: File,
+    /// Last, because it keeps the file locked until SQLite has closed it.
+    watch: Arc<FileWatch>,
 }
 
 impl SqliteStore {
     /// Opens the store in a file, or makes it. Waits for the disk: not for an async task.
     ///
-    /// Beside the file stand its log (`-wal`, `-shm`), its lock (`.lock`), how far it was (`.seen`) and
-    /// when it was last found whole (`.whole`); all are made readable by the owner alone. Leases of an earlier process are over.
+    /// Beside the file stand its log (`-wal`, `-shm`), the lock of earlier versions (`.lock`), how far it
+    /// was (`.seen`) and when it was last found whole (`.whole`); all are made readable by the owner
+    /// alone. Leases of an earlier process are over.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let open::Opened { path, writer, readers, check, lock } = open::open(path)?;
+        let opened = open::open(path)?;
+        // Bound first, and so dropped last where something fails from here on.
+        let watch = Arc::new(opened.watch);
+        let open::Opened { path, writer, readers, check, .. } = opened;
         let noted = noted(&path, &writer)?;
         let (witness, doubt) = match Witness::open(&path, noted).map_err(witness_fails(&path))? {
             Ok(witness) => (Some(witness), None),
@@ -84,15 +103,17 @@ impl SqliteStore {
             last_change: noted.position,
             witness,
             health: Arc::clone(&health),
+            watch: Arc::clone(&watch),
         };
         Ok(Self {
             check,
-            readers: Readers::start(readers, Arc::clone(&health)).map_err(OpenError::Thread)?,
+            readers: Readers::start(readers, Arc::clone(&health), Arc::clone(&watch))
+                .map_err(OpenError::Thread)?,
             writer: Writer::start(start).map_err(OpenError::Thread)?,
             health,
             identity: Identity { store_id: noted.store_id, schema_version: schema::VERSION },
             doubt,
-            _lock: lock,
+            watch,
         })
     }
 
@@ -114,9 +135,10 @@ impl SqliteStore {
     ///
     /// As [`SqliteStore::open`], also while a gateway has the file.
     pub fn approve(path: &Path) -> Result<(), OpenError> {
-        let open::Opened { path, writer, .. } = open::open(path)?;
-        let noted = noted(&path, &writer)?;
-        Witness::approve(&path, noted).map_err(witness_fails(&path))
+        // All of it stays open, and so locked, until the approval is written.
+        let opened = open::open(path)?;
+        let noted = noted(&opened.path, &opened.writer)?;
+        Witness::approve(&opened.path, noted).map_err(witness_fails(&opened.path))
     }
 }
 
@@ -275,7 +297,8 @@ impl Store for SqliteStore {
     }
 
     fn healthy(&self) -> bool {
-        self.health.well()
+        // Asked first, so that it is noticed also while something else is wrong.
+        self.watch.check().is_ok() && self.health.well()
     }
 
     fn checking(&self) -> bool {

@@ -17,6 +17,8 @@ mod crashing;
 mod disk_faults;
 mod doubting;
 mod failing_over;
+mod file_lock;
+mod file_loss;
 mod finding_out;
 mod looking_through;
 mod mapping;

@@ -8,8 +8,8 @@ use std::path::Path;
 
 use purveyor::store::sqlite::SqliteStore;
 use purveyor_simulators::gandi::Options;
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
 use rustix::io::Errno;
 use tempfile::TempDir;
 use xtask::configuration::Configuration;
@@ -20,7 +20,7 @@ use crate::support::disk::{Disk, Failing};
 use crate::support::postgres::{database, run, server};
 use crate::support::program::{Program, refused};
 use crate::support::requests::purchase;
-use crate::support::{configuration, provider_at, upstream};
+use crate::support::{configuration, provider_at, until, upstream};
 
 const DATABASE: &str = "purveyor.db";
 
@@ -30,6 +30,15 @@ async fn used() -> TempDir {
     let configuration = configuration().provider("gandi", provider_at(upstream.url()));
     let program = Program::start(configuration);
     succeeded(program.client().await.ordered(purchase("gandi", &[("shares", 1)])).await);
+    // The next start would end a lease, which is a write.
+    let path = program.folder().join(DATABASE);
+    let leased = || {
+        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let sql = "SELECT count(*) FROM operations WHERE lease_until IS NOT NULL";
+        let found = connection.and_then(|it| it.query_one(sql, [], |row| row.get::<_, i64>(0)));
+        found.expect("it can be read")
+    };
+    until("the lease is given back", async || leased() == 0).await;
     program.kill()
 }
 

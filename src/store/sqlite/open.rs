@@ -1,17 +1,18 @@
 //! Opening a database file: that nobody else has it, that it is ours and whole, and that SQLite
 //! keeps what it acknowledges. Nothing is written to a file before it is known to be ours or empty.
 
-use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::check::{Check, Looked};
+use super::lock::{DatabaseLock, Missing};
 use super::schema::{self, Found};
+use super::watch::FileWatch;
 use super::{check, due, readers};
 
 /// The oldest SQLite that is trusted with a write-ahead log: before it a checkpoint could overwrite
@@ -23,7 +24,7 @@ const SQLITE_MIN: (i32, &str) = (3_051_003, "3.51.3");
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How big the log may stay after a checkpoint, bytes.
-const LOG_BYTES_MAX: i64 = 64 * 1024 * 1024;
+pub(super) const LOG_BYTES_MAX: i64 = 64 * 1024 * 1024;
 
 /// How many prepared statements a connection keeps: all there are, and the usual forms of a
 /// listing.
@@ -53,9 +54,46 @@ pub enum OpenError {
         /// Why.
         source: io::Error,
     },
-    /// Another process, or another store of this one, holds the lock file.
+    /// Another process, or another store of this one, has locked it.
     #[error("{0} is used by another process; stop that one, or name another file in store.url")]
     InUse(PathBuf),
+    /// The locks of the file system do not hold between machines.
+    #[error(
+        "{path} is on a network file system ({file_system}), where locks and the log's shared memory do \
+         not keep two gateways apart; name a file on a local disk in store.url"
+    )]
+    NetworkFileSystem {
+        /// The file.
+        path: PathBuf,
+        /// The kind of file system.
+        file_system: &'static str,
+    },
+    /// The file is mounted by itself, so its log would be made in another folder than its own.
+    #[error(
+        "{0} is mounted apart from its folder, so that its log would not lie beside it and would be lost \
+         with the container; mount the folder instead of the single file"
+    )]
+    MountedApart(PathBuf),
+    /// Hard links. Under each name the log would be another file.
+    #[error(
+        "{path} has {links} names (hard links), and each name would have a log of its own; keep the name \
+         that the -wal file lies beside, and remove the others (`find / -xdev -samefile {path}` lists \
+         them), or make them copies"
+    )]
+    SeveralNames {
+        /// The file.
+        path: PathBuf,
+        /// How many names it has.
+        links: u64,
+    },
+    /// A pipe, a device, or where that matters a link.
+    #[error("{0} is not a regular file; name another file in store.url")]
+    NotAFile(PathBuf),
+    /// The path named another file after the lock was taken, more than once.
+    #[error(
+        "{0} is replaced while it is opened; stop the program that does that, and start the gateway again"
+    )]
+    Unstable(PathBuf),
     /// A database, but of another program.
     #[error("{0} is a database of another program; name another file in store.url")]
     Foreign(PathBuf),
@@ -121,8 +159,9 @@ pub(super) struct Opened {
     pub(super) writer: Connection,
     pub(super) readers: Vec<Connection>,
     pub(super) check: Check,
-    /// Free for others when this is dropped, which has to be last.
-    pub(super) lock: File,
+    /// Keeps the file locked. It is the last field and has to be dropped last: closing its descriptor
+    /// drops SQLite's own locks.
+    pub(super) watch: FileWatch,
 }
 
 /// Opens a database, which is made where there is none.
@@ -130,27 +169,31 @@ pub(super) fn open(path: &Path) -> Result<Opened, OpenError> {
     if rusqlite::version_number() < SQLITE_MIN.0 {
         return Err(OpenError::SqliteTooOld { found: rusqlite::version() });
     }
-    let path = real_path(path)?;
-    let lock = lock(&path)?;
-    make_private(&path)?;
+    // Declared before every connection, and so dropped after them, also where opening fails.
+    let (path, lock) = DatabaseLock::acquire(path, Missing::Create)?;
+    let lock = Arc::new(lock);
     let mut writer = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let looked = prepare(&mut writer, &path).map_err(|error| match error {
         Refused::Open(error) => error,
         Refused::Sqlite(error) => sqlite(&path, error),
     })?;
-    let reader = || connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+    let reader = || reader(&path).map_err(|error| sqlite(&path, error));
     let readers = (0..readers::READERS).map(|_| reader()).collect::<Result<Vec<_>, _>>()?;
     let check = match looked {
         Looked::Whole => Check::done(),
         _ => Check::start(&path, reader()?).map_err(OpenError::Thread)?,
     };
-    Ok(Opened { path, writer, readers, check, lock })
+    let watch = FileWatch::start(&path, Arc::clone(&lock)).map_err(|error| {
+        tracing::error!(path = %path.display(), %error, "database files not found after opening");
+        OpenError::Unstable(path.clone())
+    })?;
+    Ok(Opened { path, writer, readers, check, watch })
 }
 
 /// Looks through a database that nobody uses, as thoroughly as can be, and changes nothing.
 pub(super) fn look_through(path: &Path) -> Result<(), OpenError> {
-    let path = real_path(path)?;
-    let _lock = lock(&path)?;
+    // Declared before the connection, and so dropped after it.
+    let (path, _lock) = DatabaseLock::acquire(path, Missing::Refuse)?;
     let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     let look = || {
         let ours = schema::find(&connection)?;
@@ -161,50 +204,6 @@ pub(super) fn look_through(path: &Path) -> Result<(), OpenError> {
         (_, Some(what)) => Err(OpenError::Corrupt { path, what }),
         (_, None) => Ok(()),
     }
-}
-
-/// The one path of the file, however it was named, so that two names cannot have two locks.
-fn real_path(path: &Path) -> Result<PathBuf, OpenError> {
-    if let Ok(path) = path.canonicalize() {
-        return Ok(path);
-    }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let missing = || OpenError::DirectoryMissing(folder.to_owned());
-    let name = path.file_name().ok_or_else(missing)?;
-    Ok(folder.canonicalize().map_err(|_| missing())?.join(name))
-}
-
-/// Takes the lock file. It stays behind when the lock is free again: removing it would let two
-/// processes lock two files of the same name.
-fn lock(path: &Path) -> Result<File, OpenError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let name = PathBuf::from(name);
-    let file = open_private(&name)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
-        Err(TryLockError::Error(source)) => Err(OpenError::NotWritable { path: name, source }),
-    }
-}
-
-/// Makes the database file where there is none: it holds what customers bought, so nobody else may
-/// read it. SQLite gives its log the same permissions.
-fn make_private(path: &Path) -> Result<(), OpenError> {
-    open_private(path).map(drop)
-}
-
-fn open_private(path: &Path) -> Result<File, OpenError> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path)
-        .map_err(|source| OpenError::NotWritable { path: path.to_owned(), source })
 }
 
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, OpenError> {
@@ -221,6 +220,13 @@ fn connection(path: &Path, access: OpenFlags) -> Result<Connection, rusqlite::Er
         "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA mmap_size = 0; \
          PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL",
     )?;
+    Ok(connection)
+}
+
+/// A connection that only reads. It has read once, so that its files are open.
+fn reader(path: &Path) -> Result<Connection, rusqlite::Error> {
+    let connection = connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.query_one("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0))?;
     Ok(connection)
 }
 
@@ -276,12 +282,6 @@ fn prepare(writer: &mut Connection, path: &Path) -> Result<Looked, Refused> {
 /// who reads keeps what he sees in the log.
 pub(super) fn empty_log(writer: &Connection) -> Result<bool, rusqlite::Error> {
     writer.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| Ok(row.get::<_, i64>(0)? == 0))
-}
-
-/// How many frames the log has, and how many of them the file has too.
-pub(super) fn log_frames(writer: &Connection) -> Result<(i64, i64), rusqlite::Error> {
-    let mut asked = writer.prepare_cached("PRAGMA wal_checkpoint(NOOP)")?;
-    asked.query_row([], |row| Ok((row.get(1)?, row.get(2)?)))
 }
 
 /// A connection that has read nothing yet.

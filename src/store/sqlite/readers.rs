@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::fault::Fault;
 use super::health::Health;
 use super::queue::{Queue, Queued};
+use super::watch::FileWatch;
 use crate::store::StoreError;
 
 /// How many threads read. Reads are short and mostly from memory; more threads than these would
@@ -30,14 +31,19 @@ pub(super) struct Readers {
     queue: Option<Queue<Job>>,
     threads: Vec<JoinHandle<()>>,
     health: Arc<Health>,
+    watch: Arc<FileWatch>,
 }
 
 impl Readers {
     /// Starts one thread for each connection.
-    pub(super) fn start(connections: Vec<Connection>, health: Arc<Health>) -> io::Result<Self> {
+    pub(super) fn start(
+        connections: Vec<Connection>,
+        health: Arc<Health>,
+        watch: Arc<FileWatch>,
+    ) -> io::Result<Self> {
         let (queue, jobs) = Queue::new(QUEUE_MAX);
         let jobs: Jobs = Arc::new(Mutex::new(jobs));
-        let mut readers = Self { queue: Some(queue), threads: Vec::new(), health };
+        let mut readers = Self { queue: Some(queue), threads: Vec::new(), health, watch };
         for (number, connection) in connections.into_iter().enumerate() {
             let jobs = Arc::clone(&jobs);
             let thread = thread::Builder::new()
@@ -56,7 +62,7 @@ impl Readers {
     {
         let ended = || StoreError::Unavailable("the store's readers have ended".to_owned());
         let (answer, answered) = oneshot::channel();
-        let health = Arc::clone(&self.health);
+        let (health, watch) = (Arc::clone(&self.health), Arc::clone(&self.watch));
         let job = Box::new(move |connection: &mut Connection| {
             if answer.is_closed() {
                 return;
@@ -64,6 +70,10 @@ impl Readers {
             let result = snapshot(connection, work).map_err(|fault| {
                 if let Fault::Database(error) = &fault {
                     health.failed(error);
+                    // What a lost file reads as says nothing of what was stored.
+                    if let Err(lost) = watch.check() {
+                        return lost;
+                    }
                 }
                 fault.into_error()
             });

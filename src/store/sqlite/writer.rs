@@ -17,13 +17,16 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tokio::sync::{oneshot, watch};
 
 use super::changes;
 use super::fault::{self, Fault};
 use super::health::Health;
+use super::log::{LogError, WriteAheadLog};
 use super::open;
 use super::queue::{Queue, Queued};
+use super::watch::FileWatch;
 use super::witness::Witness;
 use crate::store::StoreError;
 
@@ -46,9 +49,8 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 /// without being seen.
 const NOTE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How many frames of the log wait to be written into the file at most, about: a log that is longer makes
-/// reads slower, and a shorter one is emptied too often.
-const LOG_FRAMES: i64 = 1000;
+/// How often a lost file is reported again.
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What a probe writes: enough to need space of its own, little enough to be cheap.
 const PROBE_BYTES: i64 = 64 * 1024;
@@ -71,21 +73,26 @@ pub(super) struct Start {
     /// Without one nothing is noted.
     pub(super) witness: Option<Witness>,
     pub(super) health: Arc<Health>,
+    pub(super) watch: Arc<FileWatch>,
 }
 
 impl Writer {
     /// Starts the thread.
     pub(super) fn start(start: Start) -> io::Result<Self> {
-        let Start { path, connection, last_change, witness, health } = start;
+        let Start { path, connection, last_change, witness, health, watch } = start;
         let (queue, jobs) = Queue::new(QUEUE_MAX);
         let (last_change, seen) = watch::channel(last_change);
         let turn = Turns {
+            log: WriteAheadLog::new(&path),
             path,
             connection,
             jobs,
             health,
+            watch,
             last_change,
             witness,
+            saved: false,
+            reported: None,
             probed: None,
             pruned: None,
             noted: None,
@@ -176,8 +183,14 @@ struct Turns {
     connection: Connection,
     jobs: Receiver<Queued<Box<dyn Job>>>,
     health: Arc<Health>,
+    /// Behind the connection, because it keeps the file locked.
+    watch: Arc<FileWatch>,
+    log: WriteAheadLog,
     last_change: watch::Sender<u64>,
     witness: Option<Witness>,
+    /// Whether the log was emptied into a file that is lost.
+    saved: bool,
+    reported: Option<Instant>,
     probed: Option<Instant>,
     pruned: Option<Instant>,
     noted: Option<Instant>,
@@ -199,8 +212,16 @@ impl Turns {
                     self.commit_group(first.job);
                     self.empty_log();
                 }
+                // Also while nobody writes, because a reader that kept the log may have gone.
+                Err(RecvTimeoutError::Timeout) if self.health.well() => self.empty_log(),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
+            }
+            if self.watch.check().is_err() {
+                if due(&mut self.probed, TURN) {
+                    self.save();
+                }
+                continue;
             }
             self.probe();
             self.prune();
@@ -208,10 +229,56 @@ impl Turns {
                 self.note();
             }
         }
+        if self.watch.check().is_err() {
+            return self.save();
+        }
         // The log is emptied into the database, so that a closed store is one file.
         if let Err(error) = open::empty_log(&self.connection) {
             tracing::warn!(%error, "the store was closed without a checkpoint");
         }
+    }
+
+    /// Empties the log into a file that is lost, once, so that what was acknowledged stands in one file
+    /// that can be put back, and a log that stays behind is not taken for that of another file. After
+    /// that nothing is written: what stands at the path may belong to somebody else.
+    fn save(&mut self) {
+        if !self.watch.lost() {
+            return;
+        }
+        // Whoever noticed it has reported it.
+        let first = self.reported.is_none();
+        if due(&mut self.reported, REPORT_INTERVAL) && !first {
+            self.watch.report();
+        }
+        if !self.watch.usable() {
+            // The log is all that is left, and closing would write it into an empty file.
+            let keep = DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE;
+            if let Err(error) = self.connection.set_db_config(keep, true) {
+                tracing::warn!(%error, "the log may be lost when the store is closed");
+            }
+            return;
+        }
+        if self.saved {
+            return;
+        }
+        match self.empty_log_at_once() {
+            Ok(true) => {
+                self.saved = true;
+                tracing::warn!("the log was written into the database file that was lost");
+            }
+            Ok(false) => {
+                tracing::warn!("a reader keeps the log from being written into the lost file");
+            }
+            Err(error) => {
+                tracing::error!(%error, "the log was not written into the database file that was lost");
+            }
+        }
+    }
+
+    /// Whoever waits for an answer does not wait for a reader too: it is tried again.
+    fn empty_log_at_once(&self) -> Result<bool, rusqlite::Error> {
+        self.connection.busy_timeout(Duration::ZERO)?;
+        open::empty_log(&self.connection)
     }
 
     /// Takes what is queued behind the first job, commits all of it, and only then answers.
@@ -223,7 +290,10 @@ impl Turns {
             group.push(next.job);
         }
         let outcome = self.run_group(&mut group);
-        if let Err(error) = &outcome {
+        // A lost file has a report of its own.
+        if let Err(error) = &outcome
+            && !self.watch.lost()
+        {
             tracing::error!(%error, writes = group.len(), "the store did not commit");
         }
         for job in group {
@@ -232,6 +302,8 @@ impl Turns {
     }
 
     fn run_group(&self, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+        // A lost file gets nothing more.
+        self.watch.check()?;
         let changes_before = self.connection.total_changes();
         let last_change = self.write_group(group).map_err(|error| {
             self.roll_back();
@@ -243,6 +315,11 @@ impl Turns {
             self.health.not_committed(&error);
             fault::failed_commit(&error)
         })?;
+        // What was committed into a file that is lost is forgotten at the next start. It is not
+        // ambiguous either: reading it back would find it in that file.
+        if self.watch.check().is_err() {
+            self.watch.check_known()?;
+        }
         // A commit that wrote nothing proves nothing.
         if self.connection.total_changes() != changes_before {
             self.health.committed();
@@ -278,21 +355,18 @@ impl Turns {
         }
     }
 
-    /// Empties the log into the file once it is long. SQLite would do so by itself and keep a failure
-    /// to itself.
-    fn empty_log(&self) {
-        let (log, emptied) = match open::log_frames(&self.connection) {
-            Ok(frames) => frames,
-            Err(error) => return self.health.failed(&error),
-        };
-        if log.saturating_sub(emptied) < LOG_FRAMES {
+    /// Empties the log into the file once it is long.
+    fn empty_log(&mut self) {
+        if self.watch.check().is_err() {
             return;
         }
-        if let Err(error) =
-            self.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
-        {
-            self.health.not_emptied();
-            tracing::error!(%error, "the store's log cannot be emptied into the file");
+        match self.log.empty(&self.connection) {
+            Ok(()) => {}
+            Err(LogError::Unreadable(error)) => self.health.failed(&error),
+            Err(LogError::NotEmptied(error)) => {
+                self.health.not_emptied();
+                tracing::error!(%error, "the store's log cannot be emptied into the file");
+            }
         }
     }
 
