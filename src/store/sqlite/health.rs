@@ -60,6 +60,11 @@ impl Health {
         }
     }
 
+    /// The file could not be read, as the system says.
+    pub(super) fn unreadable(&self) {
+        self.change(|sick| sick.file = true);
+    }
+
     /// The log could not be emptied into the file, for whatever reason: it grows until that is over.
     pub(super) fn not_emptied(&self) {
         self.change(|sick| sick.file = true);

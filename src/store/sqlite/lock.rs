@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -112,6 +112,13 @@ impl DatabaseLock {
         self.file.as_ref().ok_or(io::ErrorKind::NotFound)?.metadata()
     }
 
+    /// Reads a few bytes of the file, wherever it is. SQLite keeps pages in memory, so that it may not
+    /// notice for long that a disk is gone.
+    pub(super) fn read(&self) -> io::Result<()> {
+        let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+        file.read_at(&mut [0; 16], 0).map(drop)
+    }
+
     /// The number of the descriptor, by which an operator reaches a file that has no name any more.
     pub(super) fn descriptor(&self) -> Option<RawFd> {
         self.file.as_ref().map(AsRawFd::as_raw_fd)
@@ -160,6 +167,7 @@ fn real_path(path: &Path) -> Result<PathBuf, OpenError> {
 /// its log the same permissions.
 fn open_private(path: &Path, missing: Missing) -> io::Result<File> {
     OpenOptions::new()
+        .read(true)
         .write(true)
         .create(missing == Missing::Create)
         .truncate(false)

@@ -80,6 +80,15 @@ impl FileWatch {
         self.check_known()
     }
 
+    /// Whether the database can be read, by a few bytes of it.
+    ///
+    /// # Errors
+    ///
+    /// The system's.
+    pub(super) fn read(&self) -> io::Result<()> {
+        self.lock.read()
+    }
+
     /// As [`FileWatch::check`], by what was noticed before.
     pub(super) fn check_known(&self) -> Result<(), StoreError> {
         match self.loss.get() {

@@ -96,6 +96,7 @@ impl Writer {
             probed: None,
             pruned: None,
             noted: None,
+            read: None,
         };
         let thread =
             thread::Builder::new().name("store-writer".to_owned()).spawn(move || turn.serve())?;
@@ -194,6 +195,7 @@ struct Turns {
     probed: Option<Instant>,
     pruned: Option<Instant>,
     noted: Option<Instant>,
+    read: Option<Instant>,
 }
 
 /// A thread that ended, by a panic too, commits nothing more.
@@ -223,6 +225,7 @@ impl Turns {
                 }
                 continue;
             }
+            self.read();
             self.probe();
             self.prune();
             if due(&mut self.noted, NOTE_INTERVAL) {
@@ -235,6 +238,17 @@ impl Turns {
         // The log is emptied into the database, so that a closed store is one file.
         if let Err(error) = open::empty_log(&self.connection) {
             tracing::warn!(%error, "the store was closed without a checkpoint");
+        }
+    }
+
+    /// Learns whether the file can still be read, also while all that is needed of it is in memory.
+    fn read(&mut self) {
+        if self.health.well()
+            && due(&mut self.read, TURN)
+            && let Err(error) = self.watch.read()
+        {
+            self.health.unreadable();
+            tracing::error!(%error, "database file cannot be read");
         }
     }
 
