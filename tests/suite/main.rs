@@ -20,6 +20,7 @@ mod failing_over;
 mod finding_out;
 mod looking_through;
 mod mapping;
+mod older_store;
 mod operating;
 mod plugin_cancelling;
 mod plugin_egress;
