@@ -130,10 +130,9 @@ impl Life {
             roll => Self::until(Self::cruel_end(roll, dice, rules, failpoints)),
         };
         if rules.clock_steps && dice.roll(STEPPED_LIVES) == 0 {
-            let step = |dice: &mut Dice| STEPS[dice.roll(STEPS.len() as u64) as usize];
-            let first = (Duration::ZERO, step(dice));
-            let second = (millis(dice.between(5, 400)), step(dice));
-            let third = (second.0 + millis(dice.between(5, 2000)), step(dice));
+            let first = (Duration::ZERO, clock_step(dice));
+            let second = (millis(dice.between(5, 400)), clock_step(dice));
+            let third = (second.0 + millis(dice.between(5, 2000)), clock_step(dice));
             life.steps = Some(vec![first, second, third]);
         }
         life
@@ -197,6 +196,12 @@ impl Life {
         let end = End::Kill(pause + millis(1500));
         Self { end, stopped_for: Some(pause), ..Self::default() }
     }
+}
+
+/// What a wall clock is stepped by next, in seconds.
+pub(crate) fn clock_step(dice: &mut Dice) -> i64 {
+    let side = usize::try_from(dice.roll(STEPS.len() as u64)).unwrap_or_default();
+    STEPS[side]
 }
 
 fn millis(millis: u64) -> Duration {
