@@ -22,6 +22,7 @@ mod file_loss;
 mod finding_out;
 mod looking_through;
 mod mapping;
+mod older_store;
 mod operating;
 mod plugin_cancelling;
 mod plugin_egress;

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{geteuid, getpid};
 
-use crate::{apt, workspace};
+use crate::{apt, faketime, workspace};
 
 /// The role that owns everything.
 pub const ROLE: &str = "purveyor";
@@ -41,6 +41,8 @@ pub struct Server {
     programs: PathBuf,
     user: Option<User>,
     options: Vec<String>,
+    /// The library by which its wall clock can be stepped.
+    faketime: Option<PathBuf>,
     port: u16,
     keeper: Option<Child>,
 }
@@ -60,6 +62,26 @@ impl Server {
         let mut server = Self::make()?;
         server.resume()?;
         Ok(server)
+    }
+
+    /// As [`Server::start`], with a wall clock that [`Server::set_clock`] steps by libfaketime.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_with_clock(faketime: &Path) -> Result<Self> {
+        let mut server = Self::make()?;
+        server.faketime = Some(faketime.to_owned());
+        server.set_clock(0)?;
+        server.resume()?;
+        Ok(server)
+    }
+
+    /// Sets how many seconds its wall clock is ahead of the machine's.
+    ///
+    /// # Errors
+    /// When the clock's file cannot be written.
+    pub fn set_clock(&self, ahead_seconds: i64) -> Result<()> {
+        faketime::set(&self.clock(), ahead_seconds)
     }
 
     /// As [`Server::start`], on a free port of 127.0.0.1 too, where it speaks TLS with this
@@ -129,6 +151,10 @@ impl Server {
         keeper.arg("-k").arg(&self.folder).arg("-p").arg(self.port.to_string());
         keeper.args(["-c", "max_connections=200", "-c", "shared_buffers=32MB"]).args(&self.options);
         keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
+        let clock = self.clock();
+        if let Some(library) = &self.faketime {
+            keeper.envs(faketime::variables(library, &clock));
+        }
         // A signal of the terminal is for its owner.
         keeper.process_group(0);
         self.keeper = Some(keeper.spawn().context("cannot start postgres")?);
@@ -170,7 +196,8 @@ impl Server {
         let folder = base(user)?.join(name);
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;
         let options = vec!["-c".to_owned(), "listen_addresses=".to_owned()];
-        let server = Self { folder, programs, user, options, port: 5432, keeper: None };
+        let server =
+            Self { folder, programs, user, options, faketime: None, port: 5432, keeper: None };
         server.give(&server.folder)?;
         Ok(server)
     }
@@ -203,6 +230,10 @@ impl Server {
         }
         let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
         bail!("postgres is not ready after {PATIENCE:?}\n{log}")
+    }
+
+    fn clock(&self) -> PathBuf {
+        self.folder.join("clock")
     }
 
     fn data(&self) -> PathBuf {
@@ -323,6 +354,8 @@ fn end(mut keeper: Child) -> Result<()> {
     let end = Instant::now() + PATIENCE;
     while Instant::now() < end {
         if keeper.try_wait()?.is_some() {
+            // A shell ends without the library's own clean-up.
+            faketime::clean_up(keeper.id());
             return Ok(());
         }
         thread::sleep(Duration::from_millis(5));

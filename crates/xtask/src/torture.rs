@@ -203,9 +203,11 @@ async fn torture(
     let sites = if both { 2 } else { 1 };
     let orders = workload::orders(options, &subjects, sites);
     let upstreams = upstreams(options, artifacts, folder, &subjects, sites).await?;
+    let clock_steps = options.has(Hazard::ClockSteps);
+    let faketime = if clock_steps { Some(faketime::install()?) } else { None };
     let database = match options.store() {
         Store::Sqlite => None,
-        Store::Postgres => Some(Database::start().await?),
+        Store::Postgres => Some(Database::start(faketime.as_deref()).await?),
     };
     let url = database.as_ref().map(Database::url);
     let site =
@@ -215,7 +217,7 @@ async fn torture(
     let gateways = (0..count).map(|index| site.gateway(index, url.as_deref()));
     let gateways = gateways.collect::<Result<Vec<_>>>()?;
     let doors = Arc::new(Doors::new(gateways.len()));
-    let fate = Arc::new(fate(options, database.is_some(), &doors)?);
+    let fate = Arc::new(fate(options, database.is_some(), &doors, faketime));
     let journal = folder.join("clients.jsonl");
     let market = Arc::new(Market {
         seed: options.seed,
@@ -262,26 +264,25 @@ fn separate(
 }
 
 /// What is done to gateways.
-fn fate(options: &Options, shared: bool, doors: &Arc<Doors>) -> Result<Fate> {
+fn fate(options: &Options, shared: bool, doors: &Arc<Doors>, faketime: Option<PathBuf>) -> Fate {
     let workload = options.workload();
-    let clock_steps = options.has(Hazard::ClockSteps);
     let errs = options.has(Hazard::PluginErrors);
-    Ok(Fate {
+    Fate {
         seed: options.seed,
         rules: Rules {
             temper: workload.map_or(Temper::Cruel, Control::temper),
             control: options.control,
             lease: shared.then_some(LEASE),
             stops: options.has(Hazard::Stops),
-            clock_steps,
+            clock_steps: faketime.is_some(),
             plugin_errors: errs.then(|| workload.map_or(0, Control::plugin_errors)),
         },
         doors: Arc::clone(doors),
-        faketime: if clock_steps { Some(faketime::install()?) } else { None },
+        faketime,
         toll: Toll::default(),
         calm: AtomicBool::new(false),
         over: AtomicBool::new(false),
-    })
+    }
 }
 
 /// Everybody buys, until it is quiet again; all operations as the public API tells them then.

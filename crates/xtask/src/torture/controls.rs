@@ -137,7 +137,7 @@ impl Control {
 
     /// Gateways, where it takes more than the store's default.
     pub(crate) fn replicas(self) -> Option<u8> {
-        (self == Self::LateAnswerDropped).then_some(2)
+        (self == Self::LateAnswerDropped).then_some(3)
     }
 
     /// Accounts at each provider, where the mistake shows only if they buy much.
@@ -147,7 +147,7 @@ impl Control {
 
     /// Clients at a time, where the mistake takes some time and not all orders at once.
     pub(crate) fn clients(self) -> Option<usize> {
-        (self == Self::LateAnswerDropped).then_some(6)
+        (self == Self::LateAnswerDropped).then_some(8)
     }
 
     /// How many orders it takes to make the mistake for certain.
@@ -156,7 +156,8 @@ impl Control {
             Self::Naive | Self::NoSettle | Self::NoPreconnect => 150,
             Self::ClockBelieved => 80,
             Self::SuccessMayBeAbsent | Self::LockByProvider => 40,
-            Self::SharedAccountKey | Self::LateAnswerDropped => 24,
+            Self::LateAnswerDropped => 36,
+            Self::SharedAccountKey => 24,
         }
     }
 }

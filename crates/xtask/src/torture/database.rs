@@ -1,6 +1,7 @@
 //! The database that several gateways share, and what happens to it: it is killed, every connection
 //! to it is cut, and single ones around a COMMIT. It must not look into the database.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
@@ -11,28 +12,36 @@ use xtask::network::{Cut, Network};
 use xtask::postgres::{ROLE, Server};
 
 use super::dice::Dice;
-use super::kill_plan::Temper;
+use super::kill_plan::{self, Temper};
 use super::nemesis::Fate;
 
 /// How often the thread looks whether everything is over.
 const LOOK: Duration = Duration::from_millis(10);
+
+/// So many of a hundred blows are a step of its wall clock.
+const STEPPED: u64 = 15;
 
 /// A PostgreSQL of the run's own behind a network that breaks.
 #[derive(Debug)]
 pub(crate) struct Database {
     server: Server,
     network: Network,
+    /// How many seconds its wall clock is ahead.
+    ahead: i64,
 }
 
 impl Database {
-    /// Starts it, with nothing going wrong yet.
+    /// Starts it, with nothing going wrong yet. `faketime`: the library that steps its wall clock.
     ///
     /// # Errors
     /// When PostgreSQL is not installed or does not start.
-    pub(crate) async fn start() -> Result<Self> {
-        let server = Server::start()?;
+    pub(crate) async fn start(faketime: Option<&Path>) -> Result<Self> {
+        let server = match faketime {
+            Some(library) => Server::start_with_clock(library)?,
+            None => Server::start()?,
+        };
         let network = Network::start(server.socket(), b"").await?;
-        Ok(Self { server, network })
+        Ok(Self { server, network, ahead: 0 })
     }
 
     /// Its address for gateways, which leads through the network.
@@ -65,6 +74,12 @@ impl Database {
     }
 
     fn blow(&mut self, fate: &Fate, dice: &mut Dice) -> Result<()> {
+        if fate.faketime.is_some() && dice.percent(STEPPED) {
+            self.ahead += kill_plan::clock_step(dice);
+            self.server.set_clock(self.ahead)?;
+            fate.toll.steps.fetch_add(1, Ordering::SeqCst);
+            return Ok(());
+        }
         match dice.roll(100) {
             0..40 => self.network.arm(Cut::Answer),
             40..75 => self.network.arm(Cut::Commit),

@@ -13,6 +13,10 @@ const PLACES: u64 = 14;
 const ANSWERED: (u64, u64) = (9, 11);
 /// Exchanged: the last place before the answer is classified.
 const EXCHANGED: u64 = 10;
+/// What a shared store adds to leases and to windows, since several processes advance its age.
+const SHARED_MARGIN: Duration = Duration::from_secs(2);
+/// So many gateways stop themselves in turn where that is the control's workload; one goes on.
+const STOPPING: usize = 2;
 /// What a wall clock is stepped by, in seconds.
 const STEPS: [i64; 3] = [60, 600, -86_400];
 /// One in so many lives has a wall clock that is stepped.
@@ -32,7 +36,7 @@ pub(crate) enum Temper {
     Mild,
     /// Left alone.
     Calm,
-    /// The first gateway is stopped with an answer in its hands until another has taken over, and goes
+    /// All gateways but one are stopped with an answer in its hands until another has taken over, and goes
     /// on before the window ends.
     Stopped,
     /// Left alone, but for a wall clock that is stepped forward again and again.
@@ -98,7 +102,9 @@ impl Life {
             }
             Temper::Rough => Self::until(End::Kill(millis(dice.between(1500, 4000)))),
             Temper::Cruel => Self::cruel(dice, rules, &mut failpoints),
-            Temper::Stopped if gateway == 0 => Self::with_answer(dice, rules, &mut failpoints),
+            Temper::Stopped if gateway < STOPPING => {
+                Self::with_answer(dice, rules, &mut failpoints)
+            }
             Temper::Calm | Temper::Stopped => Self::default(),
             Temper::Stepped => {
                 let step = |number: u32| (millis(250) * number, STEPS[0]);
@@ -130,10 +136,9 @@ impl Life {
             roll => Self::until(Self::cruel_end(roll, dice, rules, failpoints)),
         };
         if rules.clock_steps && dice.roll(STEPPED_LIVES) == 0 {
-            let step = |dice: &mut Dice| STEPS[dice.roll(STEPS.len() as u64) as usize];
-            let first = (Duration::ZERO, step(dice));
-            let second = (millis(dice.between(5, 400)), step(dice));
-            let third = (second.0 + millis(dice.between(5, 2000)), step(dice));
+            let first = (Duration::ZERO, clock_step(dice));
+            let second = (millis(dice.between(5, 400)), clock_step(dice));
+            let third = (second.0 + millis(dice.between(5, 2000)), clock_step(dice));
             life.steps = Some(vec![first, second, third]);
         }
         life
@@ -146,9 +151,7 @@ impl Life {
             // Held up until others have taken over what it holds, and decided it; then it goes on.
             (84..86, lease) if rules.stops && rules.often(roll == 84) => End::Stop {
                 after: millis(dice.between(5, 100)),
-                pause: lease.unwrap_or_default()
-                    + TIMING.past_settle()
-                    + millis(dice.between(0, 1500)),
+                pause: decided(lease) + millis(dice.between(0, 1500)),
                 then: millis(dice.between(5, 500)),
             },
             (0..54, _) => End::Kill(millis(dice.between(5, 150))),
@@ -181,10 +184,8 @@ impl Life {
         failpoints.push(format!("stop={place}:{}", dice.between(1, 6)));
         let undecided = dice.percent(50);
         let pause = match rules.lease {
-            Some(lease) if undecided => lease + millis(dice.between(300, 1500)),
-            lease => {
-                lease.unwrap_or_default() + TIMING.past_settle() + millis(dice.between(0, 500))
-            }
+            Some(lease) if undecided => lease + millis(dice.between(300, 3000)),
+            lease => decided(lease) + millis(dice.between(0, 500)),
         };
         let end = End::Kill(pause + millis(dice.between(500, 3000)));
         Self { end, stopped_for: Some(pause), ..Self::default() }
@@ -193,10 +194,22 @@ impl Life {
     /// As above, always before the window ends.
     fn with_answer(dice: &mut Dice, rules: &Rules, failpoints: &mut Vec<String>) -> Self {
         failpoints.push(format!("stop={EXCHANGED}:{}", dice.between(1, 3)));
-        let pause = rules.lease.unwrap_or_default() + millis(1000);
+        let pause = rules.lease.unwrap_or_default() + SHARED_MARGIN + millis(700);
         let end = End::Kill(pause + millis(1500));
         Self { end, stopped_for: Some(pause), ..Self::default() }
     }
+}
+
+/// What a wall clock is stepped by next, in seconds.
+pub(crate) fn clock_step(dice: &mut Dice) -> i64 {
+    let side = usize::try_from(dice.roll(STEPS.len() as u64)).unwrap_or_default();
+    STEPS[side]
+}
+
+/// How long it takes at most until others have decided what a gateway holds that is stopped.
+fn decided(lease: Option<Duration>) -> Duration {
+    let taken_over = lease.map_or(Duration::ZERO, |lease| lease + 2 * SHARED_MARGIN);
+    taken_over + TIMING.past_settle()
 }
 
 fn millis(millis: u64) -> Duration {

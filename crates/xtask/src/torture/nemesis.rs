@@ -167,7 +167,7 @@ fn live(gateway: &Gateway, fate: &Fate, life: &Life, mut started: Started) -> Re
         End::Stop { after, pause, then } => {
             rest(&mut started, fate, after)?;
             signal(&started.running, Signal::STOP)?;
-            thread::sleep(pause);
+            wait(fate, pause);
             signal(&started.running, Signal::CONT)?;
             fate.toll.stops.fetch_add(1, Ordering::SeqCst);
             rest(&mut started, fate, then)?;
@@ -199,6 +199,14 @@ fn rest(started: &mut Started, fate: &Fate, time: Duration) -> Result<()> {
         thread::sleep(LOOK.min(time.saturating_sub(begin.elapsed())));
     }
     Ok(())
+}
+
+/// Lets so much time pass, unless calm is wanted.
+fn wait(fate: &Fate, time: Duration) {
+    let end = Instant::now() + time;
+    while Instant::now() < end && !fate.calm.load(Ordering::SeqCst) {
+        thread::sleep(LOOK.min(end.saturating_duration_since(Instant::now())));
+    }
 }
 
 fn signal(running: &Running, signal: Signal) -> Result<()> {
