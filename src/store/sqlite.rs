@@ -11,22 +11,25 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use self::open::OpenError;
 
+use self::age::BeginError;
 use self::check::Check;
 use self::health::Health;
 use self::readers::Readers;
 use self::witness::{Noted, Witness};
 use self::writer::{Start, Writer};
+use super::age::{Age, AgeReading};
+use super::heartbeat::Heartbeat;
 use super::operation::{Claim, Operation};
 use super::{
-    Accepted, Change, Committed, Identity, Lease, NewOperation, Positions, Query, ServiceRecord,
-    Sharing, Store, StoreError, StoredChange, Take, Wakes,
+    Accepted, Change, Committed, EndedBefore, Identity, Lease, NewOperation, Positions, Query,
+    ServiceRecord, Store, StoreError, StoredChange, Take, Wakes,
 };
 
+mod age;
 mod changes;
 mod check;
 mod due;
@@ -53,6 +56,7 @@ pub struct SqliteStore {
     readers: Readers,
     writer: Writer,
     health: Arc<Health>,
+    heartbeat: Arc<Heartbeat>,
     identity: Identity,
     doubt: Option<String>,
     _lock: File,
@@ -76,6 +80,11 @@ impl SqliteStore {
                 (None, Some(doubt))
             }
         };
+        let heartbeat = age::begin(&writer).map_err(|error| match error {
+            BeginError::Machine(source) => OpenError::Machine(source),
+            BeginError::Sqlite(source) => OpenError::Sqlite { path: path.clone(), source },
+        })?;
+        let heartbeat = Arc::new(heartbeat);
         let health = Arc::new(Health::new());
         let start = Start {
             path,
@@ -83,12 +92,14 @@ impl SqliteStore {
             last_change: noted.position,
             witness,
             health: Arc::clone(&health),
+            heartbeat: Arc::clone(&heartbeat),
         };
         Ok(Self {
             check,
             readers: Readers::start(readers, Arc::clone(&health)).map_err(OpenError::Thread)?,
             writer: Writer::start(start).map_err(OpenError::Thread)?,
             health,
+            heartbeat,
             identity: Identity { store_id: noted.store_id, schema_version: schema::VERSION },
             doubt,
             _lock: lock,
@@ -166,7 +177,7 @@ impl Store for SqliteStore {
         self.readers.read(due::next).await
     }
 
-    async fn orphans(&self, now: Timestamp) -> Result<Vec<Operation>, StoreError> {
+    async fn orphans(&self, now: Age) -> Result<Vec<Operation>, StoreError> {
         self.readers.read(move |connection| listing::orphans(connection, now)).await
     }
 
@@ -179,7 +190,7 @@ impl Store for SqliteStore {
         &self,
         account: &str,
         except: Uuid,
-        since: Timestamp,
+        since: Age,
     ) -> Result<Vec<String>, StoreError> {
         let account = account.to_owned();
         self.readers
@@ -209,8 +220,8 @@ impl Store for SqliteStore {
         last.wait_for(|last| *last > position).await.ok();
     }
 
-    async fn prune(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.writer.write(move |connection| retention::prune(connection, ended_before, limit)).await
+    async fn prune(&self, ended: EndedBefore, limit: usize) -> Result<usize, StoreError> {
+        self.writer.write(move |connection| retention::prune(connection, ended, limit)).await
     }
 
     async fn put_service(&self, record: ServiceRecord) -> Result<(), StoreError> {
@@ -252,7 +263,21 @@ impl Store for SqliteStore {
         self.check.checking()
     }
 
-    fn sharing(&self) -> Option<Sharing> {
+    fn age(&self) -> AgeReading {
+        self.heartbeat.reading()
+    }
+
+    async fn beat(&self) -> Result<(), StoreError> {
+        let heartbeat = Arc::clone(&self.heartbeat);
+        let written =
+            move |connection: &rusqlite::Connection| Ok(age::write(connection, &heartbeat)?);
+        if let Some(beat) = self.writer.write(written).await? {
+            self.heartbeat.acknowledged(beat);
+        }
+        Ok(())
+    }
+
+    fn replicas(&self) -> Option<u32> {
         None
     }
 
@@ -283,9 +308,9 @@ mod tests {
     use tempfile::TempDir;
     use tokio::time::timeout;
 
-    use super::{
-        Accepted, NewOperation, Operation, SqliteStore, Store, StoreError, Timestamp, Uuid,
-    };
+    use jiff::Timestamp;
+
+    use super::{Accepted, Age, NewOperation, Operation, SqliteStore, Store, StoreError, Uuid};
 
     /// An operation whose request takes so many bytes.
     fn operation(n: u128, bytes: usize) -> NewOperation {
@@ -295,7 +320,7 @@ mod tests {
             request: vec![1; bytes],
             start_before: time,
             wake_time: None,
-            ..Operation::new(Uuid::from_u128(n), Op::CreateOrder, String::new(), time)
+            ..Operation::new(Uuid::from_u128(n), Op::CreateOrder, "", time, Age::from_nanos(0))
         };
         NewOperation { operation, locks: Vec::new(), lease: None }
     }

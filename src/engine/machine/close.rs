@@ -230,7 +230,7 @@ impl Step<'_> {
     pub(super) fn poll_failed(&mut self, error: &Error) {
         self.next.message = error.to_string();
         let delay = self.policy.retry.delay(self.next.tries);
-        self.next.wake_time = Some(rules::tick(self.now.wall, delay));
+        self.next.wake_time = Some(rules::tick(self.now.age, delay));
         self.next.tries = self.next.tries.saturating_add(1);
     }
 

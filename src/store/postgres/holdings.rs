@@ -7,14 +7,13 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::fault::Fault;
 use super::row::Fields;
 use super::session::Connection;
 use super::text::escaped;
-use crate::store::columns::nanoseconds;
+use crate::store::age::Age;
 use crate::store::operation::{Claim, Lock};
 
 /// The first of `locks` that another operation holds, and that operation.
@@ -80,14 +79,14 @@ pub(super) async fn claimed(
     Ok(None)
 }
 
-/// Claims what is free; what the operation has already keeps its time.
+/// Claims what is free; what the operation has already keeps its age.
 pub(super) async fn claim(
     connection: &Connection,
     claims: &[Claim],
     request_id: Uuid,
-    time: Timestamp,
+    age: Age,
 ) -> Result<(), Fault> {
-    let time = nanoseconds("claim_time", time)?;
+    let time = age.as_nanos();
     let sql = "INSERT INTO claims (account, kind, upstream_id, request_id, claim_time) \
                VALUES ($1, $2, $3, $4, $5) ON CONFLICT (account, kind, upstream_id) DO NOTHING";
     // In one order everywhere, as locks.
@@ -119,17 +118,17 @@ pub(super) async fn claimant(
     row.map(|row| Fields::of(&row).value()).transpose()
 }
 
-/// The identifiers that other operations claimed in an account since a time, sorted, each once.
+/// The identifiers that other operations claimed in an account since an age, sorted, each once.
 pub(super) async fn claimed_ids(
     connection: &Connection,
     account: &str,
     except: Uuid,
-    since: Timestamp,
+    since: Age,
 ) -> Result<Vec<String>, Fault> {
     let sql = "SELECT DISTINCT upstream_id FROM claims \
                WHERE account = $1 AND claim_time >= $2 AND request_id <> $3 ORDER BY upstream_id";
     let statement = connection.prepare_cached(sql).await?;
-    let since = nanoseconds("since", since)?;
+    let since = since.as_nanos();
     let rows = connection.query(&statement, &[&escaped(account), &since, &except]).await?;
     rows.iter().map(|row| Ok(Fields::of(row).text()?.into_owned())).collect()
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::fault::Fault;
 use super::session::Connection;
 use super::write::{Turn, Work};
-use super::{changes, holdings, listing, row};
+use super::{changes, holdings, listing, retention, row};
 use crate::store::columns::unsigned;
 use crate::store::operation::Operation;
 use crate::store::{Accepted, Change, Committed, NewOperation, StoreError};
@@ -26,6 +26,9 @@ impl Work for NewOperation {
         let request_id = operation.request_id;
         if let Some(stored) = listing::get(connection, request_id).await? {
             return Ok(Turn::Leave(Accepted::Exists(Box::new(stored))));
+        }
+        if let Some(pruned) = retention::pruned(connection, request_id).await? {
+            return Ok(Turn::Leave(Accepted::Pruned(pruned)));
         }
         if let Some((lock, by)) = holdings::held(connection, locks, request_id).await? {
             return Ok(Turn::Leave(Accepted::Held { lock, by }));
@@ -64,7 +67,7 @@ impl Work for Change {
         }
         row::write_attempts(connection, operation).await?;
         holdings::hold(connection, locks, request_id).await?;
-        holdings::claim(connection, claims, request_id, operation.update_time).await?;
+        holdings::claim(connection, claims, request_id, operation.update_age).await?;
         changes::append(connection, &place, operation).await?;
         Ok(Turn::Keep(Committed::Done, Some(place)))
     }

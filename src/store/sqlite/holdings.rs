@@ -1,12 +1,11 @@
 //! Locks, which an operation holds while it needs them, and claims, which it keeps for ever. It
 //! must not know what a key means.
 
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::fault::Fault;
-use crate::store::columns::nanoseconds;
+use crate::store::age::Age;
 use crate::store::encoding;
 use crate::store::operation::{Claim, Lock};
 
@@ -14,7 +13,7 @@ use crate::store::operation::{Claim, Lock};
 pub(super) const CLAIMANT: &str =
     "SELECT request_id FROM claims WHERE account = ?1 AND kind = ?2 AND upstream_id = ?3";
 
-/// What others claimed in an account since a time. Named, because the other index would look at all
+/// What others claimed in an account since an age. Named, because the other index would look at all
 /// that the account ever claimed.
 pub(super) const CLAIMED_IDS: &str = "SELECT DISTINCT upstream_id FROM claims INDEXED BY claims_by_time \
      WHERE account = ?1 AND claim_time >= ?2 AND request_id <> ?3 ORDER BY upstream_id";
@@ -81,17 +80,17 @@ pub(super) fn claimed(
     Ok(None)
 }
 
-/// Claims what is free; what the operation has already keeps its time.
+/// Claims what is free; what the operation has already keeps its age.
 pub(super) fn claim(
     connection: &Connection,
     claims: &[Claim],
     request_id: Uuid,
-    time: Timestamp,
+    age: Age,
 ) -> Result<(), Fault> {
     let sql = "INSERT INTO claims (account, kind, upstream_id, request_id, claim_time) \
                VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (account, kind, upstream_id) DO NOTHING";
     let mut statement = connection.prepare_cached(sql)?;
-    let time = nanoseconds("claim_time", time)?;
+    let time = age.as_nanos();
     for Claim { account, kind, upstream_id } in claims {
         statement.execute(params![account, kind, upstream_id, request_id.as_bytes(), time])?;
     }
@@ -107,15 +106,15 @@ pub(super) fn claimant(connection: &Connection, claim: &Claim) -> Result<Option<
     Ok(by.map(|by| encoding::uuid("claims.request_id", &by)).transpose()?)
 }
 
-/// The identifiers that other operations claimed in an account since a time, sorted, each once.
+/// The identifiers that other operations claimed in an account since an age, sorted, each once.
 pub(super) fn claimed_ids(
     connection: &Connection,
     account: &str,
     except: Uuid,
-    since: Timestamp,
+    since: Age,
 ) -> Result<Vec<String>, Fault> {
     let mut statement = connection.prepare_cached(CLAIMED_IDS)?;
-    let since = nanoseconds("since", since)?;
+    let since = since.as_nanos();
     let ids = statement
         .query_map(params![account, since, except.as_bytes()], |row| row.get(0))?
         .collect::<Result<Vec<_>, _>>()?;

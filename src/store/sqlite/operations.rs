@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
 use super::holdings;
-use super::{changes, due, listing, row};
+use super::{changes, due, listing, retention, row};
 use crate::store::columns::unsigned;
 use crate::store::operation::Operation;
 use crate::store::{Accepted, Change, Committed, NewOperation, StoreError};
@@ -20,6 +20,9 @@ pub(super) fn accept(connection: &Connection, new: &NewOperation) -> Result<Acce
     }
     if let Some(stored) = listing::get(connection, operation.request_id)? {
         return Ok(Accepted::Exists(Box::new(stored)));
+    }
+    if let Some(pruned) = retention::pruned(connection, operation.request_id)? {
+        return Ok(Accepted::Pruned(pruned));
     }
     if let Some((lock, by)) = holdings::held(connection, &new.locks, operation.request_id)? {
         return Ok(Accepted::Held { lock, by });
@@ -50,7 +53,7 @@ pub(super) fn commit(connection: &Connection, change: &Change) -> Result<Committ
     finish(connection, operation)?;
     holdings::let_go(connection, &change.locks, request_id)?;
     holdings::hold(connection, &change.locks, request_id)?;
-    holdings::claim(connection, &change.claims, request_id, operation.update_time)?;
+    holdings::claim(connection, &change.claims, request_id, operation.update_age)?;
     Ok(Committed::Done)
 }
 

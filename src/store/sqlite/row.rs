@@ -17,7 +17,7 @@ use crate::store::operation::{Attempt, Operation};
 macro_rules! placeholders {
     () => {
         "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-         ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32"
+         ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34"
     };
 }
 
@@ -73,6 +73,8 @@ pub(super) fn write(connection: &Connection, sql: &str, row: &Operation) -> Resu
         row.view,
         row.request,
         row.given_up,
+        row.create_age,
+        row.update_age,
     ])?;
     Ok(())
 }
@@ -116,6 +118,8 @@ pub(super) fn read(connection: &Connection, row: &Row<'_>) -> Result<Operation, 
         view: optional(row, "view")?,
         request: blob(row, "request")?,
         given_up: optional(row, "given_up")?,
+        create_age: row.get("create_age")?,
+        update_age: row.get("update_age")?,
     };
     Ok(columns.into_operation(attempts)?)
 }
@@ -138,11 +142,12 @@ fn write_attempt(
     attempt: &Attempt,
 ) -> Result<(), Fault> {
     let sql = "INSERT INTO attempts (request_id, number, step, nonce, call, effect, permit_time, \
-               outcome, message, upstream_id, plugin, plugin_sha256, answer_status, answer) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14) \
+               outcome, message, upstream_id, plugin, plugin_sha256, answer_status, answer, \
+               permit_age) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
                ON CONFLICT (request_id, number) DO UPDATE SET (step, nonce, call, effect, \
                permit_time, outcome, message, upstream_id, plugin, plugin_sha256, answer_status, \
-               answer) = (?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+               answer, permit_age) = (?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
     let attempt = AttemptColumns::of(attempt)?;
     connection.prepare_cached(sql)?.execute(params![
         request_id.as_bytes(),
@@ -159,13 +164,14 @@ fn write_attempt(
         attempt.plugin_sha256,
         attempt.answer_status,
         attempt.answer,
+        attempt.permit_age,
     ])?;
     Ok(())
 }
 
 fn attempts(connection: &Connection, request_id: Uuid) -> Result<Vec<Attempt>, Fault> {
     let sql = "SELECT number, step, nonce, call, effect, permit_time, outcome, message, \
-               upstream_id, plugin, plugin_sha256, answer_status, answer \
+               upstream_id, plugin, plugin_sha256, answer_status, answer, permit_age \
                FROM attempts WHERE request_id = ?1 ORDER BY number";
     let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query([request_id.as_bytes()])?;
@@ -185,6 +191,7 @@ fn attempts(connection: &Connection, request_id: Uuid) -> Result<Vec<Attempt>, F
             plugin_sha256: text(row, "plugin_sha256")?,
             answer_status: row.get("answer_status")?,
             answer: blob(row, "answer")?,
+            permit_age: row.get("permit_age")?,
         };
         attempts.push(columns.into_attempt()?);
     }

@@ -1,5 +1,5 @@
 //! The one thread that owns the one writing connection: it commits what is queued in groups, empties the
-//! log, learns whether the disk does its work, and prunes when there is time. It must not know what a job
+//! log, beats, learns whether the disk does its work, and prunes when there is time. It must not know what a job
 //! writes.
 //!
 //! After a failed fsync the kernel may hold as written what the disk never got. Nothing is built upon
@@ -15,10 +15,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
+use super::age;
 use super::changes;
 use super::fault::{self, Fault};
 use super::health::Health;
@@ -26,6 +26,7 @@ use super::open;
 use super::queue::{Queue, Queued};
 use super::witness::Witness;
 use crate::store::StoreError;
+use crate::store::heartbeat::{self, Heartbeat};
 
 /// How many writes may wait; a task beyond that waits for its place. A few groups, so that the
 /// thread never runs dry and memory stays bounded.
@@ -37,7 +38,7 @@ const GROUP_MAX: usize = 256;
 
 /// How long the thread sleeps at most when nothing is queued: how soon a sick store is found well,
 /// and how long pruning waits.
-const TURN: Duration = Duration::from_secs(1);
+const TURN: Duration = heartbeat::PERIOD;
 
 /// How often old changes are looked for. A minute more or less does not matter against seven days.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
@@ -71,12 +72,13 @@ pub(super) struct Start {
     /// Without one nothing is noted.
     pub(super) witness: Option<Witness>,
     pub(super) health: Arc<Health>,
+    pub(super) heartbeat: Arc<Heartbeat>,
 }
 
 impl Writer {
     /// Starts the thread.
     pub(super) fn start(start: Start) -> io::Result<Self> {
-        let Start { path, connection, last_change, witness, health } = start;
+        let Start { path, connection, last_change, witness, health, heartbeat } = start;
         let (queue, jobs) = Queue::new(QUEUE_MAX);
         let (last_change, seen) = watch::channel(last_change);
         let turn = Turns {
@@ -84,8 +86,10 @@ impl Writer {
             connection,
             jobs,
             health,
+            heartbeat,
             last_change,
             witness,
+            beaten: Some(Instant::now()),
             probed: None,
             pruned: None,
             noted: None,
@@ -176,8 +180,10 @@ struct Turns {
     connection: Connection,
     jobs: Receiver<Queued<Box<dyn Job>>>,
     health: Arc<Health>,
+    heartbeat: Arc<Heartbeat>,
     last_change: watch::Sender<u64>,
     witness: Option<Witness>,
+    beaten: Option<Instant>,
     probed: Option<Instant>,
     pruned: Option<Instant>,
     noted: Option<Instant>,
@@ -194,7 +200,7 @@ impl Turns {
     /// Until the queue is dropped and empty.
     fn serve(mut self) {
         loop {
-            match self.jobs.recv_timeout(TURN) {
+            match self.jobs.recv_timeout(self.until_beat()) {
                 Ok(first) => {
                     self.commit_group(first.job);
                     self.empty_log();
@@ -202,6 +208,7 @@ impl Turns {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            self.beat();
             self.probe();
             self.prune();
             if due(&mut self.noted, NOTE_INTERVAL) {
@@ -211,6 +218,23 @@ impl Turns {
         // The log is emptied into the database, so that a closed store is one file.
         if let Err(error) = open::empty_log(&self.connection) {
             tracing::warn!(%error, "the store was closed without a checkpoint");
+        }
+    }
+
+    /// How long nothing but a job has to be done.
+    fn until_beat(&self) -> Duration {
+        self.beaten.map_or(Duration::ZERO, |last| TURN.saturating_sub(last.elapsed()))
+    }
+
+    /// Advances the store's age. A beat proves nothing for what a full disk refused, which needs more
+    /// room.
+    fn beat(&mut self) {
+        if !due(&mut self.beaten, heartbeat::PERIOD) {
+            return;
+        }
+        if let Err(error) = age::beat(&self.connection, &self.heartbeat) {
+            self.health.not_committed(&error);
+            tracing::warn!(%error, "the heartbeat was not committed");
         }
     }
 
@@ -325,7 +349,7 @@ impl Turns {
         if !self.health.well() || !due(&mut self.pruned, PRUNE_INTERVAL) {
             return;
         }
-        match changes::prune(&self.connection, Timestamp::now()) {
+        match changes::prune(&self.connection) {
             // More may be left; the next turn goes on.
             Ok(changes::PRUNE_MAX) => self.pruned = None,
             Ok(_) => {}

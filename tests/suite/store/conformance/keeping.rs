@@ -8,7 +8,7 @@ use purveyor::store::operation::Operation;
 use purveyor::store::{Accepted, Change, Committed, Query, ServiceRecord};
 use purveyor_sdk::v1::Service;
 
-use super::super::samples::{any_operation, at, claim, id, lock, new, next, operation};
+use super::super::samples::{aged, any_operation, at, claim, id, lock, new, next, operation};
 use super::{Home, runner};
 
 /// How many operations are generated; enough for every part of each to be there and not to be
@@ -62,7 +62,7 @@ pub(super) async fn shows_everything_after_reopening(home: Arc<dyn Home>) {
         let mut accepted = operation(n);
         accepted.create_time = at(i64::try_from(n).unwrap());
         store.accept(new(accepted.clone())).await.unwrap();
-        let mut change = next(&accepted, |operation| operation.wake_time = Some(at(0)));
+        let mut change = next(&accepted, |operation| operation.wake_time = Some(aged(0)));
         change.locks = vec![lock(&n.to_string())];
         change.claims = vec![claim(&n.to_string())];
         store.commit(change.clone()).await.unwrap();

@@ -1,0 +1,2 @@
+-- Nothing to change for this version.
+SELECT 1;
