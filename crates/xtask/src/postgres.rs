@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{geteuid, getpid};
 
-use crate::workspace;
+use crate::{apt, workspace};
 
 /// The role that owns everything.
 pub const ROLE: &str = "purveyor";
@@ -41,6 +41,7 @@ pub struct Server {
     programs: PathBuf,
     user: Option<User>,
     options: Vec<String>,
+    variables: Vec<(String, String)>,
     port: u16,
     keeper: Option<Child>,
 }
@@ -58,6 +59,18 @@ impl Server {
     /// When there is no PostgreSQL, or it does not start.
     pub fn start() -> Result<Self> {
         let mut server = Self::make()?;
+        server.resume()?;
+        Ok(server)
+    }
+
+    /// As [`Server::start`], with environment variables beside those of this process.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
+    pub fn start_with(variables: &[(&str, String)]) -> Result<Self> {
+        let mut server = Self::make()?;
+        let owned = variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        server.variables = owned.collect();
         server.resume()?;
         Ok(server)
     }
@@ -128,6 +141,7 @@ impl Server {
         keeper.arg(self.programs.join("postgres")).arg("-D").arg(self.data());
         keeper.arg("-k").arg(&self.folder).arg("-p").arg(self.port.to_string());
         keeper.args(["-c", "max_connections=200", "-c", "shared_buffers=32MB"]).args(&self.options);
+        keeper.envs(self.variables.iter().map(|(name, value)| (name, value)));
         keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
         // A signal of the terminal is for its owner.
         keeper.process_group(0);
@@ -170,7 +184,8 @@ impl Server {
         let folder = base(user)?.join(name);
         fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;
         let options = vec!["-c".to_owned(), "listen_addresses=".to_owned()];
-        let server = Self { folder, programs, user, options, port: 5432, keeper: None };
+        let variables = Vec::new();
+        let server = Self { folder, programs, user, options, variables, port: 5432, keeper: None };
         server.give(&server.folder)?;
         Ok(server)
     }
@@ -265,24 +280,8 @@ pub fn install() -> Result<PathBuf> {
     if let Ok(found) = programs() {
         return Ok(found);
     }
-    ensure!(geteuid().is_root(), "the tests need PostgreSQL, and only root can install it");
-    eprintln!("    installing PostgreSQL, once: the tests of the shared store start one");
-    let package = ["install", "-y", "--no-install-recommends", "postgresql"];
-    // The lists of packages are older than the archive, or were never fetched.
-    if apt(&package).is_err() {
-        apt(&["update"])?;
-        apt(&package)?;
-    }
+    apt::install("postgresql", "the shared store's tests")?;
     programs()
-}
-
-fn apt(arguments: &[&str]) -> Result<()> {
-    let mut apt = Command::new("apt-get");
-    apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
-    apt.stdin(Stdio::null()).stdout(Stdio::null());
-    let status = apt.status().context("PostgreSQL is missing, and so is apt-get")?;
-    ensure!(status.success(), "{apt:?} ended with {status}");
-    Ok(())
 }
 
 /// A folder for servers that their user can reach and whose sockets have short names.
