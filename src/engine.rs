@@ -260,7 +260,7 @@ impl Engine {
     }
 
     /// The time that a decision is taken at. Durations begin with it, so its age is fresh: a process
-    /// that was stopped for an hour beats before it decides anything.
+    /// that was stopped for an hour writes a heartbeat before it decides anything.
     ///
     /// # Errors
     ///
@@ -268,7 +268,7 @@ impl Engine {
     async fn now(&self) -> Result<Now, StoreError> {
         let mut reading = self.inner.store.age();
         if !reading.fresh {
-            self.inner.store.beat().await?;
+            self.inner.store.heartbeat().await?;
             reading = self.inner.store.age();
         }
         if !reading.fresh {

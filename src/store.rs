@@ -148,8 +148,8 @@ pub trait Store: Send + Sync + 'static {
     /// when they fail.
     fn age(&self) -> AgeReading;
 
-    /// Beats at once, so that the age is fresh. Done every second without being asked.
-    async fn beat(&self) -> Result<(), StoreError>;
+    /// Writes a heartbeat at once, so that the age is fresh. One is written every second without this.
+    async fn heartbeat(&self) -> Result<(), StoreError>;
 
     /// How many processes use the store at the same time, this one included; `None`: it is this
     /// process's alone.

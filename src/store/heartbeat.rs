@@ -1,34 +1,37 @@
-//! The heartbeat that advances the store's age: what the next beat writes over the stored one, and what
-//! a process knows of the age between two beats.
+//! The heartbeat that advances the store's age: what the next one writes over the stored one, and what a
+//! process knows of the age between two heartbeats.
 //!
 //! # Why no duration ends early
 //!
-//! Each beat writes an age together with the moment on CLOCK_BOOTTIME at which it is true. That moment is
-//! read after the stored beat was read and before the new one is sent, and the write is a compare-and-set
-//! on the age that was read. So a beat `j` that follows a beat `i` was true later, and its age is the
-//! greater of
+//! Each heartbeat writes an age together with the moment on CLOCK_BOOTTIME at which it is true. That
+//! moment is read after the stored heartbeat was read and before the new one is sent, and the write is a
+//! compare-and-set on the age that was read. So a heartbeat `j` that follows a heartbeat `i` was true
+//! later, and its age is the greatest of
 //!
 //! - one nanosecond more than the stored age;
-//! - the age of an earlier beat and the time since, at most [`INTERVAL_MAX`]: of this process's last
-//!   beat, or of the stored one where it was written in this boot of this machine;
-//! - at the first beat of a process, the stored age and all the time since, where the stored beat was
+//! - the age of an earlier heartbeat and the time since, at most [`INTERVAL_MAX`]: of this process's last
+//!   one, or of the stored one where it was written in this boot of this machine;
+//! - at the first heartbeat of a process, the stored age and all the time since, where the stored one was
 //!   written in this boot. The compare-and-set proves that nobody has advanced the age meanwhile.
 //!
-//! Let `a` be the age and `t` the real moment of a beat. The first and the third give
-//! `a[j] - a[i] <= t[j] - t[i]` for every earlier `i`. The second gives the same where its earlier beat
-//! is `i` or later, and `a[j] <= a[i] + INTERVAL_MAX` where it is older than `i`, because ages only grow.
-//! A chain of beats after `i` takes such an older one at most once, so in general
+//! Let `a` be the age and `t` the real moment of a heartbeat. The first and the third give
+//! `a[j] - a[i] <= t[j] - t[i]` where `i` is the one before `j`. The second gives the same for every `i`
+//! that its earlier heartbeat is not older than, and `a[j] <= a[i] + INTERVAL_MAX` for every later `i`,
+//! because ages only grow. A chain of heartbeats after `i` takes an older one at most once, so in general
 //!
 //! `a[j] <= a[i] + (t[j] - t[i]) + INTERVAL_MAX`.
 //!
-//! A duration begins on a fresh reading: this process's own beat `i`, at most [`FRESH_MAX`] old, and the
-//! time since, which is exact. It is judged on a reading of another process: a beat `j` and at most the
-//! time since. So a duration ends at most `INTERVAL_MAX` early, and never early once that is added to
-//! it. That is the slack of a store that several processes share.
+//! A duration begins on a fresh reading: this process's own heartbeat `i`, at most [`FRESH_MAX`] old, and
+//! the time since, which is exact. It is judged on a reading of another process: a heartbeat `j` and at
+//! most the time since. So a duration ends at most `INTERVAL_MAX` early, and never early once that is
+//! added to it. That is the slack of a store that several processes share.
 //!
-//! A store that one process uses at a time needs no slack: every beat is based on the one before it, so
-//! the older base does not exist. After a crash the next process goes on from the last acknowledged beat,
-//! with the exact time since it in the same boot, and with less in another one.
+//! Merging this process's own line into what another wrote, instead of adding nothing where another came
+//! first, lets every process have its own acknowledged heartbeat each second: only such a one is fresh.
+//!
+//! A store that one process uses at a time needs no slack: every heartbeat is based on the one before it.
+//! After a crash the next process goes on from the last acknowledged heartbeat, with the exact time since
+//! it in the same boot, and with less in another one.
 
 use std::fs;
 use std::io;
@@ -41,11 +44,11 @@ use uuid::Uuid;
 
 use super::age::{Age, AgeReading};
 
-/// How often a store beats, also while it is idle.
+/// How often a heartbeat is written, also while it is idle.
 pub(super) const PERIOD: Duration = Duration::from_secs(1);
 
-/// The most that one interval between two beats counts. A process that was stopped for longer did not
-/// watch.
+/// The most that one interval between two heartbeats counts. A process that was stopped for longer did
+/// not watch.
 pub(super) const INTERVAL_MAX: Duration = Duration::from_secs(2);
 
 /// A heartbeat that was acknowledged longer ago is stale.
@@ -73,9 +76,9 @@ impl Machine {
     }
 }
 
-/// A beat as it is stored.
+/// A heartbeat as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Beat {
+pub(super) struct Heartbeat {
     /// The age.
     pub(super) age: Age,
     /// Who wrote it; `None`: nobody yet.
@@ -84,14 +87,14 @@ pub(super) struct Beat {
     pub(super) boot_ns: i64,
 }
 
-/// The beat that this machine writes over `stored` at `now`. `own` is the last beat of this process that
+/// The heartbeat that this machine writes over `stored` at `now`. `own` is the last heartbeat of this process that
 /// was acknowledged.
 ///
 /// Requires: `now` was read after `stored`.
-fn next(own: Option<&Beat>, stored: &Beat, here: Machine, now: i64) -> Beat {
-    let on = |beat: &Beat, most: Duration| {
-        let since = u64::try_from(now.saturating_sub(beat.boot_ns)).unwrap_or_default();
-        beat.age + Duration::from_nanos(since).min(most)
+fn next(own: Option<&Heartbeat>, stored: &Heartbeat, here: Machine, now: i64) -> Heartbeat {
+    let on = |heartbeat: &Heartbeat, most: Duration| {
+        let since = u64::try_from(now.saturating_sub(heartbeat.boot_ns)).unwrap_or_default();
+        heartbeat.age + Duration::from_nanos(since).min(most)
     };
     let most = if own.is_some() { INTERVAL_MAX } else { Duration::MAX };
     let same_boot = stored.machine == Some(here) && stored.boot_ns <= now;
@@ -99,39 +102,39 @@ fn next(own: Option<&Beat>, stored: &Beat, here: Machine, now: i64) -> Beat {
     let own_line = own.map(|own| on(own, INTERVAL_MAX));
     let least = stored.age + Duration::from_nanos(1);
     let age = [stored_line, own_line].into_iter().flatten().fold(least, Age::max);
-    Beat { age, machine: Some(here), boot_ns: now }
+    Heartbeat { age, machine: Some(here), boot_ns: now }
 }
 
 /// What this process knows of the age.
-pub(super) struct Heartbeat {
+pub(super) struct AgeClock {
     here: Machine,
     slack: Duration,
-    /// The last beat of this process that was acknowledged.
-    own: Mutex<Option<Beat>>,
+    /// The last heartbeat of this process that was acknowledged.
+    own: Mutex<Option<Heartbeat>>,
 }
 
-impl Heartbeat {
-    /// Before the first beat. `shared`: several processes may use the store at a time.
+impl AgeClock {
+    /// Before the first heartbeat. `shared`: several processes may use the store at a time.
     ///
     /// # Errors
     ///
     /// When the kernel's boot id cannot be read.
-    pub(super) fn new(shared: bool) -> io::Result<Heartbeat> {
+    pub(super) fn new(shared: bool) -> io::Result<AgeClock> {
         let slack = if shared { INTERVAL_MAX } else { Duration::ZERO };
-        Ok(Heartbeat { here: Machine::here()?, slack, own: Mutex::default() })
+        Ok(AgeClock { here: Machine::here()?, slack, own: Mutex::default() })
     }
 
-    /// The beat to write over `stored`, which has just been read. It counts once
-    /// [`Heartbeat::acknowledged`] is told.
-    pub(super) fn next(&self, stored: &Beat) -> Beat {
+    /// The heartbeat to write over `stored`, which has just been read. It counts once
+    /// [`AgeClock::acknowledged`] is told.
+    pub(super) fn next(&self, stored: &Heartbeat) -> Heartbeat {
         next(self.own().as_ref(), stored, self.here, boot_ns())
     }
 
-    /// A beat was committed.
-    pub(super) fn acknowledged(&self, beat: Beat) {
+    /// A heartbeat was committed.
+    pub(super) fn acknowledged(&self, heartbeat: Heartbeat) {
         let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        if own.is_none_or(|own| own.age < beat.age) {
-            *own = Some(beat);
+        if own.is_none_or(|own| own.age < heartbeat.age) {
+            *own = Some(heartbeat);
         }
     }
 
@@ -143,12 +146,12 @@ impl Heartbeat {
         reading(&own, self.slack, boot_ns())
     }
 
-    fn own(&self) -> Option<Beat> {
+    fn own(&self) -> Option<Heartbeat> {
         *self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn reading(own: &Beat, slack: Duration, now: i64) -> AgeReading {
+fn reading(own: &Heartbeat, slack: Duration, now: i64) -> AgeReading {
     let since = u64::try_from(now.saturating_sub(own.boot_ns)).unwrap_or_default();
     let since = Duration::from_nanos(since);
     AgeReading { age: own.age + since.min(INTERVAL_MAX), fresh: since <= FRESH_MAX, slack }
@@ -162,24 +165,24 @@ fn boot_ns() -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{Age, Beat, Duration, Machine, Uuid, next, reading};
+    use super::{Age, Duration, Heartbeat, Machine, Uuid, next, reading};
 
     const SECOND: i64 = 1_000_000_000;
     const HERE: Machine = Machine { boot_id: Uuid::from_u128(1), time_namespace: 5 };
     const OTHER_BOOT: Machine = Machine { boot_id: Uuid::from_u128(2), ..HERE };
     const OTHER_NAMESPACE: Machine = Machine { time_namespace: 6, ..HERE };
 
-    /// A beat of an age, at a moment; both in tenths of a second.
-    fn beat(age: i64, machine: Machine, moment: i64) -> Beat {
-        Beat {
+    /// A heartbeat of an age, at a moment; both in tenths of a second.
+    fn heartbeat(age: i64, machine: Machine, moment: i64) -> Heartbeat {
+        Heartbeat {
             age: Age::from_nanos(age * SECOND / 10),
             machine: Some(machine),
             boot_ns: moment * SECOND / 10,
         }
     }
 
-    /// The age that the next beat writes at a moment, in nanoseconds beyond `base` tenths.
-    fn check(own: Option<Beat>, stored: Beat, now: i64, expected: (i64, i64)) {
+    /// The age that the next heartbeat writes at a moment, in nanoseconds beyond `base` tenths.
+    fn check(own: Option<Heartbeat>, stored: Heartbeat, now: i64, expected: (i64, i64)) {
         let written = next(own.as_ref(), &stored, HERE, now * SECOND / 10);
         let (tenths, nanos) = expected;
         let age = Age::from_nanos(tenths * SECOND / 10 + nanos);
@@ -190,7 +193,7 @@ mod tests {
     #[test]
     fn next_beat_counts_at_most_two_seconds_of_its_own_interval() {
         let alone = |now, expected| {
-            let own = beat(1000, HERE, 100);
+            let own = heartbeat(1000, HERE, 100);
             check(Some(own), own, now, expected);
         };
         alone(110, (1010, 0));
@@ -203,37 +206,37 @@ mod tests {
 
     #[test]
     fn next_beat_never_adds_its_interval_to_what_another_process_advanced() {
-        let own = beat(1000, OTHER_BOOT, 100);
+        let own = heartbeat(1000, OTHER_BOOT, 100);
         // Another machine is as far, a little behind, or ahead.
-        let own = Beat { machine: Some(HERE), ..own };
-        check(Some(own), beat(1010, OTHER_BOOT, 7), 110, (1010, 1));
-        check(Some(own), beat(1004, OTHER_BOOT, 7), 110, (1010, 0));
-        check(Some(own), beat(1300, OTHER_BOOT, 7), 110, (1300, 1));
+        let own = Heartbeat { machine: Some(HERE), ..own };
+        check(Some(own), heartbeat(1010, OTHER_BOOT, 7), 110, (1010, 1));
+        check(Some(own), heartbeat(1004, OTHER_BOOT, 7), 110, (1010, 0));
+        check(Some(own), heartbeat(1300, OTHER_BOOT, 7), 110, (1300, 1));
         // A process that was stopped for an hour finds that the others went on.
-        check(Some(own), beat(37_000, OTHER_BOOT, 7), 36_100, (37_000, 1));
+        check(Some(own), heartbeat(37_000, OTHER_BOOT, 7), 36_100, (37_000, 1));
         // Another process of this machine: its moment is known.
-        check(Some(own), beat(1005, HERE, 105), 110, (1010, 0));
-        check(Some(own), beat(1005, HERE, 105), 200, (1025, 0));
-        check(Some(own), beat(1005, HERE, 111), 110, (1010, 0));
+        check(Some(own), heartbeat(1005, HERE, 105), 110, (1010, 0));
+        check(Some(own), heartbeat(1005, HERE, 105), 200, (1025, 0));
+        check(Some(own), heartbeat(1005, HERE, 111), 110, (1010, 0));
     }
 
     #[test]
     fn first_beat_counts_the_gap_in_the_same_boot_only() {
-        let stored = |machine| beat(1000, machine, 100);
+        let stored = |machine| heartbeat(1000, machine, 100);
         check(None, stored(HERE), 36_100, (37_000, 0));
         check(None, stored(HERE), 100, (1000, 1));
         check(None, stored(HERE), 50, (1000, 1));
         check(None, stored(OTHER_BOOT), 36_100, (1000, 1));
         check(None, stored(OTHER_NAMESPACE), 36_100, (1000, 1));
-        let never = Beat { machine: None, ..stored(HERE) };
+        let never = Heartbeat { machine: None, ..stored(HERE) };
         check(None, never, 36_100, (1000, 1));
     }
 
     #[test]
     fn reading_is_fresh_for_two_seconds_and_stands_still_after_them() {
         let check = |now: i64, age: i64, fresh: bool| {
-            let read = reading(&beat(1000, HERE, 100), Duration::ZERO, now * SECOND / 10);
-            assert_eq!((read.age, read.fresh), (beat(age, HERE, 0).age, fresh), "{now}");
+            let read = reading(&heartbeat(1000, HERE, 100), Duration::ZERO, now * SECOND / 10);
+            assert_eq!((read.age, read.fresh), (heartbeat(age, HERE, 0).age, fresh), "{now}");
         };
         check(100, 1000, true);
         check(115, 1015, true);

@@ -294,8 +294,8 @@ impl Store for PostgresStore {
         self.shared.pulse.age()
     }
 
-    async fn beat(&self) -> Result<(), StoreError> {
-        self.shared.beat().await
+    async fn heartbeat(&self) -> Result<(), StoreError> {
+        self.shared.heartbeat().await
     }
 
     fn replicas(&self) -> Option<u32> {

@@ -22,7 +22,7 @@ use self::readers::Readers;
 use self::witness::{Noted, Witness};
 use self::writer::{Start, Writer};
 use super::age::{Age, AgeReading};
-use super::heartbeat::Heartbeat;
+use super::heartbeat::AgeClock;
 use super::operation::{Claim, Operation};
 use super::{
     Accepted, Change, Committed, EndedBefore, Identity, Lease, NewOperation, Positions, Query,
@@ -56,7 +56,7 @@ pub struct SqliteStore {
     readers: Readers,
     writer: Writer,
     health: Arc<Health>,
-    heartbeat: Arc<Heartbeat>,
+    clock: Arc<AgeClock>,
     identity: Identity,
     doubt: Option<String>,
     _lock: File,
@@ -80,11 +80,11 @@ impl SqliteStore {
                 (None, Some(doubt))
             }
         };
-        let heartbeat = age::begin(&writer).map_err(|error| match error {
+        let clock = age::begin(&writer).map_err(|error| match error {
             BeginError::Machine(source) => OpenError::Machine(source),
             BeginError::Sqlite(source) => OpenError::Sqlite { path: path.clone(), source },
         })?;
-        let heartbeat = Arc::new(heartbeat);
+        let clock = Arc::new(clock);
         let health = Arc::new(Health::new());
         let start = Start {
             path,
@@ -92,14 +92,14 @@ impl SqliteStore {
             last_change: noted.position,
             witness,
             health: Arc::clone(&health),
-            heartbeat: Arc::clone(&heartbeat),
+            clock: Arc::clone(&clock),
         };
         Ok(Self {
             check,
             readers: Readers::start(readers, Arc::clone(&health)).map_err(OpenError::Thread)?,
             writer: Writer::start(start).map_err(OpenError::Thread)?,
             health,
-            heartbeat,
+            clock,
             identity: Identity { store_id: noted.store_id, schema_version: schema::VERSION },
             doubt,
             _lock: lock,
@@ -264,15 +264,14 @@ impl Store for SqliteStore {
     }
 
     fn age(&self) -> AgeReading {
-        self.heartbeat.reading()
+        self.clock.reading()
     }
 
-    async fn beat(&self) -> Result<(), StoreError> {
-        let heartbeat = Arc::clone(&self.heartbeat);
-        let written =
-            move |connection: &rusqlite::Connection| Ok(age::write(connection, &heartbeat)?);
-        if let Some(beat) = self.writer.write(written).await? {
-            self.heartbeat.acknowledged(beat);
+    async fn heartbeat(&self) -> Result<(), StoreError> {
+        let clock = Arc::clone(&self.clock);
+        let written = move |connection: &rusqlite::Connection| Ok(age::write(connection, &clock)?);
+        if let Some(heartbeat) = self.writer.write(written).await? {
+            self.clock.acknowledged(heartbeat);
         }
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! The store's own beat: it advances the store's age, says that this process lives, learns who else does
+//! The store's heartbeat: it advances the store's age, says that this process lives, learns who else does
 //! and whether commits succeed, and removes what is too old. It must not know what the store is used
 //! for.
 
@@ -18,42 +18,42 @@ use super::session::Connection;
 use super::{Shared, changes};
 use crate::store::StoreError;
 use crate::store::age::{Age, AgeReading};
-use crate::store::heartbeat::{Beat, Heartbeat, Machine, PERIOD};
+use crate::store::heartbeat::{AgeClock, Heartbeat, Machine, PERIOD};
 
-/// How long a beat may take before the store is held to be sick.
+/// How long a heartbeat may take before the store is held to be sick.
 const BEAT_MAX: Duration = Duration::from_secs(5);
 
-/// After so long without a beat, by the store's age, a process is held to be gone.
+/// After so long without a heartbeat, by the store's age, a process is held to be gone.
 const GONE: Duration = Duration::from_secs(10);
 
 /// How often old changes are looked for. A minute more or less does not matter against seven days.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often a beat is tried again at once because another process came first.
+/// How often a heartbeat is tried again at once because another process came first.
 const TRIES: u32 = 20;
 
-/// What the last beats told.
+/// What the last heartbeats told.
 pub(super) struct Pulse {
     replica: Uuid,
-    heartbeat: Heartbeat,
+    clock: AgeClock,
     /// How many processes there were.
     replicas: AtomicU32,
 }
 
 impl Pulse {
-    /// The first beat, without which nothing is begun: so every process is counted before it works.
+    /// The first heartbeat, without which nothing is begun: so every process is counted before it works.
     pub(super) async fn begin(connection: &Connection) -> Result<Self, OpenError> {
         let boot_id = |error| OpenError::Setup(format!("the boot id cannot be read: {error}"));
-        let heartbeat = Heartbeat::new(true).map_err(boot_id)?;
-        let pulse = Self { replica: Uuid::new_v4(), heartbeat, replicas: AtomicU32::new(1) };
-        let beaten = pulse.beat(connection).await;
-        beaten.map_err(|fault| OpenError::Server(fault.into_error().to_string()))?;
+        let clock = AgeClock::new(true).map_err(boot_id)?;
+        let pulse = Self { replica: Uuid::new_v4(), clock, replicas: AtomicU32::new(1) };
+        let advanced = pulse.advance(connection).await;
+        advanced.map_err(|fault| OpenError::Server(fault.into_error().to_string()))?;
         Ok(pulse)
     }
 
     /// The age as it is known here.
     pub(super) fn age(&self) -> AgeReading {
-        self.heartbeat.reading()
+        self.clock.reading()
     }
 
     /// How many processes share the store, this one included.
@@ -62,13 +62,13 @@ impl Pulse {
     }
 
     /// Advances the age by compare-and-set, and counts the processes. Each statement commits by itself,
-    /// so a process that is stopped between them keeps no other from its beat.
-    async fn beat(&self, connection: &Connection) -> Result<(), Fault> {
+    /// so a process that is stopped between them delays no other.
+    async fn advance(&self, connection: &Connection) -> Result<(), Fault> {
         for _ in 0..TRIES {
             let stored = stored(connection).await?;
-            let next = self.heartbeat.next(&stored);
-            if advance(connection, stored.age, &next).await? {
-                self.heartbeat.acknowledged(next);
+            let next = self.clock.next(&stored);
+            if write(connection, stored.age, &next).await? {
+                self.clock.acknowledged(next);
                 let replicas = register(connection, self.replica, next.age).await?;
                 self.replicas.store(replicas, Ordering::Relaxed);
                 return Ok(());
@@ -78,8 +78,8 @@ impl Pulse {
     }
 }
 
-/// The last beat that was stored.
-async fn stored(connection: &Connection) -> Result<Beat, Fault> {
+/// The last heartbeat that was stored.
+async fn stored(connection: &Connection) -> Result<Heartbeat, Fault> {
     let sql = "SELECT age, boot_id, time_namespace, boot_ns FROM meta";
     let statement = connection.prepare_cached(sql).await?;
     let row: Row = connection.query_one(&statement, &[]).await?;
@@ -87,11 +87,11 @@ async fn stored(connection: &Connection) -> Result<Beat, Fault> {
     let age = Age::from_nanos(fields.value()?);
     let (boot_id, time_namespace): (Option<Uuid>, i64) = (fields.value()?, fields.value()?);
     let machine = boot_id.map(|boot_id| Machine { boot_id, time_namespace });
-    Ok(Beat { age, machine, boot_ns: fields.value()? })
+    Ok(Heartbeat { age, machine, boot_ns: fields.value()? })
 }
 
-/// Writes a beat over the one of that age. False when another process came first.
-async fn advance(connection: &Connection, read: Age, next: &Beat) -> Result<bool, Fault> {
+/// Writes a heartbeat over the one of that age. False when another process came first.
+async fn write(connection: &Connection, read: Age, next: &Heartbeat) -> Result<bool, Fault> {
     let sql = "UPDATE meta SET age = $1, boot_id = $2, time_namespace = $3, boot_ns = $4 \
                WHERE age = $5";
     let statement = connection.prepare_cached(sql).await?;
@@ -106,7 +106,7 @@ async fn advance(connection: &Connection, read: Age, next: &Beat) -> Result<bool
 /// Says that a process lives at that age, and tells how many do.
 async fn register(connection: &Connection, replica: Uuid, age: Age) -> Result<u32, Fault> {
     let sql = "WITH gone AS (DELETE FROM replicas WHERE seen_time < $3 AND replica <> $1), \
-               beat AS (INSERT INTO replicas (replica, seen_time) VALUES ($1, $2) \
+               alive AS (INSERT INTO replicas (replica, seen_time) VALUES ($1, $2) \
                ON CONFLICT (replica) DO UPDATE SET seen_time = excluded.seen_time) \
                SELECT 1 + (SELECT count(*) FROM replicas WHERE replica <> $1 AND seen_time >= $3)";
     let statement = connection.prepare_cached(sql).await?;
@@ -116,41 +116,41 @@ async fn register(connection: &Connection, replica: Uuid, age: Age) -> Result<u3
 }
 
 impl Shared {
-    /// Beats once. It is a commit, so it proves whether commits succeed.
+    /// Writes one heartbeat. It is a commit, so it proves whether commits succeed.
     ///
     /// It runs on a task of its own: a connection whose server does not answer is not given back before
     /// the statement's own time limit.
-    pub(super) async fn beat(self: &Arc<Self>) -> Result<(), StoreError> {
+    pub(super) async fn heartbeat(self: &Arc<Self>) -> Result<(), StoreError> {
         let shared = Arc::clone(self);
-        let beating = tokio::spawn(async move {
-            shared.sessions.read(async |connection| shared.pulse.beat(connection).await).await
+        let advancing = tokio::spawn(async move {
+            shared.sessions.read(async |connection| shared.pulse.advance(connection).await).await
         });
-        let beaten = match timeout(BEAT_MAX, beating).await {
-            Ok(Ok(beaten)) => beaten,
+        let advanced = match timeout(BEAT_MAX, advancing).await {
+            Ok(Ok(advanced)) => advanced,
             Ok(Err(_)) => Err(StoreError::Unavailable("the heartbeat broke off".to_owned())),
             Err(_) => {
                 let what = format!("the server did not answer within {BEAT_MAX:?}");
                 Err(StoreError::Unavailable(what))
             }
         };
-        self.became(beaten.is_ok());
-        beaten
+        self.became(advanced.is_ok());
+        advanced
     }
 }
 
-/// Beats for ever.
+/// Writes heartbeats for ever.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut pruned: Option<Instant> = None;
     loop {
         ticks.tick().await;
-        if let Err(error) = shared.beat().await {
+        if let Err(error) = shared.heartbeat().await {
             tracing::warn!(%error, "the store does not commit");
         }
         look(&shared).await;
         if pruned.is_none_or(|last| last.elapsed() >= PRUNE_INTERVAL) {
-            // More may be left; the next beat goes on.
+            // More may be left; the next heartbeat goes on.
             let more = shared.sessions.read(async |c| changes::prune(c).await).await;
             pruned = (more != Ok(true)).then(Instant::now);
         }
@@ -169,7 +169,7 @@ async fn look(shared: &Shared) {
             shared.became(false);
             tracing::error!(why, "the store is not used");
         }
-        // The next beat tells of it.
+        // The next heartbeat tells of it.
         Err(error) => tracing::debug!(%error, "the store was not looked at"),
     }
 }

@@ -1,5 +1,5 @@
 //! The one thread that owns the one writing connection: it commits what is queued in groups, empties the
-//! log, beats, learns whether the disk does its work, and prunes when there is time. It must not know what a job
+//! log, writes heartbeats, learns whether the disk does its work, and prunes when there is time. It must not know what a job
 //! writes.
 //!
 //! After a failed fsync the kernel may hold as written what the disk never got. Nothing is built upon
@@ -26,7 +26,7 @@ use super::open;
 use super::queue::{Queue, Queued};
 use super::witness::Witness;
 use crate::store::StoreError;
-use crate::store::heartbeat::{self, Heartbeat};
+use crate::store::heartbeat::{AgeClock, PERIOD};
 
 /// How many writes may wait; a task beyond that waits for its place. A few groups, so that the
 /// thread never runs dry and memory stays bounded.
@@ -38,7 +38,7 @@ const GROUP_MAX: usize = 256;
 
 /// How long the thread sleeps at most when nothing is queued: how soon a sick store is found well,
 /// and how long pruning waits.
-const TURN: Duration = heartbeat::PERIOD;
+const TURN: Duration = PERIOD;
 
 /// How often old changes are looked for. A minute more or less does not matter against seven days.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
@@ -72,13 +72,13 @@ pub(super) struct Start {
     /// Without one nothing is noted.
     pub(super) witness: Option<Witness>,
     pub(super) health: Arc<Health>,
-    pub(super) heartbeat: Arc<Heartbeat>,
+    pub(super) clock: Arc<AgeClock>,
 }
 
 impl Writer {
     /// Starts the thread.
     pub(super) fn start(start: Start) -> io::Result<Self> {
-        let Start { path, connection, last_change, witness, health, heartbeat } = start;
+        let Start { path, connection, last_change, witness, health, clock } = start;
         let (queue, jobs) = Queue::new(QUEUE_MAX);
         let (last_change, seen) = watch::channel(last_change);
         let turn = Turns {
@@ -86,10 +86,10 @@ impl Writer {
             connection,
             jobs,
             health,
-            heartbeat,
+            clock,
             last_change,
             witness,
-            beaten: Some(Instant::now()),
+            heartbeat: Some(Instant::now()),
             probed: None,
             pruned: None,
             noted: None,
@@ -180,10 +180,10 @@ struct Turns {
     connection: Connection,
     jobs: Receiver<Queued<Box<dyn Job>>>,
     health: Arc<Health>,
-    heartbeat: Arc<Heartbeat>,
+    clock: Arc<AgeClock>,
     last_change: watch::Sender<u64>,
     witness: Option<Witness>,
-    beaten: Option<Instant>,
+    heartbeat: Option<Instant>,
     probed: Option<Instant>,
     pruned: Option<Instant>,
     noted: Option<Instant>,
@@ -200,7 +200,7 @@ impl Turns {
     /// Until the queue is dropped and empty.
     fn serve(mut self) {
         loop {
-            match self.jobs.recv_timeout(self.until_beat()) {
+            match self.jobs.recv_timeout(self.until_heartbeat()) {
                 Ok(first) => {
                     self.commit_group(first.job);
                     self.empty_log();
@@ -208,7 +208,7 @@ impl Turns {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            self.beat();
+            self.advance_age();
             self.probe();
             self.prune();
             if due(&mut self.noted, NOTE_INTERVAL) {
@@ -222,17 +222,17 @@ impl Turns {
     }
 
     /// How long nothing but a job has to be done.
-    fn until_beat(&self) -> Duration {
-        self.beaten.map_or(Duration::ZERO, |last| TURN.saturating_sub(last.elapsed()))
+    fn until_heartbeat(&self) -> Duration {
+        self.heartbeat.map_or(Duration::ZERO, |last| TURN.saturating_sub(last.elapsed()))
     }
 
-    /// Advances the store's age. A beat proves nothing for what a full disk refused, which needs more
+    /// Advances the store's age. A heartbeat proves nothing for what a full disk refused, which needs more
     /// room.
-    fn beat(&mut self) {
-        if !due(&mut self.beaten, heartbeat::PERIOD) {
+    fn advance_age(&mut self) {
+        if !due(&mut self.heartbeat, PERIOD) {
             return;
         }
-        if let Err(error) = age::beat(&self.connection, &self.heartbeat) {
+        if let Err(error) = age::commit(&self.connection, &self.clock) {
             self.health.not_committed(&error);
             tracing::warn!(%error, "the heartbeat was not committed");
         }
