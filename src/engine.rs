@@ -41,7 +41,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::{Error, Result};
@@ -57,6 +57,7 @@ use self::retention::RETENTION_MIN;
 use self::waiters::Waiters;
 use crate::failpoint::{self, Place};
 use crate::plugin::{Clock, Registry};
+use crate::store::age::Age;
 use crate::store::operation::Operation;
 use crate::store::{Change, Committed, Store, StoreError};
 
@@ -170,8 +171,8 @@ impl Engine {
                 stopping: AtomicBool::new(false),
             }),
         };
-        if let Some(sharing) = engine.inner.store.sharing() {
-            engine.inner.providers.shared_by(sharing.replicas);
+        if let Some(replicas) = engine.inner.store.replicas() {
+            engine.inner.providers.shared_by(replicas);
         }
         engine.take_over().await?;
         engine.line_up().await?;
@@ -179,7 +180,7 @@ impl Engine {
             Some(tokio::spawn(engine.clone().dispatch()));
         engine.spawn(Engine::keep_leases);
         engine.spawn(Engine::forget);
-        if engine.inner.store.sharing().is_some() {
+        if engine.inner.store.replicas().is_some() {
             engine.spawn(Engine::look_around);
             engine.spawn(Engine::follow);
         }
@@ -235,9 +236,20 @@ impl Engine {
         &self.inner.clock
     }
 
-    /// The time of day, on which replicas agree.
+    /// The time of day on this machine.
     pub(super) fn wall(&self) -> Timestamp {
-        self.now().wall
+        self.inner.clock.wall()
+    }
+
+    /// The store's age, which may be stale: good for looking whether something has come, and never to
+    /// begin a duration with.
+    pub(super) fn age(&self) -> Age {
+        self.inner.store.age().age
+    }
+
+    /// As [`wall_at`].
+    pub fn wall_at(&self, age: Age) -> Timestamp {
+        wall_at(&*self.inner.store, &*self.inner.clock, age)
     }
 
     /// Looks for due operations at once; after the clock was moved by hand.
@@ -249,18 +261,23 @@ impl Engine {
         self.inner.stopping.load(Ordering::SeqCst)
     }
 
-    /// The time that operations are stored with. Replicas agree on it by the store's clock, and a
-    /// window that one began ends for all; alone, windows run on the clock that nobody sets.
-    fn now(&self) -> Now {
-        let Some(sharing) = self.inner.store.sharing() else {
-            let boot = self.inner.clock.boot();
-            let wall = self.inner.clock.wall();
-            return Now { wall, boot_id: boot.boot_id.to_string(), boot_ns: boot.ns };
-        };
-        // Before 1970 no store was made.
-        let boot_ns = u64::try_from(sharing.now.as_nanosecond()).unwrap_or_default();
-        let boot_id = format!("store {}", self.inner.store.identity().store_id);
-        Now { wall: sharing.now, boot_id, boot_ns }
+    /// The time that a decision is taken at. Durations begin with it, so its age is fresh: a process
+    /// that was stopped for an hour writes a heartbeat before it decides anything.
+    ///
+    /// # Errors
+    ///
+    /// When the store acknowledges no heartbeat.
+    async fn now(&self) -> Result<Now, StoreError> {
+        let mut reading = self.inner.store.age();
+        if !reading.fresh {
+            self.inner.store.heartbeat().await?;
+            reading = self.inner.store.age();
+        }
+        if !reading.fresh {
+            let what = "the last acknowledged heartbeat is too old".to_owned();
+            return Err(StoreError::Unavailable(what));
+        }
+        Ok(Now { wall: self.wall(), age: reading.age, slack: reading.slack })
     }
 
     /// Whether nothing new may be begun, and why.
@@ -332,6 +349,17 @@ impl Engine {
             _ => Ok(Committed::Stale),
         }
     }
+}
+
+/// An age as the time of day that it will be or was then, as far as the wall clock tells now: to the
+/// second, because two clocks never agree to a nanosecond.
+pub fn wall_at(store: &dyn Store, clock: &dyn Clock, age: Age) -> Timestamp {
+    let (now, wall) = (store.age().age, clock.wall());
+    let wall = match age >= now {
+        true => wall.saturating_add(age.since(now)),
+        false => wall.saturating_sub(now.since(age)),
+    };
+    wall.ok().and_then(|wall| wall.round(Unit::Second).ok()).unwrap_or(Timestamp::MAX)
 }
 
 impl From<StoreError> for Error {

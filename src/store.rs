@@ -3,12 +3,14 @@
 //! A store knows rows and uniqueness, not the protocol of a spend: it commits what the engine decided,
 //! whole or not at all, and says exactly why not. SQL stands only behind this trait.
 
+pub mod age;
 pub mod operation;
 pub mod postgres;
 pub mod sqlite;
 
 mod columns;
 mod encoding;
+mod heartbeat;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -17,6 +19,7 @@ use purveyor_sdk::v1::Service;
 use purveyor_sdk::v1::operation::State;
 use uuid::Uuid;
 
+use self::age::{Age, AgeReading};
 use self::operation::{Claim, HeldClaim, Lock, NewClaim, Observation, Operation, Origin};
 
 /// The most rows that one listing returns.
@@ -26,7 +29,8 @@ pub const PAGE_MAX: usize = 200;
 /// across a call. A commit that returned `Ok` survives kill -9 and power loss.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Stores a new operation with its locks, or shows why not. Atomic.
+    /// Stores a new operation with its locks, or shows why not. Atomic. A request id whose operation was
+    /// pruned is never stored again.
     ///
     /// The operation's version is 1. May be repeated: a request id that is stored already answers
     /// `Exists`, whatever it carries; the caller compares fingerprints.
@@ -39,7 +43,7 @@ pub trait Store: Send + Sync + 'static {
     /// Requires: `change.operation.version` is the stored version plus one, and no stored attempt is
     /// missing. A stored terminal operation is replaced only by one in the same state. Where an
     /// observation is stored that neither the stored nor the new attempts reflect, the change is stale:
-    /// whoever made it did not know of it. Claims date from `change.operation.update_time`; a lease stays
+    /// whoever made it did not know of it. Claims date from `change.operation.update_age`; a lease stays
     /// as it is.
     async fn commit(&self, change: Change) -> Result<Committed, StoreError>;
 
@@ -49,7 +53,7 @@ pub trait Store: Send + Sync + 'static {
         &self,
         request_id: Uuid,
         observation: Observation,
-        now: Timestamp,
+        now: Age,
     ) -> Result<(), StoreError>;
 
     /// One operation.
@@ -83,7 +87,7 @@ pub trait Store: Send + Sync + 'static {
     /// Operations in `Running` that nobody has leased at `now`, oldest first: whoever worked on them
     /// may be dead. An embedded store ends all leases when it is opened, so there it is everything
     /// that an earlier process left.
-    async fn orphans(&self, now: Timestamp) -> Result<Vec<Operation>, StoreError>;
+    async fn orphans(&self, now: Age) -> Result<Vec<Operation>, StoreError>;
 
     /// The operation that claims an upstream object; where that claim is closed, the last that did.
     async fn claimant(&self, claim: &Claim) -> Result<Option<Uuid>, StoreError>;
@@ -101,7 +105,7 @@ pub trait Store: Send + Sync + 'static {
         &self,
         account: &str,
         except: Uuid,
-        since: Timestamp,
+        since: Age,
     ) -> Result<Vec<String>, StoreError>;
 
     /// Operations blocked by `request_id`, oldest first.
@@ -121,13 +125,13 @@ pub trait Store: Send + Sync + 'static {
     /// Waits until a change beyond `position` was committed, here or by another replica.
     async fn changed(&self, position: u64);
 
-    /// Removes operations that ended before a time, those that ended first, with their attempts; at
-    /// most `limit` and [`PAGE_MAX`]. Tells how many. May be repeated.
+    /// Removes operations that ended before `ended` on both clocks, those that ended first, with their
+    /// attempts; at most `limit` and [`PAGE_MAX`]. Tells how many. May be repeated.
     ///
-    /// Requires: the caller may forget their request ids. What they claimed stays claimed by them. An
-    /// operation stays while it is open, holds a lock or made the last change; watchers are no longer
-    /// shown changes of what was removed.
-    async fn prune(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+    /// Their request ids, fingerprints and ends stay for good, and so do their claims. An operation stays
+    /// while it is open, holds a lock or made the last change; watchers are no longer shown changes of
+    /// what was removed.
+    async fn prune(&self, ended: EndedBefore, limit: usize) -> Result<usize, StoreError>;
 
     /// Puts a service on record, replacing what stood there, and closes the claims that `closes` names
     /// and that are still held so. False, and nothing is done, where the stored record is of another
@@ -136,7 +140,7 @@ pub trait Store: Send + Sync + 'static {
         &self,
         record: ServiceRecord,
         closes: Vec<HeldClaim>,
-        now: Timestamp,
+        now: Age,
     ) -> Result<bool, StoreError>;
 
     /// One service on record.
@@ -165,9 +169,16 @@ pub trait Store: Send + Sync + 'static {
     /// passes within seconds.
     fn checking(&self) -> bool;
 
-    /// Whether other processes use the store at the same time, and what they have in common; `None`:
-    /// it is this process's alone.
-    fn sharing(&self) -> Option<Sharing>;
+    /// The age of the store as this process knows it. It advances between heartbeats, and stands still
+    /// when they fail.
+    fn age(&self) -> AgeReading;
+
+    /// Writes a heartbeat at once, so that the age is fresh. One is written every second without this.
+    async fn heartbeat(&self) -> Result<(), StoreError>;
+
+    /// How many processes use the store at the same time, this one included; `None`: it is this
+    /// process's alone.
+    fn replicas(&self) -> Option<u32>;
 
     /// Why nothing may be spent although commits succeed: what was acknowledged earlier may be
     /// missing, because another copy of the store took its place, or because it is damaged. For
@@ -175,13 +186,25 @@ pub trait Store: Send + Sync + 'static {
     fn doubt(&self) -> Option<String>;
 }
 
-/// What the processes that share a store have in common.
+/// What ended before this, on both clocks, is old enough to be removed: a wall clock that was set ahead
+/// removes nothing, and neither does an age that was stored wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sharing {
-    /// The time on the store's clock. It moves on while the store cannot be reached.
-    pub now: Timestamp,
-    /// How many processes live, this one included.
-    pub replicas: u32,
+pub struct EndedBefore {
+    /// By the store's age, which counts only the time that somebody watched.
+    pub age: Age,
+    /// By the wall clock.
+    pub wall: Timestamp,
+}
+
+/// What stays of an operation that was removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pruned {
+    /// SHA-256 over caller, method and content.
+    pub fingerprint: [u8; 32],
+    /// How it ended.
+    pub state: State,
+    /// When it ended.
+    pub end_time: Timestamp,
 }
 
 /// A new operation and what it holds.
@@ -223,6 +246,8 @@ pub enum Accepted {
     Stored,
     /// The request id is taken; this is its operation.
     Exists(Box<Operation>),
+    /// The request id was that of an operation which was removed long after its end.
+    Pruned(Pruned),
     /// A lock is held.
     Held {
         /// Which.
@@ -302,14 +327,14 @@ pub struct Lease {
     /// The replica.
     pub replica: Uuid,
     /// Until when.
-    pub until: Timestamp,
+    pub until: Age,
 }
 
 /// A request for due operations.
 #[derive(Clone, Copy, Debug)]
 pub struct Take {
-    /// Operations due at this time.
-    pub now: Timestamp,
+    /// Operations due at this age.
+    pub now: Age,
     /// For whom, and until when.
     pub lease: Lease,
     /// At most so many.
@@ -320,15 +345,15 @@ pub struct Take {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wakes {
     /// For [`Store::take_due`].
-    pub due: Option<Timestamp>,
+    pub due: Option<Age>,
     /// For [`Store::take_waiting`], for each provider that something waits for, in the order of their
     /// names' bytes.
-    pub waiting: Vec<(String, Timestamp)>,
+    pub waiting: Vec<(String, Age)>,
 }
 
 impl Wakes {
     /// The first of all.
-    pub fn first(&self) -> Option<Timestamp> {
+    pub fn first(&self) -> Option<Age> {
         self.due.into_iter().chain(self.waiting.iter().map(|(_, due)| *due)).min()
     }
 }
@@ -390,7 +415,7 @@ pub struct ServiceRecord {
     pub version: u64,
     /// Since when reads show that the upstream has it no more; `None`: the last read showed it, or there
     /// was none.
-    pub gone_since: Option<Timestamp>,
+    pub gone_since: Option<Age>,
 }
 
 /// What a store is.

@@ -7,13 +7,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
+use purveyor::store::age::Age;
 use purveyor::store::operation::{NewClaim, Operation};
-use purveyor::store::{Change, Committed, Lease, NewOperation, Query, Store, Take};
+use purveyor::store::{Change, Committed, EndedBefore, Lease, NewOperation, Query, Store, Take};
 use purveyor_sdk::v1::operation::State;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::filling::{PROVIDER, beginning, claim, operation, present, sent};
+use crate::filling::{PROVIDER, aged, beginning, claim, operation, present, sent};
 use crate::table;
 
 /// How often each question is asked.
@@ -105,11 +106,11 @@ async fn waiting(store: &dyn Store) -> Result<Vec<Asked>> {
         Ok(())
     });
     let orphans = median(async || {
-        ensure!(store.orphans(present()).await?.is_empty(), "something runs");
+        ensure!(store.orphans(aged(present())).await?.is_empty(), "something runs");
         Ok(())
     });
     let claimed = median(async || {
-        let since = present() - SignedDuration::from_mins(1);
+        let since = aged(present()) - Duration::from_secs(60);
         store.claimed_ids("ACME-1", Uuid::nil(), since).await?;
         ensure!(store.claimant(&claim(Uuid::nil())).await?.is_none(), "it is claimed");
         Ok(())
@@ -123,8 +124,8 @@ async fn waiting(store: &dyn Store) -> Result<Vec<Asked>> {
     let (mut taking, mut round) = (Vec::new(), Vec::new());
     for turn in 0..TIMES {
         // What was put off in the turn before is due again, behind what has never been taken.
-        let now = present() + SignedDuration::from_secs(i64::try_from((turn + 1) * TAKE)?);
-        let lease = Lease { replica, until: now + SignedDuration::from_mins(1) };
+        let now = aged(present()) + Duration::from_secs(u64::try_from((turn + 1) * TAKE)?);
+        let lease = Lease { replica, until: now + Duration::from_secs(60) };
         let began = Instant::now();
         let due = store.take_waiting(PROVIDER, &Take { now, lease, limit: TAKE }).await?;
         taking.push(began.elapsed());
@@ -143,10 +144,10 @@ async fn waiting(store: &dyn Store) -> Result<Vec<Asked>> {
 }
 
 /// What a poll that finds nothing new stores.
-async fn put_off(store: &dyn Store, operation: Operation, now: Timestamp) -> Result<()> {
+async fn put_off(store: &dyn Store, operation: Operation, now: Age) -> Result<()> {
     let operation = Operation {
         version: operation.version + 1,
-        wake_time: Some(now + SignedDuration::from_secs(1)),
+        wake_time: Some(now + Duration::from_secs(1)),
         ..operation
     };
     let change = Change::of(operation);
@@ -191,12 +192,19 @@ async fn pruning(store: &dyn Store) -> Result<Asked> {
     let mut times = Vec::new();
     for _ in 0..5 {
         let began = Instant::now();
-        let pruned = store.prune(present(), 100).await?;
+        let pruned = store.prune(ended_before(present()), 100).await?;
         times.push(began.elapsed());
         ensure!(pruned == 100, "{pruned} were pruned");
     }
-    ensure!(store.prune(beginning(), 100).await? == 0, "something ended before the beginning");
+    ensure!(
+        store.prune(ended_before(beginning()), 100).await? == 0,
+        "something ended before the beginning"
+    );
     Ok(Asked::new("prune 100 that ended long ago", middle(times)))
+}
+
+fn ended_before(time: Timestamp) -> EndedBefore {
+    EndedBefore { age: aged(time), wall: time }
 }
 
 async fn median(ask: impl AsyncFn() -> Result<()>) -> Result<String> {

@@ -4,6 +4,7 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
+use purveyor::store::age::Age;
 use purveyor::store::operation::{Attempt, Claim, NewClaim, Observed, Operation};
 use purveyor::store::{Change, NewOperation, Store};
 use purveyor_sdk::plugin::v1::Op;
@@ -63,9 +64,8 @@ impl Copies {
         let Self { first, time, spacing, .. } = self;
         let since = |time: &i64| format!("{time} + (n - {first}) * {spacing}");
         match (table, column) {
-            ("operations", "create_time" | "update_time") | ("claims", "claim_time") => {
-                Some(since(time))
-            }
+            ("operations", "create_time" | "update_time" | "create_age" | "update_age")
+            | ("claims", "claim_time") => Some(since(time)),
             // Only what waits is looked at again; what is finished is not.
             ("operations", "wake_time") => self.due.as_ref().map(since),
             ("operations", "owner") => Some(format!("'owner-' || (n % {OWNERS})")),
@@ -93,6 +93,11 @@ pub(crate) fn present() -> Timestamp {
     beginning() + jiff::SignedDuration::from_nanos(SPAN)
 }
 
+/// A time as an age of the store, which is filled as if it had always been watched.
+pub(crate) fn aged(time: Timestamp) -> Age {
+    Age::from_nanos(i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX))
+}
+
 /// An operation about as big as a real one, after one attempt.
 pub(crate) fn operation(request_id: Uuid, create_time: Timestamp) -> Operation {
     Operation {
@@ -104,7 +109,7 @@ pub(crate) fn operation(request_id: Uuid, create_time: Timestamp) -> Operation {
         fingerprint: [7; 32],
         request: vec![7; 300],
         wake_time: None,
-        ..Operation::new(request_id, Op::CreateOrder, PROVIDER, create_time)
+        ..Operation::new(request_id, Op::CreateOrder, PROVIDER, create_time, aged(create_time))
     }
 }
 
@@ -127,6 +132,7 @@ pub(crate) fn sent(accepted: Operation, state: State) -> Operation {
         call: "product.create".to_owned(),
         effect: Effect::Spend,
         permit_time: accepted.create_time,
+        permit_age: accepted.create_age,
         outcome: Outcome::Applied,
         message: String::new(),
         upstream_id: request_id.to_string(),

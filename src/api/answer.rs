@@ -82,7 +82,7 @@ async fn operation(
     };
     arrival.place.give_back();
     let waited = wait_for(engine, arrival, call, operation, wanted).await?;
-    Ok(shown(&waited, &call.caller))
+    Ok(shown(&waited, &call.caller, |age| engine.wall_at(age)))
 }
 
 /// The operation when it is done, needs an operator, or `wanted` or the deadline or the server's time

@@ -31,6 +31,7 @@ use crate::api::status;
 use crate::engine::Engine;
 use crate::engine::call::Call;
 use crate::engine::page_token::PageTokens;
+use crate::store::operation::Operation;
 
 /// The Operations service.
 #[derive(Clone)]
@@ -45,10 +46,14 @@ impl Operations {
         Self { engine, tokens }
     }
 
+    fn shown(&self, call: &Call, operation: &Operation) -> v1::Operation {
+        shown(operation, &call.caller, |age| self.engine.wall_at(age))
+    }
+
     async fn get(&self, call: &Call, request: GetOperationRequest) -> Result<v1::Operation> {
         let request_id = request_id(&request.name)?;
         let operation = self.engine.operation_in_full(&call.caller, request_id).await?;
-        Ok(shown(&operation, &call.caller))
+        Ok(self.shown(call, &operation))
     }
 
     async fn list(
@@ -67,7 +72,7 @@ impl Operations {
             next_page_token: next
                 .map(|last| token::seal_page(&self.tokens, &list, last))
                 .unwrap_or_default(),
-            operations: operations.iter().map(|each| shown(each, &call.caller)).collect(),
+            operations: operations.iter().map(|each| self.shown(call, each)).collect(),
         })
     }
 
@@ -82,13 +87,13 @@ impl Operations {
             .unwrap_or_else(|| arrival.time_left(WAIT_MARGIN).unwrap_or(WAIT_OPERATION_DEFAULT));
         let operation = self.engine.operation(&call.caller, request_id).await?;
         let waited = wait_for(&self.engine, arrival, call, operation, wanted).await?;
-        Ok(shown(&waited, &call.caller))
+        Ok(self.shown(call, &waited))
     }
 
     async fn cancel(&self, call: &Call, request: CancelOperationRequest) -> Result<v1::Operation> {
         let request_id = request_id(&request.name)?;
         let cancelled = self.engine.cancel(&call.caller, request_id, &request.etag).await?;
-        Ok(shown(&cancelled, &call.caller))
+        Ok(self.shown(call, &cancelled))
     }
 
     async fn resolve(
@@ -99,7 +104,7 @@ impl Operations {
         let request_id = request_id(&request.name)?;
         let resolving = Box::pin(self.engine.resolve(&call.caller, request, request_id));
         let resolved = resolving.await?;
-        Ok(shown(&resolved, &call.caller))
+        Ok(self.shown(call, &resolved))
     }
 }
 

@@ -17,7 +17,7 @@ use super::{Caller, Engine};
 use crate::failpoint::{self, Place};
 use crate::plugin::Provider;
 use crate::store::operation::{Lock, Operation};
-use crate::store::{Accepted, Lease, NewOperation, StoreError};
+use crate::store::{Accepted, Lease, NewOperation, Pruned, StoreError};
 
 /// A write, checked and ready to be stored.
 #[derive(Clone)]
@@ -129,6 +129,7 @@ impl Engine {
                 ErrorReason::RequestIdReused,
                 "the request_id belongs to another request",
             )),
+            Accepted::Pruned(pruned) => Err(removed(&pruned, &operation)),
             Accepted::Held { lock, by } => Err(in_progress(&lock, by)),
             Accepted::Outdated => {
                 Err(Error::new(ErrorReason::Internal, "a write without records is outdated"))
@@ -137,7 +138,7 @@ impl Engine {
     }
 
     fn new_operation(&self, submission: Submission) -> Operation {
-        let now = self.now().wall;
+        let now = self.wall();
         let start_before = submission
             .start_before
             .unwrap_or_else(|| now.checked_add(self.inner.config.start_within).unwrap_or(now));
@@ -157,13 +158,15 @@ impl Engine {
                 submission.op,
                 submission.provider.id().to_owned(),
                 now,
+                self.age(),
             )
         }
     }
 
+    /// A lease that begins now. It decides who tries, so an age that is stale does no harm.
     pub(super) fn lease(&self) -> Lease {
-        let now = self.now().wall;
-        let until = now.checked_add(self.inner.config.lease).unwrap_or(Timestamp::MAX);
+        let now = self.inner.store.age();
+        let until = now.age + now.slack + self.inner.config.lease;
         Lease { replica: self.inner.replica, until }
     }
 }
@@ -176,6 +179,24 @@ fn fingerprint(submission: &Submission) -> [u8; 32] {
     hash.update((submission.op as i32).to_be_bytes());
     hash.update(&submission.request);
     hash.finalize().into()
+}
+
+/// A request id stays taken after its operation was removed, so that repeating the request never buys
+/// again.
+pub(super) fn removed(pruned: &Pruned, request: &Operation) -> Error {
+    let message = if pruned.fingerprint == request.fingerprint {
+        format!(
+            "the request_id was used: its operation ended at {} as {}, and was removed since; nothing is \
+             sent again",
+            pruned.end_time,
+            pruned.state.as_str_name()
+        )
+    } else {
+        "the request_id belongs to another request, whose operation was removed".to_owned()
+    };
+    Error::new(ErrorReason::RequestIdReused, message)
+        .with_metadata("state", pruned.state.as_str_name())
+        .with_metadata("end_time", pruned.end_time.to_string())
 }
 
 fn in_progress(lock: &Lock, by: Uuid) -> Error {

@@ -17,8 +17,7 @@ const TAKE: usize = 64;
 /// The fewest waiting operations taken from the store at a time, also where each is asked for by
 /// itself.
 const POLL_TAKE: usize = 16;
-/// The longest that nobody looks for due operations: what other replicas left is found by then, and
-/// so is a wall clock that was set.
+/// The longest that nobody looks for due operations: what other replicas left is found by then.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Engine {
@@ -46,8 +45,8 @@ impl Engine {
                 return Ok(LOOK_AGAIN);
             }
             let wakes = self.inner.store.wakes().await?;
-            let now = self.now().wall;
-            let mut next = now.checked_add(LOOK_AGAIN).unwrap_or(now);
+            let now = self.age();
+            let mut next = now + LOOK_AGAIN;
             let mut taken = 0;
             match wakes.due {
                 Some(due) if due <= now => taken += self.take_due().await?,
@@ -62,7 +61,7 @@ impl Engine {
                 }
             }
             if taken == 0 {
-                return Ok(Duration::try_from(next.duration_since(now)).unwrap_or(LOOK_AGAIN));
+                return Ok(next.since(now));
             }
         }
     }
@@ -74,7 +73,7 @@ impl Engine {
             // Whoever gives a place back looks again.
             return Ok(0);
         }
-        let take = Take { now: self.now().wall, lease: self.lease(), limit };
+        let take = Take { now: self.age(), lease: self.lease(), limit };
         let due = self.inner.store.take_due(&take).await?;
         let taken = due.len();
         for operation in due {
@@ -94,7 +93,7 @@ impl Engine {
         place: OwnedSemaphorePermit,
     ) -> Result<usize, StoreError> {
         let limit = self.polled_at_once(provider).clamp(POLL_TAKE, PAGE_MAX);
-        let take = Take { now: self.now().wall, lease: self.lease(), limit };
+        let take = Take { now: self.age(), lease: self.lease(), limit };
         let waiting = self.inner.store.take_waiting(provider, &take).await?;
         let taken = waiting.len();
         if taken > 0 {
@@ -126,7 +125,7 @@ impl Engine {
     /// Works on an operation until it rests, ends, or belongs to somebody else.
     async fn drive(&self, mut operation: Operation) {
         loop {
-            let due = operation.wake_time.is_some_and(|wake| wake <= self.now().wall);
+            let due = operation.wake_time.is_some_and(|wake| wake <= self.age());
             if !due || self.stopping() || self.held().is_some() {
                 return;
             }

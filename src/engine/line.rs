@@ -194,7 +194,7 @@ impl Engine {
     async fn unblock(&self, request_id: Uuid) -> Result<bool, StoreError> {
         let Some(waiting) = self.inner.store.get(request_id).await? else { return Ok(false) };
         let policy = self.policy(&waiting);
-        match apply(&waiting, Event::Unblocked, &policy, &self.now()) {
+        match apply(&waiting, Event::Unblocked, &policy, &self.now().await?) {
             Ok(change) => Ok(matches!(self.commit(change).await?, (Committed::Done, _))),
             // It has ended, or it has found out by itself.
             Err(_) => Ok(false),
@@ -207,12 +207,14 @@ mod tests {
     use purveyor_sdk::plugin::v1::Op;
 
     use super::*;
+    use crate::store::age::Age;
 
     #[test]
     fn the_oldest_is_next_and_stands_in_one_line() {
         let waiting = |n: u32, age: i64| {
             let time = Timestamp::from_second(age).unwrap();
-            Operation::new(Uuid::from_u128(n.into()), Op::CreateOrder, "acme", time)
+            let id = Uuid::from_u128(n.into());
+            Operation::new(id, Op::CreateOrder, "acme", time, Age::from_nanos(0))
         };
         let (gate, similar) = (Lock("gate".to_owned()), Lock("similar".to_owned()));
         let lines = Lines::default();

@@ -27,7 +27,7 @@ impl Engine {
             Err(error) => Event::LookFailed(error),
         };
         failpoint::pass(Place::Looked);
-        let Some(change) = logged(apply(&operation, event, &policy, &self.now())) else {
+        let Some(change) = logged(apply(&operation, event, &policy, &self.now().await?)) else {
             return Ok(None);
         };
         let held = locks(&operation, &policy);
@@ -72,7 +72,7 @@ impl Engine {
             Ok(findings) => Event::LookedBack(findings),
             Err(error) => Event::LookBackFailed(error),
         };
-        let Some(change) = logged(apply(&operation, event, &policy, &self.now())) else {
+        let Some(change) = logged(apply(&operation, event, &policy, &self.now().await?)) else {
             return Ok(None);
         };
         match self.commit_finding(&operation, change).await? {
@@ -202,9 +202,10 @@ impl Engine {
 
     pub(super) async fn find_request(&self, operation: &Operation) -> Result<FindRequest> {
         let Policy { gate, settle, .. } = self.policy(operation);
+        let slack = self.inner.store.age().slack;
         // What was claimed shortly before may have been missing from the list that is compared with: a
         // settle window holds the longest lag of listings, and more.
-        let since = operation.create_time.checked_sub(settle).unwrap_or(jiff::Timestamp::MIN);
+        let since = operation.create_age - settle - slack;
         let claimed_ids = self.inner.store.claimed_ids(&gate, operation.request_id, since).await?;
         let attempts = operation
             .attempts

@@ -25,20 +25,28 @@ use uuid::Uuid;
 
 use super::line::LOOK_FOR_ONESELF;
 use crate::store::Change;
+use crate::store::age::Age;
 use crate::store::operation::{Attempt, NewClaim, Note, Observed, Operation, Origin, Settle};
 
 pub use self::event::{Closing, Contest, Event, LateFinding, NewAttempt, Refusal, Resolution};
 pub use self::rules::{broken_invariant, delivered, locks, renewal_order, transient};
 
-/// The time, on both clocks.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The time, by the wall clock and by the store's age.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
     /// The wall clock: what is shown, and what `start_before` is compared with.
     pub wall: Timestamp,
-    /// The boot that `boot_ns` belongs to.
-    pub boot_id: String,
-    /// CLOCK_BOOTTIME, nanoseconds.
-    pub boot_ns: u64,
+    /// The store's age: what everything else is compared with. It is fresh.
+    pub age: Age,
+    /// What a duration that begins now is longer by, so that nobody ends it early.
+    pub slack: Duration,
+}
+
+impl Now {
+    /// When a duration that begins now has passed, for every process that shares the store.
+    pub fn after(&self, duration: Duration) -> Age {
+        self.age + self.slack + duration
+    }
 }
 
 /// What the plugin's manifest and the configuration say about one method of one provider.
@@ -105,6 +113,7 @@ pub fn apply(
     }
     step.take(event)?;
     step.next.update_time = step.next.update_time.max(now.wall);
+    step.next.update_age = step.next.update_age.max(now.after(Duration::ZERO));
     let locks = locks(&step.next, policy);
     debug_assert_eq!(broken_invariant(&step.next), None);
     Ok(Change { locks, claims: step.claims, ..Change::of(step.next) })
@@ -220,17 +229,25 @@ impl Step<'_> {
     fn unblocked(&mut self) {
         self.next.blocked_by = None;
         self.next.tries = 0;
-        self.next.wake_time = Some(self.now.wall);
+        self.next.wake_time = Some(self.now.age);
     }
 
     fn blocked(&mut self, by: Uuid) {
         self.next.state = State::Accepted;
         self.next.blocked_by = Some(by);
-        let mut at = self.now.wall + LOOK_FOR_ONESELF;
-        if self.nothing_applied() && self.next.start_before > self.now.wall {
-            at = at.min(self.next.start_before + Duration::from_millis(1));
+        let at = self.now.age + LOOK_FOR_ONESELF;
+        self.next.wake_time = Some(self.not_past_start_before(at));
+    }
+
+    /// At the latest when `start_before` has passed, as far as the wall clock tells now.
+    fn not_past_start_before(&self, at: Age) -> Age {
+        let left = self.next.start_before.duration_since(self.now.wall);
+        match Duration::try_from(left) {
+            Ok(left) if !left.is_zero() && self.nothing_applied() => {
+                at.min(self.now.age + left + Duration::from_millis(1))
+            }
+            _ => at,
         }
-        self.next.wake_time = Some(at);
     }
 
     /// Attempt n+1 exists only after one that provably moved nothing, or, for a setting, after an
@@ -262,6 +279,7 @@ impl Step<'_> {
             call: new.call,
             effect: new.effect,
             permit_time: self.now.wall,
+            permit_age: self.now.after(Duration::ZERO),
             outcome: Outcome::Unspecified,
             message: String::new(),
             upstream_id: String::new(),
@@ -282,7 +300,7 @@ impl Step<'_> {
         } else {
             self.next.state = State::Accepted;
             self.next.baseline = None;
-            self.next.wake_time = Some(self.now.wall);
+            self.next.wake_time = Some(self.now.age);
         }
     }
 
@@ -380,7 +398,7 @@ impl Step<'_> {
     fn claim_delivered(&mut self) {
         let answered = self.next.current().is_some_and(|last| last.observed.took_effect());
         let origin = if answered { Origin::Answer } else { Origin::Search };
-        let sent = self.next.current().map(|last| last.permit_time);
+        let sent = self.next.current().map(|last| last.permit_age);
         for id in rules::delivered(&self.next) {
             self.claim_object(&id, SERVICE_KIND, origin, sent);
         }
@@ -413,7 +431,7 @@ impl Step<'_> {
         self.next.settle = None;
         self.next.candidates.clear();
         self.next.message.clear();
-        self.next.wake_time = Some(rules::tick(self.now.wall, after));
+        self.next.wake_time = Some(rules::tick(self.now.age, after));
     }
 
     fn next_step(&mut self, handle: Vec<u8>, view: Option<Resource>) {
@@ -430,7 +448,7 @@ impl Step<'_> {
         self.next.baseline = None;
         self.next.tries = 0;
         self.next.message.clear();
-        self.next.wake_time = Some(self.now.wall);
+        self.next.wake_time = Some(self.now.age);
     }
 
     /// Nothing was spent; once more after a while, but not past `start_before` unseen. The evidence
@@ -442,12 +460,9 @@ impl Step<'_> {
     }
 
     fn try_later(&mut self) {
-        let mut at = self.now.wall + self.policy.retry.delay(self.next.tries);
-        if self.nothing_applied() && self.next.start_before > self.now.wall {
-            at = at.min(self.next.start_before + Duration::from_millis(1));
-        }
+        let at = self.now.age + self.policy.retry.delay(self.next.tries);
         self.next.tries = self.next.tries.saturating_add(1);
-        self.next.wake_time = Some(at);
+        self.next.wake_time = Some(self.not_past_start_before(at));
     }
 
     fn unknown(&mut self, message: &str, answer: Vec<u8>, status: u16) {
@@ -465,7 +480,7 @@ impl Step<'_> {
         }
         self.next.state = State::OutcomeUnknown;
         self.next.message = message.to_owned();
-        self.next.wake_time = Some(self.now.wall);
+        self.next.wake_time = Some(self.now.age);
     }
 
     /// A person has to find out. Where the upstream accepted the spend, the plugin is at fault.
@@ -503,14 +518,7 @@ fn sold(attempt: &Attempt) -> bool {
 
 impl Settle {
     fn begin(window: Duration, now: &Now) -> Settle {
-        let window_ns = u64::try_from(window.as_nanos()).unwrap_or(u64::MAX);
-        Settle {
-            boot_id: now.boot_id.clone(),
-            boot_ns: now.boot_ns.saturating_add(window_ns),
-            window_ns,
-            doubt_ns: 0,
-            wall: now.wall.checked_add(window).unwrap_or(Timestamp::MAX),
-        }
+        Settle { conclusive_at: now.after(window), window, escalate_at: None }
     }
 }
 

@@ -168,7 +168,7 @@ impl Engine {
             if closed.load(Ordering::Acquire) {
                 return;
             }
-            let now = engine.now().wall;
+            let now = engine.age();
             if let Err(error) = engine.inner.store.observe(request_id, observation, now).await {
                 // Whoever closes the step tries again.
                 tracing::error!(%request_id, %error, "an observation cannot be stored by itself");
@@ -186,7 +186,7 @@ impl Engine {
         request_id: Uuid,
         observation: Observation,
     ) -> Result<(), StoreError> {
-        self.inner.store.observe(request_id, observation, self.now().wall).await?;
+        self.inner.store.observe(request_id, observation, self.age()).await?;
         self.apply_observations(request_id).await
     }
 
@@ -205,7 +205,7 @@ impl Engine {
             let closing = closing(attempt, observation, contest.clone())?;
             let event = Event::ObservedLate { nonce: attempt.nonce, closing };
             let policy = self.policy(&operation);
-            let now = self.now();
+            let now = self.now().await?;
             let Some(change) = logged(apply(&operation, event, &policy, &now)) else {
                 return Ok(());
             };
@@ -256,8 +256,8 @@ impl Engine {
                 by: change.operation.request_id,
                 upstream_id: claim.upstream_id.clone(),
             };
-            let policy = self.policy(&loser);
-            let Some(mut lost) = logged(apply(&loser, event, &policy, &self.now())) else {
+            let (policy, now) = (self.policy(&loser), self.now().await?);
+            let Some(mut lost) = logged(apply(&loser, event, &policy, &now)) else {
                 return Ok((Committed::Stale, change.operation));
             };
             lost.operation.version += 1;

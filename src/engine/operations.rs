@@ -120,8 +120,9 @@ impl Engine {
             }
             check_etag(&operation, etag)?;
             let policy = self.policy(&operation);
+            let now = self.now().await?;
             let change =
-                apply(&operation, Event::CancelRequested, &policy, &self.now()).map_err(refused)?;
+                apply(&operation, Event::CancelRequested, &policy, &now).map_err(refused)?;
             if let (Committed::Done, operation) = self.commit(change).await? {
                 return Ok(operation);
             }
@@ -161,7 +162,7 @@ impl Engine {
             Some(Told::NotExecuted(told)) => Resolution::NotExecuted { try_again: told.try_again },
             None => return Err(Error::field("resolution", "must be set")),
         };
-        let now = self.now();
+        let now = self.now().await?;
         let note = Note { time: now.wall, actor: caller.actor.clone(), text: request.note };
         let policy = self.policy(&operation);
         let held = locks(&operation, &policy);

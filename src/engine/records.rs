@@ -13,7 +13,7 @@ use purveyor_sdk::v1::{Order, OrderItem, Price, Service, UpstreamRef};
 use uuid::Uuid;
 
 use super::Engine;
-use super::machine::{SERVICE_KIND, delivered};
+use super::machine::{Now, SERVICE_KIND, delivered};
 use super::policy::{SETTLE_DEFAULT, gate};
 use crate::plugin::Provider;
 use crate::store::operation::{HeldClaim, Operation};
@@ -103,14 +103,14 @@ impl Engine {
         let Some(record) = self.store().service(provider.id(), upstream_id).await? else {
             return Ok(());
         };
-        let now = self.now().wall;
+        let Now { age: now, slack, .. } = self.now().await?;
         let lag = provider.timing().listing_lag.unwrap_or(SETTLE_DEFAULT);
         let gone_since = match (present, record.gone_since) {
             (true, None) => return Ok(()),
             (true, Some(_)) => None,
             (false, None) => Some(now),
             (false, Some(since)) => {
-                if since.checked_add(lag).is_ok_and(|due| now < due) {
+                if now < since + lag + slack {
                     return Ok(());
                 }
                 Some(since)

@@ -73,10 +73,10 @@ impl Engine {
         let mut replicas = 0;
         loop {
             ticks.tick().await;
-            let Some(sharing) = self.inner.store.sharing() else { return };
-            self.inner.providers.shared_by(sharing.replicas);
-            if sharing.replicas != replicas {
-                replicas = sharing.replicas;
+            let Some(present) = self.inner.store.replicas() else { return };
+            self.inner.providers.shared_by(present);
+            if present != replicas {
+                replicas = present;
                 tracing::info!(replicas, "each account's rate is shared with the other gateways");
             }
             if let Err(error) = self.take_over().await {
@@ -88,11 +88,11 @@ impl Engine {
     /// Puts right what nobody works on any more: an open permit becomes unknown once its request
     /// cannot be under way any more, everything else is begun anew.
     pub(super) async fn take_over(&self) -> Result<(), StoreError> {
-        let now = self.now();
-        for operation in self.inner.store.orphans(now.wall).await? {
+        let now = self.now().await?;
+        for operation in self.inner.store.orphans(now.age).await? {
             // What we work on ourselves we know more of than the store, whose lease we could not renew.
             let ours = self.inner.under_way.has(operation.request_id);
-            let shared = self.inner.store.sharing().is_some();
+            let shared = self.inner.store.replicas().is_some();
             if ours || shared && !self.attempt_is_over(&operation) {
                 continue;
             }
@@ -133,7 +133,7 @@ impl Engine {
         let longest = provider.map_or(policy::SETTLE_DEFAULT, |provider| {
             provider.timing().attempt_timeout.saturating_add(PERMIT_LIFE)
         });
-        attempt.permit_time.checked_add(longest).is_ok_and(|end| end <= self.now().wall)
+        attempt.permit_age + longest <= self.age()
     }
 
     /// Wakes those who wait here for operations that are carried out elsewhere.

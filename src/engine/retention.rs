@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::Engine;
+use crate::store::EndedBefore;
 
 /// A request id is kept so long after its operation ended: a caller that repeats a request within a
 /// year, and then some, gets the operation and never buys again.
@@ -34,11 +35,13 @@ impl Engine {
         if self.inner.store.doubt().is_some() {
             return false;
         }
-        let Ok(before) = self.wall().checked_sub(self.inner.config.retention) else { return false };
-        match self.inner.store.prune(before, BATCH).await {
+        let retention = self.inner.config.retention;
+        let Ok(wall) = self.wall().checked_sub(retention) else { return false };
+        let ended = EndedBefore { age: self.age() - retention, wall };
+        match self.inner.store.prune(ended, BATCH).await {
             Ok(0) => false,
             Ok(pruned) => {
-                tracing::debug!(pruned, %before, "operations that ended long ago were removed");
+                tracing::debug!(pruned, before = %wall, "operations that ended long ago were removed");
                 pruned == BATCH
             }
             Err(error) => {

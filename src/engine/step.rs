@@ -19,7 +19,7 @@ use purveyor_sdk::{Error, Result};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::machine::{Closing, Contest, Event, NewAttempt, Policy, apply, locks};
+use super::machine::{Closing, Contest, Event, NewAttempt, Now, Policy, apply, locks};
 use super::policy::PERMIT_LIFE;
 use super::unstored::UnstoredOutcome;
 use super::{Engine, observation, price};
@@ -81,7 +81,7 @@ impl Engine {
                 return Ok(deferred.map(Begun::Rests));
             }
         };
-        let now = self.now();
+        let now = self.now().await?;
         let mut named = accepted.clone();
         if named.account.is_empty() {
             named.account.clone_from(&account);
@@ -220,7 +220,7 @@ impl Engine {
         let step_ended = matches!(event, Event::Closed(_));
         let polled = matches!(event, Event::Polled(_));
         let observation = observation_of(&operation, &event);
-        let now = self.now();
+        let now = self.time_of_record().await?;
         let Some(mut change) = logged(apply(&operation, event, policy, &now)) else {
             return Ok(None);
         };
@@ -316,6 +316,25 @@ fn observation_of(operation: &Operation, event: &Event) -> Option<Observation> {
     observation::of(open.nonce, closing)
 }
 
+impl Engine {
+    /// The time of what was seen upstream. While the store acknowledges no heartbeat it commits nothing
+    /// either, so it is tried again as long as the commit would be.
+    async fn time_of_record(&self) -> Result<Now, StoreError> {
+        let mut tries = 0;
+        loop {
+            match self.now().await {
+                Err(error) if !self.stopping() => {
+                    tracing::error!(%error, "the store's age is not known; trying again");
+                    let delay = self.inner.config.retry.delay(tries).min(STORE_AGAIN_MAX);
+                    tokio::time::sleep(delay).await;
+                    tries += 1;
+                }
+                known => return known,
+            }
+        }
+    }
+}
+
 /// What the next step will charge, where the step that ended tells it.
 fn next_price(event: &Event) -> Option<Price> {
     let next = match event {
@@ -379,7 +398,7 @@ impl Permits for StepPermits {
             let message = "the journal is sick, and nothing is spent meanwhile";
             return Err(Error::new(ErrorReason::StoreUnavailable, message));
         }
-        let now = self.engine.now();
+        let now = self.engine.now().await?;
         let deadline = self.engine.inner.clock.boot().plus(PERMIT_LIFE);
         let attempt = NewAttempt {
             nonce: Uuid::new_v4(),

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use prost::Message;
 use uuid::Uuid;
 
-use super::StoreError;
+use super::age::Age;
 use super::encoding::{self, corrupt};
 use super::operation::{Attempt, NewClaim, Observation, Observed, Operation, Origin};
+use super::{Pruned, StoreError};
 
 /// The columns of an operation, in the order of the fields of [`OperationColumns`].
 macro_rules! operation_columns {
@@ -17,13 +18,14 @@ macro_rules! operation_columns {
         "request_id, state, version, create_time, update_time, wake_time, tries, step, \
          blocked_by, protocol, op, owner, actor, trace_id, provider, account, target, \
          upstream_target, start_before, fingerprint, exclusive, upstream, settle, message, error, \
-         candidates, notes, handle, baseline, view, request, given_up, duplicates"
+         candidates, notes, handle, baseline, view, request, given_up, duplicates, create_age, \
+         update_age"
     };
 }
 pub(super) use operation_columns;
 
-/// An operation without its attempts. Times that are compared are nanoseconds since 1970; what no
-/// query looks into is one protobuf message.
+/// An operation without its attempts. Times are nanoseconds since 1970, and ages are nanoseconds; what
+/// no query looks into is one protobuf message.
 pub(super) struct OperationColumns<'a> {
     pub(super) request_id: Uuid,
     pub(super) state: i32,
@@ -61,6 +63,8 @@ pub(super) struct OperationColumns<'a> {
     pub(super) given_up: Option<Cow<'a, [u8]>>,
     /// NULL in nearly every row.
     pub(super) duplicates: Option<Cow<'a, [u8]>>,
+    pub(super) create_age: i64,
+    pub(super) update_age: i64,
 }
 
 impl<'a> OperationColumns<'a> {
@@ -76,7 +80,7 @@ impl<'a> OperationColumns<'a> {
             version: integer("version", row.version)?,
             create_time: nanoseconds("create_time", row.create_time)?,
             update_time: nanoseconds("update_time", row.update_time)?,
-            wake_time: row.wake_time.map(|time| nanoseconds("wake_time", time)).transpose()?,
+            wake_time: row.wake_time.map(Age::as_nanos),
             tries: row.tries.into(),
             step: row.step.into(),
             blocked_by: row.blocked_by,
@@ -105,6 +109,8 @@ impl<'a> OperationColumns<'a> {
             given_up: encoding::given_up(&row.given_up).map(Cow::Owned),
             duplicates: (!row.duplicates.is_empty())
                 .then(|| encoding::candidates(&row.duplicates).into()),
+            create_age: row.create_age.as_nanos(),
+            update_age: row.update_age.as_nanos(),
         })
     }
 
@@ -133,8 +139,10 @@ impl<'a> OperationColumns<'a> {
             version: unsigned("version", self.version)?,
             create_time: timestamp(self.create_time),
             update_time: timestamp(self.update_time),
+            create_age: Age::from_nanos(self.create_age),
+            update_age: Age::from_nanos(self.update_age),
             start_before: self.start_before.parse().map_err(|e| corrupt("start_before", e))?,
-            wake_time: self.wake_time.map(timestamp),
+            wake_time: self.wake_time.map(Age::from_nanos),
             tries: small("tries", self.tries)?,
             step: small("step", self.step)?,
             handle: self.handle.into_owned(),
@@ -165,6 +173,7 @@ pub(super) struct AttemptColumns<'a> {
     pub(super) call: Cow<'a, str>,
     pub(super) effect: i32,
     pub(super) permit_time: i64,
+    pub(super) permit_age: i64,
     pub(super) outcome: i32,
     pub(super) message: Cow<'a, str>,
     pub(super) upstream_id: Cow<'a, str>,
@@ -238,6 +247,7 @@ impl<'a> AttemptColumns<'a> {
             call: Cow::Borrowed(&attempt.call),
             effect: attempt.effect as i32,
             permit_time: nanoseconds("attempts.permit_time", attempt.permit_time)?,
+            permit_age: attempt.permit_age.as_nanos(),
             outcome: attempt.outcome as i32,
             message: Cow::Borrowed(&attempt.message),
             upstream_id: Cow::Borrowed(&attempt.upstream_id),
@@ -269,6 +279,7 @@ impl<'a> AttemptColumns<'a> {
             call: self.call.into_owned(),
             effect: encoding::number("attempts.effect", self.effect.into())?,
             permit_time: timestamp(self.permit_time),
+            permit_age: Age::from_nanos(self.permit_age),
             outcome: encoding::number("attempts.outcome", self.outcome.into())?,
             message: self.message.into_owned(),
             upstream_id: self.upstream_id.into_owned(),
@@ -319,13 +330,26 @@ pub(super) fn overlooks(change: &Operation, unapplied: &[Uuid]) -> bool {
 /// Whether a new claim passes one of the operation `by`, which is closed since a time or open.
 pub(super) fn passes(new: &NewClaim, by: Uuid, closed: Option<i64>) -> bool {
     let Some(closed) = closed else { return new.takes_from == Some(by) };
-    new.closed_before.is_none_or(|before| timestamp(closed) < before)
+    new.closed_before.is_none_or(|before| Age::from_nanos(closed) < before)
 }
 
 /// A time as it is compared: nanoseconds since 1970.
 pub(super) fn nanoseconds(column: &str, time: Timestamp) -> Result<i64, StoreError> {
     i64::try_from(time.as_nanosecond())
         .map_err(|_| StoreError::Invalid(format!("{column} {time} is not in 1677 to 2262")))
+}
+
+/// What stays of an operation that was removed.
+///
+/// # Errors
+///
+/// `Corrupt` for what no store writes.
+pub(super) fn pruned(fingerprint: &[u8], state: i64, end_time: i64) -> Result<Pruned, StoreError> {
+    Ok(Pruned {
+        fingerprint: fingerprint.try_into().map_err(|e| corrupt("pruned.fingerprint", e))?,
+        state: encoding::number("pruned.state", state)?,
+        end_time: timestamp(end_time),
+    })
 }
 
 /// The time of [`nanoseconds`].

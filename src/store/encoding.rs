@@ -3,6 +3,8 @@
 //! It must not decide what is kept, and it never loses anything: what was written is read again
 //! exactly, and bytes that cannot be read are an error.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use prost::Message;
 use purveyor_sdk::plugin::v1::BaselineResponse;
@@ -10,6 +12,7 @@ use purveyor_sdk::v1::UpstreamRef;
 use uuid::Uuid;
 
 use super::StoreError;
+use super::age::Age;
 use super::operation::{Baseline, GivenUp, Note, Settle};
 
 /// A sequence of messages, each with its length before it.
@@ -101,20 +104,29 @@ pub(super) fn from_given_up(bytes: &[u8]) -> Result<Vec<GivenUp>, StoreError> {
 /// The settle window.
 pub(super) fn settle(settle: &Settle) -> Vec<u8> {
     SettleRecord {
-        boot_id: settle.boot_id.clone(),
-        boot_ns: settle.boot_ns,
-        window_ns: settle.window_ns,
-        doubt_ns: settle.doubt_ns,
-        wall: Some(time(settle.wall)),
+        window_ns: u64::try_from(settle.window.as_nanos()).unwrap_or(u64::MAX),
+        conclusive_at: settle.conclusive_at.as_nanos(),
+        escalate_at: settle.escalate_at.map(Age::as_nanos),
     }
     .encode_to_vec()
 }
 
 /// The window of [`settle`].
 pub(super) fn from_settle(bytes: &[u8]) -> Result<Settle, StoreError> {
-    let SettleRecord { boot_id, boot_ns, window_ns, doubt_ns, wall } = message("settle", bytes)?;
-    let wall = from_time("settle.wall", wall)?;
-    Ok(Settle { boot_id, boot_ns, window_ns, doubt_ns, wall })
+    let SettleRecord { window_ns, conclusive_at, escalate_at } = message("settle", bytes)?;
+    Ok(Settle {
+        conclusive_at: Age::from_nanos(conclusive_at),
+        window: Duration::from_nanos(window_ns),
+        escalate_at: escalate_at.map(Age::from_nanos),
+    })
+}
+
+/// The window of a store without an age: it begins again at its full length, because nobody knows how
+/// much of it was watched.
+pub(super) fn settle_begun_again(bytes: &[u8], age: Age) -> Result<Vec<u8>, StoreError> {
+    let before = from_settle(bytes)?;
+    let conclusive_at = age + before.window;
+    Ok(settle(&Settle { conclusive_at, escalate_at: None, ..before }))
 }
 
 /// What operators said, as a sequence.
@@ -163,19 +175,16 @@ fn from_time(column: &str, time: Option<prost_types::Timestamp>) -> Result<Times
     Timestamp::new(time.seconds, time.nanos).map_err(|e| corrupt(column, e))
 }
 
-/// [`Settle`] as it is kept. Numbers of fields are never used for anything else again.
+/// [`Settle`] as it is kept. Numbers of fields are never used for anything else again; 1, 2, 4 and 5
+/// were moments on other clocks.
 #[derive(Clone, PartialEq, prost::Message)]
 struct SettleRecord {
-    #[prost(string, tag = "1")]
-    boot_id: String,
-    #[prost(uint64, tag = "2")]
-    boot_ns: u64,
     #[prost(uint64, tag = "3")]
     window_ns: u64,
-    #[prost(message, optional, tag = "4")]
-    wall: Option<prost_types::Timestamp>,
-    #[prost(uint64, tag = "5")]
-    doubt_ns: u64,
+    #[prost(sfixed64, tag = "6")]
+    conclusive_at: i64,
+    #[prost(sfixed64, optional, tag = "7")]
+    escalate_at: Option<i64>,
 }
 
 /// [`Note`] as it is kept.

@@ -2,11 +2,15 @@
 //!
 //! Plain data. What may follow what is decided by `engine::machine` alone; nothing here does.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use purveyor_sdk::plugin::v1::{Error, Op, Resource};
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, UpstreamRef};
 use uuid::Uuid;
+
+use super::age::Age;
 
 /// The rules that new operations are carried out by. Rows of an older protocol are finished by the
 /// rules that they were accepted under.
@@ -49,10 +53,15 @@ pub struct Operation {
     pub create_time: Timestamp,
     /// When it last changed.
     pub update_time: Timestamp,
-    /// Nothing is started after this.
+    /// The store's age when it was accepted.
+    pub create_age: Age,
+    /// The store's age when it last changed, or a little more; once it has ended, what retention counts
+    /// from.
+    pub update_age: Age,
+    /// Nothing is started after this, by the wall clock.
     pub start_before: Timestamp,
     /// When somebody has to look at it again; `None`: nobody (terminal, or waiting for a person).
-    pub wake_time: Option<Timestamp>,
+    pub wake_time: Option<Age>,
     /// How often it was tried or looked at since it last made progress; the backoff's input.
     pub tries: u32,
     /// The step that is under way or comes next, from 1.
@@ -99,8 +108,10 @@ pub struct Attempt {
     pub call: String,
     /// The call's effect.
     pub effect: Effect,
-    /// When the permit was committed.
+    /// When the permit was committed, by the wall clock: for people and for the plugin.
     pub permit_time: Timestamp,
+    /// The store's age when the permit was committed, or a little more; what its life counts from.
+    pub permit_age: Age,
     /// What became of it; `Unspecified` while the permit is open.
     pub outcome: Outcome,
     /// What was seen, for people.
@@ -190,20 +201,16 @@ pub struct GivenUp {
     pub looked: bool,
 }
 
-/// From when absence counts as proof, on the clock that a sleeping or corrected machine cannot fool.
+/// From when absence counts as proof, by the store's age.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settle {
-    /// The boot that `boot_ns` belongs to; another boot begins the window again.
-    pub boot_id: String,
-    /// On CLOCK_BOOTTIME, nanoseconds.
-    pub boot_ns: u64,
-    /// How long the window is, nanoseconds.
-    pub window_ns: u64,
+    /// Absence counts from this age on.
+    pub conclusive_at: Age,
+    /// How long the window is.
+    pub window: Duration,
     /// From when objects that could be it, and have stood there since the window ended, are for a person
-    /// to judge; on CLOCK_BOOTTIME, nanoseconds, and 0 while there are none.
-    pub doubt_ns: u64,
-    /// The same instant as `boot_ns` on the wall clock, to show.
-    pub wall: Timestamp,
+    /// to judge; `None` while there are none.
+    pub escalate_at: Option<Age>,
 }
 
 /// What an operator said.
@@ -257,7 +264,7 @@ pub struct NewClaim {
     pub origin: Origin,
     /// A claim of the same object that was closed at or after this moment stands against it; `None`: no
     /// closed claim does.
-    pub closed_before: Option<Timestamp>,
+    pub closed_before: Option<Age>,
     /// The operation whose open claim passes on to this one; that of any other stands against it.
     pub takes_from: Option<Uuid>,
 }
@@ -281,8 +288,15 @@ pub struct HeldClaim {
 }
 
 impl Operation {
-    /// A new operation of nobody about nothing, accepted and due at `now`, of which nothing was sent.
-    pub fn new(request_id: Uuid, op: Op, provider: impl Into<String>, now: Timestamp) -> Operation {
+    /// A new operation of nobody about nothing, accepted at `now` and due at that age, of which nothing
+    /// was sent.
+    pub fn new(
+        request_id: Uuid,
+        op: Op,
+        provider: impl Into<String>,
+        now: Timestamp,
+        age: Age,
+    ) -> Operation {
         Operation {
             request_id,
             protocol: PROTOCOL,
@@ -301,8 +315,10 @@ impl Operation {
             version: 1,
             create_time: now,
             update_time: now,
+            create_age: age,
+            update_age: age,
             start_before: now,
-            wake_time: Some(now),
+            wake_time: Some(age),
             tries: 0,
             step: 1,
             handle: Vec::new(),

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_postgres::config::Host;
@@ -23,10 +22,11 @@ use self::news::News;
 use self::pulse::Pulse;
 use self::retention::Prune;
 use self::session::{Sessions, discard};
+use super::age::{Age, AgeReading};
 use super::operation::{Claim, HeldClaim, Observation, Operation};
 use super::{
-    Accepted, Change, Committed, Identity, Lease, NewOperation, Positions, Query, ServiceRecord,
-    Sharing, Store, StoreError, StoredChange, Take, Wakes,
+    Accepted, Change, Committed, EndedBefore, Identity, Lease, NewOperation, Positions, Query,
+    ServiceRecord, Store, StoreError, StoredChange, Take, Wakes,
 };
 
 mod changes;
@@ -117,7 +117,7 @@ impl PostgresStore {
         let (connection, meta) = open::open(&sessions).await?;
         doubts.opened(meta.store_id);
         let server = |error: StoreError| OpenError::Server(error.to_string());
-        let pulse = Pulse::begin(&connection).await.map_err(|fault| server(fault.into_error()))?;
+        let pulse = Pulse::begin(&connection).await?;
         // It was not looked at as all others are.
         discard(connection);
         let last = sessions.read(async |c| changes::positions(c).await).await.map_err(server)?;
@@ -182,7 +182,7 @@ impl Store for PostgresStore {
         &self,
         request_id: Uuid,
         observation: Observation,
-        now: Timestamp,
+        now: Age,
     ) -> Result<(), StoreError> {
         self.shared().write(observations::Observe { request_id, observation, now }).await
     }
@@ -220,7 +220,7 @@ impl Store for PostgresStore {
         self.shared.sessions.read(async |c| due::next(c).await).await
     }
 
-    async fn orphans(&self, now: Timestamp) -> Result<Vec<Operation>, StoreError> {
+    async fn orphans(&self, now: Age) -> Result<Vec<Operation>, StoreError> {
         self.shared.sessions.read(async |c| listing::orphans(c, now).await).await
     }
 
@@ -243,7 +243,7 @@ impl Store for PostgresStore {
         &self,
         account: &str,
         except: Uuid,
-        since: Timestamp,
+        since: Age,
     ) -> Result<Vec<String>, StoreError> {
         self.shared
             .sessions
@@ -273,15 +273,15 @@ impl Store for PostgresStore {
         self.shared.news.changed(position).await;
     }
 
-    async fn prune(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.shared().write(Prune { ended_before, limit }).await
+    async fn prune(&self, ended: EndedBefore, limit: usize) -> Result<usize, StoreError> {
+        self.shared().write(Prune { ended, limit }).await
     }
 
     async fn put_service(
         &self,
         record: ServiceRecord,
         closes: Vec<HeldClaim>,
-        now: Timestamp,
+        now: Age,
     ) -> Result<bool, StoreError> {
         self.shared().write(services::Put { record, closes, now }).await
     }
@@ -316,9 +316,16 @@ impl Store for PostgresStore {
         false
     }
 
-    fn sharing(&self) -> Option<Sharing> {
-        let pulse = &self.shared.pulse;
-        Some(Sharing { now: pulse.now(), replicas: pulse.replicas() })
+    fn age(&self) -> AgeReading {
+        self.shared.pulse.age()
+    }
+
+    async fn heartbeat(&self) -> Result<(), StoreError> {
+        self.shared.heartbeat().await
+    }
+
+    fn replicas(&self) -> Option<u32> {
+        Some(self.shared.pulse.replicas())
     }
 
     fn doubt(&self) -> Option<String> {

@@ -10,23 +10,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use self::open::OpenError;
 
+use self::age::BeginError;
 use self::check::Check;
 use self::health::Health;
 use self::readers::Readers;
 use self::watch::FileWatch;
 use self::witness::{Noted, Witness};
 use self::writer::{Start, Writer};
+use super::age::{Age, AgeReading};
+use super::heartbeat::AgeClock;
 use super::operation::{Claim, HeldClaim, Observation, Operation};
 use super::{
-    Accepted, Change, Committed, Identity, Lease, NewOperation, Positions, Query, ServiceRecord,
-    Sharing, Store, StoreError, StoredChange, Take, Wakes,
+    Accepted, Change, Committed, EndedBefore, Identity, Lease, NewOperation, Positions, Query,
+    ServiceRecord, Store, StoreError, StoredChange, Take, Wakes,
 };
 
+mod age;
 mod changes;
 mod check;
 mod due;
@@ -68,6 +71,7 @@ pub struct SqliteStore {
     readers: Readers,
     writer: Writer,
     health: Arc<Health>,
+    clock: Arc<AgeClock>,
     identity: Identity,
     doubt: Option<String>,
     /// Last, because it keeps the file locked until SQLite has closed it.
@@ -96,6 +100,11 @@ impl SqliteStore {
                 (None, Some(doubt))
             }
         };
+        let clock = age::begin(&writer).map_err(|error| match error {
+            BeginError::Machine(source) => OpenError::Machine(source),
+            BeginError::Sqlite(source) => OpenError::Sqlite { path: path.clone(), source },
+        })?;
+        let clock = Arc::new(clock);
         let health = Arc::new(Health::new());
         let start = Start {
             path,
@@ -104,6 +113,7 @@ impl SqliteStore {
             witness,
             health: Arc::clone(&health),
             watch: Arc::clone(&watch),
+            clock: Arc::clone(&clock),
         };
         Ok(Self {
             check,
@@ -111,6 +121,7 @@ impl SqliteStore {
                 .map_err(OpenError::Thread)?,
             writer: Writer::start(start).map_err(OpenError::Thread)?,
             health,
+            clock,
             identity: Identity { store_id: noted.store_id, schema_version: schema::VERSION },
             doubt,
             watch,
@@ -156,7 +167,7 @@ impl Store for SqliteStore {
         &self,
         request_id: Uuid,
         observation: Observation,
-        now: Timestamp,
+        now: Age,
     ) -> Result<(), StoreError> {
         self.writer
             .write(move |connection| {
@@ -202,7 +213,7 @@ impl Store for SqliteStore {
         self.readers.read(due::next).await
     }
 
-    async fn orphans(&self, now: Timestamp) -> Result<Vec<Operation>, StoreError> {
+    async fn orphans(&self, now: Age) -> Result<Vec<Operation>, StoreError> {
         self.readers.read(move |connection| listing::orphans(connection, now)).await
     }
 
@@ -226,7 +237,7 @@ impl Store for SqliteStore {
         &self,
         account: &str,
         except: Uuid,
-        since: Timestamp,
+        since: Age,
     ) -> Result<Vec<String>, StoreError> {
         let account = account.to_owned();
         self.readers
@@ -256,15 +267,15 @@ impl Store for SqliteStore {
         last.wait_for(|last| *last > position).await.ok();
     }
 
-    async fn prune(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.writer.write(move |connection| retention::prune(connection, ended_before, limit)).await
+    async fn prune(&self, ended: EndedBefore, limit: usize) -> Result<usize, StoreError> {
+        self.writer.write(move |connection| retention::prune(connection, ended, limit)).await
     }
 
     async fn put_service(
         &self,
         record: ServiceRecord,
         closes: Vec<HeldClaim>,
-        now: Timestamp,
+        now: Age,
     ) -> Result<bool, StoreError> {
         self.writer.write(move |connection| services::put(connection, record, &closes, now)).await
     }
@@ -305,7 +316,20 @@ impl Store for SqliteStore {
         self.check.checking()
     }
 
-    fn sharing(&self) -> Option<Sharing> {
+    fn age(&self) -> AgeReading {
+        self.clock.reading()
+    }
+
+    async fn heartbeat(&self) -> Result<(), StoreError> {
+        let clock = Arc::clone(&self.clock);
+        let written = move |connection: &rusqlite::Connection| Ok(age::write(connection, &clock)?);
+        if let Some(heartbeat) = self.writer.write(written).await? {
+            self.clock.acknowledged(heartbeat);
+        }
+        Ok(())
+    }
+
+    fn replicas(&self) -> Option<u32> {
         None
     }
 
@@ -336,9 +360,9 @@ mod tests {
     use tempfile::TempDir;
     use tokio::time::timeout;
 
-    use super::{
-        Accepted, NewOperation, Operation, SqliteStore, Store, StoreError, Timestamp, Uuid,
-    };
+    use jiff::Timestamp;
+
+    use super::{Accepted, Age, NewOperation, Operation, SqliteStore, Store, StoreError, Uuid};
 
     /// An operation whose request takes so many bytes.
     fn operation(n: u128, bytes: usize) -> NewOperation {
@@ -348,7 +372,7 @@ mod tests {
             request: vec![1; bytes],
             start_before: time,
             wake_time: None,
-            ..Operation::new(Uuid::from_u128(n), Op::CreateOrder, String::new(), time)
+            ..Operation::new(Uuid::from_u128(n), Op::CreateOrder, "", time, Age::from_nanos(0))
         };
         NewOperation { operation, locks: Vec::new(), lease: None, services: Vec::new() }
     }

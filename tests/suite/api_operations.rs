@@ -14,6 +14,7 @@ use purveyor::api::health::Health;
 use purveyor::api::limits::Limits;
 use purveyor::engine::{Engine, EngineConfig};
 use purveyor::plugin::{Clock, Environment, PluginsConfig, Registry, SystemClock};
+use purveyor::store::age::Age;
 use purveyor::store::operation::Operation;
 use purveyor::store::sqlite::SqliteStore;
 use purveyor::store::{Accepted, NewOperation, Store};
@@ -81,7 +82,7 @@ fn operation(number: u128) -> Operation {
         target: format!("providers/acme/orders/{}", Uuid::from_u128(number)),
         fingerprint: [0; 32],
         start_before: now + Duration::from_secs(600),
-        ..Operation::new(Uuid::from_u128(number), Op::CreateOrder, "acme".to_owned(), now)
+        ..Operation::new(Uuid::from_u128(number), Op::CreateOrder, "acme", now, Age::from_nanos(0))
     }
 }
 

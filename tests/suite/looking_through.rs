@@ -6,6 +6,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use purveyor::store::age::Age;
 use purveyor::store::operation::Operation;
 use purveyor::store::sqlite::SqliteStore;
 use purveyor::store::{NewOperation, Store};
@@ -31,7 +32,8 @@ async fn big(provider: Provider) -> TempDir {
     let store = SqliteStore::open(&database(&folder)).expect("it is whole");
     for n in 1..=16 {
         let id = Uuid::from_u128(n);
-        let mut operation = Operation::new(id, Op::CreateOrder, "gandi", Timestamp::UNIX_EPOCH);
+        let (time, age) = (Timestamp::UNIX_EPOCH, Age::from_nanos(0));
+        let mut operation = Operation::new(id, Op::CreateOrder, "gandi", time, age);
         operation.state = State::Failed;
         operation.request = vec![1; BYTES / 16];
         let new = NewOperation { operation, locks: Vec::new(), lease: None, services: Vec::new() };

@@ -12,6 +12,7 @@ mod bad_days;
 mod boundary;
 mod buying;
 mod changing;
+mod clocks;
 mod config;
 mod crashing;
 mod disk_faults;

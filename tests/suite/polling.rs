@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
+use purveyor::store::age::Age;
 use purveyor::store::operation::Operation;
 use purveyor::store::sqlite::SqliteStore;
 use purveyor::store::{Change, Query, Store};
@@ -41,21 +42,19 @@ fn all(upstream: &Simulator<Gandi>) -> u64 {
     upstream.requests().values().sum()
 }
 
-/// Makes what waits in a store due when `due` says, which is told its number and when it was to be
-/// looked at; as after a time without a gateway. Tells when that was.
-async fn make_due(
-    folder: &TempDir,
-    due: impl Fn(usize, Timestamp) -> Timestamp,
-) -> BTreeSet<Timestamp> {
+/// Makes what waits in a store due when `due` says, which is told its number, when it was to be
+/// looked at, and the age that the store has; as after a time without a gateway. Tells when that was.
+async fn make_due(folder: &TempDir, due: impl Fn(usize, Age, Age) -> Age) -> BTreeSet<Age> {
     let store = SqliteStore::open(&folder.path().join("purveyor.db")).expect("a store");
     let states = vec![State::WaitingUpstream];
     let query = Query { states, limit: WAITING * 2, ..Query::default() };
     let waiting = store.list(&query).await.expect("they are listed");
+    let now = store.age().age;
     let mut before = BTreeSet::new();
     for (number, operation) in waiting.into_iter().enumerate() {
         let was = operation.wake_time.expect("it is looked at");
         before.insert(was);
-        let wake_time = Some(due(number, was));
+        let wake_time = Some(due(number, was, now));
         let operation = Operation { version: operation.version + 1, wake_time, ..operation };
         let change = Change::of(operation);
         store.commit(change).await.expect("it is committed");
@@ -86,7 +85,7 @@ async fn a_hundred_waiting_operations_are_asked_for_in_a_few_requests() {
     let client = gateway.client().await;
     let names = wait_for(&client, "gandi", WAITING).await;
     let folder = gateway.stop().await;
-    make_due(&folder, |_, _| Timestamp::now()).await;
+    make_due(&folder, |_, _, now| now).await;
 
     upstream.advance(WORK * 2);
     let (before, listed) = (all(&upstream), asked(&upstream, LIST));
@@ -117,7 +116,7 @@ async fn operations_that_wait_since_different_times_come_to_be_asked_for_togethe
     let written = configuration().provider("gandi", strict).write(folder.path());
     written.expect("the configuration is written");
     let begin = Timestamp::now();
-    make_due(&folder, |number, _| begin + Duration::from_millis(20 * number as u64)).await;
+    make_due(&folder, |number, _, now| now + Duration::from_millis(20 * number as u64)).await;
 
     let before = polls(&upstream);
     let gateway = Gateway::start_in(folder).await;
@@ -136,7 +135,7 @@ async fn operations_that_wait_since_different_times_come_to_be_asked_for_togethe
     // The upstream takes an hour, so each is looked at again after a minute, which has ticks of more
     // than four seconds.
     let took = Timestamp::now().duration_since(begin).as_secs();
-    let ticks = make_due(&folder, |_, was| was).await;
+    let ticks = make_due(&folder, |_, was, _| was).await;
     assert!(ticks.len() as i64 <= took / 4 + 2, "{ticks:?} after {took} s");
 }
 
@@ -152,7 +151,7 @@ async fn polls_of_a_slow_upstream_keep_no_spend_from_its_turn() {
     let gateway = Gateway::start(configuration).await;
     let names = wait_for(&gateway.client().await, "slow", SOME).await;
     let folder = gateway.stop().await;
-    make_due(&folder, |_, _| Timestamp::now()).await;
+    make_due(&folder, |_, _, now| now).await;
     for method in [LIST, INFO] {
         slow.inject(Fault::next(method, FaultKind::Slow { ms: 3_600_000 }).times(1000));
     }

@@ -23,10 +23,10 @@ fn name(n: u128) -> String {
 
 /// Stores an operation that came to a state so many days ago.
 async fn came_to(store: &SqliteStore, n: u128, state: State, days: u32) {
-    let time = Timestamp::now() - DAY * days;
+    let (time, age) = (Timestamp::now() - DAY * days, store.age().age - DAY * days);
     let accepted = Operation {
         wake_time: None,
-        ..Operation::new(Uuid::from_u128(n), Op::CreateOrder, "acme", time)
+        ..Operation::new(Uuid::from_u128(n), Op::CreateOrder, "acme", time, age)
     };
     let new = NewOperation {
         operation: accepted.clone(),

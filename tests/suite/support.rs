@@ -7,6 +7,7 @@ pub(crate) mod elsewhere;
 pub(crate) mod postgres;
 pub(crate) mod program;
 pub(crate) mod requests;
+pub(crate) mod wall_clock;
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -41,8 +41,8 @@ pub struct Server {
     programs: PathBuf,
     user: Option<User>,
     options: Vec<String>,
-    /// The library by which its wall clock can be stepped.
-    faketime: Option<PathBuf>,
+    /// The library by which its wall clock can be stepped, and the file that the clock follows.
+    faketime: Option<(PathBuf, PathBuf)>,
     port: u16,
     keeper: Option<Child>,
 }
@@ -64,24 +64,16 @@ impl Server {
         Ok(server)
     }
 
-    /// As [`Server::start`], with a wall clock that [`Server::set_clock`] steps by libfaketime.
+    /// As [`Server::start`], with a wall clock that follows `clock`, a file of [`faketime::set`] that
+    /// everybody may read.
     ///
     /// # Errors
     /// As [`Server::start`].
-    pub fn start_with_clock(faketime: &Path) -> Result<Self> {
+    pub fn start_with_clock(library: &Path, clock: &Path) -> Result<Self> {
         let mut server = Self::make()?;
-        server.faketime = Some(faketime.to_owned());
-        server.set_clock(0)?;
+        server.faketime = Some((library.to_owned(), clock.to_owned()));
         server.resume()?;
         Ok(server)
-    }
-
-    /// Sets how many seconds its wall clock is ahead of the machine's.
-    ///
-    /// # Errors
-    /// When the clock's file cannot be written.
-    pub fn set_clock(&self, ahead_seconds: i64) -> Result<()> {
-        faketime::set(&self.clock(), ahead_seconds)
     }
 
     /// As [`Server::start`], on a free port of 127.0.0.1 too, where it speaks TLS with this
@@ -151,9 +143,8 @@ impl Server {
         keeper.arg("-k").arg(&self.folder).arg("-p").arg(self.port.to_string());
         keeper.args(["-c", "max_connections=200", "-c", "shared_buffers=32MB"]).args(&self.options);
         keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
-        let clock = self.clock();
-        if let Some(library) = &self.faketime {
-            keeper.envs(faketime::variables(library, &clock));
+        if let Some((library, clock)) = &self.faketime {
+            keeper.envs(faketime::variables(library, clock));
         }
         // A signal of the terminal is for its owner.
         keeper.process_group(0);
@@ -230,10 +221,6 @@ impl Server {
         }
         let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
         bail!("postgres is not ready after {PATIENCE:?}\n{log}")
-    }
-
-    fn clock(&self) -> PathBuf {
-        self.folder.join("clock")
     }
 
     fn data(&self) -> PathBuf {

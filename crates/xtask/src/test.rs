@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 use xtask::artifacts::{self, Profile};
-use xtask::{postgres, tools, workspace};
+use xtask::{faketime, postgres, tools, workspace};
 
 use crate::steps::{Steps, count, have, show};
 use crate::{shipped, torture};
@@ -57,6 +57,11 @@ pub(crate) fn run() -> Result<()> {
         "postgresql",
         || postgres::install().map(drop),
         || show(Command::new(postgres::programs()?.join("postgres")).arg("--version")),
+    );
+    steps.step(
+        "faketime",
+        || faketime::install().map(drop),
+        || Ok(faketime::library()?.display().to_string()),
     );
     // Tests load the plugins, and build them where that was not done; here it can be seen.
     steps.step("plugins", nothing, || {

@@ -11,14 +11,19 @@ use purveyor_sdk::v1::operation::{Result as Outcome, State};
 use crate::api::status;
 use crate::engine::Caller;
 use crate::engine::outcome::resource;
+use crate::store::age::Age;
 use crate::store::operation::{Attempt, Baseline, Note, Operation};
 
 /// The most identifiers of a baseline that are shown.
 const PRESENT_IDS_MAX: usize = 100;
 
 /// `operation` as `caller` sees it. The upstream's own answers, what was there before, and what
-/// operators said are for operators alone.
-pub(crate) fn shown(operation: &Operation, caller: &Caller) -> v1::Operation {
+/// operators said are for operators alone. `wall_at` tells the time of day of an age.
+pub(crate) fn shown(
+    operation: &Operation,
+    caller: &Caller,
+    wall_at: impl Fn(Age) -> Timestamp,
+) -> v1::Operation {
     let attempt = |each: &Attempt| shown_attempt(each, caller);
     v1::Operation {
         name: name(operation.request_id),
@@ -33,7 +38,7 @@ pub(crate) fn shown(operation: &Operation, caller: &Caller) -> v1::Operation {
         attempts: operation.attempts.iter().map(attempt).collect(),
         create_time: Some(time(operation.create_time)),
         update_time: Some(time(operation.update_time)),
-        settle_time: operation.settle.as_ref().map(|settle| time(settle.wall)),
+        settle_time: operation.settle.as_ref().map(|settle| time(wall_at(settle.conclusive_at))),
         start_before: Some(time(operation.start_before)),
         message: operation.message.clone(),
         candidates: operation.candidates.iter().chain(&operation.duplicates).cloned().collect(),

@@ -22,8 +22,8 @@ use crate::api::arrival::Arrival;
 use crate::api::limits::{
     DEADLINE_MARGIN, WATCH_BEHIND_MAX, WATCH_HEARTBEAT, WATCH_PAGE, WATCH_QUEUE,
 };
-use crate::engine::Caller;
 use crate::engine::page_token::PageTokens;
+use crate::engine::{Caller, wall_at};
 use crate::plugin::Clock;
 use crate::store::operation::Operation;
 use crate::store::{Query, Store};
@@ -179,7 +179,8 @@ impl Sender {
     }
 
     async fn show(&mut self, operation: &Operation) -> std::result::Result<(), End> {
-        let shown = shown(operation, &self.watch.caller);
+        let (store, clock) = (&*self.watch.store, &*self.watch.clock);
+        let shown = shown(operation, &self.watch.caller, |age| wall_at(store, clock, age));
         self.send(Event::Operation(shown)).await
     }
 

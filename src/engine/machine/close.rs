@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use purveyor_sdk::Error;
 use purveyor_sdk::plugin::v1::step_outcome::{Outcome as Said, Rejected};
 use purveyor_sdk::plugin::v1::{Op, PollOutcome, StepOutcome, poll_outcome};
@@ -12,6 +11,7 @@ use purveyor_sdk::v1::operation::Outcome;
 
 use super::{Closing, Contest, Step, rules};
 use crate::plugin::{ProofSeen, Seen, Spend};
+use crate::store::age::Age;
 use crate::store::operation::{Claim, NewClaim, Observed, Origin};
 
 /// When a plugin gives no delay, the upstream is asked again after this.
@@ -262,7 +262,7 @@ impl Step<'_> {
     pub(super) fn poll_failed(&mut self, error: &Error) {
         self.next.message = error.to_string();
         let delay = self.policy.retry.delay(self.next.tries);
-        self.next.wake_time = Some(rules::tick(self.now.wall, delay));
+        self.next.wake_time = Some(rules::tick(self.now.age, delay));
         self.next.tries = self.next.tries.saturating_add(1);
     }
 
@@ -294,24 +294,18 @@ impl Step<'_> {
         let mut sent = None;
         if let Some(attempt) = self.next.current_mut() {
             attempt.upstream_id = id.to_owned();
-            sent = Some(attempt.permit_time);
+            sent = Some(attempt.permit_age);
         }
         self.claim_object(id, kind, origin, sent);
     }
 
     /// Claims an object. A search finds what came back under an identifier only if the object that had it
     /// before was gone for a whole window when the request was sent.
-    pub(super) fn claim_object(
-        &mut self,
-        id: &str,
-        kind: &str,
-        origin: Origin,
-        sent: Option<Timestamp>,
-    ) {
+    pub(super) fn claim_object(&mut self, id: &str, kind: &str, origin: Origin, sent: Option<Age>) {
         let closed_before = match origin {
             Origin::Search => {
-                let sent = sent.unwrap_or(self.next.create_time);
-                Some(sent.checked_sub(self.policy.settle).unwrap_or(Timestamp::MIN))
+                let sent = sent.unwrap_or(self.next.create_age);
+                Some(sent - self.policy.settle - self.now.slack)
             }
             Origin::Answer | Origin::Operator => None,
         };

@@ -73,10 +73,12 @@ impl Step<'_> {
             earlier.similarity.clear();
         }
         self.mark(Outcome::Unknown, "nothing can be sent after it; it may have come through");
-        self.next.settle = Some(Settle::begin(Duration::ZERO, self.now));
+        let over =
+            Settle { conclusive_at: self.now.age, ..Settle::begin(Duration::ZERO, self.now) };
+        self.next.settle = Some(over);
         self.next.tries = 0;
         self.next.state = State::OutcomeUnknown;
-        self.next.wake_time = Some(self.now.wall);
+        self.next.wake_time = Some(self.now.age);
         true
     }
 
@@ -102,17 +104,17 @@ impl Step<'_> {
 
     fn wait_once_more(&mut self) {
         let settle = Settle::begin(self.policy.settle, self.now);
-        self.next.wake_time = Some(settle.wall);
+        self.next.wake_time = Some(settle.conclusive_at);
         self.next.settle = Some(settle);
     }
 
     pub(super) fn looked_back(&mut self, findings: Vec<LateFinding>) {
-        self.follow_boot();
         if !self.settled() {
-            // The two clocks do not tick together.
-            let soon = self.now.wall + self.policy.look.first;
+            // It was woken early: by a migration, which lets nothing sleep for long.
+            let soon = self.now.age + self.policy.look.first;
             let settle = self.next.settle.as_ref();
-            self.next.wake_time = Some(settle.map_or(soon, |settle| settle.wall.max(soon)));
+            let at = settle.map_or(soon, |settle| settle.conclusive_at.max(soon));
+            self.next.wake_time = Some(at);
             return;
         }
         let marked = self.policy.evidence == Evidence::Reference && !findings.iter().any(in_doubt);
@@ -187,7 +189,7 @@ impl Step<'_> {
         self.next.tries = self.next.tries.saturating_add(1);
         if rules::transient(error.reason) && self.next.tries < LOOKS {
             let delay = self.policy.look.delay(self.next.tries);
-            self.next.wake_time = Some(self.now.wall + delay);
+            self.next.wake_time = Some(self.now.age + delay);
             return;
         }
         self.rest();

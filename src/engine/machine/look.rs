@@ -12,7 +12,7 @@ use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, UpstreamRef};
 use uuid::Uuid;
 
 use super::{Step, rules};
-use crate::store::operation::{Origin, Settle};
+use crate::store::operation::Origin;
 
 /// A setting is sent so often, a settle window apart. An upstream that has not told its outcome by then
 /// does not know the answer that is expected of it, which a person has to see, and which a journal that
@@ -21,7 +21,6 @@ pub(super) const SETTING_SENDS: usize = 5;
 
 impl Step<'_> {
     pub(super) fn looked(&mut self, response: FindResponse) {
-        self.follow_boot();
         match response.outcome {
             Some(Finding::Found(found)) => self.found(found),
             Some(Finding::Absent(_)) => self.absent(),
@@ -123,12 +122,15 @@ impl Step<'_> {
         let Some(settle) = self.next.settle.as_mut().filter(|_| settled) else {
             return self.look_again(message);
         };
-        if settle.doubt_ns == 0 || lasting.is_empty() {
-            settle.doubt_ns = self.now.boot_ns.saturating_add(settle.window_ns);
-            return self.look_again(message);
-        }
+        let escalate_at = match settle.escalate_at {
+            Some(escalate_at) if !lasting.is_empty() => escalate_at,
+            _ => {
+                settle.escalate_at = Some(self.now.after(settle.window));
+                return self.look_again(message);
+            }
+        };
         self.next.candidates = lasting;
-        if self.now.boot_ns < settle.doubt_ns {
+        if self.now.age < escalate_at {
             self.look_again(message);
         } else {
             self.ask_about_unknown(message.to_owned());
@@ -136,7 +138,6 @@ impl Step<'_> {
     }
 
     pub(super) fn look_failed(&mut self, error: &Error) {
-        self.follow_boot();
         if rules::transient(error.reason) {
             self.look_again(&error.to_string());
         } else if self.unknown_effect() == Effect::Setting && self.settled() {
@@ -148,7 +149,6 @@ impl Step<'_> {
 
     /// It was claimed between the look and its commit; the next look knows that.
     pub(super) fn found_claimed(&mut self, by: Uuid, upstream_id: String) {
-        self.follow_boot();
         let message = format!("what was found belongs to operations/{by}");
         let found = UpstreamRef { id: upstream_id, ..UpstreamRef::default() };
         self.in_doubt(vec![found], &message);
@@ -193,27 +193,18 @@ impl Step<'_> {
         self.next.tries = self.next.tries.saturating_add(1);
         self.next.state = State::Reconciling;
         self.next.message = message.to_owned();
-        let mut at = self.now.wall + delay;
+        let mut at = self.now.age + delay;
         if let Some(settle) = &self.next.settle
-            && settle.wall > self.now.wall
+            && settle.conclusive_at > self.now.age
         {
-            at = at.min(settle.wall);
+            at = at.min(settle.conclusive_at);
         }
         self.next.wake_time = Some(at);
     }
 
+    /// Whether absence counts by now.
     pub(super) fn settled(&self) -> bool {
-        self.next.settle.as_ref().is_none_or(|settle| {
-            settle.boot_id == self.now.boot_id && self.now.boot_ns >= settle.boot_ns
-        })
-    }
-
-    /// Nobody knows how long the machine was off, so another boot begins the window again.
-    pub(super) fn follow_boot(&mut self) {
-        if let Some(settle) = &self.next.settle
-            && settle.boot_id != self.now.boot_id
-        {
-            self.next.settle = Some(Settle::begin(self.policy.settle, self.now));
-        }
+        let settle = self.next.settle.as_ref();
+        settle.is_none_or(|settle| self.now.age >= settle.conclusive_at)
     }
 }

@@ -78,13 +78,13 @@ impl Step<'_> {
         attempt.outcome = Outcome::Applied;
         attempt.upstream_id = id.to_owned();
         attempt.message = "the upstream accepted it, which became known late".to_owned();
-        let permit_time = attempt.permit_time;
+        let permit_age = attempt.permit_age;
         if known {
             return;
         }
         if !contested && !id.is_empty() {
             let kind = self.policy.id_kind.clone();
-            self.claim_object(id, &kind, Origin::Answer, Some(permit_time));
+            self.claim_object(id, &kind, Origin::Answer, Some(permit_age));
         }
         self.report_duplicate(id, "the upstream accepted an earlier attempt");
     }
@@ -139,7 +139,7 @@ impl Step<'_> {
             if self.next.given_up.is_empty() {
                 self.next.settle = None;
             }
-            self.next.wake_time = self.next.settle.as_ref().map(|settle| settle.wall);
+            self.next.wake_time = self.next.settle.as_ref().map(|settle| settle.conclusive_at);
         } else if self.next.state == State::NeedsOperator {
             self.next.wake_time = None;
         }

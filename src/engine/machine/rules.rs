@@ -2,25 +2,24 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use purveyor_sdk::names::{OrderName, ServiceName};
 use purveyor_sdk::plugin::v1::{Op, Resource, resource};
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, UpstreamRef};
 
 use super::{Policy, sold};
+use crate::store::age::Age;
 use crate::store::operation::{Lock, Operation};
 
 /// When something is to be looked at that waits for `after`: at the next tick of a clock that ticks at
 /// least eight times in that. So what waits for one upstream is due together, and one poll asks for many,
 /// whenever each began to wait and whichever replica looks.
-pub(super) fn tick(now: Timestamp, after: Duration) -> Timestamp {
-    let at = now.checked_add(after).unwrap_or(Timestamp::MAX).as_nanosecond();
+pub(super) fn tick(now: Age, after: Duration) -> Age {
+    let at = (now + after).as_nanos();
     // Powers of two, so that the ticks of long waits are ticks of short ones as well.
     let Some(power) = (after.as_nanos() / 8).checked_ilog2() else { return now + after };
-    let past = at.rem_euclid(1 << power);
-    let tick = if past == 0 { at } else { at - past + (1 << power) };
-    Timestamp::from_nanosecond(tick).unwrap_or(Timestamp::MAX)
+    let past = at.rem_euclid(1 << power.min(62));
+    Age::from_nanos(if past == 0 { at } else { (at - past).saturating_add(1 << power.min(62)) })
 }
 
 /// What the operation holds as it is now.

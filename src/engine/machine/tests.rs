@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use self::world::{Happening, World};
 use super::{Backoff, Now, Policy};
+use crate::store::age::Age;
 use crate::store::operation::Operation;
 
 pub(super) const SETTLE: Duration = Duration::from_secs(100);
@@ -25,12 +26,14 @@ pub(super) fn start() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
 }
 
+/// The store's age after so many seconds. It has nothing in common with the wall clock.
+pub(super) fn age_at(seconds: u64) -> Age {
+    Age::from_nanos(7) + Duration::from_secs(seconds)
+}
+
 pub(super) fn now_at(seconds: u64) -> Now {
-    Now {
-        wall: start() + Duration::from_secs(seconds),
-        boot_id: "boot".into(),
-        boot_ns: seconds * 1_000_000_000,
-    }
+    let wall = start() + Duration::from_secs(seconds);
+    Now { wall, age: age_at(seconds), slack: Duration::ZERO }
 }
 
 pub(super) fn policy(evidence: Evidence) -> Policy {
@@ -57,7 +60,7 @@ pub(super) fn accepted() -> Operation {
         exclusive: vec![format!("providers/acme/orders/{request_id}")],
         fingerprint: [0; 32],
         start_before: start() + Duration::from_secs(600),
-        ..Operation::new(request_id, Op::CreateOrder, "acme", start())
+        ..Operation::new(request_id, Op::CreateOrder, "acme", start(), age_at(0))
     }
 }
 
@@ -101,11 +104,11 @@ fn what_waits_is_looked_at_together_and_never_early() {
     let check = |after: Duration, spread: u64, together: usize| {
         let mut ticks = BTreeSet::new();
         for n in 0..spread / 10 {
-            let now = Timestamp::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123 + n * 10);
+            let now = Age::from_nanos(0) + Duration::from_millis(1_700_000_000_123 + n * 10);
             let tick = super::rules::tick(now, after);
-            let late = tick.duration_since(now + after);
-            assert!(!late.is_negative(), "{after:?}: {late} early");
-            assert!(late.unsigned_abs() <= after / 8, "{after:?}: {late:#} late");
+            assert!(tick >= now + after, "{after:?}: early");
+            let late = tick.since(now + after);
+            assert!(late <= after / 8, "{after:?}: {late:?} late");
             ticks.insert(tick);
         }
         assert!(ticks.len() <= together, "{after:?}: {} ticks", ticks.len());

@@ -15,6 +15,7 @@ use purveyor_sdk::v1::{
 use uuid::Uuid;
 
 use super::{dressed, foreign, recorded, upstream_id};
+use crate::store::age::Age;
 use crate::store::operation::{Attempt, Observed, Operation};
 
 const ID: &str = "00000000-0000-0000-0000-000000000007";
@@ -31,7 +32,7 @@ pub(in crate::engine) fn operation(op: Op, state: State) -> Operation {
         state,
         start_before: Timestamp::UNIX_EPOCH,
         wake_time: None,
-        ..Operation::new(Uuid::from_u128(7), op, "acme".to_owned(), Timestamp::UNIX_EPOCH)
+        ..Operation::new(Uuid::from_u128(7), op, "acme", Timestamp::UNIX_EPOCH, Age::from_nanos(0))
     }
 }
 
@@ -43,6 +44,7 @@ fn attempt(outcome: Outcome, upstream_id: &str) -> Attempt {
         call: "order.create".to_owned(),
         effect: Effect::Spend,
         permit_time: Timestamp::UNIX_EPOCH,
+        permit_age: Age::from_nanos(0),
         outcome,
         message: String::new(),
         upstream_id: upstream_id.to_owned(),

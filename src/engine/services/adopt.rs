@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::engine::Engine;
+use crate::engine::accept::removed;
 use crate::engine::call::{Call, Written};
 use crate::engine::fields::{Mistakes, request_id};
 use crate::engine::naming::{SERVICES_TOLD_BY, Source, parse, source};
@@ -91,6 +92,7 @@ async fn store(engine: &Engine, mut operation: Operation) -> Result<Written> {
             Ok(Accepted::Stored) => Ok(Written::Operation(Box::new(operation))),
             Ok(Accepted::Exists(stored)) => same(*stored, &operation),
             Ok(Accepted::Outdated) => continue,
+            Ok(Accepted::Pruned(pruned)) => Err(removed(&pruned, &operation)),
             Ok(Accepted::Held { by, .. }) => Err(Error::new(
                 ErrorReason::Internal,
                 format!("an adoption is held by operations/{by}"),
@@ -187,7 +189,7 @@ fn operation(
         wake_time: None,
         upstream,
         view: Some(Resource { kind: Some(resource::Kind::Service(service)) }),
-        ..Operation::new(Uuid::nil(), ADOPTION, provider.id().to_owned(), now)
+        ..Operation::new(Uuid::nil(), ADOPTION, provider.id().to_owned(), now, engine.age())
     }
 }
 

@@ -15,7 +15,7 @@ use crate::store::columns::{integer, unsigned};
 use crate::store::operation::Operation;
 use crate::store::{Positions, StoredChange};
 
-/// How long a change is kept: as long as a resume token is valid.
+/// How long a change is kept, by the store's age: as long as a resume token is valid.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How many changes are removed in one turn of pruning, so that no transaction is long.
@@ -50,9 +50,8 @@ pub(super) async fn append(
     place: &Place,
     operation: &Operation,
 ) -> Result<(), Fault> {
-    let sql = "INSERT INTO changes (position, request_id, version, transaction_id, time) VALUES \
-               ($1, $2, $3, pg_current_xact_id(), \
-               (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint)";
+    let sql = "INSERT INTO changes (position, request_id, version, transaction_id, time) \
+               SELECT $1, $2, $3, pg_current_xact_id(), age FROM meta";
     let statement = connection.prepare_cached(sql).await?;
     let version = integer("version", operation.version)?;
     connection.execute(&statement, &[&place.position, &operation.request_id, &version]).await?;
@@ -104,7 +103,7 @@ pub(super) async fn prune(connection: &Connection) -> Result<bool, Fault> {
     let sql = "DELETE FROM changes WHERE position IN (\
                SELECT position FROM \
                (SELECT position, time FROM changes ORDER BY position LIMIT $2) AS first \
-               WHERE time < (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint - $1 \
+               WHERE time < (SELECT age FROM meta) - $1 \
                AND position < (SELECT max(position) FROM changes))";
     let statement = connection.prepare_cached(sql).await?;
     let kept = i64::try_from(KEPT.as_nanos()).unwrap_or(i64::MAX);

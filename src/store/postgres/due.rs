@@ -10,7 +10,7 @@ use super::row::{self, Fields, Value};
 use super::session::Connection;
 use super::text::{escaped, restored};
 use super::write::{Turn, Work};
-use crate::store::columns::{nanoseconds, timestamp};
+use crate::store::age::Age;
 use crate::store::encoding::corrupt;
 use crate::store::operation::Operation;
 use crate::store::{Lease, Take, Wakes};
@@ -58,8 +58,8 @@ async fn take(
     take: &Take,
     waiting_for: Option<&str>,
 ) -> Result<Turn<Vec<Operation>>, Fault> {
-    let now = nanoseconds("now", take.now)?;
-    let until = nanoseconds("lease_until", take.lease.until)?;
+    let now = take.now.as_nanos();
+    let until = take.lease.until.as_nanos();
     let which = match waiting_for {
         None => "state <> 3",
         Some(_) => "state = 3 AND provider = $5",
@@ -132,7 +132,7 @@ impl Work for Renew {
         let sql = "UPDATE operations SET lease_until = $3 \
                    WHERE request_id = ANY ($1) AND lease_replica = $2";
         let statement = connection.prepare_cached(sql).await?;
-        let until = nanoseconds("lease_until", self.lease.until)?;
+        let until = self.lease.until.as_nanos();
         let replica = self.lease.replica;
         connection.execute(&statement, &[&self.request_ids, &replica, &until]).await?;
         Ok(Turn::Keep((), None))
@@ -145,7 +145,7 @@ pub(super) async fn next(connection: &Connection) -> Result<Wakes, Fault> {
     let mut wakes = Wakes::default();
     for row in &connection.query(&statement, &[]).await? {
         let (provider, due): (Option<&str>, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
-        match (provider, due.map(timestamp)) {
+        match (provider, due.map(Age::from_nanos)) {
             (Some(provider), Some(due)) => {
                 let provider = restored(provider).ok_or_else(|| corrupt("provider", "a text"))?;
                 wakes.waiting.push((provider.into_owned(), due));

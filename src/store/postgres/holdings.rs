@@ -7,7 +7,6 @@
 
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::fault::Fault;
@@ -15,7 +14,8 @@ use super::row::Fields;
 use super::session::Connection;
 use super::text::escaped;
 use crate::store::Committed;
-use crate::store::columns::{self, nanoseconds, passes};
+use crate::store::age::Age;
+use crate::store::columns::{self, passes};
 use crate::store::operation::{Claim, HeldClaim, Lock, NewClaim};
 
 /// The first of `locks` that another operation holds, and that operation.
@@ -95,14 +95,14 @@ pub(super) async fn claimed(
 }
 
 /// Claims what is free, and passes on what is taken from another operation; what the operation has
-/// already keeps its time.
+/// already keeps its age.
 pub(super) async fn claim(
     connection: &Connection,
     claims: &[NewClaim],
     request_id: Uuid,
-    time: Timestamp,
+    age: Age,
 ) -> Result<(), Fault> {
-    let time = nanoseconds("claim_time", time)?;
+    let time = age.as_nanos();
     let passed = claims.iter().filter_map(|new| {
         let by = new.takes_from?;
         Some(HeldClaim { claim: new.claim.clone(), by, origin: new.origin })
@@ -133,10 +133,9 @@ pub(super) async fn claim(
 pub(super) async fn close(
     connection: &Connection,
     closes: &[HeldClaim],
-    time: Timestamp,
+    age: Age,
 ) -> Result<(), Fault> {
-    let time = nanoseconds("closed_time", time)?;
-    close_at(connection, closes.iter().cloned(), time).await
+    close_at(connection, closes.iter().cloned(), age.as_nanos()).await
 }
 
 async fn close_at(
@@ -195,18 +194,18 @@ pub(super) async fn claimant(
     row.map(|row| Fields::of(&row).value()).transpose()
 }
 
-/// The identifiers that other operations claimed in an account since a time, sorted, each once.
+/// The identifiers that other operations claimed in an account since an age, sorted, each once.
 pub(super) async fn claimed_ids(
     connection: &Connection,
     account: &str,
     except: Uuid,
-    since: Timestamp,
+    since: Age,
 ) -> Result<Vec<String>, Fault> {
     let sql = "SELECT DISTINCT upstream_id FROM claims \
                WHERE account = $1 AND claim_time >= $2 AND request_id <> $3 \
                AND (closed_time IS NULL OR closed_time >= $2) ORDER BY upstream_id";
     let statement = connection.prepare_cached(sql).await?;
-    let since = nanoseconds("since", since)?;
+    let since = since.as_nanos();
     let rows = connection.query(&statement, &[&escaped(account), &since, &except]).await?;
     rows.iter().map(|row| Ok(Fields::of(row).text()?.into_owned())).collect()
 }

@@ -1,7 +1,6 @@
 //! Reading operations: one, those that a query names, those that wait or were left behind. It must
 //! not write.
 
-use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -9,6 +8,7 @@ use super::fault::Fault;
 use super::row::{self, Value};
 use super::session::Connection;
 use super::text::escaped;
+use crate::store::age::Age;
 use crate::store::columns::nanoseconds;
 use crate::store::operation::Operation;
 use crate::store::{PAGE_MAX, Query};
@@ -78,15 +78,12 @@ fn list_query(query: &Query) -> Result<(String, Filter), Fault> {
 }
 
 /// What runs, and nobody has leased at `now`; 2 is Running.
-pub(super) async fn orphans(
-    connection: &Connection,
-    now: Timestamp,
-) -> Result<Vec<Operation>, Fault> {
+pub(super) async fn orphans(connection: &Connection, now: Age) -> Result<Vec<Operation>, Fault> {
     let found = format!(
         "SELECT {BY_AGE} FROM operations \
          WHERE state = 2 AND (lease_until IS NULL OR lease_until <= $1)"
     );
-    select(connection, &found, &[&nanoseconds("now", now)?]).await
+    select(connection, &found, &[&now.as_nanos()]).await
 }
 
 /// What waits for an operation.

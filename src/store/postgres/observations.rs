@@ -6,7 +6,6 @@
 //! see what the one before has committed.
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::fault::Fault;
@@ -14,7 +13,8 @@ use super::row::Value;
 use super::session::Connection;
 use super::text::escaped;
 use super::write::{Turn, Work};
-use crate::store::columns::{nanoseconds, overlooks};
+use crate::store::age::Age;
+use crate::store::columns::overlooks;
 use crate::store::operation::{Observation, Observed, Operation};
 use purveyor_sdk::v1::operation::Outcome;
 
@@ -22,7 +22,7 @@ use purveyor_sdk::v1::operation::Outcome;
 pub(super) struct Observe {
     pub(super) request_id: Uuid,
     pub(super) observation: Observation,
-    pub(super) now: Timestamp,
+    pub(super) now: Age,
 }
 
 #[async_trait]
@@ -80,13 +80,13 @@ pub(super) async fn observe(
     connection: &Connection,
     request_id: Uuid,
     observation: &Observation,
-    now: Timestamp,
+    now: Age,
 ) -> Result<(), Fault> {
     insert(connection, request_id, observation).await?;
     let sql = "UPDATE operations SET wake_time = $2 \
                WHERE request_id = $1 AND (wake_time IS NULL OR wake_time > $2)";
     let statement = connection.prepare_cached(sql).await?;
-    let now = nanoseconds("wake_time", now)?;
+    let now = now.as_nanos();
     connection.execute(&statement, &[&request_id, &now]).await?;
     Ok(())
 }

@@ -10,16 +10,21 @@ use uuid::Uuid;
 use super::doubt::{Cluster, Meta};
 use super::fault;
 use super::session::{Connection, Sessions};
-use crate::store::StoreError;
+use crate::store::age::Age;
+use crate::store::{StoreError, encoding};
 
 /// What leads from each version to the next; the first makes the tables.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
     include_str!("schema/0003.sql"),
     include_str!("schema/0004.sql"),
     include_str!("schema/0005.sql"),
+    include_str!("schema/0006.sql"),
 ];
+
+/// The version from which on the store has an age.
+const WITH_AGE: i32 = 6;
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
@@ -114,7 +119,26 @@ async fn migrate(
             let Cluster { system_identifier, timeline } = cluster;
             transaction.execute(sql, &[&store_id, &system_identifier, &timeline]).await?;
         }
+        if version == WITH_AGE {
+            begin_windows_again(transaction).await?;
+        }
         transaction.execute("UPDATE meta SET schema_version = $1", &[&version]).await?;
+    }
+    Ok(())
+}
+
+/// Windows that other clocks measured begin again on the store's age.
+async fn begin_windows_again(
+    transaction: &deadpool_postgres::Transaction<'_>,
+) -> Result<(), OpenError> {
+    let age = transaction.query_one("SELECT age FROM meta", &[]).await?.try_get(0)?;
+    let sql = "SELECT request_id, settle FROM operations WHERE settle IS NOT NULL";
+    for row in transaction.query(sql, &[]).await? {
+        let (request_id, settle): (Uuid, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
+        let again = encoding::settle_begun_again(&settle, Age::from_nanos(age))
+            .map_err(|error| OpenError::Server(error.to_string()))?;
+        let sql = "UPDATE operations SET settle = $2 WHERE request_id = $1";
+        transaction.execute(sql, &[&request_id, &again]).await?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::changes::Place;
 use super::fault::Fault;
 use super::session::Connection;
 use super::write::{Turn, Work};
-use super::{changes, holdings, listing, observations, row, services};
+use super::{changes, holdings, listing, observations, retention, row, services};
 use crate::store::columns::unsigned;
 use crate::store::operation::Operation;
 use crate::store::{Accepted, Change, Committed, NewOperation, StoreError};
@@ -27,6 +27,9 @@ impl Work for NewOperation {
         let request_id = operation.request_id;
         if let Some(stored) = listing::get(connection, request_id).await? {
             return Ok(Turn::Leave(Accepted::Exists(Box::new(stored))));
+        }
+        if let Some(pruned) = retention::pruned(connection, request_id).await? {
+            return Ok(Turn::Leave(Accepted::Pruned(pruned)));
         }
         if let Some((lock, by)) = holdings::held(connection, locks, request_id).await? {
             return Ok(Turn::Leave(Accepted::Held { lock, by }));
@@ -63,8 +66,8 @@ impl Work for Change {
             Some(against) => against,
         };
         let Some(observation) = &self.observation else { return Ok(Turn::Leave(against)) };
-        let Operation { request_id, update_time, .. } = self.operation;
-        observations::observe(connection, request_id, observation, update_time).await?;
+        let Operation { request_id, update_age, .. } = self.operation;
+        observations::observe(connection, request_id, observation, update_age).await?;
         Ok(Turn::Keep(against, None))
     }
 }
@@ -97,8 +100,8 @@ impl Change {
         }
         row::write_attempts(connection, operation).await?;
         holdings::hold(connection, locks, operation.request_id).await?;
-        holdings::close(connection, closes, operation.update_time).await?;
-        holdings::claim(connection, claims, operation.request_id, operation.update_time).await?;
+        holdings::close(connection, closes, operation.update_age).await?;
+        holdings::claim(connection, claims, operation.request_id, operation.update_age).await?;
         services::put_all(connection, services).await?;
         changes::append(connection, place, operation).await?;
         Ok(true)

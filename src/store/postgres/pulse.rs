@@ -1,131 +1,156 @@
-//! The store's own beat: it says that this process lives, learns who else does, what time it is on
-//! the server and whether commits succeed, and removes what is too old. It must not know what the
-//! store is used for.
+//! The store's heartbeat: it advances the store's age, says that this process lives, learns who else does
+//! and whether commits succeed, and removes what is too old. It must not know what the store is used
+//! for.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use jiff::Timestamp;
-use rustix::time::{ClockId, clock_gettime};
 use tokio::time::{Instant, interval, timeout};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::doubt::Cluster;
-use super::fault::Fault;
+use super::fault::{self, Fault};
+use super::open::OpenError;
 use super::row::Fields;
 use super::session::Connection;
-use super::write::{Turn, Work};
 use super::{Shared, changes};
-use crate::store::columns::timestamp;
+use crate::store::StoreError;
+use crate::store::age::{Age, AgeReading};
+use crate::store::heartbeat::{AgeClock, Heartbeat, Machine, PERIOD};
 
-/// How often it beats: how soon a server that is gone is told, and another replica is counted.
-const PERIOD: Duration = Duration::from_secs(1);
-
-/// How long a beat may take before the store is held to be sick.
+/// How long a heartbeat may take before the store is held to be sick.
 const BEAT_MAX: Duration = Duration::from_secs(5);
 
-/// After so long without a beat a process is held to be gone.
+/// After so long without a heartbeat, by the store's age, a process is held to be gone.
 const GONE: Duration = Duration::from_secs(10);
 
 /// How often old changes are looked for. A minute more or less does not matter against seven days.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What the last beat told.
+/// How often a heartbeat is tried again at once because another process came first.
+const TRIES: u32 = 20;
+
+/// What the last heartbeats told.
 pub(super) struct Pulse {
     replica: Uuid,
-    last: Mutex<Beat>,
-}
-
-/// What time it was, and how many processes there were.
-#[derive(Clone, Copy)]
-struct Beat {
-    /// On the server's clock, nanoseconds since 1970.
-    time: i64,
-    /// At that moment on this machine's clock, which counts from its boot and is never set.
-    boot: Duration,
-    replicas: u32,
+    clock: AgeClock,
+    /// How many processes there were.
+    replicas: AtomicU32,
 }
 
 impl Pulse {
-    /// The first beat, without which nothing is begun: so every process is counted before it works.
-    pub(super) async fn begin(connection: &Connection) -> Result<Self, Fault> {
-        let replica = Uuid::new_v4();
-        Ok(Self { replica, last: Mutex::new(beat(connection, replica).await?) })
+    /// The first heartbeat, without which nothing is begun: so every process is counted before it works.
+    pub(super) async fn begin(connection: &Connection) -> Result<Self, OpenError> {
+        let boot_id = |error| OpenError::Setup(format!("the boot id cannot be read: {error}"));
+        let clock = AgeClock::new(true).map_err(boot_id)?;
+        let pulse = Self { replica: Uuid::new_v4(), clock, replicas: AtomicU32::new(1) };
+        let advanced = pulse.advance(connection).await;
+        advanced.map_err(|fault| OpenError::Server(fault.into_error().to_string()))?;
+        Ok(pulse)
     }
 
-    /// The time on the server's clock, as far as it is known from here: the server's at the last
-    /// beat, and what has passed on this machine since.
-    pub(super) fn now(&self) -> Timestamp {
-        let last = self.last();
-        let since = i64::try_from(since_boot().saturating_sub(last.boot).as_nanos());
-        timestamp(last.time.saturating_add(since.unwrap_or(i64::MAX)))
+    /// The age as it is known here.
+    pub(super) fn age(&self) -> AgeReading {
+        self.clock.reading()
     }
 
     /// How many processes share the store, this one included.
     pub(super) fn replicas(&self) -> u32 {
-        self.last().replicas
+        self.replicas.load(Ordering::Relaxed)
     }
 
-    fn last(&self) -> Beat {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Advances the age by compare-and-set, and counts the processes. Each statement commits by itself,
+    /// so a process that is stopped between them delays no other.
+    async fn advance(&self, connection: &Connection) -> Result<(), Fault> {
+        for _ in 0..TRIES {
+            let stored = stored(connection).await?;
+            let next = self.clock.next(&stored);
+            if write(connection, stored.age, &next).await? {
+                self.clock.acknowledged(next);
+                let replicas = register(connection, self.replica, next.age).await?;
+                self.replicas.store(replicas, Ordering::Relaxed);
+                return Ok(());
+            }
+        }
+        Err(fault::contended().into())
     }
 }
 
-/// A beat as a write, so that it proves that commits succeed.
-struct Beating(Uuid);
-
-#[async_trait]
-impl Work for Beating {
-    type Output = Beat;
-
-    async fn run(&self, connection: &Connection) -> Result<Turn<Beat>, Fault> {
-        Ok(Turn::Keep(beat(connection, self.0).await?, None))
-    }
-}
-
-async fn beat(connection: &Connection, replica: Uuid) -> Result<Beat, Fault> {
-    let sql = "WITH clock AS (\
-               SELECT (extract(epoch FROM clock_timestamp()) * 1000000000)::bigint AS time), \
-               gone AS (DELETE FROM replicas USING clock \
-               WHERE seen_time < clock.time - $2 AND replica <> $1), \
-               beat AS (INSERT INTO replicas (replica, seen_time) SELECT $1, time FROM clock \
-               ON CONFLICT (replica) DO UPDATE SET seen_time = excluded.seen_time) \
-               SELECT clock.time, 1 + (SELECT count(*) FROM replicas \
-               WHERE replica <> $1 AND seen_time >= clock.time - $2) FROM clock";
+/// The last heartbeat that was stored.
+async fn stored(connection: &Connection) -> Result<Heartbeat, Fault> {
+    let sql = "SELECT age, boot_id, time_namespace, boot_ns FROM meta";
     let statement = connection.prepare_cached(sql).await?;
-    let gone = i64::try_from(GONE.as_nanos()).unwrap_or(i64::MAX);
-    let before = since_boot();
-    let row = connection.query_one(&statement, &[&replica, &gone]).await?;
-    let after = since_boot();
+    let row: Row = connection.query_one(&statement, &[]).await?;
     let mut fields = Fields::of(&row);
-    let time = fields.value()?;
-    let replicas = u32::try_from(fields.value::<i64>()?).unwrap_or(u32::MAX);
-    // The server looked at its clock somewhere between.
-    Ok(Beat { time, boot: before + after.saturating_sub(before) / 2, replicas })
+    let age = Age::from_nanos(fields.value()?);
+    let (boot_id, time_namespace): (Option<Uuid>, i64) = (fields.value()?, fields.value()?);
+    let machine = boot_id.map(|boot_id| Machine { boot_id, time_namespace });
+    Ok(Heartbeat { age, machine, boot_ns: fields.value()? })
 }
 
-/// Beats for ever.
+/// Writes a heartbeat over the one of that age. False when another process came first.
+async fn write(connection: &Connection, read: Age, next: &Heartbeat) -> Result<bool, Fault> {
+    let sql = "UPDATE meta SET age = $1, boot_id = $2, time_namespace = $3, boot_ns = $4 \
+               WHERE age = $5";
+    let statement = connection.prepare_cached(sql).await?;
+    let boot_id = next.machine.map(|machine| machine.boot_id);
+    let time_namespace = next.machine.map_or(0, |machine| machine.time_namespace);
+    let (age, read) = (next.age.as_nanos(), read.as_nanos());
+    let values: [super::row::Value<'_>; 5] =
+        [&age, &boot_id, &time_namespace, &next.boot_ns, &read];
+    Ok(connection.execute(&statement, &values).await? == 1)
+}
+
+/// Says that a process lives at that age, and tells how many do.
+async fn register(connection: &Connection, replica: Uuid, age: Age) -> Result<u32, Fault> {
+    let sql = "WITH gone AS (DELETE FROM replicas WHERE seen_time < $3 AND replica <> $1), \
+               alive AS (INSERT INTO replicas (replica, seen_time) VALUES ($1, $2) \
+               ON CONFLICT (replica) DO UPDATE SET seen_time = excluded.seen_time) \
+               SELECT 1 + (SELECT count(*) FROM replicas WHERE replica <> $1 AND seen_time >= $3)";
+    let statement = connection.prepare_cached(sql).await?;
+    let gone = (age - GONE).as_nanos();
+    let row = connection.query_one(&statement, &[&replica, &age.as_nanos(), &gone]).await?;
+    Ok(u32::try_from(Fields::of(&row).value::<i64>()?).unwrap_or(u32::MAX))
+}
+
+impl Shared {
+    /// Writes one heartbeat. It is a commit, so it proves whether commits succeed.
+    ///
+    /// It runs on a task of its own: a connection whose server does not answer is not given back before
+    /// the statement's own time limit.
+    pub(super) async fn heartbeat(self: &Arc<Self>) -> Result<(), StoreError> {
+        let shared = Arc::clone(self);
+        let advancing = tokio::spawn(async move {
+            shared.sessions.read(async |connection| shared.pulse.advance(connection).await).await
+        });
+        let advanced = match timeout(BEAT_MAX, advancing).await {
+            Ok(Ok(advanced)) => advanced,
+            Ok(Err(_)) => Err(StoreError::Unavailable("the heartbeat broke off".to_owned())),
+            Err(_) => {
+                let what = format!("the server did not answer within {BEAT_MAX:?}");
+                Err(StoreError::Unavailable(what))
+            }
+        };
+        self.became(advanced.is_ok());
+        advanced
+    }
+}
+
+/// Writes heartbeats for ever.
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut pruned: Option<Instant> = None;
     loop {
         ticks.tick().await;
-        let beating = Arc::clone(&shared).write(Beating(shared.pulse.replica));
-        match timeout(BEAT_MAX, beating).await {
-            Ok(Ok(beat)) => {
-                *shared.pulse.last.lock().unwrap_or_else(PoisonError::into_inner) = beat;
-            }
-            Ok(Err(error)) => tracing::warn!(%error, "the store does not commit"),
-            Err(_) => {
-                shared.became(false);
-                tracing::warn!("the store does not answer");
-            }
+        if let Err(error) = shared.heartbeat().await {
+            tracing::warn!(%error, "the store does not commit");
         }
         look(&shared).await;
         if pruned.is_none_or(|last| last.elapsed() >= PRUNE_INTERVAL) {
-            // More may be left; the next beat goes on.
+            // More may be left; the next heartbeat goes on.
             let more = shared.sessions.read(async |c| changes::prune(c).await).await;
             pruned = (more != Ok(true)).then(Instant::now);
         }
@@ -144,15 +169,7 @@ async fn look(shared: &Shared) {
             shared.became(false);
             tracing::error!(why, "the store is not used");
         }
-        // The next beat tells of it.
+        // The next heartbeat tells of it.
         Err(error) => tracing::debug!(%error, "the store was not looked at"),
     }
-}
-
-fn since_boot() -> Duration {
-    let time = clock_gettime(ClockId::Boottime);
-    // The kernel never gives a negative time since boot.
-    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-    let nanos = u32::try_from(time.tv_nsec).unwrap_or_default();
-    Duration::new(seconds, nanos)
 }

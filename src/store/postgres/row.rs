@@ -10,12 +10,12 @@ use uuid::Uuid;
 use super::fault::Fault;
 use super::session::Connection;
 use super::text::{escaped, restored};
+use crate::store::Lease;
 use crate::store::columns::{
     AttemptColumns, ObservationColumns, OperationColumns, changed_attempts, operation_columns,
 };
 use crate::store::encoding::corrupt;
 use crate::store::operation::{Attempt, Operation};
-use crate::store::{Lease, columns};
 
 /// What is given to a statement.
 pub(super) type Value<'a> = &'a (dyn ToSql + Sync);
@@ -24,7 +24,7 @@ pub(super) type Value<'a> = &'a (dyn ToSql + Sync);
 macro_rules! placeholders {
     () => {
         "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
-         $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33"
+         $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35"
     };
 }
 
@@ -32,7 +32,7 @@ macro_rules! placeholders {
 pub(super) const COLUMNS: &str = operation_columns!();
 
 /// How many there are.
-const WIDTH: usize = 33;
+const WIDTH: usize = 35;
 
 /// Writes a new row, with its lease.
 const INSERT: &str = concat!(
@@ -40,7 +40,7 @@ const INSERT: &str = concat!(
     operation_columns!(),
     ", lease_replica, lease_until) VALUES (",
     placeholders!(),
-    ", $34, $35) ON CONFLICT (request_id) DO NOTHING"
+    ", $36, $37) ON CONFLICT (request_id) DO NOTHING"
 );
 
 /// Replaces the row of the version before. A terminal one keeps its state.
@@ -61,7 +61,7 @@ pub(super) async fn insert(
 ) -> Result<bool, Fault> {
     let row = sendable(row)?;
     let replica = lease.map(|lease| lease.replica);
-    let until = lease.map(|lease| columns::nanoseconds("lease_until", lease.until)).transpose()?;
+    let until = lease.map(|lease| lease.until.as_nanos());
     let mut values = values(&row);
     values.extend([&replica as Value<'_>, &until]);
     let statement = connection.prepare_cached(INSERT).await?;
@@ -125,6 +125,8 @@ fn values<'a>(row: &'a OperationColumns<'_>) -> Vec<Value<'a>> {
         &row.request,
         &row.given_up,
         &row.duplicates,
+        &row.create_age,
+        &row.update_age,
     ]
 }
 
@@ -146,14 +148,16 @@ async fn write_attempt(
     attempt: &Attempt,
 ) -> Result<(), Fault> {
     let sql = "INSERT INTO attempts (request_id, number, step, nonce, call, effect, permit_time, \
-               outcome, message, upstream_id, plugin, plugin_sha256, answer_status, answer, observed) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
+               outcome, message, upstream_id, plugin, plugin_sha256, answer_status, answer, \
+               observed, permit_age) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
                ON CONFLICT (request_id, number) DO UPDATE SET (step, nonce, call, effect, \
                permit_time, outcome, message, upstream_id, plugin, plugin_sha256, answer_status, \
-               answer, observed) = ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+               answer, observed, permit_age) = \
+               ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
     let columns = AttemptColumns::of(attempt)?;
     let statement = connection.prepare_cached(sql).await?;
-    let values: [Value<'_>; 15] = [
+    let values: [Value<'_>; 16] = [
         &request_id,
         &columns.number,
         &columns.step,
@@ -169,6 +173,7 @@ async fn write_attempt(
         &columns.answer_status,
         &columns.answer,
         &columns.observed,
+        &columns.permit_age,
     ];
     connection.execute(&statement, &values).await?;
     Ok(())
@@ -181,12 +186,12 @@ pub(super) fn with_attempts(found: &str) -> String {
         "WITH found AS ({found}), made AS (\
          SELECT request_id, number, step AS attempt_step, nonce, call, effect, permit_time, \
          outcome, message AS attempt_message, upstream_id, plugin, plugin_sha256, answer_status, \
-         answer, observed FROM attempts), late AS (\
+         answer, observed, permit_age FROM attempts), late AS (\
          SELECT request_id, nonce, observed AS late_observed, upstream_id AS late_upstream_id, \
          content FROM observations) \
          SELECT {COLUMNS}, place, number, attempt_step, nonce, call, effect, permit_time, \
          outcome, attempt_message, upstream_id, plugin, plugin_sha256, answer_status, answer, \
-         observed, late_observed, late_upstream_id, content \
+         observed, permit_age, late_observed, late_upstream_id, content \
          FROM found LEFT JOIN made USING (request_id) LEFT JOIN late USING (request_id, nonce) \
          ORDER BY place, number"
     )
@@ -245,6 +250,8 @@ fn operation(row: &Row) -> Result<Operation, Fault> {
         request: fields.bytes()?,
         given_up: fields.optional()?,
         duplicates: fields.optional()?,
+        create_age: fields.value()?,
+        update_age: fields.value()?,
     };
     Ok(columns.into_operation(Vec::new())?)
 }
@@ -265,6 +272,7 @@ fn attempt(number: i64, fields: &mut Fields<'_>) -> Result<Attempt, Fault> {
         answer_status: fields.value()?,
         answer: fields.bytes()?,
         observed: fields.value()?,
+        permit_age: fields.value()?,
     };
     let observation = match fields.value()? {
         None => None,

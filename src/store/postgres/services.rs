@@ -1,7 +1,6 @@
 //! Services on record. It must not interpret a service.
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use prost::Message;
 use tokio_postgres::Row;
 
@@ -13,7 +12,8 @@ use super::session::Connection;
 use super::text::escaped;
 use super::write::{Turn, Work};
 use crate::store::ServiceRecord;
-use crate::store::columns::{integer, nanoseconds, timestamp, unsigned};
+use crate::store::age::Age;
+use crate::store::columns::{integer, unsigned};
 use crate::store::encoding;
 use crate::store::operation::HeldClaim;
 
@@ -21,7 +21,7 @@ use crate::store::operation::HeldClaim;
 pub(super) struct Put {
     pub(super) record: ServiceRecord,
     pub(super) closes: Vec<HeldClaim>,
-    pub(super) now: Timestamp,
+    pub(super) now: Age,
 }
 
 #[async_trait]
@@ -76,8 +76,7 @@ pub(super) async fn put_all(
         let (provider, upstream_id) = (escaped(&record.provider), escaped(&record.upstream_id));
         let service = record.service.encode_to_vec();
         let version = integer("services.version", record.version + 1)?;
-        let gone_since =
-            record.gone_since.map(|time| nanoseconds("gone_since", time)).transpose()?;
+        let gone_since = record.gone_since.map(Age::as_nanos);
         let values: [super::row::Value<'_>; 6] =
             [&provider, &upstream_id, &record.operation, &service, &version, &gone_since];
         if connection.execute(&statement, &values).await? == 0 {
@@ -124,6 +123,6 @@ fn read(row: &Row) -> Result<ServiceRecord, Fault> {
         operation: fields.value()?,
         service: encoding::message("service", &fields.bytes()?)?,
         version: unsigned("services.version", fields.value()?)?,
-        gone_since: fields.value::<Option<i64>>()?.map(timestamp),
+        gone_since: fields.value::<Option<i64>>()?.map(Age::from_nanos),
     })
 }

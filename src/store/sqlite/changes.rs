@@ -3,17 +3,16 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use rusqlite::{Connection, params};
 
 use super::fault::Fault;
 use super::listing::page;
 use super::row;
-use crate::store::columns::{integer, nanoseconds, unsigned};
+use crate::store::columns::{integer, unsigned};
 use crate::store::operation::Operation;
 use crate::store::{Positions, StoredChange};
 
-/// How long a change is kept: as long as a resume token is valid.
+/// How long a change is kept, by the store's age: as long as a resume token is valid.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How many changes are looked at in one turn of pruning, so that writes never wait long for it.
@@ -21,12 +20,9 @@ pub(super) const PRUNE_MAX: u32 = 1000;
 
 /// Adds the change that the running transaction makes.
 pub(super) fn append(connection: &Connection, operation: &Operation) -> Result<(), Fault> {
-    let sql = "INSERT INTO changes (request_id, version, time) VALUES (?1, ?2, ?3)";
-    connection.prepare_cached(sql)?.execute(params![
-        operation.request_id.as_bytes(),
-        integer("version", operation.version)?,
-        nanoseconds("changes.time", Timestamp::now())?,
-    ])?;
+    let sql = "INSERT INTO changes (request_id, version, time) SELECT ?1, ?2, age FROM meta";
+    let version = integer("version", operation.version)?;
+    connection.prepare_cached(sql)?.execute(params![operation.request_id.as_bytes(), version])?;
     Ok(())
 }
 
@@ -78,24 +74,21 @@ pub(super) fn last(connection: &Connection) -> Result<u64, rusqlite::Error> {
     Ok(last.unsigned_abs())
 }
 
-/// Removes changes that are too old at `now`, at most [`PRUNE_MAX`] of them, and tells how many.
+/// Removes changes that are too old, at most [`PRUNE_MAX`] of them, and tells how many.
 /// The last change always stays, so that positions go on from it.
-pub(super) fn prune(connection: &Connection, now: Timestamp) -> Result<u32, rusqlite::Error> {
-    // Before 1677 nothing was written.
-    let Ok(before) = i64::try_from((now - KEPT).as_nanosecond()) else { return Ok(0) };
-    let sql = "DELETE FROM changes WHERE time < ?1 \
+pub(super) fn prune(connection: &Connection) -> Result<u32, rusqlite::Error> {
+    let kept = i64::try_from(KEPT.as_nanos()).unwrap_or(i64::MAX);
+    let sql = "DELETE FROM changes WHERE time < (SELECT age FROM meta) - ?1 \
                AND position < (SELECT min(position) FROM changes) + ?2 \
                AND position < (SELECT max(position) FROM changes)";
-    let pruned = connection.prepare_cached(sql)?.execute(params![before, PRUNE_MAX])?;
+    let pruned = connection.prepare_cached(sql)?.execute(params![kept, PRUNE_MAX])?;
     // Positions are unique, so the range that was looked at has no more rows than this.
     Ok(u32::try_from(pruned).unwrap_or(PRUNE_MAX))
 }
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
-
-    use super::{Connection, KEPT, PRUNE_MAX, Timestamp, params, positions, prune};
+    use super::{Connection, KEPT, PRUNE_MAX, params, positions, prune};
     use crate::store::Positions;
     use crate::store::sqlite::schema;
 
@@ -106,11 +99,9 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         schema::migrate(&mut connection, 0).unwrap();
         for days in days {
-            let time = Timestamp::UNIX_EPOCH - SignedDuration::from_secs(days * DAY);
-            let time = i64::try_from(time.as_nanosecond()).unwrap();
-            let sql =
-                "INSERT INTO changes (request_id, version, time) VALUES (zeroblob(16), 1, ?1)";
-            connection.execute(sql, params![time]).unwrap();
+            let sql = "INSERT INTO changes (request_id, version, time) \
+                       SELECT zeroblob(16), 1, age - ?1 FROM meta";
+            connection.execute(sql, params![days * DAY * 1_000_000_000]).unwrap();
         }
         connection
     }
@@ -119,7 +110,7 @@ mod tests {
     fn only_what_is_too_old_is_pruned_and_the_last_change_always_stays() {
         let check = |days: &[i64], pruned: u32, oldest: u64| {
             let connection = changes_of(days.iter().copied());
-            assert_eq!(prune(&connection, Timestamp::UNIX_EPOCH).unwrap(), pruned, "{days:?}");
+            assert_eq!(prune(&connection).unwrap(), pruned, "{days:?}");
             let last = days.len() as u64;
             assert_eq!(positions(&connection).unwrap(), Positions { oldest, last }, "{days:?}");
         };
@@ -134,8 +125,8 @@ mod tests {
     #[test]
     fn one_turn_of_pruning_is_bounded_and_the_next_goes_on() {
         let connection = changes_of((0..i64::from(PRUNE_MAX) + 10).map(|_| 30));
-        assert_eq!(prune(&connection, Timestamp::UNIX_EPOCH).unwrap(), PRUNE_MAX);
-        assert_eq!(prune(&connection, Timestamp::UNIX_EPOCH).unwrap(), 9);
-        assert_eq!(prune(&connection, Timestamp::UNIX_EPOCH).unwrap(), 0);
+        assert_eq!(prune(&connection).unwrap(), PRUNE_MAX);
+        assert_eq!(prune(&connection).unwrap(), 9);
+        assert_eq!(prune(&connection).unwrap(), 0);
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::fault::Fault;
 use super::listing;
 use super::row;
-use crate::store::columns::{nanoseconds, timestamp};
+use crate::store::age::Age;
 use crate::store::operation::Operation;
 use crate::store::{Lease, Take, Wakes};
 
@@ -49,7 +49,7 @@ pub(super) const NEXT_WAITING: &str = "WITH RECURSIVE waiting (provider) AS (\
 
 /// Takes what is due.
 pub(super) fn take(connection: &Connection, take: &Take) -> Result<Vec<Operation>, Fault> {
-    let now = nanoseconds("now", take.now)?;
+    let now = take.now.as_nanos();
     let due = listing::select(connection, &due_query(), params![now, listing::page(take.limit)])?;
     lease_all(connection, due, &take.lease)
 }
@@ -60,7 +60,7 @@ pub(super) fn take_waiting(
     provider: &str,
     take: &Take,
 ) -> Result<Vec<Operation>, Fault> {
-    let now = nanoseconds("now", take.now)?;
+    let now = take.now.as_nanos();
     let values = params![now, listing::page(take.limit), provider];
     lease_all(connection, listing::select(connection, &waiting_query(), values)?, &take.lease)
 }
@@ -79,7 +79,7 @@ fn lease_all(
 /// Leases one operation.
 pub(super) fn lease(connection: &Connection, request_id: Uuid, lease: &Lease) -> Result<(), Fault> {
     let sql = "UPDATE operations SET lease_replica = ?2, lease_until = ?3 WHERE request_id = ?1";
-    let until = nanoseconds("lease_until", lease.until)?;
+    let until = lease.until.as_nanos();
     connection.prepare_cached(sql)?.execute(params![
         request_id.as_bytes(),
         lease.replica.as_bytes(),
@@ -96,7 +96,7 @@ pub(super) fn renew(
 ) -> Result<(), Fault> {
     let sql = "UPDATE operations SET lease_until = ?3 WHERE request_id = ?1 AND lease_replica = ?2";
     let mut statement = connection.prepare_cached(sql)?;
-    let until = nanoseconds("lease_until", lease.until)?;
+    let until = lease.until.as_nanos();
     for request_id in request_ids {
         statement.execute(params![request_id.as_bytes(), lease.replica.as_bytes(), until])?;
     }
@@ -130,7 +130,7 @@ pub(super) fn next(connection: &Connection) -> Result<Wakes, Fault> {
     let due: Option<i64> = connection.prepare_cached(NEXT)?.query_one([], |row| row.get(0))?;
     let waiting = connection
         .prepare_cached(NEXT_WAITING)?
-        .query_map([], |row| Ok((row.get(0)?, timestamp(row.get(1)?))))?
+        .query_map([], |row| Ok((row.get(0)?, Age::from_nanos(row.get(1)?))))?
         .collect::<Result<Vec<_>, _>>()?;
-    Ok(Wakes { due: due.map(timestamp), waiting })
+    Ok(Wakes { due: due.map(Age::from_nanos), waiting })
 }

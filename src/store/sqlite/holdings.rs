@@ -1,13 +1,13 @@
 //! Locks, which an operation holds while it needs them, and claims, which are never deleted. It
 //! must not know what a key means.
 
-use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::fault::Fault;
 use crate::store::Committed;
-use crate::store::columns::{self, nanoseconds, passes};
+use crate::store::age::Age;
+use crate::store::columns::{self, passes};
 use crate::store::encoding;
 use crate::store::operation::{Claim, HeldClaim, Lock, NewClaim};
 
@@ -16,7 +16,7 @@ pub(super) const CLAIMANT: &str = "SELECT request_id FROM claims INDEXED BY clai
      WHERE account = ?1 AND kind = ?2 AND upstream_id = ?3 \
      ORDER BY closed_time IS NOT NULL, id DESC LIMIT 1";
 
-/// What others claimed in an account since a time. Named, because the other index would look at all
+/// What others claimed in an account since an age. Named, because the other index would look at all
 /// that the account ever claimed.
 pub(super) const CLAIMED_IDS: &str = "SELECT DISTINCT upstream_id FROM claims INDEXED BY claims_by_time \
      WHERE account = ?1 AND claim_time >= ?2 AND request_id <> ?3 \
@@ -103,12 +103,12 @@ pub(super) fn claimed(
 }
 
 /// Claims what is free, and passes on what is taken from another operation; what the operation has
-/// already keeps its time.
+/// already keeps its age.
 pub(super) fn claim(
     connection: &Connection,
     claims: &[NewClaim],
     request_id: Uuid,
-    time: Timestamp,
+    age: Age,
 ) -> Result<(), Fault> {
     let passed = "UPDATE claims SET closed_time = ?5 WHERE account = ?1 AND kind = ?2 \
                   AND upstream_id = ?3 AND request_id = ?4 AND closed_time IS NULL";
@@ -117,7 +117,7 @@ pub(super) fn claim(
                ON CONFLICT (account, upstream_id, kind) WHERE closed_time IS NULL DO NOTHING";
     let (mut pass, mut insert) =
         (connection.prepare_cached(passed)?, connection.prepare_cached(sql)?);
-    let time = nanoseconds("claim_time", time)?;
+    let time = age.as_nanos();
     for NewClaim { claim: Claim { account, kind, upstream_id }, origin, takes_from, .. } in claims {
         if let Some(loser) = takes_from {
             pass.execute(params![account, kind, upstream_id, loser.as_bytes(), time])?;
@@ -129,15 +129,11 @@ pub(super) fn claim(
 }
 
 /// Closes claims that are still held as they are named: their objects are gone.
-pub(super) fn close(
-    connection: &Connection,
-    closes: &[HeldClaim],
-    time: Timestamp,
-) -> Result<(), Fault> {
+pub(super) fn close(connection: &Connection, closes: &[HeldClaim], age: Age) -> Result<(), Fault> {
     let sql = "UPDATE claims SET closed_time = ?5 WHERE account = ?1 AND kind = ?2 \
                AND upstream_id = ?3 AND request_id = ?4 AND closed_time IS NULL";
     let mut statement = connection.prepare_cached(sql)?;
-    let time = nanoseconds("closed_time", time)?;
+    let time = age.as_nanos();
     for HeldClaim { claim: Claim { account, kind, upstream_id }, by, .. } in closes {
         statement.execute(params![account, kind, upstream_id, by.as_bytes(), time])?;
     }
@@ -174,15 +170,15 @@ pub(super) fn claimant(connection: &Connection, claim: &Claim) -> Result<Option<
     Ok(by.map(|by| encoding::uuid("claims.request_id", &by)).transpose()?)
 }
 
-/// The identifiers that other operations claimed in an account since a time, sorted, each once.
+/// The identifiers that other operations claimed in an account since an age, sorted, each once.
 pub(super) fn claimed_ids(
     connection: &Connection,
     account: &str,
     except: Uuid,
-    since: Timestamp,
+    since: Age,
 ) -> Result<Vec<String>, Fault> {
     let mut statement = connection.prepare_cached(CLAIMED_IDS)?;
-    let since = nanoseconds("since", since)?;
+    let since = since.as_nanos();
     let ids = statement
         .query_map(params![account, since, except.as_bytes()], |row| row.get(0))?
         .collect::<Result<Vec<_>, _>>()?;

@@ -2,13 +2,13 @@
 //! not write, and every query names the index that it runs by, so that no statistics can turn it
 //! into a scan.
 
-use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Params, params_from_iter};
 use uuid::Uuid;
 
 use super::fault::Fault;
 use super::row;
+use crate::store::age::Age;
 use crate::store::columns::nanoseconds;
 use crate::store::operation::Operation;
 use crate::store::{PAGE_MAX, Query};
@@ -35,8 +35,8 @@ pub(super) fn list(connection: &Connection, query: &Query) -> Result<Vec<Operati
 }
 
 /// What runs, and nobody has leased at `now`.
-pub(super) fn orphans(connection: &Connection, now: Timestamp) -> Result<Vec<Operation>, Fault> {
-    select(connection, &orphans_query(), [nanoseconds("now", now)?])
+pub(super) fn orphans(connection: &Connection, now: Age) -> Result<Vec<Operation>, Fault> {
+    select(connection, &orphans_query(), [now.as_nanos()])
 }
 
 /// The running ones, oldest first; 2 is Running.
@@ -216,7 +216,9 @@ mod tests {
 
     use purveyor_sdk::v1::operation::State;
 
-    use super::{Connection, Query, Timestamp, Uuid, Value, list_query};
+    use jiff::Timestamp;
+
+    use super::{Connection, Query, Uuid, Value, list_query};
     use crate::store::sqlite::{changes, due, holdings, retention, schema};
 
     /// How SQLite would run a statement.
@@ -257,7 +259,7 @@ mod tests {
         let next = plan(due::NEXT_WAITING, vec![]);
         assert!(!next.contains("SCAN operations") && !next.contains("TEMP B-TREE"), "{next}");
         assert_eq!(next.matches("INDEX operations_waiting").count(), 3, "{next}");
-        let before = vec![any(), any()];
+        let before = vec![any(), any(), any()];
         check_limited(retention::ENDED, before, "operations_ended");
         let by_key = [holdings::CLAIMANT, holdings::CLAIMED_IDS];
         for (sql, values) in by_key.into_iter().zip([3, 3]) {

@@ -1,12 +1,11 @@
 //! What the host observed of attempts: rows that are written once and never changed. It must not know
 //! what follows from one.
 
-use jiff::Timestamp;
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use super::fault::Fault;
-use crate::store::columns::nanoseconds;
+use crate::store::age::Age;
 use crate::store::encoding;
 use crate::store::operation::Observation;
 
@@ -39,12 +38,12 @@ pub(super) fn observe(
     connection: &Connection,
     request_id: Uuid,
     observation: &Observation,
-    now: Timestamp,
+    now: Age,
 ) -> Result<(), Fault> {
     insert(connection, request_id, observation)?;
     let sql = "UPDATE operations SET wake_time = ?2 \
                WHERE request_id = ?1 AND (wake_time IS NULL OR wake_time > ?2)";
-    let now = nanoseconds("wake_time", now)?;
+    let now = now.as_nanos();
     connection.prepare_cached(sql)?.execute(params![request_id.as_bytes(), now])?;
     Ok(())
 }

@@ -147,6 +147,9 @@ pub enum OpenError {
         /// Why.
         source: io::Error,
     },
+    /// The kernel does not tell which boot this is.
+    #[error("the kernel's boot id cannot be read: {0}")]
+    Machine(#[source] io::Error),
     /// The system gave no thread.
     #[error("no thread could be started for the store: {0}")]
     Thread(#[source] io::Error),

@@ -5,7 +5,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
-use super::{changes, due, holdings, listing, observations, row, services};
+use super::{changes, due, holdings, listing, observations, retention, row, services};
 use crate::store::columns::{overlooks, unsigned};
 use crate::store::operation::Operation;
 use crate::store::{Accepted, Change, Committed, NewOperation, StoreError};
@@ -19,6 +19,9 @@ pub(super) fn accept(connection: &Connection, new: &NewOperation) -> Result<Acce
     }
     if let Some(stored) = listing::get(connection, operation.request_id)? {
         return Ok(Accepted::Exists(Box::new(stored)));
+    }
+    if let Some(pruned) = retention::pruned(connection, operation.request_id)? {
+        return Ok(Accepted::Pruned(pruned));
     }
     if let Some((lock, by)) = holdings::held(connection, &new.locks, operation.request_id)? {
         return Ok(Accepted::Held { lock, by });
@@ -49,8 +52,8 @@ pub(super) fn commit(connection: &Connection, change: &Change) -> Result<Committ
         return Ok(Committed::Done);
     };
     if let Some(observation) = &change.observation {
-        let Operation { request_id, update_time, .. } = change.operation;
-        observations::observe(connection, request_id, observation, update_time)?;
+        let Operation { request_id, update_age, .. } = change.operation;
+        observations::observe(connection, request_id, observation, update_age)?;
     }
     Ok(against)
 }
@@ -82,8 +85,8 @@ fn replace(connection: &Connection, change: &Change) -> Result<(), Fault> {
     finish(connection, operation)?;
     holdings::let_go(connection, locks, request_id)?;
     holdings::hold(connection, locks, request_id)?;
-    holdings::close(connection, closes, operation.update_time)?;
-    holdings::claim(connection, claims, request_id, operation.update_time)?;
+    holdings::close(connection, closes, operation.update_age)?;
+    holdings::claim(connection, claims, request_id, operation.update_age)?;
     services::put_all(connection, services)
 }
 

@@ -17,7 +17,7 @@ use crate::store::operation::{Attempt, Operation};
 macro_rules! placeholders {
     () => {
         "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-         ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33"
+         ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35"
     };
 }
 
@@ -74,6 +74,8 @@ pub(super) fn write(connection: &Connection, sql: &str, row: &Operation) -> Resu
         row.request,
         row.given_up,
         row.duplicates,
+        row.create_age,
+        row.update_age,
     ])?;
     Ok(())
 }
@@ -118,6 +120,8 @@ pub(super) fn read(connection: &Connection, row: &Row<'_>) -> Result<Operation, 
         request: blob(row, "request")?,
         given_up: optional(row, "given_up")?,
         duplicates: optional(row, "duplicates")?,
+        create_age: row.get("create_age")?,
+        update_age: row.get("update_age")?,
     };
     Ok(columns.into_operation(attempts)?)
 }
@@ -140,11 +144,13 @@ fn write_attempt(
     attempt: &Attempt,
 ) -> Result<(), Fault> {
     let sql = "INSERT INTO attempts (request_id, number, step, nonce, call, effect, permit_time, \
-               outcome, message, upstream_id, plugin, plugin_sha256, answer_status, answer, observed) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15) \
+               outcome, message, upstream_id, plugin, plugin_sha256, answer_status, answer, \
+               observed, permit_age) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
                ON CONFLICT (request_id, number) DO UPDATE SET (step, nonce, call, effect, \
                permit_time, outcome, message, upstream_id, plugin, plugin_sha256, answer_status, \
-               answer, observed) = (?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+               answer, observed, permit_age) = \
+               (?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
     let attempt = AttemptColumns::of(attempt)?;
     connection.prepare_cached(sql)?.execute(params![
         request_id.as_bytes(),
@@ -162,6 +168,7 @@ fn write_attempt(
         attempt.answer_status,
         attempt.answer,
         attempt.observed,
+        attempt.permit_age,
     ])?;
     Ok(())
 }
@@ -169,7 +176,7 @@ fn write_attempt(
 fn attempts(connection: &Connection, request_id: Uuid) -> Result<Vec<Attempt>, Fault> {
     let sql = "SELECT number, step, nonce, call, effect, permit_time, outcome, message, \
                attempts.upstream_id, plugin, plugin_sha256, answer_status, answer, \
-               attempts.observed, observations.observed AS late_observed, \
+               attempts.observed, permit_age, observations.observed AS late_observed, \
                observations.upstream_id AS late_upstream_id, content \
                FROM attempts LEFT JOIN observations USING (request_id, nonce) \
                WHERE request_id = ?1 ORDER BY number";
@@ -192,6 +199,7 @@ fn attempts(connection: &Connection, request_id: Uuid) -> Result<Vec<Attempt>, F
             answer_status: row.get("answer_status")?,
             answer: blob(row, "answer")?,
             observed: row.get("observed")?,
+            permit_age: row.get("permit_age")?,
         };
         let observation = match row.get("late_observed")? {
             None => None,

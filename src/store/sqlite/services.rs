@@ -1,6 +1,5 @@
 //! Services on record. It must not interpret a service.
 
-use jiff::Timestamp;
 use prost::Message;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -9,7 +8,8 @@ use super::holdings;
 use super::listing::page;
 use super::row::uuid;
 use crate::store::ServiceRecord;
-use crate::store::columns::{integer, nanoseconds, timestamp, unsigned};
+use crate::store::age::Age;
+use crate::store::columns::{integer, unsigned};
 use crate::store::encoding::{self, corrupt};
 use crate::store::operation::HeldClaim;
 
@@ -40,7 +40,7 @@ pub(super) fn put_all(connection: &Connection, records: &[ServiceRecord]) -> Res
             record.operation.as_bytes(),
             record.service.encode_to_vec(),
             integer("services.version", record.version + 1)?,
-            record.gone_since.map(|time| nanoseconds("gone_since", time)).transpose()?,
+            record.gone_since.map(Age::as_nanos),
         ])?;
     }
     Ok(())
@@ -51,7 +51,7 @@ pub(super) fn put(
     connection: &Connection,
     record: ServiceRecord,
     closes: &[HeldClaim],
-    now: Timestamp,
+    now: Age,
 ) -> Result<bool, Fault> {
     let records = [record];
     if outdated(connection, &records)? {
@@ -101,6 +101,6 @@ fn read(row: &Row<'_>) -> Result<ServiceRecord, Fault> {
         operation: uuid(row, "operation")?,
         service: encoding::message("service", service)?,
         version: unsigned("services.version", row.get("version")?)?,
-        gone_since: row.get::<_, Option<i64>>("gone_since")?.map(timestamp),
+        gone_since: row.get::<_, Option<i64>>("gone_since")?.map(Age::from_nanos),
     })
 }

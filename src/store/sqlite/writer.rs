@@ -1,5 +1,5 @@
 //! The one thread that owns the one writing connection: it commits what is queued in groups, empties the
-//! log, learns whether the disk does its work, and prunes when there is time. It must not know what a job
+//! log, writes heartbeats, learns whether the disk does its work, and prunes when there is time. It must not know what a job
 //! writes.
 //!
 //! After a failed fsync the kernel may hold as written what the disk never got. Nothing is built upon
@@ -15,11 +15,11 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 use tokio::sync::{oneshot, watch};
 
+use super::age;
 use super::changes;
 use super::fault::{self, Fault};
 use super::health::Health;
@@ -29,6 +29,7 @@ use super::queue::{Queue, Queued};
 use super::watch::FileWatch;
 use super::witness::Witness;
 use crate::store::StoreError;
+use crate::store::heartbeat::{AgeClock, PERIOD};
 
 /// How many writes may wait; a task beyond that waits for its place. A few groups, so that the
 /// thread never runs dry and memory stays bounded.
@@ -40,7 +41,7 @@ const GROUP_MAX: usize = 256;
 
 /// How long the thread sleeps at most when nothing is queued: how soon a sick store is found well,
 /// and how long pruning waits.
-const TURN: Duration = Duration::from_secs(1);
+const TURN: Duration = PERIOD;
 
 /// How often old changes are looked for. A minute more or less does not matter against seven days.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
@@ -74,12 +75,13 @@ pub(super) struct Start {
     pub(super) witness: Option<Witness>,
     pub(super) health: Arc<Health>,
     pub(super) watch: Arc<FileWatch>,
+    pub(super) clock: Arc<AgeClock>,
 }
 
 impl Writer {
     /// Starts the thread.
     pub(super) fn start(start: Start) -> io::Result<Self> {
-        let Start { path, connection, last_change, witness, health, watch } = start;
+        let Start { path, connection, last_change, witness, health, watch, clock } = start;
         let (queue, jobs) = Queue::new(QUEUE_MAX);
         let (last_change, seen) = watch::channel(last_change);
         let turn = Turns {
@@ -89,10 +91,12 @@ impl Writer {
             jobs,
             health,
             watch,
+            clock,
             last_change,
             witness,
             saved: false,
             reported: None,
+            heartbeat: Some(Instant::now()),
             probed: None,
             pruned: None,
             noted: None,
@@ -187,11 +191,13 @@ struct Turns {
     /// Behind the connection, because it keeps the file locked.
     watch: Arc<FileWatch>,
     log: WriteAheadLog,
+    clock: Arc<AgeClock>,
     last_change: watch::Sender<u64>,
     witness: Option<Witness>,
     /// Whether the log was emptied into a file that is lost.
     saved: bool,
     reported: Option<Instant>,
+    heartbeat: Option<Instant>,
     probed: Option<Instant>,
     pruned: Option<Instant>,
     noted: Option<Instant>,
@@ -209,7 +215,7 @@ impl Turns {
     /// Until the queue is dropped and empty.
     fn serve(mut self) {
         loop {
-            match self.jobs.recv_timeout(TURN) {
+            match self.jobs.recv_timeout(self.until_heartbeat()) {
                 Ok(first) => {
                     self.commit_group(first.job);
                     self.empty_log();
@@ -226,6 +232,7 @@ impl Turns {
                 continue;
             }
             self.read();
+            self.advance_age();
             self.probe();
             self.prune();
             if due(&mut self.noted, NOTE_INTERVAL) {
@@ -293,6 +300,23 @@ impl Turns {
     fn empty_log_at_once(&self) -> Result<bool, rusqlite::Error> {
         self.connection.busy_timeout(Duration::ZERO)?;
         open::empty_log(&self.connection)
+    }
+
+    /// How long nothing but a job has to be done.
+    fn until_heartbeat(&self) -> Duration {
+        self.heartbeat.map_or(Duration::ZERO, |last| TURN.saturating_sub(last.elapsed()))
+    }
+
+    /// Advances the store's age. A heartbeat proves nothing for what a full disk refused, which needs more
+    /// room.
+    fn advance_age(&mut self) {
+        if !due(&mut self.heartbeat, PERIOD) {
+            return;
+        }
+        if let Err(error) = age::commit(&self.connection, &self.clock) {
+            self.health.not_committed(&error);
+            tracing::warn!(%error, "the heartbeat was not committed");
+        }
     }
 
     /// Takes what is queued behind the first job, commits all of it, and only then answers.
@@ -413,7 +437,7 @@ impl Turns {
         if !self.health.well() || !due(&mut self.pruned, PRUNE_INTERVAL) {
             return;
         }
-        match changes::prune(&self.connection, Timestamp::now()) {
+        match changes::prune(&self.connection) {
             // More may be left; the next turn goes on.
             Ok(changes::PRUNE_MAX) => self.pruned = None,
             Ok(_) => {}

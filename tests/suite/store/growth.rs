@@ -7,16 +7,18 @@ mod filling;
 #[path = "../../../benches/growth/postgres.rs"]
 mod postgres;
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
 use purveyor::store::operation::NewClaim;
 use purveyor::store::postgres::PostgresStore;
-use purveyor::store::{Change, Committed, Lease, NewOperation, Query, Store, Take};
+use purveyor::store::{Change, Committed, EndedBefore, Lease, NewOperation, Query, Store, Take};
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::v1::operation::State;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-use self::filling::{PROVIDER, beginning, claim, operation, present, sent};
+use self::filling::{PROVIDER, aged, beginning, claim, operation, present, sent};
 use crate::support::postgres::{connect, database, run, server};
 use crate::support::until;
 
@@ -45,7 +47,7 @@ impl Grown {
         let url = server().url(&name);
         postgres::fill(&url, FINISHED).await.expect("it is filled");
         let changes = "INSERT INTO purveyor.changes SELECT nextval('purveyor.positions'), request_id, \
-                       2, pg_current_xact_id(), (extract(epoch FROM clock_timestamp()) * 1000000000) \
+                       2, pg_current_xact_id(), (SELECT age FROM purveyor.meta) \
                        FROM purveyor.operations";
         run(server(), &name, changes).await;
         run(server(), &name, "ANALYZE").await;
@@ -117,9 +119,8 @@ async fn a_listing_reads_no_more_than_it_shows() {
 async fn the_engine_reads_no_more_than_it_takes() {
     let grown = Grown::new().await;
     let take = |time: i64| {
-        let now = present() + SignedDuration::from_secs(100 + time);
-        let lease =
-            Lease { replica: Uuid::from_u128(7), until: now + SignedDuration::from_mins(1) };
+        let now = aged(present()) + Duration::from_secs(100 + time.unsigned_abs());
+        let lease = Lease { replica: Uuid::from_u128(7), until: now + Duration::from_secs(60) };
         Take { now, lease, limit: PAGE }
     };
     grown
@@ -144,10 +145,10 @@ async fn the_engine_reads_no_more_than_it_takes() {
         .await;
     grown
         .check("what is left behind, blocked and claimed", async |store, _| {
-            assert!(store.orphans(present()).await.expect("orphans").is_empty());
+            assert!(store.orphans(aged(present())).await.expect("orphans").is_empty());
             assert!(store.blocked_by(Uuid::nil()).await.expect("blocked").is_empty());
             assert!(store.claimant(&claim(Uuid::nil())).await.expect("a claim").is_none());
-            let since = present() - SignedDuration::from_mins(1);
+            let since = aged(present()) - Duration::from_secs(60);
             store.claimed_ids("ACME-1", Uuid::nil(), since).await.expect("claims");
         })
         .await;
@@ -178,7 +179,13 @@ async fn the_engine_reads_no_more_than_it_takes() {
     grown
         .check("what is pruned", async |store, _| {
             let before = beginning() + SignedDuration::from_hours(100 * 24);
-            assert_eq!(store.prune(before, 10).await.expect("it is pruned"), 10);
+            assert_eq!(
+                store
+                    .prune(EndedBefore { age: aged(before), wall: before }, 10)
+                    .await
+                    .expect("it is pruned"),
+                10
+            );
         })
         .await;
 }

@@ -1,10 +1,13 @@
 //! Operations to store: plain ones for scenarios, and generated ones in which every field takes
 //! every kind of value. It must not decide what a store does with them.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use proptest::option;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::{collection, prop_oneof};
+use purveyor::store::age::Age;
 use purveyor::store::operation::{
     Attempt, Baseline, Claim, GivenUp, Lock, NewClaim, Note, Observed, Operation, PROTOCOL, Settle,
 };
@@ -36,6 +39,11 @@ pub(super) fn id(n: u128) -> Uuid {
 /// So many seconds after the moment at which all scenarios begin.
 pub(super) fn at(seconds: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_700_000_000 + seconds)
+}
+
+/// The same moment as [`at`], as an age.
+pub(super) fn aged(seconds: i64) -> Age {
+    Age::from_nanos((1_700_000_000 + seconds) * 1_000_000_000)
 }
 
 pub(super) fn lock(key: &str) -> Lock {
@@ -75,6 +83,8 @@ pub(super) fn operation(n: u128) -> Operation {
         version: 1,
         create_time: at(0),
         update_time: at(0),
+        create_age: aged(0),
+        update_age: aged(0),
         start_before: at(600),
         wake_time: None,
         tries: 0,
@@ -117,6 +127,7 @@ pub(super) fn attempt(of: u128, n: u32) -> Attempt {
         call: "product.create".to_owned(),
         effect: Effect::Spend,
         permit_time: at(i64::from(n)),
+        permit_age: aged(i64::from(n)),
         outcome: Outcome::Unspecified,
         message: String::new(),
         upstream_id: String::new(),
@@ -150,6 +161,10 @@ fn uuid() -> impl Strategy<Value = Uuid> {
 /// A time as it is compared.
 fn time() -> impl Strategy<Value = Timestamp> {
     any::<i64>().prop_map(|time| Timestamp::from_nanosecond(time.into()).unwrap())
+}
+
+fn age() -> impl Strategy<Value = Age> {
+    any::<i64>().prop_map(Age::from_nanos)
 }
 
 /// A time of any year that there is.
@@ -193,25 +208,24 @@ fn view() -> impl Strategy<Value = Resource> {
 fn any_attempt() -> impl Strategy<Value = Attempt> {
     let words = (text(), text(), text(), text(), text());
     let numbers = (any::<u32>(), 0..=4, 0..=6, any::<u16>(), 0..Observed::ALL.len());
-    (words, numbers, uuid(), time(), bytes()).prop_map(
-        |(words, (step, effect, outcome, answer_status, observed), nonce, permit_time, answer)| {
-            Attempt {
-                number: 0,
-                step,
-                nonce,
-                call: words.0,
-                effect: Effect::try_from(effect).unwrap(),
-                permit_time,
-                outcome: Outcome::try_from(outcome).unwrap(),
-                message: words.1,
-                upstream_id: words.2,
-                plugin: words.3,
-                plugin_sha256: words.4,
-                answer_status,
-                answer,
-                observed: Observed::ALL[observed],
-                unapplied: None,
-            }
+    (words, numbers, uuid(), (time(), age()), bytes()).prop_map(
+        |(words, (step, effect, outcome, answer_status, observed), nonce, times, answer)| Attempt {
+            number: 0,
+            step,
+            nonce,
+            call: words.0,
+            effect: Effect::try_from(effect).unwrap(),
+            permit_time: times.0,
+            permit_age: times.1,
+            outcome: Outcome::try_from(outcome).unwrap(),
+            message: words.1,
+            upstream_id: words.2,
+            plugin: words.3,
+            plugin_sha256: words.4,
+            answer_status,
+            answer,
+            observed: Observed::ALL[observed],
+            unapplied: None,
         },
     )
 }
@@ -228,9 +242,11 @@ fn given_up() -> impl Strategy<Value = GivenUp> {
 }
 
 fn settle() -> impl Strategy<Value = Settle> {
-    let numbers = (any::<u64>(), any::<u64>(), any::<u64>());
-    (text(), numbers, any_time()).prop_map(|(boot_id, (boot_ns, window_ns, doubt_ns), wall)| {
-        Settle { boot_id, boot_ns, window_ns, doubt_ns, wall }
+    let window = any::<u64>().prop_map(Duration::from_nanos);
+    (age(), window, option::of(age())).prop_map(|(conclusive_at, window, escalate_at)| Settle {
+        conclusive_at,
+        window,
+        escalate_at,
     })
 }
 
@@ -241,7 +257,7 @@ fn note() -> impl Strategy<Value = Note> {
 /// Any operation of version 1. Its lists, optional parts and numbers take all their forms.
 pub(super) fn any_operation() -> impl Strategy<Value = Operation> {
     let words = collection::vec(text(), 9);
-    let times = (time(), time(), any_time(), option::of(time()));
+    let times = (time(), time(), any_time(), option::of(age()), age(), age());
     let numbers = (any::<u32>(), any::<u32>(), any::<u32>());
     let bytes = (any::<[u8; 32]>(), bytes(), bytes());
     let parts = (option::of(baseline()), option::of(view()), option::of(error()));
@@ -279,6 +295,8 @@ pub(super) fn any_operation() -> impl Strategy<Value = Operation> {
                 version: 1,
                 create_time: times.0,
                 update_time: times.1,
+                create_age: times.4,
+                update_age: times.5,
                 start_before: times.2,
                 wake_time: times.3,
                 tries: numbers.1,

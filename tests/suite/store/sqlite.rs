@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use super::conformance::{Home, suite};
-use super::samples::{at, id, new, operation};
+use super::samples::{aged, id, new, operation};
 use crate::support::until;
 
 /// Names the database to the process that shall be killed.
@@ -134,13 +134,13 @@ async fn a_lease_ends_with_the_process_that_had_it() {
     let folder = Folder::new();
     let store = folder.open().await;
     let mut due = operation(1);
-    due.wake_time = Some(at(0));
-    let lease = Some(Lease { replica: id(1001), until: at(1000) });
+    due.wake_time = Some(aged(0));
+    let lease = Some(Lease { replica: id(1001), until: aged(1000) });
     store.accept(NewOperation { lease, ..new(due) }).await.unwrap();
-    assert_eq!(store.wakes().await.unwrap().first(), Some(at(1000)));
+    assert_eq!(store.wakes().await.unwrap().first(), Some(aged(1000)));
     drop(store);
     let store = folder.open().await;
-    assert_eq!(store.wakes().await.unwrap().first(), Some(at(0)));
+    assert_eq!(store.wakes().await.unwrap().first(), Some(aged(0)));
 }
 
 #[test]

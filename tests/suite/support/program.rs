@@ -18,6 +18,7 @@ use xtask::process::Running;
 
 use super::client::Client;
 use super::disk::Disk;
+use super::wall_clock::WallClock;
 use super::{PATIENCE, built};
 
 /// A gateway in a process of its own.
@@ -61,6 +62,18 @@ impl Program {
     /// As [`Program::start_in`], on a disk that can fail.
     pub(crate) fn start_in_on(disk: &Disk, folder: TempDir) -> Self {
         Self::serve(program(), folder, &disk.variables())
+    }
+
+    /// As [`Program::start`], by a wall clock that can be set.
+    pub(crate) fn start_at(clock: &WallClock, configuration: Configuration) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the gateway");
+        configuration.write(folder.path()).expect("the configuration is written");
+        Self::start_in_at(clock, folder)
+    }
+
+    /// As [`Program::start_in`], by a wall clock that can be set.
+    pub(crate) fn start_in_at(clock: &WallClock, folder: TempDir) -> Self {
+        Self::serve(program(), folder, &clock.variables())
     }
 
     fn serve(program: &Path, folder: TempDir, variables: &[(&str, String)]) -> Self {

@@ -1,13 +1,17 @@
 //! The database that several gateways share, and what happens to it: it is killed, every connection
 //! to it is cut, and single ones around a COMMIT. It must not look into the database.
 
-use std::path::Path;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use tempfile::TempDir;
+use xtask::faketime;
 use xtask::network::{Cut, Network};
 use xtask::postgres::{ROLE, Server};
 
@@ -28,6 +32,9 @@ pub(crate) struct Database {
     network: Network,
     /// How many seconds its wall clock is ahead.
     ahead: i64,
+    /// The file that its wall clock follows.
+    clock: PathBuf,
+    _folder: TempDir,
 }
 
 impl Database {
@@ -36,12 +43,17 @@ impl Database {
     /// # Errors
     /// When PostgreSQL is not installed or does not start.
     pub(crate) async fn start(faketime: Option<&Path>) -> Result<Self> {
+        // The server has a user of its own, who can look into no folder of ours.
+        let folder = tempfile::Builder::new().permissions(Permissions::from_mode(0o755)).tempdir();
+        let folder = folder.context("no folder for the server's clock")?;
+        let clock = folder.path().join("clock");
+        faketime::set(&clock, 0)?;
         let server = match faketime {
-            Some(library) => Server::start_with_clock(library)?,
+            Some(library) => Server::start_with_clock(library, &clock)?,
             None => Server::start()?,
         };
         let network = Network::start(server.socket(), b"").await?;
-        Ok(Self { server, network, ahead: 0 })
+        Ok(Self { server, network, clock, ahead: 0, _folder: folder })
     }
 
     /// Its address for gateways, which leads through the network.
@@ -76,7 +88,7 @@ impl Database {
     fn blow(&mut self, fate: &Fate, dice: &mut Dice) -> Result<()> {
         if fate.faketime.is_some() && dice.percent(STEPPED) {
             self.ahead += kill_plan::clock_step(dice);
-            self.server.set_clock(self.ahead)?;
+            faketime::set(&self.clock, self.ahead)?;
             fate.toll.steps.fetch_add(1, Ordering::SeqCst);
             return Ok(());
         }

@@ -23,6 +23,7 @@ use crate::api::arrival::Arrival;
 use crate::api::limits::{RESUME_VALIDITY, WATCH_BEHIND_MAX, WATCH_HEARTBEAT, WATCH_QUEUE};
 use crate::engine::page_token::PageTokens;
 use crate::plugin::ManualClock;
+use crate::store::age::Age;
 use crate::store::operation::Operation;
 use crate::store::sqlite::SqliteStore;
 use crate::store::{Accepted, Change, Committed, NewOperation, Store};
@@ -94,6 +95,7 @@ fn operation(number: u128) -> Operation {
             Op::CreateOrder,
             if number.is_multiple_of(2) { "even" } else { "odd" }.to_owned(),
             time,
+            Age::from_nanos(0),
         )
     }
 }

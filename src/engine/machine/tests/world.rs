@@ -1,6 +1,7 @@
 //! The model of the world that the machine is tried in. It keeps the truth, which the machine is
 //! told only in part: what the upstream sold, step by step.
 
+use jiff::SignedDuration;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use purveyor_sdk::Error;
 use purveyor_sdk::plugin::v1::find_response::{Absent, Found, Outcome as Finding, Several};
@@ -14,7 +15,7 @@ use uuid::Uuid;
 
 use super::{accepted, now_at};
 use crate::engine::machine::{
-    Closing, Event, LateFinding, NewAttempt, Policy, Resolution, apply, broken_invariant,
+    Closing, Event, LateFinding, NewAttempt, Now, Policy, Resolution, apply, broken_invariant,
 };
 use crate::plugin::{Answer, ProofSeen, Seen, Spend};
 use crate::store::operation::{Baseline, Note, Observed, Operation};
@@ -28,8 +29,10 @@ pub(super) enum Happening {
     Crash { sold: bool },
     /// Time passes.
     Pass { seconds: u16 },
-    /// The machine is started anew.
-    Reboot,
+    /// Time passes that nobody watches: the store is down, or the machine is off.
+    Unwatched { seconds: u16 },
+    /// Somebody sets the wall clock.
+    SetClock { seconds: i32 },
     /// The caller takes it back.
     Cancel,
     /// An operator looks at the ledger and tells the truth.
@@ -85,7 +88,8 @@ impl Happening {
             12 => upstream.prop_map(Happening::Work),
             3 => any::<bool>().prop_map(|sold| Happening::Crash { sold }),
             5 => (0u16..200).prop_map(|seconds| Happening::Pass { seconds }),
-            1 => Just(Happening::Reboot),
+            1 => (0u16..200).prop_map(|seconds| Happening::Unwatched { seconds }),
+            2 => any::<i32>().prop_map(|seconds| Happening::SetClock { seconds }),
             1 => Just(Happening::Cancel),
             2 => any::<bool>().prop_map(|try_again| Happening::Operator { try_again }),
             1 => Just(Happening::OtherAccount),
@@ -101,9 +105,12 @@ impl Happening {
 pub(super) struct World {
     policy: Policy,
     operation: Operation,
+    /// The real time that has passed.
     seconds: u64,
-    boot: u32,
-    boot_began: u64,
+    /// How much of it nobody watched.
+    unwatched: u64,
+    /// How far the wall clock is off.
+    set: i32,
     steps: u32,
     /// The truth: for each step, what was sold.
     sold: Vec<Vec<String>>,
@@ -137,8 +144,8 @@ impl World {
             policy,
             operation: accepted(),
             seconds: 0,
-            boot: 0,
-            boot_began: 0,
+            unwatched: 0,
+            set: 0,
             steps,
             sold: vec![Vec::new(); steps as usize],
             late: Vec::new(),
@@ -156,10 +163,11 @@ impl World {
             Happening::Work(upstream) => self.work(upstream),
             Happening::Crash { sold } => self.crash(sold),
             Happening::Pass { seconds } => self.pass(u64::from(seconds)),
-            Happening::Reboot => {
-                self.boot += 1;
-                self.boot_began = self.seconds;
+            Happening::Unwatched { seconds } => {
+                self.unwatched += u64::from(seconds);
+                self.pass(u64::from(seconds));
             }
+            Happening::SetClock { seconds } => self.set = seconds,
             Happening::Cancel => {
                 self.offer(Event::CancelRequested);
             }
@@ -219,6 +227,7 @@ impl World {
                 settle: now.settle.clone(),
                 version: now.version,
                 update_time: now.update_time,
+                update_age: now.update_age,
                 tries: now.tries,
                 candidates: now.candidates.clone(),
                 given_up: now.given_up.clone(),
@@ -312,11 +321,11 @@ impl World {
         attempts.filter(absent).count()
     }
 
-    fn now(&self) -> crate::engine::machine::Now {
-        let mut now = now_at(self.seconds);
-        now.boot_id = format!("boot {}", self.boot);
-        now.boot_ns = (self.seconds - self.boot_began) * 1_000_000_000;
-        now
+    fn now(&self) -> Now {
+        let now = now_at(self.seconds - self.unwatched);
+        let off = SignedDuration::from_secs(i64::from(self.set));
+        let wall = now_at(self.seconds).wall.saturating_add(off).unwrap();
+        Now { wall, ..now }
     }
 
     /// Applies an event if the machine takes it, as the engine would: commit, next version.
@@ -334,7 +343,7 @@ impl World {
     }
 
     fn work(&mut self, upstream: Upstream) {
-        if self.operation.wake_time.is_none_or(|wake| wake > self.now().wall) {
+        if self.operation.wake_time.is_none_or(|wake| wake > self.now().age) {
             return;
         }
         match self.operation.state {
@@ -506,9 +515,8 @@ impl World {
             .iter()
             .map(|it| finding(it.step, it.baseline.as_ref().map_or(&[][..], |it| &it.present_ids)));
         let findings = findings.collect();
-        let settled = self.operation.settle.as_ref().is_none_or(|settle| {
-            settle.boot_id == self.now().boot_id && settle.boot_ns <= self.now().boot_ns
-        });
+        let settle = self.operation.settle.as_ref();
+        let settled = settle.is_none_or(|settle| settle.conclusive_at <= self.now().age);
         if settled && self.seen_late.is_none() {
             let absent = |step: &u32| self.given_up(*step) > 0;
             let late = (1..=self.steps).filter(absent).any(|step| self.unexplained(step));

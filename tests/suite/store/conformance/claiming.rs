@@ -7,7 +7,7 @@ use purveyor::store::{Change, Committed, Store};
 use purveyor_sdk::v1::operation::State;
 use uuid::Uuid;
 
-use super::super::samples::{at, claim, claims, id, new, next, operation};
+use super::super::samples::{aged, claim, claims, id, new, next, operation};
 use super::Home;
 
 /// Operations one to `last`, of which the first claims 77 by its answer.
@@ -28,7 +28,7 @@ fn held(by: u128, origin: Origin) -> HeldClaim {
 /// Closes the claim of the operation `by`, with a change of the operation `n`.
 async fn close(store: &dyn Store, n: u128, by: u128, seconds: i64) {
     let stored = store.get(id(n)).await.unwrap().unwrap();
-    let change = next(&stored, |operation| operation.update_time = at(seconds));
+    let change = next(&stored, |operation| operation.update_age = aged(seconds));
     let change = Change { closes: vec![held(by, Origin::Answer)], ..change };
     assert_eq!(store.commit(change).await.unwrap(), Committed::Done);
 }
@@ -43,7 +43,7 @@ pub(super) async fn closed_claim_yields_to_an_answer_and_to_a_late_enough_search
 
     let search = |seconds: i64| NewClaim {
         origin: Origin::Search,
-        closed_before: Some(at(seconds)),
+        closed_before: Some(aged(seconds)),
         ..NewClaim::by_answer(claim("77"))
     };
     let against = Committed::Claimed { claim: claim("77"), by: id(1), open: None };
@@ -94,7 +94,7 @@ pub(super) async fn closes_only_what_is_held_as_named(home: Arc<dyn Home>) {
     assert_eq!(store.open_claims("other", "77").await.unwrap(), []);
     // A closed claim is still no row of a search that begins after it.
     close(&*store, 2, 1, 100).await;
-    let ids = async |since: i64| store.claimed_ids("account", id(9), at(since)).await.unwrap();
+    let ids = async |since: i64| store.claimed_ids("account", id(9), aged(since)).await.unwrap();
     assert_eq!(ids(0).await, ["77"]);
     assert!(ids(101).await.is_empty());
 }

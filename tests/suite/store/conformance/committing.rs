@@ -6,7 +6,7 @@ use purveyor::store::operation::{Claim, NewClaim, Origin};
 use purveyor::store::{Accepted, Change, Committed, NewOperation, Store, StoreError};
 use purveyor_sdk::v1::operation::{Outcome, State};
 
-use super::super::samples::{STATES, at, attempt, claim, claims, id, lock, new, next, operation};
+use super::super::samples::{STATES, aged, attempt, claim, claims, id, lock, new, next, operation};
 use super::Home;
 
 pub(super) async fn replaces_only_the_version_before(home: Arc<dyn Home>) {
@@ -67,7 +67,7 @@ pub(super) async fn replaces_a_terminal_operation_in_its_own_state_only(home: Ar
     let attempts: Vec<_> = (1..=4).map(|number| attempt(1, number)).collect();
     let ended = next(&operation(1), |operation| {
         operation.state = State::Succeeded;
-        operation.wake_time = Some(at(9));
+        operation.wake_time = Some(aged(9));
         operation.attempts.clone_from(&attempts);
     });
     assert_eq!(store.commit(ended.clone()).await.unwrap(), Committed::Done);
@@ -79,7 +79,7 @@ pub(super) async fn replaces_a_terminal_operation_in_its_own_state_only(home: Ar
     });
     assert_eq!(store.commit(told.clone()).await.unwrap(), Committed::Done);
     assert_eq!(store.get(id(1)).await.unwrap().as_ref(), Some(&told.operation));
-    let stale = next(&ended.operation, |operation| operation.wake_time = Some(at(9)));
+    let stale = next(&ended.operation, |operation| operation.wake_time = Some(aged(9)));
     assert_eq!(store.commit(stale).await.unwrap(), Committed::Stale);
     let more = next(&told.operation, |operation| operation.message = "more".to_owned());
     assert_eq!(store.commit(more).await.unwrap(), Committed::Done);
@@ -143,14 +143,14 @@ pub(super) async fn keeps_claims_unique_and_repeatable(home: Arc<dyn Home>) {
 
 pub(super) async fn shows_who_claimed_what_since_when(home: Arc<dyn Home>) {
     let store = home.open().await;
-    let claimed = [(1, at(10), "b"), (2, at(20), "a"), (3, at(20), "c")];
-    for (n, time, upstream_id) in claimed {
+    let claimed = [(1, aged(10), "b"), (2, aged(20), "a"), (3, aged(20), "c")];
+    for (n, age, upstream_id) in claimed {
         store.accept(new(operation(n))).await.unwrap();
-        let change = next(&operation(n), |operation| operation.update_time = time);
+        let change = next(&operation(n), |operation| operation.update_age = age);
         store.commit(Change { claims: claims([upstream_id]), ..change }).await.unwrap();
     }
     let check = async |except: u128, since: i64, expected: &[&str]| {
-        let ids = store.claimed_ids("account", id(except), at(since)).await.unwrap();
+        let ids = store.claimed_ids("account", id(except), aged(since)).await.unwrap();
         assert_eq!(ids, expected, "except {except} since {since}");
     };
     check(9, 0, &["a", "b", "c"]).await;
@@ -158,7 +158,7 @@ pub(super) async fn shows_who_claimed_what_since_when(home: Arc<dyn Home>) {
     check(9, 11, &["a", "c"]).await;
     check(2, 20, &["c"]).await;
     check(9, 21, &[]).await;
-    let elsewhere = store.claimed_ids("other", id(9), at(0)).await.unwrap();
+    let elsewhere = store.claimed_ids("other", id(9), aged(0)).await.unwrap();
     assert_eq!(elsewhere, [""; 0]);
 }
 

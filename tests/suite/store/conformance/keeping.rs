@@ -8,7 +8,9 @@ use purveyor::store::operation::Operation;
 use purveyor::store::{Accepted, Change, Committed, Query, ServiceRecord};
 use purveyor_sdk::v1::Service;
 
-use super::super::samples::{any_operation, at, claim, claims, id, lock, new, next, operation};
+use super::super::samples::{
+    aged, any_operation, at, claim, claims, id, lock, new, next, operation,
+};
 use super::{Home, runner};
 
 /// How many operations are generated; enough for every part of each to be there and not to be
@@ -62,14 +64,14 @@ pub(super) async fn shows_everything_after_reopening(home: Arc<dyn Home>) {
         let mut accepted = operation(n);
         accepted.create_time = at(i64::try_from(n).unwrap());
         store.accept(new(accepted.clone())).await.unwrap();
-        let mut change = next(&accepted, |operation| operation.wake_time = Some(at(0)));
+        let mut change = next(&accepted, |operation| operation.wake_time = Some(aged(0)));
         change.locks = vec![lock(&n.to_string())];
         change.claims = claims([&n.to_string()]);
         store.commit(change.clone()).await.unwrap();
         expected.insert(0, change.operation);
     }
     let record = record("acme", "1");
-    assert!(store.put_service(unread(&record), Vec::new(), at(0)).await.unwrap());
+    assert!(store.put_service(unread(&record), Vec::new(), aged(0)).await.unwrap());
     drop(store);
 
     let store = home.open().await;
@@ -111,10 +113,10 @@ pub(super) async fn keeps_services(home: Arc<dyn Home>) {
     let ids = ["A", "B", "a", "aa", "b", "ä"];
     for upstream_id in ids.iter().rev() {
         let new = unread(&record("acme", upstream_id));
-        assert!(store.put_service(new, Vec::new(), at(0)).await.unwrap());
+        assert!(store.put_service(new, Vec::new(), aged(0)).await.unwrap());
     }
     let other = unread(&record("other", "c"));
-    assert!(store.put_service(other, Vec::new(), at(0)).await.unwrap());
+    assert!(store.put_service(other, Vec::new(), aged(0)).await.unwrap());
     let mut after = String::new();
     let mut seen = Vec::new();
     loop {
@@ -127,11 +129,11 @@ pub(super) async fn keeps_services(home: Arc<dyn Home>) {
     assert_eq!(seen, ids.map(|upstream_id| record("acme", upstream_id)));
 
     let replaced = ServiceRecord { operation: id(2), ..record("acme", "a") };
-    assert!(store.put_service(replaced.clone(), Vec::new(), at(0)).await.unwrap());
+    assert!(store.put_service(replaced.clone(), Vec::new(), aged(0)).await.unwrap());
     let stored = ServiceRecord { version: 2, ..replaced.clone() };
     assert_eq!(store.service("acme", "a").await.unwrap().as_ref(), Some(&stored));
     // Whoever has read the one before does not replace it.
-    assert!(!store.put_service(replaced, Vec::new(), at(0)).await.unwrap());
+    assert!(!store.put_service(replaced, Vec::new(), aged(0)).await.unwrap());
     assert_eq!(store.service("acme", "a").await.unwrap(), Some(stored));
     assert_eq!(store.service("other", "a").await.unwrap(), None);
 }

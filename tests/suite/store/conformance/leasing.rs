@@ -9,7 +9,7 @@ use purveyor_sdk::v1::operation::State;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::super::samples::{at, id, new, next, operation};
+use super::super::samples::{aged, id, new, next, operation};
 use super::Home;
 
 /// Two replicas.
@@ -39,7 +39,7 @@ pub(super) async fn gives_nothing_twice_until_the_lease_ends(home: Arc<dyn Home>
         assert_eq!(take(&*store, replica, 59, 100, 10).await, NOTHING);
     }
     // A commit of the operation leaves the lease as it is: its holder goes on working.
-    let change = next(&stored, |operation| operation.wake_time = Some(at(5)));
+    let change = next(&stored, |operation| operation.wake_time = Some(aged(5)));
     store.commit(change.clone()).await.unwrap();
     assert_eq!(take(&*store, RIGHT, 59, 100, 10).await, NOTHING);
     assert_eq!(take(&*store, RIGHT, 60, 100, 10).await, [id(1)]);
@@ -73,7 +73,7 @@ pub(super) async fn tells_the_next_time(home: Arc<dyn Home>) {
     assert_eq!(store.wakes().await.unwrap().first(), None);
     accept(&*store, 2, Some(20)).await;
     accept(&*store, 3, Some(10)).await;
-    assert_eq!(store.wakes().await.unwrap().first(), Some(at(10)));
+    assert_eq!(store.wakes().await.unwrap().first(), Some(aged(10)));
 }
 
 pub(super) async fn counts_a_lease_into_the_next_time(home: Arc<dyn Home>) {
@@ -82,18 +82,18 @@ pub(super) async fn counts_a_lease_into_the_next_time(home: Arc<dyn Home>) {
     accept(&*store, 3, Some(10)).await;
     assert_eq!(take(&*store, LEFT, 10, 15, 10).await, [id(3)]);
     // A lease that ends before anything else wakes is when somebody has to look.
-    assert_eq!(store.wakes().await.unwrap().first(), Some(at(15)));
+    assert_eq!(store.wakes().await.unwrap().first(), Some(aged(15)));
     assert_eq!(take(&*store, LEFT, 15, 60, 10).await, [id(3)]);
-    assert_eq!(store.wakes().await.unwrap().first(), Some(at(20)));
+    assert_eq!(store.wakes().await.unwrap().first(), Some(aged(20)));
     store.release(LEFT, &[id(3)]).await.unwrap();
-    assert_eq!(store.wakes().await.unwrap().first(), Some(at(10)));
+    assert_eq!(store.wakes().await.unwrap().first(), Some(aged(10)));
 }
 
 pub(super) async fn leases_at_acceptance(home: Arc<dyn Home>) {
     let store = home.open().await;
     let mut due = operation(1);
-    due.wake_time = Some(at(0));
-    let lease = Some(Lease { replica: LEFT, until: at(60) });
+    due.wake_time = Some(aged(0));
+    let lease = Some(Lease { replica: LEFT, until: aged(60) });
     store.accept(NewOperation { lease, ..new(due) }).await.unwrap();
     assert_eq!(take(&*store, RIGHT, 59, 100, 10).await, NOTHING);
     store.release(LEFT, &[id(1)]).await.unwrap();
@@ -107,13 +107,13 @@ pub(super) async fn renews_only_ones_own(home: Arc<dyn Home>) {
     }
     assert_eq!(take(&*store, LEFT, 10, 60, 1).await, [id(1)]);
     assert_eq!(take(&*store, RIGHT, 10, 60, 1).await, [id(2)]);
-    let renewed = Lease { replica: LEFT, until: at(90) };
+    let renewed = Lease { replica: LEFT, until: aged(90) };
     store.renew(&renewed, &[id(1), id(2), id(3)]).await.unwrap();
     assert_eq!(take(&*store, RIGHT, 60, 100, 10).await, [id(2)]);
     assert_eq!(take(&*store, RIGHT, 89, 100, 10).await, NOTHING);
     assert_eq!(take(&*store, RIGHT, 90, 100, 10).await, [id(1)]);
     // Who lost it cannot have it back by renewing.
-    store.renew(&Lease { replica: LEFT, until: at(500) }, &[id(1)]).await.unwrap();
+    store.renew(&Lease { replica: LEFT, until: aged(500) }, &[id(1)]).await.unwrap();
     assert_eq!(take(&*store, LEFT, 100, 200, 10).await, [id(1), id(2)]);
 }
 
@@ -128,7 +128,7 @@ pub(super) async fn takes_what_waits_by_its_provider(home: Arc<dyn Home>) {
     // However long they wait, they are not in the way of anything else.
     assert_eq!(take(&*store, LEFT, 50, 90, 1).await, [id(5)]);
     let check = async |provider: &str, now: i64, limit: usize, expected: &[u128]| {
-        let take = Take { now: at(now), lease: Lease { replica: LEFT, until: at(90) }, limit };
+        let take = Take { now: aged(now), lease: Lease { replica: LEFT, until: aged(90) }, limit };
         let taken = store.take_waiting(provider, &take).await.unwrap();
         let taken: Vec<_> = taken.into_iter().map(|operation| operation.request_id).collect();
         assert_eq!(taken, expected.iter().map(|n| id(*n)).collect::<Vec<_>>(), "{provider} {now}");
@@ -149,15 +149,15 @@ async fn wait(store: &dyn Store, n: u128, provider: &str, wake: Option<i64>) {
     store.accept(new(accepted.clone())).await.unwrap();
     let waiting = next(&accepted, |operation| {
         operation.state = State::WaitingUpstream;
-        operation.wake_time = wake.map(at);
+        operation.wake_time = wake.map(aged);
     });
     store.commit(waiting).await.unwrap();
 }
 
 /// When there is something to take next.
 async fn wakes(store: &dyn Store, due: Option<i64>, waiting: &[(&str, i64)]) {
-    let waiting = waiting.iter().map(|(provider, due)| ((*provider).to_owned(), at(*due)));
-    let expected = Wakes { due: due.map(at), waiting: waiting.collect() };
+    let waiting = waiting.iter().map(|(provider, due)| ((*provider).to_owned(), aged(*due)));
+    let expected = Wakes { due: due.map(aged), waiting: waiting.collect() };
     assert_eq!(store.wakes().await.unwrap(), expected);
 }
 
@@ -178,13 +178,13 @@ pub(super) async fn splits_due_work_among_many(home: Arc<dyn Home>) {
 
 async fn accept(store: &dyn Store, n: u128, wake: Option<i64>) -> Operation {
     let mut accepted = operation(n);
-    accepted.wake_time = wake.map(at);
+    accepted.wake_time = wake.map(aged);
     store.accept(new(accepted.clone())).await.unwrap();
     accepted
 }
 
 async fn take(store: &dyn Store, replica: Uuid, now: i64, until: i64, limit: usize) -> Vec<Uuid> {
-    let take = Take { now: at(now), lease: Lease { replica, until: at(until) }, limit };
+    let take = Take { now: aged(now), lease: Lease { replica, until: aged(until) }, limit };
     let taken = store.take_due(&take).await.unwrap();
     taken.into_iter().map(|operation| operation.request_id).collect()
 }

@@ -6,7 +6,7 @@ use purveyor::store::{Lease, NewOperation, PAGE_MAX, Query, Store};
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::v1::operation::State;
 
-use super::super::samples::{STATES, at, id, new, next, operation};
+use super::super::samples::{STATES, aged, at, id, new, next, operation};
 use super::Home;
 
 pub(super) async fn pages_through_equal_times(home: Arc<dyn Home>) {
@@ -97,7 +97,7 @@ pub(super) async fn shows_orphans(home: Arc<dyn Home>) {
         store.accept(new(operation(n))).await.unwrap();
         store.commit(next(&operation(n), |operation| operation.state = state)).await.unwrap();
     }
-    let orphans = store.orphans(at(0)).await.unwrap();
+    let orphans = store.orphans(aged(0)).await.unwrap();
     let orphans: Vec<_> =
         orphans.into_iter().map(|orphan| (orphan.request_id, orphan.state)).collect();
     assert_eq!(orphans, [(id(2), State::Running)]);
@@ -105,14 +105,14 @@ pub(super) async fn shows_orphans(home: Arc<dyn Home>) {
 
 pub(super) async fn shows_no_orphan_that_somebody_works_on(home: Arc<dyn Home>) {
     let store = home.open().await;
-    let lease = Some(Lease { replica: id(1001), until: at(60) });
+    let lease = Some(Lease { replica: id(1001), until: aged(60) });
     store.accept(NewOperation { lease, ..new(operation(1)) }).await.unwrap();
     let running = next(&operation(1), |operation| operation.state = State::Running);
     store.commit(running.clone()).await.unwrap();
-    assert_eq!(store.orphans(at(59)).await.unwrap(), []);
-    assert_eq!(store.orphans(at(60)).await.unwrap(), std::slice::from_ref(&running.operation));
+    assert_eq!(store.orphans(aged(59)).await.unwrap(), []);
+    assert_eq!(store.orphans(aged(60)).await.unwrap(), std::slice::from_ref(&running.operation));
     store.release(id(1001), &[id(1)]).await.unwrap();
-    assert_eq!(store.orphans(at(0)).await.unwrap(), [running.operation]);
+    assert_eq!(store.orphans(aged(0)).await.unwrap(), [running.operation]);
 }
 
 pub(super) async fn shows_what_is_blocked(home: Arc<dyn Home>) {

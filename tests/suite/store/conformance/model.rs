@@ -5,10 +5,10 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::{Just, Strategy, any};
 use proptest::{option, prop_oneof};
+use purveyor::store::age::Age;
 use purveyor::store::operation::{Claim, Lock, NewClaim, Operation, Origin};
 use purveyor::store::{
     Accepted, Change, Committed, Lease, NewOperation, PAGE_MAX, Query, Store, Take, Wakes,
@@ -17,7 +17,7 @@ use purveyor_sdk::v1::operation::State;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
-use super::super::samples::{STATES, at, claim, id, lock, new, next, operation};
+use super::super::samples::{STATES, aged, claim, id, lock, new, next, operation};
 use super::{Home, runner};
 
 /// How many sequences are tried, and how long each is.
@@ -74,7 +74,7 @@ fn call() -> impl Strategy<Value = Call> {
     let state = (0..STATES.len()).prop_map(|state| STATES[state]);
     let take = || {
         (0..30_i64, lease(), 0..4_usize).prop_map(|(now, lease, limit)| Take {
-            now: at(now),
+            now: aged(now),
             lease,
             limit,
         })
@@ -95,7 +95,7 @@ fn call() -> impl Strategy<Value = Call> {
 
 fn lease() -> impl Strategy<Value = Lease> {
     (any::<bool>(), 0..40_i64)
-        .prop_map(|(left, until)| Lease { replica: replica(left), until: at(until) })
+        .prop_map(|(left, until)| Lease { replica: replica(left), until: aged(until) })
 }
 
 fn replica(left: bool) -> Uuid {
@@ -171,7 +171,7 @@ impl Model {
     }
 
     /// When each operation may be given out that waits for its upstream, or does not; soonest first.
-    fn due(&self, waiting: bool) -> Vec<(Timestamp, Uuid)> {
+    fn due(&self, waiting: bool) -> Vec<(Age, Uuid)> {
         let due = self.operations.iter().filter_map(|(request_id, (operation, lease))| {
             if (operation.state == State::WaitingUpstream) != waiting {
                 return None;
@@ -200,7 +200,7 @@ async fn compare(store: &dyn Store, world: u32, calls: Vec<Call>) {
         match in_world(world, call) {
             Call::Accept { n, wake, locks, lease } => {
                 let mut accepted = operation(n);
-                accepted.wake_time = wake.map(at);
+                accepted.wake_time = wake.map(aged);
                 accepted.provider = world.to_string();
                 let accepted =
                     NewOperation { operation: accepted, locks, lease, services: Vec::new() };
@@ -213,7 +213,7 @@ async fn compare(store: &dyn Store, world: u32, calls: Vec<Call>) {
                 let stored = model.operations.get(&id(n));
                 operation.version = stored.map_or(0, |(stored, _)| stored.version) + ahead;
                 operation.state = state;
-                operation.wake_time = wake.map(at).filter(|_| !operation.done());
+                operation.wake_time = wake.map(aged).filter(|_| !operation.done());
                 let claims = claims.into_iter().map(NewClaim::by_answer).collect();
                 let change = Change { locks, claims, ..Change::of(operation) };
                 let expected = model.commit(change.clone());

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 
 use purveyor::store::operation::{Observation, Observed, Operation};
-use purveyor::store::{Accepted, Change, Committed, NewOperation, ServiceRecord, Store};
+use purveyor::store::{
+    Accepted, Change, Committed, EndedBefore, NewOperation, ServiceRecord, Store,
+};
 use purveyor_sdk::v1::Service;
 use purveyor_sdk::v1::operation::{Outcome, State};
 
-use super::super::samples::{at, attempt, id, lock, new, next, operation};
+use super::super::samples::{aged, at, attempt, id, lock, new, next, operation};
 use super::Home;
 
 fn observation(of: u128, upstream_id: &str) -> Observation {
@@ -58,7 +60,7 @@ pub(super) async fn refused_change_keeps_its_observation(home: Arc<dyn Home>) {
         assert_eq!(unapplied(&*store, 1).await, Some(observation(1, "77")));
     }
     let now = store.get(id(1)).await.unwrap().unwrap();
-    assert_eq!(now.wake_time, Some(at(0)), "somebody has to apply it");
+    assert_eq!(now.wake_time, Some(aged(0)), "somebody has to apply it");
     assert_eq!(now.version, stored.version, "nothing else has changed");
 
     drop(store);
@@ -75,7 +77,7 @@ pub(super) async fn refused_change_keeps_its_observation(home: Arc<dyn Home>) {
 pub(super) async fn change_that_overlooks_an_observation_is_stale(home: Arc<dyn Home>) {
     let store = home.open().await;
     let stored = sent(&*store, 1).await;
-    store.observe(id(1), observation(1, "77"), at(5)).await.unwrap();
+    store.observe(id(1), observation(1, "77"), aged(5)).await.unwrap();
     // Read before the observation came: absent, and another permit.
     let absent = next(&stored, |operation| operation.attempts[0].outcome = Outcome::Absent);
     assert_eq!(store.commit(absent).await.unwrap(), Committed::Stale);
@@ -83,14 +85,14 @@ pub(super) async fn change_that_overlooks_an_observation_is_stale(home: Arc<dyn 
     assert_eq!(store.commit(permitted).await.unwrap(), Committed::Stale);
     let found = store.get(id(1)).await.unwrap().unwrap();
     assert_eq!((found.version, found.attempts.len()), (stored.version, 1));
-    assert_eq!(found.wake_time, Some(at(5)));
+    assert_eq!(found.wake_time, Some(aged(5)));
 }
 
 pub(super) async fn first_observation_stays(home: Arc<dyn Home>) {
     let store = home.open().await;
     sent(&*store, 1).await;
     for upstream_id in ["77", "78"] {
-        store.observe(id(1), observation(1, upstream_id), at(0)).await.unwrap();
+        store.observe(id(1), observation(1, upstream_id), aged(0)).await.unwrap();
         assert_eq!(unapplied(&*store, 1).await, Some(observation(1, "77")));
     }
 }
@@ -105,7 +107,7 @@ pub(super) async fn observations_go_with_their_operation(home: Arc<dyn Home>) {
     let ended = Change { observation: Some(observation(1, "77")), ..ended };
     assert_eq!(store.commit(ended).await.unwrap(), Committed::Done);
     store.accept(new(operation(2))).await.unwrap();
-    assert_eq!(store.prune(at(99), 10).await.unwrap(), 1);
+    assert_eq!(store.prune(EndedBefore { age: aged(99), wall: at(99) }, 10).await.unwrap(), 1);
     // The same ids again find nothing of what was there.
     sent(&*store, 1).await;
     assert_eq!(unapplied(&*store, 1).await, None);
@@ -119,7 +121,7 @@ pub(super) async fn records_are_put_with_the_operation_or_not_at_all(home: Arc<d
         operation: id(n),
         service: Service { quantity: i32::try_from(n).unwrap(), ..Service::default() },
         version,
-        gone_since: Some(at(3)),
+        gone_since: Some(aged(3)),
     };
     let stored = async || store.service("acme", "9").await.unwrap();
     let first = NewOperation { services: vec![record(1, 0)], ..new(operation(1)) };

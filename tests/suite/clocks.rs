@@ -1,0 +1,105 @@
+//! A wall clock that somebody sets, of the gateway or of the database's host, and processes that are
+//! stopped and started: nothing ends early, nothing sleeps for a day, and nothing is sold twice.
+
+mod ending;
+mod shared;
+
+use std::time::Duration;
+
+use purveyor_sdk::v1::CreateOrderRequest;
+use purveyor_sdk::v1::operation::State;
+use purveyor_simulators::gandi::{Gandi, Options};
+use purveyor_simulators::{Fault, FaultKind, Kind, Simulator};
+use xtask::configuration::Configuration;
+
+use crate::support::client::{Client, order, succeeded};
+use crate::support::program::Program;
+use crate::support::requests::purchase;
+use crate::support::wall_clock::WallClock;
+use crate::support::{asked, configuration, provider, sold, until, upstream};
+
+const CREATE: &str = "hosting.product.create";
+const LIST: &str = "operation.list";
+const DAY: i64 = 24 * 60 * 60;
+
+/// A sale that comes when the simulator's clock is moved on, and not before; its answer is lost.
+const LATER: FaultKind = FaultKind::LateCommit { ms: 3_600_000 };
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A gateway's configuration with a reconciliation window that is longer than a scenario takes and
+/// shorter than what its clocks are set by.
+fn patient(upstream: &Simulator<Gandi>) -> Configuration {
+    let provider = provider(upstream).timing("upstream_processing_ms", 45_000);
+    configuration().provider("gandi", provider).engine("lease_s", 3)
+}
+
+fn shares() -> CreateOrderRequest {
+    purchase("gandi", &[("shares", 2)])
+}
+
+/// Buys once for each time that the clock is set to, while it is not known what became of the purchase:
+/// each is one sale.
+async fn buy_while_the_clock_is_set(
+    client: &Client,
+    upstream: &Simulator<Gandi>,
+    clock: &WallClock,
+) {
+    for (sales, ahead) in (1..).zip([60, 700, -DAY, 500 * DAY]) {
+        upstream.inject(Fault::next(CREATE, LATER));
+        let name = client.order(shares()).await.expect("accepted").name;
+        client.reaches(&name, State::Reconciling).await;
+        clock.set_ahead(ahead);
+        let before = asked(upstream, LIST);
+        until("it is looked for twice more", async || asked(upstream, LIST) >= before + 2).await;
+        upstream.advance(HOUR);
+        succeeded(client.done(&name).await);
+        assert_eq!(sold(upstream, Kind::ProductAdd).len(), sales, "{ahead} s ahead");
+        assert_eq!(asked(upstream, CREATE), sales as u64, "{ahead} s ahead");
+    }
+}
+
+#[tokio::test]
+async fn gateway_clock_set_during_reconciliation_sells_once() {
+    let (upstream, clock) = (upstream(Options::default()).await, WallClock::new());
+    let program = Program::start_at(&clock, patient(&upstream));
+    buy_while_the_clock_is_set(&program.client().await, &upstream, &clock).await;
+}
+
+#[tokio::test]
+async fn embedded_store_survives_clock_set_back_and_far_ahead() {
+    let (upstream, clock) = (upstream(Options::default()).await, WallClock::new());
+    clock.set_ahead(DAY);
+    let program = Program::start_at(&clock, patient(&upstream));
+    set_back_and_far_ahead(program, &upstream, &clock).await;
+}
+
+/// A gateway that was started by a clock which is a day ahead goes on after it was set back, and forgets
+/// nothing when it is started 500 days ahead.
+async fn set_back_and_far_ahead(program: Program, upstream: &Simulator<Gandi>, clock: &WallClock) {
+    let request = shares();
+    upstream.inject(Fault::next(CREATE, LATER));
+    let client = program.client().await;
+    let name = client.order(request.clone()).await.expect("accepted").name;
+    client.reaches(&name, State::Reconciling).await;
+    let folder = program.kill();
+    clock.set_ahead(0);
+    let program = Program::start_in_at(clock, folder);
+    upstream.advance(HOUR);
+    let bought = succeeded(program.client().await.done(&name).await);
+
+    let folder = program.kill();
+    clock.set_ahead(500 * DAY);
+    let program = Program::start_in_at(clock, folder);
+    let client = program.client().await;
+    // What made the last change is never removed, so this is another one.
+    succeeded(client.ordered(shares()).await);
+    let again = client.order(request).await.expect("it is known");
+    assert_eq!((again.name, again.etag), (bought.name, bought.etag), "the same operation");
+    assert_eq!(sold(upstream, Kind::ProductAdd).len(), 2);
+    assert_eq!(asked(upstream, CREATE), 2);
+}
+
+/// The order that the upstream has of an operation.
+fn upstream_id(operation: &purveyor_sdk::v1::Operation) -> String {
+    order(operation).upstream.as_ref().expect("sold").id.clone()
+}
