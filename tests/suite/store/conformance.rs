@@ -79,7 +79,6 @@ const PROPERTIES: &[(&str, Property)] = properties![
     observing::refused_change_keeps_its_observation,
     observing::change_that_overlooks_an_observation_is_stale,
     observing::first_observation_stays,
-    observing::observations_go_with_their_operation,
     observing::records_are_put_with_the_operation_or_not_at_all,
     pruning::removes_only_what_ended_before,
     pruning::removes_the_oldest_within_its_bounds,

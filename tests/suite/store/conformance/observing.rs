@@ -97,22 +97,6 @@ pub(super) async fn first_observation_stays(home: Arc<dyn Home>) {
     }
 }
 
-pub(super) async fn observations_go_with_their_operation(home: Arc<dyn Home>) {
-    let store = home.open().await;
-    let stored = sent(&*store, 1).await;
-    let ended = next(&stored, |operation| {
-        operation.state = State::Succeeded;
-        operation.attempts[0].observed = Observed::Accepted;
-    });
-    let ended = Change { observation: Some(observation(1, "77")), ..ended };
-    assert_eq!(store.commit(ended).await.unwrap(), Committed::Done);
-    store.accept(new(operation(2))).await.unwrap();
-    assert_eq!(store.prune(EndedBefore { age: aged(99), wall: at(99) }, 10).await.unwrap(), 1);
-    // The same ids again find nothing of what was there.
-    sent(&*store, 1).await;
-    assert_eq!(unapplied(&*store, 1).await, None);
-}
-
 pub(super) async fn records_are_put_with_the_operation_or_not_at_all(home: Arc<dyn Home>) {
     let store = home.open().await;
     let record = |n: u128, version: u64| ServiceRecord {
