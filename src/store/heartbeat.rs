@@ -87,8 +87,8 @@ pub(super) struct Heartbeat {
     pub(super) boot_ns: i64,
 }
 
-/// The heartbeat that this machine writes over `stored` at `now`. `own` is the last heartbeat of this process that
-/// was acknowledged.
+/// The heartbeat that this machine writes over `stored` at `now`. `own` is the last one of this process
+/// that was acknowledged.
 ///
 /// Requires: `now` was read after `stored`.
 fn next(own: Option<&Heartbeat>, stored: &Heartbeat, here: Machine, now: i64) -> Heartbeat {
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn next_beat_counts_at_most_two_seconds_of_its_own_interval() {
+    fn next_heartbeat_counts_at_most_two_seconds_of_its_own_interval() {
         let alone = |now, expected| {
             let own = heartbeat(1000, HERE, 100);
             check(Some(own), own, now, expected);
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn next_beat_never_adds_its_interval_to_what_another_process_advanced() {
+    fn next_heartbeat_never_adds_its_interval_to_what_another_process_advanced() {
         let own = heartbeat(1000, OTHER_BOOT, 100);
         // Another machine is as far, a little behind, or ahead.
         let own = Heartbeat { machine: Some(HERE), ..own };
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn first_beat_counts_the_gap_in_the_same_boot_only() {
+    fn first_heartbeat_counts_the_gap_in_the_same_boot_only() {
         let stored = |machine| heartbeat(1000, machine, 100);
         check(None, stored(HERE), 36_100, (37_000, 0));
         check(None, stored(HERE), 100, (1000, 1));

@@ -1,12 +1,16 @@
 //! What ends although its gateways never live long, and what stays of an operation after its end.
 
-use purveyor_sdk::v1::GetOperationRequest;
-use purveyor_simulators::gandi::Options;
-use purveyor_simulators::{Fault, FaultKind, Kind};
+use std::time::{Duration, Instant};
+
+use purveyor_sdk::v1::operation::State;
+use purveyor_sdk::v1::{GetOperationRequest, Operation};
+use purveyor_simulators::gandi::{Gandi, Options};
+use purveyor_simulators::{Fault, FaultKind, Kind, Simulator};
 use rusqlite::Connection;
 use tonic::Code;
+use xtask::configuration::Configuration;
 
-use super::{CREATE, shares, upstream_id};
+use super::{CREATE, HOUR, LATER, patient, shares, upstream_id};
 use crate::support::client::{succeeded, told};
 use crate::support::postgres::{database, server};
 use crate::support::program::Program;
@@ -16,26 +20,58 @@ use crate::support::{asked, configuration, provider, sold, until, upstream};
 /// How long an operation has to have ended before it is removed, and longer, in nanoseconds.
 const LONG_AGO: i64 = 500 * 24 * 60 * 60 * 1_000_000_000;
 
-/// Each life of the gateway ends as soon as it has stored anything, long before the window ends.
-async fn ends_although_every_life_is_short(url: Option<String>) {
-    let upstream = upstream(Options::default()).await;
-    let configuration = configuration().provider("gandi", provider(&upstream));
-    let configuration = match url {
-        // Each life waits for the lease of the one before, so there are few.
-        Some(url) => configuration.store(&url).engine("lease_s", 3).engine("look_first_ms", 1000),
-        None => configuration,
-    };
-    upstream.inject(Fault::next(CREATE, FaultKind::DropBeforeCommit));
+/// How long gateways are started and killed again.
+const RESTARTING: Duration = Duration::from_secs(4);
+
+/// Gateways that are killed as soon as they serve, for seconds, while it is not known what became of a
+/// purchase: the window ends when it was to end, and so does the operation.
+async fn restarts_push_no_window_off(configuration: Configuration, upstream: &Simulator<Gandi>) {
+    upstream.inject(Fault::next(CREATE, LATER));
     let mut program = Program::start(configuration);
+    let client = program.client().await;
+    let name = client.order(shares()).await.expect("accepted").name;
+    let settle = |operation: Operation| operation.settle_time.expect("it is not known").seconds;
+    let before = settle(client.reaches(&name, State::Reconciling).await);
+    let began = Instant::now();
+    while began.elapsed() < RESTARTING {
+        program = program.restart();
+    }
+    let client = program.client().await;
+    let after = settle(client.operation(&name).await);
+    assert!((after - before).abs() <= 1, "the window ends {} s later", after - before);
+    upstream.advance(HOUR);
+    succeeded(client.done(&name).await);
+    assert_eq!((sold(upstream, Kind::ProductAdd).len(), asked(upstream, CREATE)), (1, 1));
+}
+
+#[tokio::test]
+async fn embedded_store_restarted_again_and_again_keeps_its_windows() {
+    let upstream = upstream(Options::default()).await;
+    restarts_push_no_window_off(patient(&upstream), &upstream).await;
+}
+
+#[tokio::test]
+async fn shared_store_restarted_again_and_again_keeps_its_windows() {
+    let upstream = upstream(Options::default()).await;
+    let url = server().url(&database(server()).await);
+    restarts_push_no_window_off(patient(&upstream).store(&url), &upstream).await;
+}
+
+/// Each life of the gateway ends as soon as it has stored anything, long before the window ends.
+#[tokio::test]
+async fn store_restarted_again_and_again_ends_everything() {
+    let upstream = upstream(Options::default()).await;
+    upstream.inject(Fault::next(CREATE, FaultKind::DropBeforeCommit));
+    let mut program = Program::start(configuration().provider("gandi", provider(&upstream)));
     let name = program.client().await.order(shares()).await.expect("accepted").name;
     let mut lives = 1;
     let done = loop {
         let client = program.client().await;
         let first = client.operation(&name).await;
-        let changed = async || client.operation(&name).await.etag != first.etag;
         if first.done {
             break first;
         }
+        let changed = async || client.operation(&name).await.etag != first.etag;
         until("it comes further", changed).await;
         program = program.restart();
         lives += 1;
@@ -43,17 +79,6 @@ async fn ends_although_every_life_is_short(url: Option<String>) {
     succeeded(done);
     assert!(lives > 3, "it was done in {lives} lives");
     assert_eq!(sold(&upstream, Kind::ProductAdd).len(), 1);
-}
-
-#[tokio::test]
-async fn embedded_store_restarted_again_and_again_ends_everything() {
-    ends_although_every_life_is_short(None).await;
-}
-
-#[tokio::test]
-async fn shared_store_restarted_again_and_again_ends_everything() {
-    let url = server().url(&database(server()).await);
-    ends_although_every_life_is_short(Some(url)).await;
 }
 
 #[tokio::test]

@@ -43,17 +43,18 @@ async fn database_clock_set_ahead_lets_no_gateway_take_a_running_purchase() {
     let client = left.client().await;
     let bought = client.order(shares()).await.expect("accepted").name;
     until("the request arrives", async || asked(&upstream, CREATE) == 1).await;
-    clock.set_ahead(300);
 
-    // The lease is renewed and the other gateway looks around, a few times.
+    // After each step the lease is renewed, and meanwhile the other gateway looks around.
     let database = connect(&server, &name).await;
-    let renewed = async || -> i64 {
+    let lease = async || -> Option<i64> {
         let sql = "SELECT max(lease_until) FROM purveyor.operations";
         database.query_one(sql, &[]).await.expect("one operation").get(0)
     };
-    for _ in 0..3 {
-        let before = renewed().await;
-        until("the lease is renewed", async || renewed().await > before).await;
+    for step in 1..=8 {
+        let before = lease().await;
+        clock.set_ahead(300 * step);
+        let renewed = async || lease().await > before || right.said(TAKEN_OVER) > 0;
+        until("the lease is renewed", renewed).await;
     }
     assert_eq!(client.operation(&bought).await.state(), State::Running);
     assert_eq!((left.said(TAKEN_OVER), right.said(TAKEN_OVER)), (0, 0));
