@@ -39,8 +39,7 @@ struct Plan {
     seed: u64,
 }
 
-/// The process stops itself (SIGSTOP) when a place is passed for the nth time; another process
-/// continues it.
+/// The process stops itself (SIGSTOP) at every nth pass of a place; another process continues it.
 #[derive(Debug, PartialEq, Eq)]
 struct Stop {
     place: u64,
@@ -63,7 +62,7 @@ struct Stall {
 }
 
 /// Reads what is to happen, as in `abort=8:3:500,stall=30:7000,control=naive,seed=5`; `stop=10:2` stops
-/// the process at a place, and `plugin-errors=5` is a percentage. To be called once, before anything is served.
+/// the process at every second pass of a place, and `plugin-errors=5` is a percentage. To be called once, before anything is served.
 ///
 /// # Errors
 ///
@@ -80,7 +79,7 @@ pub fn arm(text: &str) -> Result<(), String> {
 pub fn pass(place: Place) {
     if let Some(Stop { place: wanted, nth }) = plan().and_then(|plan| plan.stop.as_ref())
         && place as u64 == *wanted
-        && STOP_PASSED.fetch_add(1, Ordering::SeqCst) + 1 == *nth
+        && (STOP_PASSED.fetch_add(1, Ordering::SeqCst) + 1).is_multiple_of(*nth)
     {
         // The kernel always lets a process stop itself.
         let _stopped = kill_process(getpid(), Signal::STOP);
@@ -208,6 +207,9 @@ fn read(text: &str) -> Result<Plan, String> {
                 let [place, nth] = numbers()?[..] else {
                     return Err(format!("{part:?} is not place:nth"));
                 };
+                if nth == 0 {
+                    return Err(format!("{part:?} names no pass"));
+                }
                 plan.stop = Some(Stop { place, nth });
             }
             "errors" => plan.errors = Some(PathBuf::from(value)),
@@ -260,7 +262,9 @@ mod tests {
             Some(Plan { stop, plugin_errors: 5, ..Plan::default() }),
         );
         let wrong = ["abort", "abort=8", "abort=8:x:1", "stall=1:2:3", "control=odd", "other=1"];
-        for wrong in wrong.into_iter().chain(["stop=10", "plugin-errors=1:2", "plugin-errors"]) {
+        for wrong in
+            wrong.into_iter().chain(["stop=10", "stop=10:0", "plugin-errors=1:2", "plugin-errors"])
+        {
             check(wrong, None);
         }
     }

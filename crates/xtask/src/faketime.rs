@@ -77,24 +77,48 @@ pub fn clean_up(process: u32) {
 #[cfg(test)]
 mod tests {
     use std::process::Command;
-    use std::time::SystemTime;
+    use std::time::{Instant, SystemTime};
+
+    use rustix::time::{ClockId, clock_gettime};
 
     use super::{install, set, variables};
 
+    /// What the child of the test below is asked for.
+    const CHILD: &str = "PURVEYOR_CLOCKS_OF_A_CHILD";
+
+    /// Seconds of the wall clock, of CLOCK_BOOTTIME as the gateway reads it, and of CLOCK_MONOTONIC as
+    /// the standard library reads it.
+    fn clocks() -> [i64; 3] {
+        let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let boot = clock_gettime(ClockId::Boottime).tv_sec;
+        let monotonic = format!("{:?}", Instant::now());
+        let monotonic = monotonic.split("tv_sec: ").nth(1).unwrap().split(',').next().unwrap();
+        [i64::try_from(wall).unwrap(), boot, monotonic.parse().unwrap()]
+    }
+
     #[test]
-    fn set_steps_the_wall_clock_and_leaves_the_uptime_true() {
+    fn set_steps_the_wall_clock_and_no_other() {
+        if std::env::var_os(CHILD).is_some() {
+            let [wall, boot, monotonic] = clocks();
+            println!("\nclocks {wall} {boot} {monotonic}");
+            return;
+        }
         let library = install().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("clock");
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         for ahead in [0, 600, -86_400] {
             set(&file, ahead).unwrap();
-            let mut date = Command::new("date");
-            date.arg("+%s").envs(variables(&library, &file));
-            let told = String::from_utf8(date.output().unwrap().stdout).unwrap();
-            let told: i64 = told.trim().parse().unwrap();
-            let difference = told - i64::try_from(now).unwrap() - ahead;
-            assert!((0..60).contains(&difference), "{ahead}: {difference}");
+            let before = clocks();
+            let mut child = Command::new(std::env::current_exe().unwrap());
+            child.args(["--exact", "faketime::tests::set_steps_the_wall_clock_and_no_other"]);
+            child.arg("--nocapture").env(CHILD, "1").envs(variables(&library, &file));
+            let told = String::from_utf8(child.output().unwrap().stdout).unwrap();
+            let told = told.lines().find_map(|line| line.strip_prefix("clocks ")).expect(&told);
+            let told: Vec<i64> = told.split(' ').map(|number| number.parse().unwrap()).collect();
+            for (clock, by) in [ahead, 0, 0].into_iter().enumerate() {
+                let since = told[clock] - before[clock] - by;
+                assert!((0..60).contains(&since), "{ahead}, clock {clock}: {since}");
+            }
         }
     }
 }

@@ -147,7 +147,7 @@ impl Control {
 
     /// Clients at a time, where the mistake takes some time and not all orders at once.
     pub(crate) fn clients(self) -> Option<usize> {
-        (self == Self::LateAnswerDropped).then_some(8)
+        (self == Self::LateAnswerDropped).then_some(4)
     }
 
     /// How many orders it takes to make the mistake for certain.
@@ -156,7 +156,7 @@ impl Control {
             Self::Naive | Self::NoSettle | Self::NoPreconnect => 150,
             Self::ClockBelieved => 80,
             Self::SuccessMayBeAbsent | Self::LockByProvider => 40,
-            Self::LateAnswerDropped => 36,
+            Self::LateAnswerDropped => 16,
             Self::SharedAccountKey => 24,
         }
     }
