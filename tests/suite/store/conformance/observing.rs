@@ -4,13 +4,11 @@
 use std::sync::Arc;
 
 use purveyor::store::operation::{Observation, Observed, Operation};
-use purveyor::store::{
-    Accepted, Change, Committed, EndedBefore, NewOperation, ServiceRecord, Store,
-};
+use purveyor::store::{Accepted, Change, Committed, NewOperation, ServiceRecord, Store};
 use purveyor_sdk::v1::Service;
 use purveyor_sdk::v1::operation::{Outcome, State};
 
-use super::super::samples::{aged, at, attempt, id, lock, new, next, operation};
+use super::super::samples::{aged, attempt, id, lock, new, next, operation};
 use super::Home;
 
 fn observation(of: u128, upstream_id: &str) -> Observation {
