@@ -175,8 +175,8 @@ impl Query {
     /// are in other states is all the same; `None` where what succeeded can match, which is nearly all
     /// there is, or where no state is named.
     fn apart(&self) -> Option<Vec<i32>> {
-        if self.target.is_some() || self.states.is_empty() {
-            // A target has few operations.
+        if self.target.is_some() || self.ended_after.is_some() || self.states.is_empty() {
+            // A target has few operations, and few have just ended.
             return None;
         }
         let terminal = [State::Succeeded, State::Failed, State::Cancelled];
@@ -293,6 +293,8 @@ pub struct Query {
     pub open_only: bool,
     /// Accepted at or after this time.
     pub create_after: Option<Timestamp>,
+    /// Done, and last changed after this time.
+    pub ended_after: Option<Timestamp>,
     /// Only rows that come after this one in the order of the listing.
     pub after: Option<(Timestamp, Uuid)>,
     /// At most so many, and never more than [`PAGE_MAX`].

@@ -70,11 +70,14 @@ pub(in crate::engine) trait MadeList: Made {
     fn matches(&self, request: &Self::Request) -> bool;
 }
 
-/// Where a list goes on.
+/// Where a list goes on. `since` is the time of the list's first page, the same on every page: a row
+/// stands among ours or among the upstream's by what was true then, however far it comes meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Cursor {
+    /// At the beginning.
+    Start,
     /// Among ours, after this one.
-    Ours(Option<(Timestamp, Uuid)>),
+    Ours { since: Timestamp, after: (Timestamp, Uuid) },
     /// In the upstream's list; what was open at `since` was listed among ours.
     Upstream { since: Timestamp, cursor: String },
 }
@@ -82,9 +85,9 @@ enum Cursor {
 impl Cursor {
     fn encode(&self) -> Vec<u8> {
         match self {
-            Cursor::Ours(None) => Vec::new(),
-            Cursor::Ours(Some((time, id))) => {
-                format!("o {} {id}", time.as_nanosecond()).into_bytes()
+            Cursor::Start => Vec::new(),
+            Cursor::Ours { since, after: (time, id) } => {
+                format!("w {} {} {id}", since.as_nanosecond(), time.as_nanosecond()).into_bytes()
             }
             Cursor::Upstream { since, cursor } => {
                 format!("u {} {cursor}", since.as_nanosecond()).into_bytes()
@@ -94,16 +97,20 @@ impl Cursor {
 
     fn decode(bytes: &[u8]) -> Result<Cursor> {
         if bytes.is_empty() {
-            return Ok(Cursor::Ours(None));
+            return Ok(Cursor::Start);
         }
+        let moment = |text: &str| Timestamp::from_nanosecond(text.parse().ok()?).ok();
         let parsed = || {
             let text = std::str::from_utf8(bytes).ok()?;
             let mut parts = text.splitn(3, ' ');
-            let (kind, time, rest) = (parts.next()?, parts.next()?, parts.next()?);
-            let time = Timestamp::from_nanosecond(time.parse().ok()?).ok()?;
+            let (kind, since, rest) = (parts.next()?, moment(parts.next()?)?, parts.next()?);
             match kind {
-                "o" => Some(Cursor::Ours(Some((time, Uuid::parse_str(rest).ok()?)))),
-                "u" => Some(Cursor::Upstream { since: time, cursor: rest.to_owned() }),
+                "w" => {
+                    let (time, id) = rest.split_once(' ')?;
+                    let after = (moment(time)?, Uuid::parse_str(id).ok()?);
+                    Some(Cursor::Ours { since, after })
+                }
+                "u" => Some(Cursor::Upstream { since, cursor: rest.to_owned() }),
                 _ => None,
             }
         };
@@ -162,20 +169,23 @@ impl Engine {
     ) -> Result<Page<T>> {
         let (mut rows, since, cursor) = match Cursor::decode(&page.cursor)? {
             Cursor::Upstream { since, cursor } => (Vec::new(), since, cursor),
-            Cursor::Ours(after) => {
-                let now = self.wall();
-                let (rows, next) = self.our_rows::<T>(&page, request, after).await?;
-                if next.is_some() {
-                    return Ok(Page { rows, next: Some(Cursor::Ours(next).encode()) });
+            start => {
+                let (since, after) = match start {
+                    Cursor::Ours { since, after } => (since, Some(after)),
+                    _ => (self.list_time::<T>(&page).await?, None),
+                };
+                let (rows, next) = self.our_rows::<T>(&page, request, since, after).await?;
+                if let Some(after) = next {
+                    return Ok(Page { rows, next: Some(Cursor::Ours { since, after }.encode()) });
                 }
                 if page.source == Source::Records {
                     return Ok(Page { rows, next: None });
                 }
                 if rows.len() >= page.size {
-                    let next = Cursor::Upstream { since: now, cursor: String::new() };
+                    let next = Cursor::Upstream { since, cursor: String::new() };
                     return Ok(Page { rows, next: Some(next.encode()) });
                 }
-                (rows, now, String::new())
+                (rows, since, String::new())
             }
         };
         let asked = request.for_page(page.name.to_string(), page.size - rows.len(), cursor);
@@ -193,34 +203,33 @@ impl Engine {
         Ok(Page { rows, next })
     }
 
-    /// Ours that the upstream does not list, newest first, and where they go on.
+    /// The time of a list's first page. Never before the newest row of ours: in a shared store another
+    /// replica's clock may be a moment ahead, and what it has accepted must not be missing here.
+    async fn list_time<T: MadeList>(&self, page: &PageOf) -> Result<Timestamp> {
+        let now = self.wall();
+        let newest = Query { limit: 1, ..our_query::<T>(page, None) };
+        let newest = self.store().list(&newest).await?;
+        Ok(newest.first().map_or(now, |newest| newest.create_time.max(now)))
+    }
+
+    /// Ours that the upstream did not list, or not as they were, at the time of the list's first page,
+    /// newest first, and where they go on.
     async fn our_rows<T: MadeList>(
         &self,
         page: &PageOf,
         request: &T::Request,
+        since: Timestamp,
         mut after: Option<(Timestamp, Uuid)>,
     ) -> Result<(Vec<T>, Option<(Timestamp, Uuid)>)> {
         let mut rows = Vec::new();
         for _ in 0..LOOKS {
-            let query = Query {
-                states: match page.source {
-                    Source::Upstream => NOT_LISTED.to_vec(),
-                    Source::Records => Vec::new(),
-                },
-                provider: Some(page.provider.id().to_owned()),
-                ops: vec![T::MADE_BY],
-                after,
-                limit: PAGE_MAX,
-                ..Query::default()
-            };
-            let operations = self.store().list(&query).await?;
-            let last = operations.len() < PAGE_MAX;
+            let (operations, last) = self.our_operations::<T>(page, since, after).await?;
             for operation in operations {
                 if rows.len() == page.size {
                     return Ok((rows, after));
                 }
                 after = Some((operation.create_time, operation.request_id));
-                if page.source == Source::Records || shown_first(&operation) {
+                if page.source == Source::Records || listed_first(&operation, since) {
                     let row = self.our_row::<T>(page, request, &operation).await?;
                     rows.extend(row.matches(request).then_some(row));
                 }
@@ -230,6 +239,31 @@ impl Engine {
             }
         }
         Ok((rows, after))
+    }
+
+    /// Operations that may stand among our rows, newest first, and whether these are the last.
+    ///
+    /// What has succeeded since the list began is asked for after what has not: an operation that ends
+    /// between the two questions is found by both, and one that ended before by the second.
+    async fn our_operations<T: MadeList>(
+        &self,
+        page: &PageOf,
+        since: Timestamp,
+        after: Option<(Timestamp, Uuid)>,
+    ) -> Result<(Vec<Operation>, bool)> {
+        let query = our_query::<T>(page, after);
+        let mut operations = self.store().list(&query).await?;
+        let mut last = operations.len() < PAGE_MAX;
+        if page.source == Source::Upstream {
+            let ended = Query { states: vec![State::Succeeded], ended_after: Some(since), ..query };
+            let ended = self.store().list(&ended).await?;
+            last &= ended.len() < PAGE_MAX;
+            operations.retain(|it| ended.iter().all(|other| other.request_id != it.request_id));
+            operations.extend(ended);
+            operations.sort_by_key(|it| std::cmp::Reverse((it.create_time, it.request_id)));
+            operations.truncate(PAGE_MAX);
+        }
+        Ok((operations, last))
     }
 
     async fn our_row<T: MadeList>(
@@ -310,7 +344,8 @@ impl Engine {
         let Some(operation) = maker.as_ref().filter(|maker| maker.op == T::MADE_BY) else {
             return foreign(live, &page.name, &id, maker.as_ref()).map(Some);
         };
-        if open_at(operation, since) {
+        // What another provider of this account has made stands among that provider's own rows alone.
+        if operation.provider == page.provider.id() && listed_first(operation, since) {
             return Ok(None);
         }
         let whole = upstream_id(operation);
@@ -327,14 +362,28 @@ impl Engine {
     }
 }
 
-/// Whether it comes before the upstream's rows: under way, or never seen by the upstream.
-fn shown_first(operation: &Operation) -> bool {
-    !operation.done() || upstream_id(operation).is_empty()
+/// What is asked of the journal for our rows.
+fn our_query<T: MadeList>(page: &PageOf, after: Option<(Timestamp, Uuid)>) -> Query {
+    Query {
+        states: match page.source {
+            Source::Upstream => NOT_LISTED.to_vec(),
+            Source::Records => Vec::new(),
+        },
+        provider: Some(page.provider.id().to_owned()),
+        ops: vec![T::MADE_BY],
+        after,
+        limit: PAGE_MAX,
+        ..Query::default()
+    }
 }
 
-/// Whether an operation was under way at a moment. A terminal one does not change any more.
-fn open_at(operation: &Operation, moment: Timestamp) -> bool {
-    operation.create_time <= moment && (!operation.done() || operation.update_time > moment)
+/// Whether an operation stands among our rows in a list that began at `since`: it was under way then,
+/// or the upstream never saw it. One rule for our rows and for the upstream's, whose answer stays the
+/// same while the operation goes on, so that no row of a list is shown twice or left out.
+fn listed_first(operation: &Operation, since: Timestamp) -> bool {
+    let ended = operation.done() && operation.update_time <= since;
+    let never_seen = operation.state != State::Succeeded && upstream_id(operation).is_empty();
+    operation.create_time <= since && (!ended || never_seen)
 }
 
 /// Whether a row passes `create_after`; one whose time nobody tells does not.
@@ -361,8 +410,8 @@ mod tests {
     fn cursors_survive_the_token() {
         let time = Timestamp::from_nanosecond(1_700_000_000_123_456_789).unwrap();
         for cursor in [
-            Cursor::Ours(None),
-            Cursor::Ours(Some((time, Uuid::from_u128(7)))),
+            Cursor::Start,
+            Cursor::Ours { since: time, after: (time, Uuid::from_u128(7)) },
             Cursor::Upstream { since: time, cursor: String::new() },
             Cursor::Upstream { since: time, cursor: "a b\nc".to_owned() },
         ] {
@@ -372,7 +421,9 @@ mod tests {
 
     #[test]
     fn a_cursor_of_another_list_is_refused() {
-        for bytes in [&b"x"[..], b"o 1", b"o x y", b"o 1 y", b"u x y", b"z 1 2", b"\xff\xff"] {
+        for bytes in
+            [&b"x"[..], b"w 1", b"w x y z", b"w 1 y", b"w 1 2 y", b"u x y", b"z 1 2", b"\xff\xff"]
+        {
             let error = Cursor::decode(bytes).unwrap_err();
             assert_eq!(error.reason, ErrorReason::PageTokenInvalid, "{bytes:?}");
         }
