@@ -5,6 +5,7 @@
 //! and waits, and the executor's own tasks do the rest, whatever becomes of the caller.
 
 pub mod accept;
+pub mod account;
 pub mod call;
 pub mod executor;
 pub mod fields;
@@ -47,6 +48,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
+use self::account::Adopted;
 use self::line::Lines;
 use self::machine::{Backoff, Now};
 use self::poll::PollPlaces;
@@ -55,7 +57,7 @@ use self::retention::RETENTION_MIN;
 use self::waiters::Waiters;
 use crate::failpoint::{self, Place};
 use crate::plugin::{Clock, Registry};
-use crate::store::operation::Operation;
+use crate::store::operation::{Claim, Operation};
 use crate::store::{Change, Committed, Store, StoreError};
 
 /// How the engine works; every field has a default that suits production.
@@ -124,6 +126,7 @@ struct Inner {
     /// This process among those that share the store.
     replica: Uuid,
     waiters: Waiters,
+    adopted: Adopted,
     lines: Lines,
     /// Something may be due.
     due: Notify,
@@ -158,6 +161,7 @@ impl Engine {
                 clock,
                 replica: Uuid::new_v4(),
                 waiters: Waiters::default(),
+                adopted: Adopted::default(),
                 lines: Lines::default(),
                 due: Notify::new(),
                 places: Arc::new(Semaphore::new(config.concurrent_operations)),
@@ -171,6 +175,7 @@ impl Engine {
         if let Some(sharing) = engine.inner.store.sharing() {
             engine.inner.providers.shared_by(sharing.replicas);
         }
+        engine.recall_accounts().await?;
         engine.take_over().await?;
         engine.line_up().await?;
         *engine.inner.dispatching.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -283,6 +288,7 @@ impl Engine {
     async fn commit_inner(&self, mut change: Change) -> Result<(Committed, Operation), StoreError> {
         change.operation.version += 1;
         let operation = change.operation.clone();
+        self.claim_by_every_name(&mut change);
         if matches!(operation.state, State::Succeeded | State::WaitingUpstream) {
             // Before, so that no crash comes between success and what it tells of services.
             self.record_services(&operation).await?;
@@ -305,6 +311,25 @@ impl Engine {
             }
         }
         Ok((committed, operation))
+    }
+
+    /// What belongs to an account belongs to it under the name of older versions too, which may run
+    /// beside this one, and under its name by another setting of the configuration.
+    fn claim_by_every_name(&self, change: &mut Change) {
+        if change.claims.is_empty() {
+            return;
+        }
+        let policy = self.policy(&change.operation);
+        let also: Vec<Claim> = change
+            .claims
+            .iter()
+            .filter(|claim| claim.account == policy.gate)
+            .flat_map(|claim| {
+                let names = policy.aliases.iter().chain(&policy.legacy_gate);
+                names.map(|name| Claim { account: name.clone(), ..claim.clone() })
+            })
+            .collect();
+        change.claims.extend(also);
     }
 
     async fn read_back(

@@ -12,6 +12,7 @@ use purveyor_sdk::{Error, Result};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::account::AccountOf;
 use super::machine;
 use super::{Caller, Engine};
 use crate::failpoint::{self, Place};
@@ -32,7 +33,7 @@ pub struct Submission {
     pub provider: Arc<Provider>,
     /// The upstream account that the provider points to at acceptance: the write belongs to it, even if
     /// its first step begins after the provider was pointed to another.
-    pub account: String,
+    pub account: AccountOf,
     /// The caller's request id.
     pub request_id: Uuid,
     /// The request message with canonical names, without `request_id` and `wait`, encoded again.
@@ -128,7 +129,7 @@ impl Engine {
                 ErrorReason::RequestIdReused,
                 "the request_id belongs to another request",
             )),
-            Accepted::Held { lock, by } => Err(in_progress(&lock, by)),
+            Accepted::Held { lock, by } => Err(in_progress(&operation, &lock, by)),
         }
     }
 
@@ -142,7 +143,8 @@ impl Engine {
             owner: submission.caller.owner,
             actor: submission.caller.actor,
             trace_id: submission.trace_id,
-            account: submission.account,
+            account: submission.account.identity,
+            account_key: submission.account.key,
             target: submission.target,
             upstream_target: submission.upstream_target,
             exclusive: submission.exclusive,
@@ -174,8 +176,11 @@ fn fingerprint(submission: &Submission) -> [u8; 32] {
     hash.finalize().into()
 }
 
-fn in_progress(lock: &Lock, by: Uuid) -> Error {
-    let message = format!("{} has a write that has not ended: operations/{by}", lock.0);
+/// A lock by account is told as the target that it stands for: a key is no name.
+fn in_progress(operation: &Operation, lock: &Lock, by: Uuid) -> Error {
+    let named = operation.exclusive.contains(&lock.0);
+    let what = if named { &lock.0 } else { &operation.target };
+    let message = format!("{what} has a write that has not ended: operations/{by}");
     Error::new(ErrorReason::OperationInProgress, message)
         .with_metadata("operation", format!("operations/{by}"))
 }

@@ -17,7 +17,7 @@ macro_rules! operation_columns {
         "request_id, state, version, create_time, update_time, wake_time, tries, step, \
          blocked_by, protocol, op, owner, actor, trace_id, provider, account, target, \
          upstream_target, start_before, fingerprint, exclusive, upstream, settle, message, error, \
-         candidates, notes, handle, baseline, view, request, given_up"
+         candidates, notes, handle, baseline, view, request, given_up, account_key"
     };
 }
 pub(super) use operation_columns;
@@ -59,6 +59,7 @@ pub(super) struct OperationColumns<'a> {
     pub(super) request: Cow<'a, [u8]>,
     /// NULL in nearly every row.
     pub(super) given_up: Option<Cow<'a, [u8]>>,
+    pub(super) account_key: Cow<'a, str>,
 }
 
 impl<'a> OperationColumns<'a> {
@@ -101,6 +102,7 @@ impl<'a> OperationColumns<'a> {
             view: row.view.as_ref().map(|view| view.encode_to_vec().into()),
             request: Cow::Borrowed(&row.request),
             given_up: encoding::given_up(&row.given_up).map(Cow::Owned),
+            account_key: Cow::Borrowed(&row.account_key),
         })
     }
 
@@ -120,6 +122,7 @@ impl<'a> OperationColumns<'a> {
             op: encoding::number("op", self.op.into())?,
             provider: self.provider.into_owned(),
             account: self.account.into_owned(),
+            account_key: self.account_key.into_owned(),
             target: self.target.into_owned(),
             upstream_target: self.upstream_target.into_owned(),
             exclusive: encoding::from_names("exclusive", &self.exclusive)?,

@@ -25,10 +25,11 @@ use self::retention::Prune;
 use self::session::{Sessions, discard};
 use super::operation::{Claim, Operation};
 use super::{
-    Accepted, Change, Committed, Identity, Lease, NewOperation, Positions, Query, ServiceRecord,
-    Sharing, Store, StoreError, StoredChange, Take, Wakes,
+    Accepted, AccountAdoption, AccountRecord, Change, Committed, Identity, Lease, NewOperation,
+    Positions, Query, ServiceRecord, Sharing, Store, StoreError, StoredChange, Take, Wakes,
 };
 
+mod accounts;
 mod changes;
 mod doubt;
 mod due;
@@ -275,6 +276,14 @@ impl Store for PostgresStore {
         limit: usize,
     ) -> Result<Vec<ServiceRecord>, StoreError> {
         self.shared.sessions.read(async |c| services::after(c, provider, after, limit).await).await
+    }
+
+    async fn put_account(&self, adoption: AccountAdoption) -> Result<(), StoreError> {
+        self.shared().write(adoption).await
+    }
+
+    async fn accounts(&self) -> Result<Vec<AccountRecord>, StoreError> {
+        self.shared.sessions.read(async |c| accounts::all(c).await).await
     }
 
     fn identity(&self) -> &Identity {

@@ -23,10 +23,11 @@ use self::witness::{Noted, Witness};
 use self::writer::{Start, Writer};
 use super::operation::{Claim, Operation};
 use super::{
-    Accepted, Change, Committed, Identity, Lease, NewOperation, Positions, Query, ServiceRecord,
-    Sharing, Store, StoreError, StoredChange, Take, Wakes,
+    Accepted, AccountAdoption, AccountRecord, Change, Committed, Identity, Lease, NewOperation,
+    Positions, Query, ServiceRecord, Sharing, Store, StoreError, StoredChange, Take, Wakes,
 };
 
+mod accounts;
 mod changes;
 mod check;
 mod due;
@@ -238,6 +239,14 @@ impl Store for SqliteStore {
         self.readers
             .read(move |connection| services::after(connection, &provider, &after, limit))
             .await
+    }
+
+    async fn put_account(&self, adoption: AccountAdoption) -> Result<(), StoreError> {
+        self.writer.write(move |connection| accounts::put(connection, &adoption)).await
+    }
+
+    async fn accounts(&self) -> Result<Vec<AccountRecord>, StoreError> {
+        self.readers.read(accounts::all).await
     }
 
     fn identity(&self) -> &Identity {

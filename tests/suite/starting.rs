@@ -79,8 +79,8 @@ async fn a_damaged_or_foreign_file_is_refused() {
         damage(&path);
         is_refused(folder.path(), &[], told).await;
     };
-    let newer = ["has schema version 7", "versions up to 4", "start the version that wrote it"];
-    check(&|path| write(path, 60, &7_u32.to_be_bytes()), &newer).await;
+    let newer = ["has schema version 99", "versions up to 7", "start the version that wrote it"];
+    check(&|path| write(path, 60, &99_u32.to_be_bytes()), &newer).await;
     let foreign = ["is a database of another program", "store.url"];
     check(&|path| write(path, 68, &7_u32.to_be_bytes()), &foreign).await;
     let damaged = ["is not a whole database", "backup", "purveyor store confirm"];
@@ -104,10 +104,10 @@ async fn a_newer_store_keeps_its_log() {
     let path = folder.path().join(DATABASE);
     let connection = Connection::open(&path).expect("it is whole");
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).expect("it is set");
-    connection.pragma_update(None, "user_version", 7).expect("it is written");
+    connection.pragma_update(None, "user_version", 99).expect("it is written");
     drop(connection);
     assert!(content(folder.path()).contains_key("purveyor.db-wal"));
-    is_refused(folder.path(), &[], &["has schema version 7"]).await;
+    is_refused(folder.path(), &[], &["has schema version 99"]).await;
 }
 
 #[tokio::test]
@@ -174,8 +174,8 @@ async fn a_server_that_must_not_be_used_is_refused() {
     };
     let newer = database(server()).await;
     drop(Program::start(configuration().store(&server().url(&newer))));
-    run(server(), &newer, "UPDATE purveyor.meta SET schema_version = 7").await;
-    let told = ["has schema version 7", "versions up to 4", "start the version that wrote it"];
+    run(server(), &newer, "UPDATE purveyor.meta SET schema_version = 99").await;
+    let told = ["has schema version 99", "versions up to 7", "start the version that wrote it"];
     check(server(), &newer, &told).await;
 
     let foreign = database(server()).await;

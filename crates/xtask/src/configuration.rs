@@ -49,6 +49,12 @@ pub struct Provider {
     plugin: String,
     endpoint: String,
     account_shared: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    formerly_endpoint: Option<String>,
     credentials: BTreeMap<String, String>,
     settings: toml::Table,
     timing: BTreeMap<String, u64>,
@@ -73,6 +79,9 @@ impl Provider {
             plugin: plugin.to_owned(),
             endpoint: endpoint.to_owned(),
             account_shared: false,
+            account: None,
+            account_id: None,
+            formerly_endpoint: None,
             credentials: BTreeMap::new(),
             settings: toml::Table::new(),
             timing: BTreeMap::new(),
@@ -92,6 +101,27 @@ impl Provider {
     #[must_use]
     pub fn shared(mut self) -> Self {
         self.account_shared = true;
+        self
+    }
+
+    /// Says whether one identity at several endpoints is one account: `shared` or `separate`.
+    #[must_use]
+    pub fn account(mut self, setting: &str) -> Self {
+        self.account = Some(setting.to_owned());
+        self
+    }
+
+    /// Names the account where the upstream does not.
+    #[must_use]
+    pub fn account_id(mut self, id: &str) -> Self {
+        self.account_id = Some(id.to_owned());
+        self
+    }
+
+    /// Says where the account was known before its endpoint moved.
+    #[must_use]
+    pub fn formerly(mut self, endpoint: &str) -> Self {
+        self.formerly_endpoint = Some(endpoint.to_owned());
         self
     }
 

@@ -24,7 +24,7 @@ pub(super) type Value<'a> = &'a (dyn ToSql + Sync);
 macro_rules! placeholders {
     () => {
         "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
-         $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32"
+         $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33"
     };
 }
 
@@ -32,7 +32,7 @@ macro_rules! placeholders {
 pub(super) const COLUMNS: &str = operation_columns!();
 
 /// How many there are.
-const WIDTH: usize = 32;
+const WIDTH: usize = 33;
 
 /// Writes a new row, with its lease.
 const INSERT: &str = concat!(
@@ -40,7 +40,7 @@ const INSERT: &str = concat!(
     operation_columns!(),
     ", lease_replica, lease_until) VALUES (",
     placeholders!(),
-    ", $33, $34) ON CONFLICT (request_id) DO NOTHING"
+    ", $34, $35) ON CONFLICT (request_id) DO NOTHING"
 );
 
 /// Replaces the row of the version before. A terminal one keeps its state, and is replaced only while
@@ -85,6 +85,7 @@ fn sendable(row: &Operation) -> Result<OperationColumns<'_>, Fault> {
     columns.trace_id = escaped(&row.trace_id);
     columns.provider = escaped(&row.provider);
     columns.account = escaped(&row.account);
+    columns.account_key = escaped(&row.account_key);
     columns.target = escaped(&row.target);
     columns.upstream_target = escaped(&row.upstream_target);
     columns.message = escaped(&row.message);
@@ -125,6 +126,7 @@ fn values<'a>(row: &'a OperationColumns<'_>) -> Vec<Value<'a>> {
         &row.view,
         &row.request,
         &row.given_up,
+        &row.account_key,
     ]
 }
 
@@ -239,6 +241,7 @@ fn operation(row: &Row) -> Result<Operation, Fault> {
         view: fields.optional()?,
         request: fields.bytes()?,
         given_up: fields.optional()?,
+        account_key: fields.text()?,
     };
     Ok(columns.into_operation(Vec::new())?)
 }

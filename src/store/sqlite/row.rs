@@ -17,7 +17,7 @@ use crate::store::operation::{Attempt, Operation};
 macro_rules! placeholders {
     () => {
         "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-         ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32"
+         ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33"
     };
 }
 
@@ -73,6 +73,7 @@ pub(super) fn write(connection: &Connection, sql: &str, row: &Operation) -> Resu
         row.view,
         row.request,
         row.given_up,
+        row.account_key,
     ])?;
     Ok(())
 }
@@ -116,6 +117,7 @@ pub(super) fn read(connection: &Connection, row: &Row<'_>) -> Result<Operation, 
         view: optional(row, "view")?,
         request: blob(row, "request")?,
         given_up: optional(row, "given_up")?,
+        account_key: text(row, "account_key")?,
     };
     Ok(columns.into_operation(attempts)?)
 }
@@ -196,7 +198,7 @@ pub(super) fn uuid(row: &Row<'_>, column: &str) -> Result<Uuid, Fault> {
     Ok(encoding::uuid(column, &blob(row, column)?)?)
 }
 
-fn text<'r>(row: &'r Row<'_>, column: &str) -> Result<Cow<'r, str>, Fault> {
+pub(super) fn text<'r>(row: &'r Row<'_>, column: &str) -> Result<Cow<'r, str>, Fault> {
     Ok(row.get_ref(column)?.as_str().map_err(|e| corrupt(column, e))?.into())
 }
 

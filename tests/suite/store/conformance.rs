@@ -13,6 +13,7 @@ use purveyor::store::Store;
 use tokio::time::timeout;
 
 mod accepting;
+mod accounts;
 mod committing;
 mod keeping;
 mod leasing;
@@ -42,6 +43,9 @@ const PROPERTIES: &[(&str, Property)] = properties![
     accepting::refuses_a_held_lock_and_stores_nothing,
     accepting::gives_one_lock_to_one_of_many,
     accepting::refuses_a_version_that_is_not_the_first,
+    accounts::keeps_the_last_account_of_each_provider,
+    accounts::brings_claims_of_the_old_name_under_the_key,
+    accounts::brings_locks_of_open_operations_under_the_key,
     committing::replaces_only_the_version_before,
     committing::lets_one_of_two_racers_win,
     committing::never_replaces_a_terminal_operation,
