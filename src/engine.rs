@@ -50,14 +50,14 @@ use uuid::Uuid;
 
 use self::account::Adopted;
 use self::line::Lines;
-use self::machine::{Backoff, Now};
+use self::machine::{Backoff, Now, is_by_account};
 use self::poll::PollPlaces;
 use self::replicas::UnderWay;
 use self::retention::RETENTION_MIN;
 use self::waiters::Waiters;
 use crate::failpoint::{self, Place};
 use crate::plugin::{Clock, Registry};
-use crate::store::operation::{Claim, Operation};
+use crate::store::operation::{Claim, Lock, Operation};
 use crate::store::{Change, Committed, Store, StoreError};
 
 /// How the engine works; every field has a default that suits production.
@@ -293,9 +293,17 @@ impl Engine {
             // Before, so that no crash comes between success and what it tells of services.
             self.record_services(&operation).await?;
         }
-        let committed = match self.inner.store.commit(change).await {
-            Err(StoreError::Ambiguous(message)) => self.read_back(&operation, message).await?,
-            other => other?,
+        let committed = loop {
+            let committed = match self.inner.store.commit(change.clone()).await {
+                Err(StoreError::Ambiguous(message)) => self.read_back(&operation, message).await?,
+                other => other?,
+            };
+            match &committed {
+                Committed::Held { lock, .. } if self.can_spare(&operation, lock) => {
+                    change.locks.retain(|held| held != lock);
+                }
+                _ => break committed,
+            }
         };
         if committed == Committed::Done {
             failpoint::pass(Place::Closed);
@@ -311,6 +319,14 @@ impl Engine {
             }
         }
         Ok((committed, operation))
+    }
+
+    /// Whether an operation may be stored without a lock that another one holds: a target's by account,
+    /// while nothing is about to be sent. An operation that was accepted before its account was known,
+    /// or by an older version, has its target by name alone; what became of it is kept all the same, and
+    /// it asks for the lock again at its next step, whose permit needs it.
+    fn can_spare(&self, operation: &Operation, lock: &Lock) -> bool {
+        operation.state != State::Running && is_by_account(lock, &self.policy(operation))
     }
 
     /// What belongs to an account belongs to it under the name of older versions too, which may run

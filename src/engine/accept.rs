@@ -176,11 +176,9 @@ fn fingerprint(submission: &Submission) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// A lock by account is told as the target that it stands for: a key is no name.
 fn in_progress(operation: &Operation, lock: &Lock, by: Uuid) -> Error {
-    let named = operation.exclusive.contains(&lock.0);
-    let what = if named { &lock.0 } else { &operation.target };
-    let message = format!("{what} has a write that has not ended: operations/{by}");
+    let target = machine::target_of(operation, lock);
+    let message = format!("{target} has a write that has not ended: operations/{by}");
     Error::new(ErrorReason::OperationInProgress, message)
         .with_metadata("operation", format!("operations/{by}"))
 }

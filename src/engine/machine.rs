@@ -28,7 +28,9 @@ use crate::store::Change;
 use crate::store::operation::{Attempt, Claim, Note, Operation, Settle};
 
 pub use self::event::{Closing, Event, LateFinding, NewAttempt, Refusal, Resolution};
-pub use self::rules::{broken_invariant, locks, renewal_order, transient};
+pub use self::rules::{
+    broken_invariant, is_by_account, locks, renewal_order, target_of, transient,
+};
 
 /// The time, on both clocks.
 #[derive(Clone, Debug, PartialEq, Eq)]

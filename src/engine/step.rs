@@ -343,6 +343,10 @@ impl Permits for StepPermits {
             let message = "the journal is sick, and nothing is spent meanwhile";
             return Err(Error::new(ErrorReason::StoreUnavailable, message));
         }
+        if let Some(provider) = self.engine.inner.providers.get(&run.operation.provider) {
+            // Another process may have learnt it since the step began.
+            provider.may_write()?;
+        }
         let now = self.engine.now();
         let deadline = self.engine.inner.clock.boot().plus(PERMIT_LIFE);
         let attempt = NewAttempt {

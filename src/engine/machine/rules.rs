@@ -69,6 +69,26 @@ pub fn locks(operation: &Operation, policy: &Policy) -> Vec<Lock> {
     locks
 }
 
+/// Whether a lock is a target's by account, and not one by name or of an account as a whole.
+pub fn is_by_account(lock: &Lock, policy: &Policy) -> bool {
+    let mut accounts = std::iter::once(&policy.gate).chain(&policy.aliases);
+    accounts.any(|account| {
+        let object = lock.0.strip_prefix(account.as_str());
+        !account.is_empty() && object.is_some_and(|object| object.starts_with(' '))
+    })
+}
+
+/// The name among an operation's targets that a lock stands for: a key is no name for callers.
+pub fn target_of<'a>(operation: &'a Operation, lock: &Lock) -> &'a str {
+    let stands_for = |name: &&String| {
+        **name == lock.0
+            || upstream_objects(operation, name).iter().any(|object| {
+                lock.0.strip_suffix(object.as_str()).is_some_and(|it| it.ends_with(' '))
+            })
+    };
+    operation.exclusive.iter().find(stands_for).unwrap_or(&operation.target)
+}
+
 /// What a canonical name stands for upstream: noun and identifier. Nothing for the name of what the
 /// operation itself makes: no other operation has that name.
 fn upstream_objects(operation: &Operation, name: &str) -> Vec<String> {
