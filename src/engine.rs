@@ -7,6 +7,7 @@
 pub mod accept;
 pub mod account;
 pub mod call;
+mod committing;
 pub mod executor;
 pub mod fields;
 pub mod line;
@@ -49,6 +50,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
 use self::account::Adopted;
+use self::committing::Committing;
 use self::line::Lines;
 use self::machine::{Backoff, Now, is_by_account};
 use self::poll::PollPlaces;
@@ -127,6 +129,7 @@ struct Inner {
     replica: Uuid,
     waiters: Waiters,
     adopted: Adopted,
+    committing: Committing,
     lines: Lines,
     /// Something may be due.
     due: Notify,
@@ -162,6 +165,7 @@ impl Engine {
                 replica: Uuid::new_v4(),
                 waiters: Waiters::default(),
                 adopted: Adopted::default(),
+                committing: Committing::default(),
                 lines: Lines::default(),
                 due: Notify::new(),
                 places: Arc::new(Semaphore::new(config.concurrent_operations)),
@@ -243,6 +247,12 @@ impl Engine {
         self.now().wall
     }
 
+    /// A time up to which everything that this process has decided is stored as well, so that whoever
+    /// reads the store now sees it.
+    pub(super) fn settled_time(&self) -> Timestamp {
+        self.inner.committing.settled(self.wall())
+    }
+
     /// Looks for due operations at once; after the clock was moved by hand.
     pub fn wake(&self) {
         self.inner.due.notify_one();
@@ -286,6 +296,7 @@ impl Engine {
     }
 
     async fn commit_inner(&self, mut change: Change) -> Result<(Committed, Operation), StoreError> {
+        let _committing = self.inner.committing.begin(change.operation.update_time);
         change.operation.version += 1;
         let operation = change.operation.clone();
         self.claim_by_every_name(&mut change);

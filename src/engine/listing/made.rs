@@ -172,7 +172,7 @@ impl Engine {
             start => {
                 let (since, after) = match start {
                     Cursor::Ours { since, after } => (since, Some(after)),
-                    _ => (self.list_time::<T>(&page).await?, None),
+                    _ => (self.settled_time(), None),
                 };
                 let (rows, next) = self.our_rows::<T>(&page, request, since, after).await?;
                 if let Some(after) = next {
@@ -201,15 +201,6 @@ impl Engine {
         }
         let next = (!cursor.is_empty()).then(|| Cursor::Upstream { since, cursor }.encode());
         Ok(Page { rows, next })
-    }
-
-    /// The time of a list's first page. Never before the newest row of ours: in a shared store another
-    /// replica's clock may be a moment ahead, and what it has accepted must not be missing here.
-    async fn list_time<T: MadeList>(&self, page: &PageOf) -> Result<Timestamp> {
-        let now = self.wall();
-        let newest = Query { limit: 1, ..our_query::<T>(page, None) };
-        let newest = self.store().list(&newest).await?;
-        Ok(newest.first().map_or(now, |newest| newest.create_time.max(now)))
     }
 
     /// Ours that the upstream did not list, or not as they were, at the time of the list's first page,
@@ -377,13 +368,14 @@ fn our_query<T: MadeList>(page: &PageOf, after: Option<(Timestamp, Uuid)>) -> Qu
     }
 }
 
-/// Whether an operation stands among our rows in a list that began at `since`: it was under way then,
+/// Whether an operation stands among our rows in a list that began at `since`: it had not ended then,
 /// or the upstream never saw it. One rule for our rows and for the upstream's, whose answer stays the
-/// same while the operation goes on, so that no row of a list is shown twice or left out.
+/// same while the operation goes on, so that no row of a list is shown twice or left out. What was
+/// accepted after the first page stands before it, and in no later page.
 fn listed_first(operation: &Operation, since: Timestamp) -> bool {
-    let ended = operation.done() && operation.update_time <= since;
+    let had_ended = operation.done() && operation.update_time <= since;
     let never_seen = operation.state != State::Succeeded && upstream_id(operation).is_empty();
-    operation.create_time <= since && (!ended || never_seen)
+    !had_ended || never_seen
 }
 
 /// Whether a row passes `create_after`; one whose time nobody tells does not.
@@ -402,9 +394,35 @@ fn first(id: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use purveyor_sdk::plugin::v1::Op;
     use purveyor_sdk::v1::ErrorReason;
 
-    use super::{Cursor, Timestamp, Uuid};
+    use super::{Cursor, State, Timestamp, Uuid, listed_first};
+    use crate::engine::made_here::tests::operation;
+
+    #[test]
+    fn listed_first_stays_true_while_an_operation_goes_on() {
+        let since = Timestamp::UNIX_EPOCH + Duration::from_secs(10);
+        let check = |state: State, changed: u64, id: &str, expected: bool| {
+            let mut operation = operation(Op::CreateOrder, state);
+            operation.update_time = Timestamp::UNIX_EPOCH + Duration::from_secs(changed);
+            operation.upstream.id = id.to_owned();
+            assert_eq!(listed_first(&operation, since), expected, "{state:?} {changed} {id}");
+        };
+        for id in ["", "7"] {
+            check(State::Accepted, 5, id, true);
+            check(State::WaitingUpstream, 15, id, true);
+            // It ends after the list has begun.
+            check(State::Succeeded, 15, id, true);
+            check(State::Failed, 15, id, true);
+            // It had ended before.
+            check(State::Succeeded, 5, id, false);
+        }
+        check(State::Failed, 5, "7", false);
+        check(State::Failed, 5, "", true);
+    }
 
     #[test]
     fn cursors_survive_the_token() {

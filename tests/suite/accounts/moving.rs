@@ -89,7 +89,8 @@ async fn store_of_version_1_keeps_its_claims_and_locks_for_every_provider_of_the
     as_version_1_wrote_it(&folder);
     let two =
         configuration().provider("one", patient(&upstream)).provider("two", patient(&upstream));
-    two.write(folder.path()).expect("it is written");
+    // Nothing is begun or looked for, so the old operation stays as version 1 has stored it.
+    two.clone().engine("hold", true).write(folder.path()).expect("it is written");
     let gateway = Gateway::start_in(folder).await;
     let client = gateway.client().await;
     let listed = client.all_orders("one").await;
@@ -98,7 +99,11 @@ async fn store_of_version_1_keeps_its_claims_and_locks_for_every_provider_of_the
     in_progress(renew(&client, renewal(&service.name, service.expire_time)).await, &open);
     let theirs = client.service(&under("two", &service)).await.expect("one account");
     in_progress(renew(&client, renewal(&theirs.name, theirs.expire_time)).await, &open);
+    drop(client);
+    let folder = gateway.stop().await;
+    two.write(folder.path()).expect("it is written");
+    let gateway = Gateway::start_in(folder).await;
     upstream.advance(std::time::Duration::from_secs(3600));
-    succeeded(client.done(&open.name).await);
+    succeeded(gateway.client().await.done(&open.name).await);
     assert_eq!(sold(&upstream, Kind::ProductRenew).len(), 1);
 }
