@@ -89,7 +89,8 @@ pub struct Account {
     /// How version 1 names it in claims and gates; `None` where two accounts have that name, so that it
     /// would tie them together.
     pub legacy_key: Option<String>,
-    /// All names by which version 1 may have stored claims of the account.
+    /// All names that claims of the account may have been stored under: those of version 1, and those
+    /// from before `account_id` was set.
     pub former_keys: Vec<String>,
     /// Other keys that the account has under another setting of the configuration: what is held and
     /// claimed is held and claimed under these too, so that a changed setting loses nothing.
@@ -98,8 +99,8 @@ pub struct Account {
     pub foreign: Vec<String>,
     /// What version 1 may have stored as the account of an operation.
     known_as: Vec<String>,
-    /// The keys with and without the origin.
-    known_keys: [String; 2],
+    /// The keys with and without the origin, and those from before `account_id` was set.
+    known_keys: Vec<String>,
 }
 
 impl Account {
@@ -194,23 +195,28 @@ impl Accounts {
             entry.setting == AccountSetting::Separate
         };
         let key = entry.key(identity);
-        let with_origin = AccountKey::new(&entry.plugin, Some(&entry.origin), identity).0;
-        let without_origin = AccountKey::new(&entry.plugin, None, identity).0;
+        let keys_of = |identity: &str| {
+            let origins = [Some(&entry.origin), None];
+            origins.map(|origin| AccountKey::new(&entry.plugin, origin, identity).0)
+        };
+        let known_keys = keys_of(identity);
+        let earlier_keys = (derived && identity != provider).then(|| keys_of(provider));
+        // A plugin may have learnt to tell the identity since.
         let mut known_as = vec![legacy_identity.to_owned()];
-        if derived {
-            known_as.push(entry.endpoint.clone());
-        }
+        known_as.extend([entry.legacy_identity.clone(), entry.endpoint.clone()]);
+        let former_names = known_as.iter().map(|name| format!("{}/{name}", entry.plugin));
+        let former_keys = former_names.chain(earlier_keys.iter().flatten().cloned()).collect();
         let is_shared = entry.setting == AccountSetting::Shared;
         Some(Account {
             identity: identity.to_owned(),
             origin: origin_of(&entry.origin),
             legacy_key: (!ambiguous).then(|| format!("{}/{legacy_identity}", entry.plugin)),
             legacy_identity: legacy_identity.to_owned(),
-            former_keys: known_as.iter().map(|name| format!("{}/{name}", entry.plugin)).collect(),
-            aliases: is_shared.then(|| with_origin.clone()).into_iter().collect(),
+            former_keys,
+            aliases: known_keys[0..usize::from(is_shared)].to_vec(),
             foreign: others().map(|(id, _)| id.clone()).collect(),
             known_as,
-            known_keys: [with_origin, without_origin],
+            known_keys: known_keys.into_iter().chain(earlier_keys.into_iter().flatten()).collect(),
             key,
         })
     }

@@ -150,3 +150,23 @@ fn stored_identity_counts_only_where_it_was_told() {
     assert!(!accounts.recall("two", "acme", "https://a.example:443", "X"));
     assert!(accounts.recall("one", "acme", "https://a.example:443", "X"));
 }
+
+#[test]
+fn account_id_set_later_keeps_operations_and_claims() {
+    let named = ProviderConfig {
+        account_id: Some("X".to_owned()),
+        ..config("one", "https://a.example", AccountSetting::Unset)
+    };
+    let account = accounts(&[named]).account("one", None).unwrap();
+    assert_eq!(account.key.as_str(), "acme https://a.example:443 X");
+    let before = "acme https://a.example:443 one".to_owned();
+    assert!(account.owns("https://a.example/", &before) && account.former_keys.contains(&before));
+}
+
+#[test]
+fn identity_told_for_the_first_time_keeps_operations_of_version_1() {
+    let accounts = accounts(&[config("one", "https://a.example", AccountSetting::Unset)]);
+    let account = accounts.account("one", Some("X")).unwrap();
+    assert!(account.owns("https://a.example/", "") && account.owns("X", ""));
+    assert!(account.former_keys.contains(&"acme/https://a.example/".to_owned()));
+}
