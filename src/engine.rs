@@ -5,7 +5,9 @@
 //! and waits, and the executor's own tasks do the rest, whatever becomes of the caller.
 
 pub mod accept;
+pub mod account;
 pub mod call;
+mod committing;
 pub mod executor;
 pub mod fields;
 pub mod line;
@@ -49,8 +51,10 @@ use tokio::sync::{Notify, Semaphore};
 use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
+use self::account::Adopted;
+use self::committing::Committing;
 use self::line::Lines;
-use self::machine::{Backoff, Now};
+use self::machine::{Backoff, Now, is_by_account};
 use self::poll::PollPlaces;
 use self::replicas::UnderWay;
 use self::retention::RETENTION_MIN;
@@ -58,7 +62,7 @@ use self::waiters::Waiters;
 use crate::failpoint::{self, Place};
 use crate::plugin::{Clock, Registry};
 use crate::store::age::Age;
-use crate::store::operation::Operation;
+use crate::store::operation::{Claim, Lock, NewClaim, Operation};
 use crate::store::{Change, Committed, Store, StoreError};
 
 /// How the engine works; every field has a default that suits production.
@@ -127,6 +131,8 @@ struct Inner {
     /// This process among those that share the store.
     replica: Uuid,
     waiters: Waiters,
+    adopted: Adopted,
+    committing: Committing,
     lines: Lines,
     /// Something may be due.
     due: Notify,
@@ -161,6 +167,8 @@ impl Engine {
                 clock,
                 replica: Uuid::new_v4(),
                 waiters: Waiters::default(),
+                adopted: Adopted::default(),
+                committing: Committing::default(),
                 lines: Lines::default(),
                 due: Notify::new(),
                 places: Arc::new(Semaphore::new(config.concurrent_operations)),
@@ -174,6 +182,7 @@ impl Engine {
         if let Some(replicas) = engine.inner.store.replicas() {
             engine.inner.providers.shared_by(replicas);
         }
+        engine.recall_accounts().await?;
         engine.take_over().await?;
         engine.line_up().await?;
         *engine.inner.dispatching.lock().unwrap_or_else(PoisonError::into_inner) =
@@ -252,6 +261,12 @@ impl Engine {
         wall_at(&*self.inner.store, &*self.inner.clock, age)
     }
 
+    /// A time up to which everything that this process has decided is stored as well, so that whoever
+    /// reads the store now sees it.
+    pub(super) fn settled_time(&self) -> Timestamp {
+        self.inner.committing.settled(self.wall())
+    }
+
     /// Looks for due operations at once; after the clock was moved by hand.
     pub fn wake(&self) {
         self.inner.due.notify_one();
@@ -300,8 +315,10 @@ impl Engine {
     }
 
     async fn commit_inner(&self, mut change: Change) -> Result<(Committed, Operation), StoreError> {
+        let _committing = self.inner.committing.begin(change.operation.update_time);
         change.operation.version += 1;
         let operation = change.operation.clone();
+        self.claim_by_every_name(&mut change);
         let tells = matches!(operation.state, State::Succeeded | State::WaitingUpstream);
         let committed = loop {
             if tells {
@@ -313,8 +330,12 @@ impl Engine {
                 Err(StoreError::Ambiguous(message)) => self.read_back(&operation, message).await?,
                 other => other?,
             };
-            if committed != Committed::Outdated {
-                break committed;
+            match &committed {
+                Committed::Outdated => {}
+                Committed::Held { lock, .. } if self.can_spare(&operation, lock) => {
+                    change.locks.retain(|held| held != lock);
+                }
+                _ => break committed,
             }
         };
         if committed == Committed::Done {
@@ -334,6 +355,36 @@ impl Engine {
             }
         }
         Ok((committed, operation))
+    }
+
+    /// Whether an operation may be stored without a lock that another one holds: a target's by account,
+    /// while nothing is about to be sent. An operation that was accepted before its account was known,
+    /// or by an older version, has its target by name alone; what became of it is kept all the same, and
+    /// it asks for the lock again at its next step, whose permit needs it.
+    fn can_spare(&self, operation: &Operation, lock: &Lock) -> bool {
+        operation.state != State::Running && is_by_account(lock, &self.policy(operation))
+    }
+
+    /// What belongs to an account belongs to it under the name of older versions too, which may run
+    /// beside this one, and under its name by another setting of the configuration.
+    fn claim_by_every_name(&self, change: &mut Change) {
+        if change.claims.is_empty() {
+            return;
+        }
+        let policy = self.policy(&change.operation);
+        let also: Vec<NewClaim> = change
+            .claims
+            .iter()
+            .filter(|new| new.claim.account == policy.gate)
+            .flat_map(|new| {
+                let names = policy.aliases.iter().chain(&policy.legacy_gate);
+                names.map(|name| NewClaim {
+                    claim: Claim { account: name.clone(), ..new.claim.clone() },
+                    ..new.clone()
+                })
+            })
+            .collect();
+        change.claims.extend(also);
     }
 
     async fn read_back(

@@ -18,10 +18,12 @@ mod egress;
 
 mod loader;
 
+mod account;
 mod clock;
 mod config;
 mod timing;
 
+pub use account::{Account, AccountKey, AccountSetting, origin_of};
 pub use clock::{BootInstant, Clock, ManualClock, SystemClock};
 pub use config::{
     CONCURRENT_REQUESTS, MAX_ANSWER_BYTES, PluginsConfig, ProviderConfig, RateOverride,
@@ -30,7 +32,7 @@ pub use config::{
 pub use egress::{AddressError, CredentialError, EgressError, Resolve, SystemResolver, TlsError};
 pub use loader::{ElfError, FileError, LoadError, Loader, Plugin};
 pub use permits::{Permit, PermitRequest, Permits};
-pub use provider::{Availability, PluginInfo, Provider};
+pub use provider::{Availability, Identified, PluginInfo, Provider};
 pub use registry::{Environment, Refusal, Registry};
 pub use spend::{Answer, ProofSeen, Seen, Spend, Stepped};
 pub use timing::Timing;

@@ -159,6 +159,15 @@ pub trait Store: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<ServiceRecord>, StoreError>;
 
+    /// Puts on record whose account a provider is, and brings what older versions and other settings hold
+    /// and claim for it under its key: claims under one of `formers`, unless their operation is one of
+    /// a provider in `foreign`; and locks of operations that are still of the version that was read.
+    /// One transaction. May be repeated. What is held or claimed under the key already stays as it is.
+    async fn put_account(&self, adoption: AccountAdoption) -> Result<(), StoreError>;
+
+    /// Whose account each provider was when it was told last.
+    async fn accounts(&self) -> Result<Vec<AccountRecord>, StoreError>;
+
     /// What this store is: an identity made with it, and the schema's version.
     fn identity(&self) -> &Identity;
 
@@ -225,8 +234,8 @@ impl Query {
     /// are in other states is all the same; `None` where what succeeded can match, which is nearly all
     /// there is, or where no state is named.
     fn apart(&self) -> Option<Vec<i32>> {
-        if self.target.is_some() || self.states.is_empty() {
-            // A target has few operations.
+        if self.target.is_some() || self.ended_after.is_some() || self.states.is_empty() {
+            // A target has few operations, and few have just ended.
             return None;
         }
         let terminal = [State::Succeeded, State::Failed, State::Cancelled];
@@ -375,6 +384,8 @@ pub struct Query {
     pub open_only: bool,
     /// Accepted at or after this time.
     pub create_after: Option<Timestamp>,
+    /// Done, and last changed after this time.
+    pub ended_after: Option<Timestamp>,
     /// Only rows that come after this one in the order of the listing.
     pub after: Option<(Timestamp, Uuid)>,
     /// At most so many, and never more than [`PAGE_MAX`].
@@ -416,6 +427,36 @@ pub struct ServiceRecord {
     /// Since when reads show that the upstream has it no more; `None`: the last read showed it, or there
     /// was none.
     pub gone_since: Option<Age>,
+}
+
+/// Whose account a provider is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountRecord {
+    /// The provider's id.
+    pub provider: String,
+    /// The plugin's name.
+    pub plugin: String,
+    /// Where the account was told: scheme, host and port.
+    pub origin: String,
+    /// The account as it was told.
+    pub identity: String,
+    /// What its claims and locks belong to.
+    pub key: String,
+    /// When it was told.
+    pub seen_time: Timestamp,
+}
+
+/// An account, and what shall belong to its key from now on.
+#[derive(Clone, Debug)]
+pub struct AccountAdoption {
+    /// The account.
+    pub record: AccountRecord,
+    /// Accounts of claims that are this account's claims as well.
+    pub formers: Vec<String>,
+    /// Providers whose claims under `formers` are another account's.
+    pub foreign: Vec<String>,
+    /// Operations, the versions that were read, and what they hold as well.
+    pub holders: Vec<(Uuid, u64, Vec<Lock>)>,
 }
 
 /// What a store is.

@@ -12,13 +12,16 @@ use url::{Host, Url};
 use super::document::{Found, Section};
 use super::{Context, secret, settings};
 use crate::plugin::{
-    CONCURRENT_REQUESTS, MAX_ANSWER_BYTES, ProviderConfig, RateOverride, TimingOverride,
+    AccountSetting, CONCURRENT_REQUESTS, MAX_ANSWER_BYTES, ProviderConfig, RateOverride,
+    TimingOverride, origin_of,
 };
 
 /// The longest name for people.
 const DISPLAY_NAME_MAX_CHARS: usize = 100;
 /// The longest id of a provider; resource names are made of it.
 const ID_MAX_BYTES: usize = 63;
+/// The longest identity of an account that the configuration gives.
+const ACCOUNT_ID_MAX_BYTES: usize = 256;
 /// The longest name of a plugin; its stamp has room for no more.
 const PLUGIN_MAX_BYTES: usize = 32;
 
@@ -50,6 +53,9 @@ fn provider(
     let display_name = display_name(s, &id);
     let time_zone = time_zone(s);
     let account_shared = s.or("account_shared", false);
+    let account = account(s);
+    let account_id = account_id(s);
+    let formerly_endpoint = formerly_endpoint(s, endpoint.as_ref());
     let allow_private_addresses = s.or("allow_private_addresses", false);
     let credentials = credentials(s, context);
     let configuration = settings::read(s.entries("settings"), &mut context.lines);
@@ -70,6 +76,9 @@ fn provider(
         endpoint: endpoint?,
         time_zone: time_zone.unwrap_or_else(|| "UTC".to_owned()),
         account_shared,
+        account,
+        account_id,
+        formerly_endpoint,
         credentials,
         configuration,
         ca_file,
@@ -95,7 +104,56 @@ fn plugin(section: &mut Section<'_>) -> Option<String> {
 }
 
 fn endpoint(section: &mut Section<'_>) -> Option<Url> {
-    let Found { value: text, place } = section.required::<String>("endpoint")?;
+    url(section.required::<String>("endpoint")?)
+}
+
+/// Where the account was known before its endpoint moved. Only scheme, host and port count.
+fn formerly_endpoint(section: &mut Section<'_>, endpoint: Option<&Url>) -> Option<Url> {
+    let found = section.optional::<String>("formerly_endpoint")?;
+    let place = found.place.clone();
+    let formerly = url(found)?;
+    if endpoint.is_some_and(|endpoint| origin_of(endpoint) == origin_of(&formerly)) {
+        place.refuse_with(
+            "has the scheme, host and port of `endpoint`, so nothing has moved",
+            "leave it out",
+        );
+    }
+    Some(formerly)
+}
+
+fn account(section: &mut Section<'_>) -> AccountSetting {
+    let Some(found) = section.optional::<String>("account") else { return AccountSetting::Unset };
+    match found.value.as_str() {
+        "shared" => AccountSetting::Shared,
+        "separate" => AccountSetting::Separate,
+        other => {
+            found.place.refuse_with(
+                format!("is {other:?}, neither \"shared\" nor \"separate\""),
+                "it says whether one identity at several endpoints is one account or several; an \
+                 account's identity is `account_id`",
+            );
+            AccountSetting::Unset
+        }
+    }
+}
+
+fn account_id(section: &mut Section<'_>) -> Option<String> {
+    let id = section.optional::<String>("account_id")?;
+    let plain = |letter: char| !letter.is_control();
+    if id.value.is_empty()
+        || id.value.len() > ACCOUNT_ID_MAX_BYTES
+        || id.value.trim() != id.value
+        || !id.value.chars().all(plain)
+    {
+        id.place.refuse(format!(
+            "is empty, longer than {ACCOUNT_ID_MAX_BYTES} bytes, not one line or has spaces around it"
+        ));
+    }
+    Some(id.value)
+}
+
+fn url(found: Found<'_, String>) -> Option<Url> {
+    let Found { value: text, place } = found;
     // The text is not repeated: it may hold a password.
     let url = match Url::parse(&text) {
         Ok(url) => url,

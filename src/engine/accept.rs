@@ -12,6 +12,7 @@ use purveyor_sdk::{Error, Result};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::account::AccountOf;
 use super::machine;
 use super::{Caller, Engine};
 use crate::failpoint::{self, Place};
@@ -32,7 +33,7 @@ pub struct Submission {
     pub provider: Arc<Provider>,
     /// The upstream account that the provider points to at acceptance: the write belongs to it, even if
     /// its first step begins after the provider was pointed to another.
-    pub account: String,
+    pub account: AccountOf,
     /// The caller's request id.
     pub request_id: Uuid,
     /// The request message with canonical names, without `request_id` and `wait`, encoded again.
@@ -130,7 +131,7 @@ impl Engine {
                 "the request_id belongs to another request",
             )),
             Accepted::Pruned(pruned) => Err(removed(&pruned, &operation)),
-            Accepted::Held { lock, by } => Err(in_progress(&lock, by)),
+            Accepted::Held { lock, by } => Err(in_progress(&operation, &lock, by)),
             Accepted::Outdated => {
                 Err(Error::new(ErrorReason::Internal, "a write without records is outdated"))
             }
@@ -147,7 +148,8 @@ impl Engine {
             owner: submission.caller.owner,
             actor: submission.caller.actor,
             trace_id: submission.trace_id,
-            account: submission.account,
+            account: submission.account.identity,
+            account_key: submission.account.key,
             target: submission.target,
             upstream_target: submission.upstream_target,
             exclusive: submission.exclusive,
@@ -199,8 +201,9 @@ pub(super) fn removed(pruned: &Pruned, request: &Operation) -> Error {
         .with_metadata("end_time", pruned.end_time.to_string())
 }
 
-fn in_progress(lock: &Lock, by: Uuid) -> Error {
-    let message = format!("{} has a write that has not ended: operations/{by}", lock.0);
+fn in_progress(operation: &Operation, lock: &Lock, by: Uuid) -> Error {
+    let target = machine::target_of(operation, lock);
+    let message = format!("{target} has a write that has not ended: operations/{by}");
     Error::new(ErrorReason::OperationInProgress, message)
         .with_metadata("operation", format!("operations/{by}"))
 }

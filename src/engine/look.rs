@@ -10,6 +10,7 @@ use purveyor_sdk::v1::{ErrorReason, Evidence};
 use purveyor_sdk::{Error, Result};
 
 use super::Engine;
+use super::account::{check_owner, owned};
 use super::machine::{Event, LateFinding, Policy, apply, locks, renewal_order, transient};
 use super::step::{context, logged, write};
 use super::unstored::log_whole;
@@ -103,11 +104,8 @@ impl Engine {
     /// of what came later.
     async fn find_late(&self, operation: &Operation) -> Result<Vec<LateFinding>> {
         let provider = self.available(operation).await?;
-        let account = provider.identify().await?;
-        if account != operation.account {
-            let message = format!("the provider now points to account {account}");
-            return Err(Error::new(ErrorReason::AccountChanged, message));
-        }
+        let account = self.account_for_poll(&provider).await?;
+        owned(operation, &account, |now| format!("the provider now points to account {now}"))?;
         let natural = self.policy(operation).evidence == Evidence::Natural;
         if natural && self.done_by_another(operation).await? {
             return Ok(Vec::new());
@@ -148,9 +146,9 @@ impl Engine {
 
     async fn find(&self, operation: &Operation) -> Result<Event> {
         let provider = self.available(operation).await?;
-        let account = provider.identify().await?;
-        if account != operation.account {
-            return Ok(Event::AccountChanged { now: account });
+        let account = self.account_for_poll(&provider).await?;
+        if let Err(now) = check_owner(operation, &account) {
+            return Ok(Event::AccountChanged { now });
         }
         let mut request = self.find_request(operation).await?;
         if let Some(found) = self.find_answered(&provider, operation, &request).await? {
@@ -201,12 +199,19 @@ impl Engine {
     }
 
     pub(super) async fn find_request(&self, operation: &Operation) -> Result<FindRequest> {
-        let Policy { gate, settle, .. } = self.policy(operation);
+        let Policy { gate, aliases, legacy_gate, settle, .. } = self.policy(operation);
         let slack = self.inner.store.age().slack;
         // What was claimed shortly before may have been missing from the list that is compared with: a
         // settle window holds the longest lag of listings, and more.
         let since = operation.create_age - settle - slack;
-        let claimed_ids = self.inner.store.claimed_ids(&gate, operation.request_id, since).await?;
+        let mut claimed_ids = Vec::new();
+        for account in std::iter::once(gate).chain(aliases).chain(legacy_gate) {
+            let claimed =
+                self.inner.store.claimed_ids(&account, operation.request_id, since).await?;
+            claimed_ids.extend(claimed);
+        }
+        claimed_ids.sort_unstable();
+        claimed_ids.dedup();
         let attempts = operation
             .attempts
             .iter()

@@ -23,13 +23,16 @@ use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence};
 use uuid::Uuid;
 
+use super::account::AccountOf;
 use super::line::LOOK_FOR_ONESELF;
 use crate::store::Change;
 use crate::store::age::Age;
 use crate::store::operation::{Attempt, NewClaim, Note, Observed, Operation, Origin, Settle};
 
 pub use self::event::{Closing, Contest, Event, LateFinding, NewAttempt, Refusal, Resolution};
-pub use self::rules::{broken_invariant, delivered, locks, renewal_order, transient};
+pub use self::rules::{
+    broken_invariant, delivered, is_by_account, locks, renewal_order, target_of, transient,
+};
 
 /// The time, by the wall clock and by the store's age.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +55,12 @@ impl Now {
 /// What the plugin's manifest and the configuration say about one method of one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// The account's name among all accounts of the plugin; what gates are shared by.
+    /// The account's key, which its locks and claims belong to; empty while nobody knows the account.
     pub gate: String,
+    /// The account's keys under other settings of the configuration.
+    pub aliases: Vec<String>,
+    /// The account's name in older versions, for one version more.
+    pub legacy_gate: Option<String>,
     /// The kind of identifier that the method's calls make; empty where they make none.
     pub id_kind: String,
     /// How an unknown outcome is found out.
@@ -134,7 +141,7 @@ impl Step<'_> {
             WaitingUpstream,
         };
         match (self.next.state, event) {
-            (Accepted, Event::Begin { account }) => self.begin(account),
+            (Accepted, Event::Begin { account, belongs }) => self.begin(account, &belongs),
             (Accepted, Event::Refused(error)) => self.refuse_step(error),
             (Accepted, Event::Deferred(error)) => self.deferred(&error),
             (Accepted, Event::Unblocked) if self.next.blocked_by.is_some() => self.unblocked(),
@@ -179,15 +186,16 @@ impl Step<'_> {
     }
 
     /// Nothing is started after `start_before`; a write that has begun upstream is carried on.
-    fn begin(&mut self, account: String) {
+    fn begin(&mut self, account: AccountOf, belongs: &Result<(), String>) {
         if self.too_late() {
             return;
         }
         if self.next.account.is_empty() {
-            self.next.account = account;
-        } else if self.next.account != account {
-            return self.account_changed(&account);
+            self.next.account = account.identity;
+        } else if let Err(now) = belongs {
+            return self.account_changed(now);
         }
+        self.next.account_key = account.key;
         self.next.state = State::Running;
         self.next.blocked_by = None;
         if let Some(earlier) = &mut self.next.baseline {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::Engine;
 use super::call::Call;
 use super::made_here::{Made, upstream_id};
-use super::policy::{gate, id_kinds};
+use super::policy::{AccountNames, id_kinds};
 use super::reading::{naming, read};
 use crate::plugin::{Availability, Provider};
 use crate::store::operation::{Claim, Operation};
@@ -176,12 +176,15 @@ impl Engine {
         if first.is_empty() {
             return Ok(None);
         }
-        let account = provider.identify().await.map_err(|error| naming(provider, error))?;
+        let account = self.account_for_read(provider).await;
+        let names = AccountNames::of(&account.map_err(|error| naming(provider, error))?);
         for kind in kinds(provider.manifest()) {
-            let claim =
-                Claim { account: gate(provider, &account), kind, upstream_id: first.to_owned() };
-            if let Some(request_id) = self.store().claimant(&claim).await? {
-                return Ok(self.store().get(request_id).await?);
+            for account in names.all() {
+                let (account, kind) = (account.clone(), kind.clone());
+                let claim = Claim { account, kind, upstream_id: first.to_owned() };
+                if let Some(request_id) = self.store().claimant(&claim).await? {
+                    return Ok(self.store().get(request_id).await?);
+                }
             }
         }
         Ok(None)

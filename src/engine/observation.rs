@@ -150,8 +150,13 @@ fn copy(error: &Error) -> Error {
 
 /// Whether a claim by the upstream's answer passes on from an operation that only found the object.
 fn outranks(claims: &[NewClaim], claim: &Claim, theirs: Option<Origin>) -> bool {
-    let ours = claims.iter().find(|new| new.claim == *claim).map(|new| new.origin);
+    let ours = claims.iter().find(|new| same_object(new, claim)).map(|new| new.origin);
     matches!((ours, theirs), (Some(Origin::Answer), Some(Origin::Search | Origin::Operator)))
+}
+
+/// Whether a claim is of an object, under whichever name of the account.
+fn same_object(new: &NewClaim, claim: &Claim) -> bool {
+    new.claim.kind == claim.kind && new.claim.upstream_id == claim.upstream_id
 }
 
 impl Engine {
@@ -267,7 +272,7 @@ impl Engine {
                 "an operation loses what it had found to the one that was answered it"
             );
             for new in &mut change.claims {
-                if new.claim == claim {
+                if same_object(new, &claim) {
                     new.takes_from = Some(by);
                 }
             }

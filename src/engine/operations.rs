@@ -11,6 +11,7 @@ use purveyor_sdk::v1::{ErrorReason, ResolveOperationRequest};
 use purveyor_sdk::{Error, Result};
 use uuid::Uuid;
 
+use super::account::owned;
 use super::machine::{Event, Refusal, Resolution, apply, locks};
 use super::{Caller, Engine};
 use crate::store::operation::{Claim, Note, Operation};
@@ -192,13 +193,15 @@ impl Engine {
         upstream_id: &str,
     ) -> Result<Option<StepOutcome>> {
         let Some(provider) = self.inner.providers.get(&operation.provider) else { return Ok(None) };
-        let account = provider.identify().await?;
-        if !operation.account.is_empty() && account != operation.account {
-            let message = format!(
-                "the provider points to account {account}, and the operation belongs to {}",
-                operation.account
-            );
-            return Err(Error::new(ErrorReason::AccountChanged, message));
+        let account = self.account_for_poll(&provider).await?;
+        if !operation.account.is_empty() {
+            let message = |now: &str| {
+                let theirs = &operation.account;
+                format!(
+                    "the provider points to account {now}, and the operation belongs to {theirs}"
+                )
+            };
+            owned(operation, &account, message)?;
         }
         if operation.follows(upstream_id) {
             return Ok(None);

@@ -9,7 +9,7 @@ use purveyor_sdk::v1::{Effect, Evidence};
 use super::machine::Policy;
 use super::{Engine, EngineConfig};
 use crate::failpoint;
-use crate::plugin::{Provider, Timing};
+use crate::plugin::{Account, Provider, Timing};
 use crate::store::operation::Operation;
 
 /// How long a permit may wait until the first byte is written.
@@ -22,13 +22,14 @@ impl Engine {
     /// The policy that an operation is carried out by now.
     pub(super) fn policy(&self, operation: &Operation) -> Policy {
         match self.inner.providers.get(&operation.provider) {
-            Some(provider) => of(&provider, operation.op, &operation.account, &self.inner.config),
+            Some(provider) => of(&provider, operation, &self.inner.config),
             None => without_provider(operation, &self.inner.config),
         }
     }
 }
 
-fn of(provider: &Provider, op: Op, account: &str, config: &EngineConfig) -> Policy {
+fn of(provider: &Provider, operation: &Operation, config: &EngineConfig) -> Policy {
+    let op = operation.op;
     let method = provider.method(op);
     let mut effects = method.iter().flat_map(|method| &method.calls).filter_map(|name| {
         provider.manifest().calls.iter().find(|call| call.name == *name).map(|call| call.effect())
@@ -36,8 +37,11 @@ fn of(provider: &Provider, op: Op, account: &str, config: &EngineConfig) -> Poli
     let only_spends =
         effects.all(|effect| matches!(effect, Effect::Read | Effect::Spend | Effect::Unspecified));
     let effect = provider.effect(op);
+    let names = names(provider, operation);
     Policy {
-        gate: gate(provider, account),
+        gate: names.gate,
+        aliases: names.aliases,
+        legacy_gate: names.legacy_gate,
         id_kind: id_kinds(provider.manifest(), op).into_iter().next().unwrap_or_default(),
         evidence: method.map_or(Evidence::Unspecified, |method| method.evidence()),
         effect,
@@ -50,9 +54,50 @@ fn of(provider: &Provider, op: Op, account: &str, config: &EngineConfig) -> Poli
     }
 }
 
-/// An account among all accounts of its plugin: what gates are shared by and what claims belong to.
-pub(super) fn gate(provider: &Provider, account: &str) -> String {
-    format!("{}/{account}", provider.config().plugin)
+/// What an account's locks and claims are stored under.
+pub(super) struct AccountNames {
+    /// The account's key; empty while nobody knows the account.
+    pub gate: String,
+    /// Its keys under other settings.
+    pub aliases: Vec<String>,
+    /// Its name in older versions.
+    pub legacy_gate: Option<String>,
+}
+
+impl AccountNames {
+    /// Those of an account that is known.
+    pub(super) fn of(account: &Account) -> AccountNames {
+        AccountNames {
+            gate: account.key.to_string(),
+            aliases: account.aliases.clone(),
+            legacy_gate: account.legacy_key.clone(),
+        }
+    }
+
+    /// All of them, the account's key first.
+    pub(super) fn all(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.gate).chain(&self.aliases).chain(&self.legacy_gate)
+    }
+}
+
+/// As the provider's account is known now, if the operation belongs to it; else as it was stored.
+fn names(provider: &Provider, operation: &Operation) -> AccountNames {
+    let account = provider.account();
+    let account = account.filter(|it| it.owns(&operation.account, &operation.account_key));
+    match account {
+        Some(account) => AccountNames::of(&account),
+        None => stored_names(&provider.config().plugin, operation),
+    }
+}
+
+fn stored_names(plugin: &str, operation: &Operation) -> AccountNames {
+    let legacy = format!("{plugin}/{}", operation.account);
+    let gate = match (operation.account.as_str(), operation.account_key.as_str()) {
+        ("", _) => String::new(),
+        (_, "") => legacy,
+        (_, key) => key.to_owned(),
+    };
+    AccountNames { gate, aliases: Vec::new(), legacy_gate: None }
 }
 
 /// The kinds of identifiers that a method's calls make.
@@ -79,8 +124,11 @@ pub(super) fn settle(timing: &Timing) -> Option<Duration> {
 
 /// Nobody can be asked while the provider is not configured: everything waits.
 fn without_provider(operation: &Operation, config: &EngineConfig) -> Policy {
+    let names = stored_names(&operation.provider, operation);
     Policy {
-        gate: format!("{}/{}", operation.provider, operation.account),
+        gate: names.gate,
+        aliases: names.aliases,
+        legacy_gate: names.legacy_gate,
         id_kind: String::new(),
         evidence: Evidence::Unspecified,
         effect: Effect::Spend,

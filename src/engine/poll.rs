@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::stream::{self, StreamExt};
 use prost::Message;
+use purveyor_sdk::plugin::v1::poll_outcome::Outcome as Progress;
 use purveyor_sdk::plugin::v1::poll_request::Item;
-use purveyor_sdk::plugin::v1::{CallContext, CallKind, Op, PollRequest, PollResponse};
+use purveyor_sdk::plugin::v1::{CallContext, CallKind, Op, PollOutcome, PollRequest, PollResponse};
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::{Error, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Engine;
+use super::account::check_owner;
 use super::machine::Event;
 use super::step::write;
 use crate::failpoint::{self, Place};
@@ -109,9 +111,11 @@ impl Engine {
     async fn ask(&self, operations: &[Operation]) -> Result<Vec<Event>> {
         let Some(first) = operations.first() else { return Ok(Vec::new()) };
         let provider = self.available(first).await?;
-        let account = provider.identify().await?;
-        let ours: Vec<&Operation> =
-            operations.iter().filter(|operation| operation.account == account).collect();
+        let account = self.account_for_poll(&provider).await?;
+        let ours: Vec<&Operation> = operations
+            .iter()
+            .filter(|operation| check_owner(operation, &account).is_ok())
+            .collect();
         let mut answers = Vec::new();
         if !ours.is_empty() {
             let items = ours
@@ -143,11 +147,21 @@ impl Engine {
         Ok(operations
             .iter()
             .map(|operation| {
-                if operation.account != account {
-                    return Event::AccountChanged { now: account.clone() };
+                if let Err(now) = check_owner(operation, &account) {
+                    return Event::AccountChanged { now };
                 }
-                Event::Polled(answers.next().unwrap_or_default())
+                let outcome = answers.next().unwrap_or_default();
+                if refuses_credential(&outcome) {
+                    provider.forget_identity();
+                }
+                Event::Polled(outcome)
             })
             .collect())
     }
+}
+
+/// Whether the upstream did not answer because of the credential.
+fn refuses_credential(outcome: &PollOutcome) -> bool {
+    matches!(&outcome.outcome, Some(Progress::Unavailable(error))
+        if error.reason() == ErrorReason::UpstreamCredentials)
 }

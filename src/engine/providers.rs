@@ -12,7 +12,8 @@ use purveyor_sdk::term::Period;
 use purveyor_sdk::v1::provider::State;
 use purveyor_sdk::v1::{
     CheckProviderRequest, CheckProviderResponse, Effect, GetProviderRequest, ListProvidersRequest,
-    ListProvidersResponse, MethodCapability, Plugin, Provider as Shown, ProviderLimits, Term,
+    ListProvidersResponse, MethodCapability, Notice, Plugin, Provider as Shown, ProviderLimits,
+    Term,
 };
 
 use super::Engine;
@@ -89,7 +90,7 @@ impl Providers {
         let told: CheckProviderResponse =
             read(&provider, Op::CheckProvider, &request, "", deadline).await?;
         let account = match told.account.as_str() {
-            "" => provider.account().unwrap_or_default(),
+            "" => provider.account().map(|account| account.identity).unwrap_or_default(),
             account => account.to_owned(),
         };
         let check_time: Option<Timestamp> = Some(timestamp(self.engine.clock().wall()));
@@ -120,12 +121,19 @@ fn shown(provider: &Provider) -> Shown {
         methods,
         limits: Some(limits(provider)),
         configuration_schema: manifest.configuration_schema.clone(),
-        account: provider.account().unwrap_or_default(),
+        account: provider.account().map(|account| account.identity).unwrap_or_default(),
         time_zone: config.time_zone.clone(),
         account_shared: config.account_shared,
         endpoint: config.endpoint.origin().ascii_serialization(),
-        notices: manifest.notices.clone(),
+        notices: manifest.notices.iter().cloned().chain(undecided(provider)).collect(),
     }
+}
+
+/// Why nothing is written at the provider, where the configuration has to say whose account it is.
+fn undecided(provider: &Provider) -> Option<Notice> {
+    let message = provider.undecided_account()?;
+    let reason = "ACCOUNT_UNDECIDED".to_owned();
+    Some(Notice { reason, message, ..Notice::default() })
 }
 
 /// A method of the API; `None` for what serves the gateway alone.

@@ -13,8 +13,8 @@ use purveyor_sdk::v1::{Order, OrderItem, Price, Service, UpstreamRef};
 use uuid::Uuid;
 
 use super::Engine;
-use super::machine::{Now, SERVICE_KIND, delivered};
-use super::policy::{SETTLE_DEFAULT, gate};
+use super::machine::{Now, Policy, SERVICE_KIND, delivered};
+use super::policy::{AccountNames, SETTLE_DEFAULT};
 use crate::plugin::Provider;
 use crate::store::operation::{HeldClaim, Operation};
 use crate::store::{ServiceRecord, StoreError};
@@ -62,20 +62,25 @@ impl Engine {
         if !ends_its_target(operation) {
             return Ok(Vec::new());
         }
-        let account = self.policy(operation).gate;
-        self.claims_of_object(&account, &operation.upstream_target, operation.op).await
+        let Policy { gate, aliases, legacy_gate, .. } = self.policy(operation);
+        let names = std::iter::once(gate).chain(aliases).chain(legacy_gate);
+        self.claims_of_object(names, &operation.upstream_target, operation.op).await
     }
 
     /// The open claims of an upstream object: of a service as what was delivered, and of whichever
     /// operation delivered it under that very identifier; of a product of whichever made it.
     async fn claims_of_object(
         &self,
-        account: &str,
+        accounts: impl Iterator<Item = String>,
         upstream_id: &str,
         ended_by: Op,
     ) -> Result<Vec<HeldClaim>, StoreError> {
+        let mut open = Vec::new();
+        for account in accounts {
+            open.extend(self.store().open_claims(&account, upstream_id).await?);
+        }
         let mut closed = Vec::new();
-        for held in self.store().open_claims(account, upstream_id).await? {
+        for held in open {
             let maker = self.store().get(held.by).await?;
             let is_object = maker.is_some_and(|maker| match ended_by {
                 Op::DeleteProduct => maker.op == Op::CreateProduct,
@@ -120,8 +125,9 @@ impl Engine {
         if gone_since.is_some_and(|since| since < now)
             && let Some(account) = provider.account()
         {
-            let account = gate(provider, &account);
-            closes = self.claims_of_object(&account, upstream_id, Op::TerminateService).await?;
+            let names = AccountNames::of(&account);
+            let names = names.all().cloned();
+            closes = self.claims_of_object(names, upstream_id, Op::TerminateService).await?;
             if closes.is_empty() {
                 return Ok(());
             }

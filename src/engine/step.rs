@@ -19,6 +19,7 @@ use purveyor_sdk::{Error, Result};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::account::{AccountOf, check_owner};
 use super::machine::{Closing, Contest, Event, NewAttempt, Now, Policy, apply, locks};
 use super::policy::PERMIT_LIFE;
 use super::unstored::UnstoredOutcome;
@@ -73,7 +74,8 @@ impl Engine {
                 return Ok(deferred.map(Begun::Rests));
             }
         };
-        let account = match provider.identify().await {
+        let account = self.account_for_step(&provider).await;
+        let account = match account.and_then(|account| provider.may_write().map(|()| account)) {
             Ok(account) => account,
             Err(error) => {
                 let deferred =
@@ -83,11 +85,15 @@ impl Engine {
         };
         let now = self.now().await?;
         let mut named = accepted.clone();
+        let belongs = check_owner(accepted, &account);
+        let account = AccountOf::new(&account);
         if named.account.is_empty() {
-            named.account.clone_from(&account);
+            named.account.clone_from(&account.identity);
+            named.account_key.clone_from(&account.key);
         }
         let policy = self.policy(&named);
-        let Some(change) = logged(apply(accepted, Event::Begin { account }, &policy, &now)) else {
+        let begin = Event::Begin { account, belongs };
+        let Some(change) = logged(apply(accepted, begin, &policy, &now)) else {
             return Ok(None);
         };
         let serialised = policy.evidence == Evidence::Difference && policy.effect == Effect::Spend;
@@ -397,6 +403,10 @@ impl Permits for StepPermits {
         if !self.engine.inner.store.healthy() {
             let message = "the journal is sick, and nothing is spent meanwhile";
             return Err(Error::new(ErrorReason::StoreUnavailable, message));
+        }
+        if let Some(provider) = self.engine.inner.providers.get(&run.operation.provider) {
+            // Another process may have learnt it since the step began.
+            provider.may_write()?;
         }
         let now = self.engine.now().await?;
         let deadline = self.engine.inner.clock.boot().plus(PERMIT_LIFE);

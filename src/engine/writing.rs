@@ -21,6 +21,7 @@ use uuid::Uuid;
 
 use super::Engine;
 use super::accept::Submission;
+use super::account::AccountOf;
 use super::call::{Call, Written};
 use super::fields::{Mistakes, request_id};
 use super::price;
@@ -145,8 +146,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// FIELD_VIOLATION of `start_before`, those of the provider where it has not told yet whose account
-    /// it is, and those of [`Engine::submit`].
+    /// FIELD_VIOLATION of `start_before`, ACCOUNT_CHANGED where the configuration has to say first whose
+    /// account it is, and those of [`Engine::submit`].
     pub(super) async fn write<R: WriteRequest>(
         &self,
         draft: Draft<'_>,
@@ -169,8 +170,13 @@ impl Engine {
             });
         };
         let account = match draft.known {
-            Some(known) => known.account,
-            None => provider.identify().await.map_err(|error| naming(&provider, error))?,
+            Some(known) => AccountOf { identity: known.account, key: known.account_key },
+            None => {
+                let account = self.account_at_acceptance(&provider).await;
+                let account = account.map_err(|error| naming(&provider, error))?;
+                provider.may_write()?;
+                account
+            }
         };
         let submission = Submission {
             account,

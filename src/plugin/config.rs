@@ -8,6 +8,8 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
+use super::account::AccountSetting;
+
 /// The most bytes of one upstream answer, where the configuration says nothing: a listing of some
 /// thousand services fits, a runaway answer does not.
 pub const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
@@ -43,6 +45,12 @@ pub struct ProviderConfig {
     pub time_zone: String,
     /// Whether somebody else may buy on the same account.
     pub account_shared: bool,
+    /// Whether providers with one identity at several origins are one account.
+    pub account: AccountSetting,
+    /// The account's identity where the upstream tells none; unset: the provider's id.
+    pub account_id: Option<String>,
+    /// The endpoint that the account was known at before it moved: locks and claims stay.
+    pub formerly_endpoint: Option<Url>,
     /// The credentials by name.
     pub credentials: BTreeMap<String, SecretString>,
     /// The account's own table.
@@ -75,6 +83,9 @@ impl ProviderConfig {
             endpoint,
             time_zone: "UTC".to_owned(),
             account_shared: false,
+            account: AccountSetting::default(),
+            account_id: None,
+            formerly_endpoint: None,
             credentials: BTreeMap::new(),
             configuration: serde_json::Value::Object(serde_json::Map::new()),
             ca_file: None,

@@ -2,6 +2,7 @@
 //! and whether at all, is decided here, from the manifest and the configuration; the plugin only
 //! fills in declared calls. Which effects a call may have is not decided here, but in `scope`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use purveyor_sdk::Error;
 use purveyor_sdk::plugin::v1::{HttpRequest, HttpResponse, Manifest};
 use thiserror::Error as ThisError;
 
+use super::account::AccountKey;
 use super::clock::Clock;
 use super::config::ProviderConfig;
 use super::provider::PluginInfo;
@@ -63,6 +65,7 @@ pub(super) struct Egress {
     limiter: RwLock<Arc<Limiter>>,
     limiters: Arc<Limiters>,
     breaker: Breaker,
+    refused_credential: AtomicBool,
     clock: Arc<dyn Clock>,
     attempt_timeout: Duration,
     max_answer_bytes: usize,
@@ -121,6 +124,7 @@ impl Egress {
             limiter: RwLock::new(limiter),
             limiters,
             breaker: Breaker::default(),
+            refused_credential: AtomicBool::new(false),
             clock,
             attempt_timeout: Timing::new(config, &manifest).attempt_timeout,
             max_answer_bytes: config.max_answer_bytes,
@@ -149,10 +153,21 @@ impl Egress {
     }
 
     /// From here on shares the turns of this account with every provider that has the same.
-    pub(super) fn share_limits(&self, account: &str) {
-        let key = format!("{} {account}", self.endpoint.base().origin().ascii_serialization());
+    pub(super) fn share_limits(&self, account: &AccountKey) {
         let mut own = self.limiter.write().unwrap_or_else(PoisonError::into_inner);
-        *own = self.limiters.share(key, &own);
+        *own = self.limiters.share(account.to_string(), &own);
+    }
+
+    /// Whether the upstream has refused a credential since this was asked last.
+    pub(super) fn take_refused_credential(&self) -> bool {
+        self.refused_credential.swap(false, Ordering::AcqRel)
+    }
+
+    /// Notes whether an answer refuses the credential: 401 or 403.
+    fn note_status(&self, status: u16) {
+        if matches!(status, 401 | 403) {
+            self.refused_credential.store(true, Ordering::Release);
+        }
     }
 
     fn limiter(&self) -> Arc<Limiter> {

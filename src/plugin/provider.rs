@@ -1,16 +1,14 @@
 //! One configured account, as the rest of the host uses it: bytes in, bytes out, and every promise of
 //! the manifest kept. What a spend came to is told, never judged.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use prost::Message;
 use purveyor_sdk::Error;
 use purveyor_sdk::op::{self, OpKind};
-use purveyor_sdk::plugin::v1::{
-    CallContext, CallKind, IdentifyRequest, IdentifyResponse, Manifest, Method, Op, StepOutcome,
-};
+use purveyor_sdk::plugin::v1::{CallContext, CallKind, Manifest, Method, Op, StepOutcome};
 use purveyor_sdk::v1::{Effect, ErrorReason};
 use tokio::time::Instant;
 
@@ -22,9 +20,12 @@ use super::spend::{Seen, Spend, Stepped};
 use super::timing::Timing;
 
 mod answers;
+mod identity;
 mod instance;
 mod lifecycle;
 
+pub(super) use identity::Identification;
+pub use identity::Identified;
 pub(super) use instance::Opening;
 pub(super) use lifecycle::Lifecycle;
 
@@ -43,7 +44,7 @@ pub struct Provider {
     manifest: Arc<Manifest>,
     timing: Timing,
     lifecycle: Lifecycle,
-    account: Mutex<Option<String>>,
+    whose: Identification,
     check_answers: bool,
 }
 
@@ -187,42 +188,6 @@ impl Provider {
             Err(error) => Stepped { said: Err(error), spend: None },
         }
     }
-
-    /// Whose account it is, as the upstream says; asked once, and again after
-    /// [`Provider::forget_identity`]. Where the plugin cannot tell, endpoint and credential name.
-    ///
-    /// # Errors
-    ///
-    /// As [`Provider::call`].
-    pub async fn identify(&self) -> Result<String, Error> {
-        if let Some(account) = self.account() {
-            return Ok(account);
-        }
-        let request = IdentifyRequest {}.encode_to_vec();
-        let answer =
-            self.call(CallKind::Read, Op::Identify, &request, &CallContext::default()).await;
-        let account = match answer {
-            Ok(bytes) => IdentifyResponse::decode(bytes).map_err(answers::undecodable)?.account,
-            Err(error) if error.reason == ErrorReason::CapabilityUnsupported => self.derived(),
-            Err(error) => return Err(error),
-        };
-        if account.is_empty() {
-            return Err(Error::fault("the plugin told an empty account"));
-        }
-        self.lifecycle.share_limits(&account);
-        *self.account.lock().unwrap_or_else(PoisonError::into_inner) = Some(account.clone());
-        Ok(account)
-    }
-
-    /// Whose account it is, if that is known by now.
-    pub fn account(&self) -> Option<String> {
-        self.account.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Lets [`Provider::identify`] ask the upstream again.
-    pub fn forget_identity(&self) {
-        *self.account.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
 }
 
 impl Provider {
@@ -230,13 +195,13 @@ impl Provider {
         config: ProviderConfig,
         plugin: Option<&Plugin>,
         lifecycle: Lifecycle,
+        whose: Identification,
         check_answers: bool,
     ) -> Self {
         let manifest = plugin.map(|plugin| Arc::clone(&plugin.manifest)).unwrap_or_default();
         let timing = Timing::new(&config, &manifest);
         let plugin = plugin.map(|plugin| Arc::new(PluginInfo::of(plugin)));
-        let account = Mutex::default();
-        Self { config, plugin, manifest, timing, lifecycle, account, check_answers }
+        Self { config, plugin, manifest, timing, lifecycle, whose, check_answers }
     }
 
     /// Refuses what the provider does not have before the plugin is called.
@@ -275,6 +240,7 @@ impl Provider {
         let said = self
             .settle(&instance, &scope, op, answer, None)
             .and_then(|bytes| StepOutcome::decode(bytes).map_err(answers::undecodable));
+        self.note_rejection(said.as_ref().ok());
         Ok(Stepped { said, spend })
     }
 
@@ -294,7 +260,7 @@ impl Provider {
             return Err(breach);
         }
         answer.map_err(|fault| match fault {
-            Fault::Said(error) => error,
+            Fault::Said(error) => self.noting(error),
             Fault::UnknownOp => unsupported(op),
             Fault::TimedOut if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
                 Error::new(ErrorReason::DeadlineExceeded, "the provider did not answer in time")
@@ -305,11 +271,6 @@ impl Provider {
                 Error::fault("the plugin broke the boundary's contract").with_source(message)
             }
         })
-    }
-
-    fn derived(&self) -> String {
-        let names: Vec<_> = self.config.credentials.keys().map(String::as_str).collect();
-        format!("{} {}", self.config.endpoint, names.join(" ")).trim_end().to_owned()
     }
 }
 

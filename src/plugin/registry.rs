@@ -8,11 +8,12 @@ use prost::Message;
 use purveyor_sdk::plugin::v1::OpenRequest;
 use zeroize::Zeroizing;
 
+use super::account::Accounts;
 use super::clock::Clock;
 use super::config::{PluginsConfig, ProviderConfig};
 use super::egress::{self, Egress, Limiters, Resolve, SystemResolver};
 use super::loader::{LoadError, Loader, Plugin};
-use super::provider::{Availability, Lifecycle, Opening, PluginInfo, Provider};
+use super::provider::{Availability, Identification, Lifecycle, Opening, PluginInfo, Provider};
 
 /// What plugins live in.
 #[derive(Debug, Clone)]
@@ -59,10 +60,13 @@ impl Registry {
         let mut refusals = Vec::new();
         let loaded = load_all(plugins, &mut refusals);
         let limiters: Arc<Limiters> = Arc::default();
+        let known: Arc<Accounts> = Arc::default();
+        accounts.iter().for_each(|account| known.register(account));
         let mut providers = BTreeMap::new();
         for account in accounts {
             let plugin = loaded.get(&account.plugin);
-            let provider = open(account, plugin, &refusals, &environment, &limiters).await;
+            let whose = Identification::new(Arc::clone(&known), Arc::clone(&environment.clock));
+            let provider = open(account, plugin, &refusals, &environment, &limiters, whose).await;
             if let Availability::Unavailable { reason } = provider.state() {
                 tracing::error!(provider = provider.id(), reason, "the provider is quarantined");
             }
@@ -150,6 +154,7 @@ async fn open(
     refusals: &[Refusal],
     environment: &Environment,
     limiters: &Arc<Limiters>,
+    whose: Identification,
 ) -> Provider {
     let check_answers = environment.check_answers || cfg!(debug_assertions);
     let lifecycle = match plugin {
@@ -159,7 +164,7 @@ async fn open(
             Err(error) => Lifecycle::quarantined(error.to_string()),
         },
     };
-    Provider::new(account, plugin, lifecycle, check_answers)
+    Provider::new(account, plugin, lifecycle, whose, check_answers)
 }
 
 fn opening(

@@ -19,7 +19,7 @@ macro_rules! operation_columns {
          blocked_by, protocol, op, owner, actor, trace_id, provider, account, target, \
          upstream_target, start_before, fingerprint, exclusive, upstream, settle, message, error, \
          candidates, notes, handle, baseline, view, request, given_up, duplicates, create_age, \
-         update_age"
+         update_age, account_key"
     };
 }
 pub(super) use operation_columns;
@@ -65,6 +65,7 @@ pub(super) struct OperationColumns<'a> {
     pub(super) duplicates: Option<Cow<'a, [u8]>>,
     pub(super) create_age: i64,
     pub(super) update_age: i64,
+    pub(super) account_key: Cow<'a, str>,
 }
 
 impl<'a> OperationColumns<'a> {
@@ -111,6 +112,7 @@ impl<'a> OperationColumns<'a> {
                 .then(|| encoding::candidates(&row.duplicates).into()),
             create_age: row.create_age.as_nanos(),
             update_age: row.update_age.as_nanos(),
+            account_key: Cow::Borrowed(&row.account_key),
         })
     }
 
@@ -130,6 +132,7 @@ impl<'a> OperationColumns<'a> {
             op: encoding::number("op", self.op.into())?,
             provider: self.provider.into_owned(),
             account: self.account.into_owned(),
+            account_key: self.account_key.into_owned(),
             target: self.target.into_owned(),
             upstream_target: self.upstream_target.into_owned(),
             exclusive: encoding::from_names("exclusive", &self.exclusive)?,

@@ -33,8 +33,12 @@ pub struct Operation {
     pub op: Op,
     /// The provider's id, without `providers/`.
     pub provider: String,
-    /// The upstream account, as the plugin told it when the operation was accepted.
+    /// The upstream account, as the plugin told it when the operation was accepted; empty: nobody knew
+    /// it yet.
     pub account: String,
+    /// The account among all accounts of all plugins; empty in operations of older versions and while
+    /// `account` is.
+    pub account_key: String,
     /// The canonical name of the resource that it is about; for one that is made, its future name.
     pub target: String,
     /// The upstream's identifier of the target; empty for one that is made.
@@ -306,6 +310,7 @@ impl Operation {
             op,
             provider: provider.into(),
             account: String::new(),
+            account_key: String::new(),
             target: String::new(),
             upstream_target: String::new(),
             exclusive: Vec::new(),

@@ -25,10 +25,11 @@ use self::session::{Sessions, discard};
 use super::age::{Age, AgeReading};
 use super::operation::{Claim, HeldClaim, Observation, Operation};
 use super::{
-    Accepted, Change, Committed, EndedBefore, Identity, Lease, NewOperation, Positions, Query,
-    ServiceRecord, Store, StoreError, StoredChange, Take, Wakes,
+    Accepted, AccountAdoption, AccountRecord, Change, Committed, EndedBefore, Identity, Lease,
+    NewOperation, Positions, Query, ServiceRecord, Store, StoreError, StoredChange, Take, Wakes,
 };
 
+mod accounts;
 mod changes;
 mod doubt;
 mod due;
@@ -301,6 +302,14 @@ impl Store for PostgresStore {
         limit: usize,
     ) -> Result<Vec<ServiceRecord>, StoreError> {
         self.shared.sessions.read(async |c| services::after(c, provider, after, limit).await).await
+    }
+
+    async fn put_account(&self, adoption: AccountAdoption) -> Result<(), StoreError> {
+        self.shared().write(adoption).await
+    }
+
+    async fn accounts(&self) -> Result<Vec<AccountRecord>, StoreError> {
+        self.shared.sessions.read(async |c| accounts::all(c).await).await
     }
 
     fn identity(&self) -> &Identity {

@@ -25,10 +25,11 @@ use super::age::{Age, AgeReading};
 use super::heartbeat::AgeClock;
 use super::operation::{Claim, HeldClaim, Observation, Operation};
 use super::{
-    Accepted, Change, Committed, EndedBefore, Identity, Lease, NewOperation, Positions, Query,
-    ServiceRecord, Store, StoreError, StoredChange, Take, Wakes,
+    Accepted, AccountAdoption, AccountRecord, Change, Committed, EndedBefore, Identity, Lease,
+    NewOperation, Positions, Query, ServiceRecord, Store, StoreError, StoredChange, Take, Wakes,
 };
 
+mod accounts;
 mod age;
 mod changes;
 mod check;
@@ -301,6 +302,14 @@ impl Store for SqliteStore {
         self.readers
             .read(move |connection| services::after(connection, &provider, &after, limit))
             .await
+    }
+
+    async fn put_account(&self, adoption: AccountAdoption) -> Result<(), StoreError> {
+        self.writer.write(move |connection| accounts::put(connection, &adoption)).await
+    }
+
+    async fn accounts(&self) -> Result<Vec<AccountRecord>, StoreError> {
+        self.readers.read(accounts::all).await
     }
 
     fn identity(&self) -> &Identity {

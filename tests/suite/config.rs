@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use prost_types::Duration as ProtoDuration;
 use purveyor::config::{Environment, LogFormat, Store, load_with};
+use purveyor::plugin::AccountSetting;
 use purveyor_sdk::plugin::v1::{Credential, Manifest, Rate, Timing};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
@@ -91,6 +92,9 @@ endpoint = "http://127.0.0.1:8080/api"
 display_name = "Acme"
 time_zone = "Europe/Paris"
 account_shared = true
+account = "separate"
+account_id = "AB 12"
+formerly_endpoint = "https://old.acme.example/"
 allow_private_addresses = true
 ca_file = "ca.pem"
 concurrent_requests = 3
@@ -124,6 +128,14 @@ period_ms = 2000
     assert_eq!((acme.id.as_str(), acme.display_name.as_str()), ("acme", "Acme"));
     assert_eq!(acme.credentials["key"].expose_secret(), CANARY);
     assert_eq!(acme.credentials["other"].expose_secret(), CANARY);
+    assert_eq!(
+        (acme.account, acme.account_id.as_deref()),
+        (AccountSetting::Separate, Some("AB 12"))
+    );
+    assert_eq!(
+        acme.formerly_endpoint.as_ref().map(url::Url::as_str),
+        Some("https://old.acme.example/")
+    );
     assert_eq!(acme.timing.listing_lag, Some(Duration::from_millis(1500)));
     assert_eq!(acme.rate.map(|rate| rate.requests), Some(30));
     let settings = serde_json::json!({"region": "eu", "ratio": 0.5, "list": [1, {"deep": true}]});
@@ -261,6 +273,37 @@ fn listening_and_storing() {
         check(&BASE.replacen(from, to, 1), &format!("purveyor.toml:{expected}"));
     }
     check(&BASE.replacen("127.0.0.1:0", "[::1]:50051", 1), "");
+}
+
+#[test]
+fn account_settings_that_make_no_sense_are_refused() {
+    check_provider(&format!("{ACME}account = \"shared\"\naccount_id = \"7\""), "");
+    check_provider(&format!("{ACME}formerly_endpoint = \"https://acme.example:8443/\""), "");
+    for (line, expected) in [
+        (
+            "account = \"sandbox\"",
+            "account: is \"sandbox\", neither \"shared\" nor \"separate\"; it says whether one identity at several endpoints is one account or several; an account's identity is `account_id`",
+        ),
+        (
+            "account_id = \"\"",
+            "account_id: is empty, longer than 256 bytes, not one line or has spaces around it",
+        ),
+        (
+            "account_id = \" 7\"",
+            "account_id: is empty, longer than 256 bytes, not one line or has spaces around it",
+        ),
+        (
+            "formerly_endpoint = \"https://ACME.example:443/old\"",
+            "formerly_endpoint: has the scheme, host and port of `endpoint`, so nothing has moved; leave it out",
+        ),
+        (
+            "formerly_endpoint = \"acme.example\"",
+            "formerly_endpoint: is not a URL: relative URL without a base",
+        ),
+    ] {
+        let expected = format!("purveyor.toml:10: providers.acme.{expected}");
+        check_provider(&format!("{ACME}{line}"), &expected);
+    }
 }
 
 #[test]

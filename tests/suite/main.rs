@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the whole crate is tests")]
 
+mod accounts;
 mod api_calls;
 mod api_connections;
 mod api_described;

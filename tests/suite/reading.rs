@@ -4,18 +4,21 @@
 use std::collections::BTreeSet;
 
 use purveyor_sdk::v1::check_provider_response::finding::Severity;
+use purveyor_sdk::v1::operation::State as Operating;
 use purveyor_sdk::v1::provider::State;
 use purveyor_sdk::v1::{
-    CheckProviderRequest, GetProviderRequest, ListProductsRequest, ListProvidersRequest,
-    ListServicesRequest,
+    CheckProviderRequest, GetProviderRequest, ListOrdersRequest, ListProductsRequest,
+    ListProvidersRequest, ListServicesRequest,
 };
-use purveyor_simulators::gandi::Mode;
-use purveyor_simulators::{Fault, FaultKind};
+use purveyor_simulators::gandi::{AccountSeed, Mode, Options, ShortCredit};
+use purveyor_simulators::{Cents, Fault, FaultKind};
 use tonic::Code;
 
 use crate::support::client::{succeeded, told};
 use crate::support::requests::purchase;
-use crate::support::{Gateway, configuration, gandi, gandi_with, spends};
+use crate::support::{
+    API_KEY, Gateway, configuration, gandi, gandi_with, provider, spends, upstream,
+};
 
 #[tokio::test]
 async fn a_catalogue_has_every_product_with_its_prices() {
@@ -117,4 +120,42 @@ async fn a_provider_tells_what_it_can_do_and_whether_it_works() {
     upstream.set_mode(rating).expect("a mode");
     let gone = check().await;
     assert!(gone.findings.iter().any(|it| it.severity() == Severity::Error), "{gone:?}");
+}
+
+/// An order that is not paid yet stands among the gateway's own rows, and once it has ended among the
+/// upstream's. A list that was begun before shows it once all the same.
+#[tokio::test]
+async fn list_orders_progress_between_pages_shows_every_order_once() {
+    let mode = Mode { short_credit: ShortCredit::StuckBill, ..Mode::default() };
+    let account = |cents| AccountSeed { prepaid: Cents::new(cents), ..AccountSeed::default() };
+    let upstream =
+        upstream(Options { mode, accounts: vec![account(0)], ..Options::default() }).await;
+    let provider = provider(&upstream);
+    let gateway = Gateway::start(configuration().provider("gandi", provider)).await;
+    let client = gateway.client().await;
+    let mut operations = Vec::new();
+    for _ in 0..3 {
+        let accepted = client.order(purchase("gandi", &[("shares", 2)])).await.expect("accepted");
+        operations.push(client.reaches(&accepted.name, Operating::WaitingUpstream).await);
+    }
+    let parent = "providers/gandi".to_owned();
+    let mut request = ListOrdersRequest { parent, page_size: 1, ..Default::default() };
+    let mut names = Vec::new();
+    loop {
+        let page = client.orders().list_orders(request.clone()).await.expect("orders").into_inner();
+        names.extend(page.orders.into_iter().map(|order| order.name));
+        if names.len() == 1 {
+            let seed = AccountSeed { api_key: API_KEY.to_owned(), ..account(100_000) };
+            upstream.put_account(seed).expect("an account");
+            for operation in &operations {
+                succeeded(client.done(&operation.name).await);
+            }
+        }
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    let newest_first = operations.iter().rev().map(|operation| operation.target.clone());
+    assert_eq!(names, newest_first.collect::<Vec<_>>());
 }

@@ -7,6 +7,7 @@ mod late;
 mod lost;
 mod secrets;
 mod stage;
+mod two_providers;
 
 use std::time::{Duration, SystemTime};
 

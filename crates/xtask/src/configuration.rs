@@ -51,6 +51,10 @@ pub struct Provider {
     account_shared: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    formerly_endpoint: Option<String>,
     credentials: BTreeMap<String, String>,
     settings: toml::Table,
     timing: BTreeMap<String, u64>,
@@ -76,6 +80,8 @@ impl Provider {
             endpoint: endpoint.to_owned(),
             account_shared: false,
             account: None,
+            account_id: None,
+            formerly_endpoint: None,
             credentials: BTreeMap::new(),
             settings: toml::Table::new(),
             timing: BTreeMap::new(),
@@ -98,10 +104,24 @@ impl Provider {
         self
     }
 
-    /// Says whether accounts of one identity at two endpoints are one account, `shared` or `separate`.
+    /// Says whether one identity at several endpoints is one account: `shared` or `separate`.
     #[must_use]
-    pub fn account(mut self, word: &str) -> Self {
-        self.account = Some(word.to_owned());
+    pub fn account(mut self, setting: &str) -> Self {
+        self.account = Some(setting.to_owned());
+        self
+    }
+
+    /// Names the account where the upstream does not.
+    #[must_use]
+    pub fn account_id(mut self, id: &str) -> Self {
+        self.account_id = Some(id.to_owned());
+        self
+    }
+
+    /// Says where the account was known before its endpoint moved.
+    #[must_use]
+    pub fn formerly(mut self, endpoint: &str) -> Self {
+        self.formerly_endpoint = Some(endpoint.to_owned());
         self
     }
 

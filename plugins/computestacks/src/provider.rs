@@ -34,7 +34,6 @@ pub struct ComputeStacks {
     client: Client,
     config: ComputeStacksConfig,
     name: ProviderName,
-    endpoint: String,
 }
 
 #[provider]
@@ -54,13 +53,7 @@ impl purveyor_sdk::Provider for ComputeStacks {
         let config = config.check()?;
         let session = Session::new(config.authentication, host)?;
         let client = Client { session, api_version: config.api_version };
-        let endpoint = host.endpoint().trim_end_matches('/').to_lowercase();
-        Ok(Self { client, config, name: host.provider().clone(), endpoint })
-    }
-
-    /// A catalogue belongs to its controller, whoever of its administrators asks.
-    async fn identify(&self, _: &Cx) -> Result<String> {
-        Ok(self.endpoint.clone())
+        Ok(Self { client, config, name: host.provider().clone() })
     }
 
     #[method(calls("version", "oauth.token", "products.list", "billing_plans.get"))]

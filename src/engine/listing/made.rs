@@ -70,11 +70,14 @@ pub(in crate::engine) trait MadeList: Made {
     fn matches(&self, request: &Self::Request) -> bool;
 }
 
-/// Where a list goes on.
+/// Where a list goes on. `since` is the time of the list's first page, the same on every page: a row
+/// stands among ours or among the upstream's by what was true then, however far it comes meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Cursor {
+    /// At the beginning.
+    Start,
     /// Among ours, after this one.
-    Ours(Option<(Timestamp, Uuid)>),
+    Ours { since: Timestamp, after: (Timestamp, Uuid) },
     /// In the upstream's list; what was open at `since` was listed among ours.
     Upstream { since: Timestamp, cursor: String },
 }
@@ -82,9 +85,9 @@ enum Cursor {
 impl Cursor {
     fn encode(&self) -> Vec<u8> {
         match self {
-            Cursor::Ours(None) => Vec::new(),
-            Cursor::Ours(Some((time, id))) => {
-                format!("o {} {id}", time.as_nanosecond()).into_bytes()
+            Cursor::Start => Vec::new(),
+            Cursor::Ours { since, after: (time, id) } => {
+                format!("w {} {} {id}", since.as_nanosecond(), time.as_nanosecond()).into_bytes()
             }
             Cursor::Upstream { since, cursor } => {
                 format!("u {} {cursor}", since.as_nanosecond()).into_bytes()
@@ -94,16 +97,20 @@ impl Cursor {
 
     fn decode(bytes: &[u8]) -> Result<Cursor> {
         if bytes.is_empty() {
-            return Ok(Cursor::Ours(None));
+            return Ok(Cursor::Start);
         }
+        let moment = |text: &str| Timestamp::from_nanosecond(text.parse().ok()?).ok();
         let parsed = || {
             let text = std::str::from_utf8(bytes).ok()?;
             let mut parts = text.splitn(3, ' ');
-            let (kind, time, rest) = (parts.next()?, parts.next()?, parts.next()?);
-            let time = Timestamp::from_nanosecond(time.parse().ok()?).ok()?;
+            let (kind, since, rest) = (parts.next()?, moment(parts.next()?)?, parts.next()?);
             match kind {
-                "o" => Some(Cursor::Ours(Some((time, Uuid::parse_str(rest).ok()?)))),
-                "u" => Some(Cursor::Upstream { since: time, cursor: rest.to_owned() }),
+                "w" => {
+                    let (time, id) = rest.split_once(' ')?;
+                    let after = (moment(time)?, Uuid::parse_str(id).ok()?);
+                    Some(Cursor::Ours { since, after })
+                }
+                "u" => Some(Cursor::Upstream { since, cursor: rest.to_owned() }),
                 _ => None,
             }
         };
@@ -162,20 +169,23 @@ impl Engine {
     ) -> Result<Page<T>> {
         let (mut rows, since, cursor) = match Cursor::decode(&page.cursor)? {
             Cursor::Upstream { since, cursor } => (Vec::new(), since, cursor),
-            Cursor::Ours(after) => {
-                let now = self.wall();
-                let (rows, next) = self.our_rows::<T>(&page, request, after).await?;
-                if next.is_some() {
-                    return Ok(Page { rows, next: Some(Cursor::Ours(next).encode()) });
+            start => {
+                let (since, after) = match start {
+                    Cursor::Ours { since, after } => (since, Some(after)),
+                    _ => (self.settled_time(), None),
+                };
+                let (rows, next) = self.our_rows::<T>(&page, request, since, after).await?;
+                if let Some(after) = next {
+                    return Ok(Page { rows, next: Some(Cursor::Ours { since, after }.encode()) });
                 }
                 if page.source == Source::Records {
                     return Ok(Page { rows, next: None });
                 }
                 if rows.len() >= page.size {
-                    let next = Cursor::Upstream { since: now, cursor: String::new() };
+                    let next = Cursor::Upstream { since, cursor: String::new() };
                     return Ok(Page { rows, next: Some(next.encode()) });
                 }
-                (rows, now, String::new())
+                (rows, since, String::new())
             }
         };
         let asked = request.for_page(page.name.to_string(), page.size - rows.len(), cursor);
@@ -193,34 +203,24 @@ impl Engine {
         Ok(Page { rows, next })
     }
 
-    /// Ours that the upstream does not list, newest first, and where they go on.
+    /// Ours that the upstream did not list, or not as they were, at the time of the list's first page,
+    /// newest first, and where they go on.
     async fn our_rows<T: MadeList>(
         &self,
         page: &PageOf,
         request: &T::Request,
+        since: Timestamp,
         mut after: Option<(Timestamp, Uuid)>,
     ) -> Result<(Vec<T>, Option<(Timestamp, Uuid)>)> {
         let mut rows = Vec::new();
         for _ in 0..LOOKS {
-            let query = Query {
-                states: match page.source {
-                    Source::Upstream => NOT_LISTED.to_vec(),
-                    Source::Records => Vec::new(),
-                },
-                provider: Some(page.provider.id().to_owned()),
-                ops: vec![T::MADE_BY],
-                after,
-                limit: PAGE_MAX,
-                ..Query::default()
-            };
-            let operations = self.store().list(&query).await?;
-            let last = operations.len() < PAGE_MAX;
+            let (operations, last) = self.our_operations::<T>(page, since, after).await?;
             for operation in operations {
                 if rows.len() == page.size {
                     return Ok((rows, after));
                 }
                 after = Some((operation.create_time, operation.request_id));
-                if page.source == Source::Records || shown_first(&operation) {
+                if page.source == Source::Records || listed_first(&operation, since) {
                     let row = self.our_row::<T>(page, request, &operation).await?;
                     rows.extend(row.matches(request).then_some(row));
                 }
@@ -230,6 +230,31 @@ impl Engine {
             }
         }
         Ok((rows, after))
+    }
+
+    /// Operations that may stand among our rows, newest first, and whether these are the last.
+    ///
+    /// What has succeeded since the list began is asked for after what has not: an operation that ends
+    /// between the two questions is found by both, and one that ended before by the second.
+    async fn our_operations<T: MadeList>(
+        &self,
+        page: &PageOf,
+        since: Timestamp,
+        after: Option<(Timestamp, Uuid)>,
+    ) -> Result<(Vec<Operation>, bool)> {
+        let query = our_query::<T>(page, after);
+        let mut operations = self.store().list(&query).await?;
+        let mut last = operations.len() < PAGE_MAX;
+        if page.source == Source::Upstream {
+            let ended = Query { states: vec![State::Succeeded], ended_after: Some(since), ..query };
+            let ended = self.store().list(&ended).await?;
+            last &= ended.len() < PAGE_MAX;
+            operations.retain(|it| ended.iter().all(|other| other.request_id != it.request_id));
+            operations.extend(ended);
+            operations.sort_by_key(|it| std::cmp::Reverse((it.create_time, it.request_id)));
+            operations.truncate(PAGE_MAX);
+        }
+        Ok((operations, last))
     }
 
     async fn our_row<T: MadeList>(
@@ -310,7 +335,8 @@ impl Engine {
         let Some(operation) = maker.as_ref().filter(|maker| maker.op == T::MADE_BY) else {
             return foreign(live, &page.name, &id, maker.as_ref()).map(Some);
         };
-        if open_at(operation, since) {
+        // What another provider of this account has made stands among that provider's own rows alone.
+        if operation.provider == page.provider.id() && listed_first(operation, since) {
             return Ok(None);
         }
         let whole = upstream_id(operation);
@@ -327,14 +353,29 @@ impl Engine {
     }
 }
 
-/// Whether it comes before the upstream's rows: under way, or never seen by the upstream.
-fn shown_first(operation: &Operation) -> bool {
-    !operation.done() || upstream_id(operation).is_empty()
+/// What is asked of the journal for our rows.
+fn our_query<T: MadeList>(page: &PageOf, after: Option<(Timestamp, Uuid)>) -> Query {
+    Query {
+        states: match page.source {
+            Source::Upstream => NOT_LISTED.to_vec(),
+            Source::Records => Vec::new(),
+        },
+        provider: Some(page.provider.id().to_owned()),
+        ops: vec![T::MADE_BY],
+        after,
+        limit: PAGE_MAX,
+        ..Query::default()
+    }
 }
 
-/// Whether an operation was under way at a moment. A terminal one does not change any more.
-fn open_at(operation: &Operation, moment: Timestamp) -> bool {
-    operation.create_time <= moment && (!operation.done() || operation.update_time > moment)
+/// Whether an operation stands among our rows in a list that began at `since`: it had not ended then,
+/// or the upstream never saw it. One rule for our rows and for the upstream's, whose answer stays the
+/// same while the operation goes on, so that no row of a list is shown twice or left out. What was
+/// accepted after the first page stands before it, and in no later page.
+fn listed_first(operation: &Operation, since: Timestamp) -> bool {
+    let had_ended = operation.done() && operation.update_time <= since;
+    let never_seen = operation.state != State::Succeeded && upstream_id(operation).is_empty();
+    !had_ended || never_seen
 }
 
 /// Whether a row passes `create_after`; one whose time nobody tells does not.
@@ -353,16 +394,42 @@ fn first(id: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use purveyor_sdk::plugin::v1::Op;
     use purveyor_sdk::v1::ErrorReason;
 
-    use super::{Cursor, Timestamp, Uuid};
+    use super::{Cursor, State, Timestamp, Uuid, listed_first};
+    use crate::engine::made_here::tests::operation;
+
+    #[test]
+    fn listed_first_stays_true_while_an_operation_goes_on() {
+        let since = Timestamp::UNIX_EPOCH + Duration::from_secs(10);
+        let check = |state: State, changed: u64, id: &str, expected: bool| {
+            let mut operation = operation(Op::CreateOrder, state);
+            operation.update_time = Timestamp::UNIX_EPOCH + Duration::from_secs(changed);
+            operation.upstream.id = id.to_owned();
+            assert_eq!(listed_first(&operation, since), expected, "{state:?} {changed} {id}");
+        };
+        for id in ["", "7"] {
+            check(State::Accepted, 5, id, true);
+            check(State::WaitingUpstream, 15, id, true);
+            // It ends after the list has begun.
+            check(State::Succeeded, 15, id, true);
+            check(State::Failed, 15, id, true);
+            // It had ended before.
+            check(State::Succeeded, 5, id, false);
+        }
+        check(State::Failed, 5, "7", false);
+        check(State::Failed, 5, "", true);
+    }
 
     #[test]
     fn cursors_survive_the_token() {
         let time = Timestamp::from_nanosecond(1_700_000_000_123_456_789).unwrap();
         for cursor in [
-            Cursor::Ours(None),
-            Cursor::Ours(Some((time, Uuid::from_u128(7)))),
+            Cursor::Start,
+            Cursor::Ours { since: time, after: (time, Uuid::from_u128(7)) },
             Cursor::Upstream { since: time, cursor: String::new() },
             Cursor::Upstream { since: time, cursor: "a b\nc".to_owned() },
         ] {
@@ -372,7 +439,9 @@ mod tests {
 
     #[test]
     fn a_cursor_of_another_list_is_refused() {
-        for bytes in [&b"x"[..], b"o 1", b"o x y", b"o 1 y", b"u x y", b"z 1 2", b"\xff\xff"] {
+        for bytes in
+            [&b"x"[..], b"w 1", b"w x y z", b"w 1 y", b"w 1 2 y", b"u x y", b"z 1 2", b"\xff\xff"]
+        {
             let error = Cursor::decode(bytes).unwrap_err();
             assert_eq!(error.reason, ErrorReason::PageTokenInvalid, "{bytes:?}");
         }

@@ -6,6 +6,7 @@ use purveyor_sdk::plugin::v1::{FindResponse, PollOutcome, StepOutcome};
 use purveyor_sdk::v1::Effect;
 use uuid::Uuid;
 
+use crate::engine::account::AccountOf;
 use crate::plugin::Spend;
 use crate::store::operation::{Baseline, Note};
 
@@ -15,7 +16,10 @@ pub enum Event {
     /// The executor begins the next step. May fail the operation: see `start_before`.
     Begin {
         /// The account that the provider's configuration points to now.
-        account: String,
+        account: AccountOf,
+        /// Whether the operation belongs to it; an error names the account for a person. It counts only
+        /// where the operation has an account.
+        belongs: Result<(), String>,
     },
     /// The next step must not begin: what it would charge is not within the limit.
     Refused(Error),

@@ -1,5 +1,6 @@
 //! What an operation holds in each state, and the invariants that no event may break.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use purveyor_sdk::names::{OrderName, ServiceName};
@@ -25,7 +26,9 @@ pub(super) fn tick(now: Age, after: Duration) -> Age {
 /// What the operation holds as it is now.
 ///
 /// Its targets until it has ended, but an order that the upstream owns and that only has to be
-/// followed may be paid and cancelled by others; so may the order that a renewal has made. Where an unknown outcome is found out by
+/// followed may be paid and cancelled by others; so may the order that a renewal has made. Each target
+/// is held by its name, as older versions hold it, and by account, noun and upstream identifier, so
+/// that all providers of one account hold it together. Where an unknown outcome is found out by
 /// comparing listings: the account's gate while a spend is prepared or under way, and the similar
 /// spends of the account until the outcome is known.
 pub fn locks(operation: &Operation, policy: &Policy) -> Vec<Lock> {
@@ -34,23 +37,75 @@ pub fn locks(operation: &Operation, policy: &Policy) -> Vec<Lock> {
         return locks;
     }
     let followed = operation.state == State::WaitingUpstream;
+    let mut names: Vec<&str> = Vec::new();
     if !(followed && operation.op == Op::CreateOrder) {
-        locks.extend(operation.exclusive.iter().map(|name| Lock(name.clone())));
+        names.extend(operation.exclusive.iter().map(String::as_str));
     }
-    locks.extend(renewal_order(operation).filter(|_| !followed).map(Lock));
+    let renewal_order = renewal_order(operation).filter(|_| !followed);
+    names.extend(renewal_order.as_deref());
+    locks.extend(names.iter().map(|name| Lock((*name).to_owned())));
+    let made = made_order(operation).filter(|_| !followed);
+    let objects = names.iter().flat_map(|name| upstream_objects(operation, name)).chain(made);
+    for object in objects.collect::<BTreeSet<_>>() {
+        let accounts = std::iter::once(&policy.gate).chain(&policy.aliases);
+        let accounts = accounts.filter(|account| !account.is_empty());
+        locks.extend(accounts.map(|account| Lock(format!("{account} {object}"))));
+    }
     if policy.evidence == Evidence::Difference && policy.effect == Effect::Spend {
         let running = operation.state == State::Running;
         let similarity =
             operation.baseline.as_ref().map_or("", |baseline| baseline.similarity.as_str());
         let unknown = operation.unresolved().is_some() && !running;
+        let accounts = || policy.legacy_gate.iter().chain(&policy.aliases).chain([&policy.gate]);
         if running || (unknown && similarity.is_empty()) {
-            locks.push(Lock(format!("gate {}", policy.gate)));
+            locks.extend(accounts().map(|account| Lock(format!("gate {account}"))));
         }
         if !similarity.is_empty() && (running || unknown) {
-            locks.push(Lock(format!("similar {} {similarity}", policy.gate)));
+            let similar = |account| Lock(format!("similar {account} {similarity}"));
+            locks.extend(accounts().map(similar));
         }
     }
     locks
+}
+
+/// Whether a lock is a target's by account, and not one by name or of an account as a whole.
+pub fn is_by_account(lock: &Lock, policy: &Policy) -> bool {
+    let mut accounts = std::iter::once(&policy.gate).chain(&policy.aliases);
+    accounts.any(|account| {
+        let object = lock.0.strip_prefix(account.as_str());
+        !account.is_empty() && object.is_some_and(|object| object.starts_with(' '))
+    })
+}
+
+/// The name among an operation's targets that a lock stands for: a key is no name for callers.
+pub fn target_of<'a>(operation: &'a Operation, lock: &Lock) -> &'a str {
+    let stands_for = |name: &&String| {
+        **name == lock.0
+            || upstream_objects(operation, name).iter().any(|object| {
+                lock.0.strip_suffix(object.as_str()).is_some_and(|it| it.ends_with(' '))
+            })
+    };
+    operation.exclusive.iter().find(stands_for).unwrap_or(&operation.target)
+}
+
+/// What a canonical name stands for upstream: noun and identifier. Nothing for the name of what the
+/// operation itself makes: no other operation has that name.
+fn upstream_objects(operation: &Operation, name: &str) -> Vec<String> {
+    let mut parts = name.rsplitn(3, '/');
+    let (Some(id), Some(noun)) = (parts.next(), parts.next()) else { return Vec::new() };
+    if id == operation.request_id.to_string() {
+        return Vec::new();
+    }
+    // An order may be named by its request id, or be several upstream objects.
+    let known = name == operation.target && !operation.upstream_target.is_empty();
+    let ids = if known { &*operation.upstream_target } else { id };
+    ids.split(',').filter(|id| !id.is_empty()).map(|id| format!("{noun}/{id}")).collect()
+}
+
+/// The order that a purchase has made, once the upstream has told it: its next step may pay it.
+fn made_order(operation: &Operation) -> impl Iterator<Item = String> {
+    let ids = if operation.op == Op::CreateOrder { &*operation.upstream.id } else { "" };
+    ids.split(',').filter(|id| !id.is_empty()).map(|id| format!("orders/{id}"))
 }
 
 /// The order that a renewal has made, by its one name, once the upstream has told it.

@@ -2,6 +2,7 @@
 //! lost, crashes at any moment, time that passes, and operators. Whatever the order, nothing is sold
 //! twice and nothing ends in a state that is not true.
 
+mod accounts;
 mod doubt;
 mod late;
 mod table;
@@ -16,7 +17,8 @@ use purveyor_sdk::v1::{Effect, Evidence};
 use uuid::Uuid;
 
 use self::world::{Happening, World};
-use super::{Backoff, Now, Policy};
+use super::{Backoff, Event, Now, Policy};
+use crate::engine::account::AccountOf;
 use crate::store::age::Age;
 use crate::store::operation::Operation;
 
@@ -39,6 +41,8 @@ pub(super) fn now_at(seconds: u64) -> Now {
 pub(super) fn policy(evidence: Evidence) -> Policy {
     Policy {
         gate: "acme/A1".into(),
+        aliases: Vec::new(),
+        legacy_gate: None,
         id_kind: "order".into(),
         evidence,
         effect: Effect::Spend,
@@ -49,6 +53,13 @@ pub(super) fn policy(evidence: Evidence) -> Policy {
         retry: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) },
         look: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) },
     }
+}
+
+/// A step begins while the provider points to this account.
+pub(super) fn begin(account: &str) -> Event {
+    let belongs = if account == "A1" { Ok(()) } else { Err(account.to_owned()) };
+    let key = format!("acme https://acme.example:443 {account}");
+    Event::Begin { account: AccountOf { identity: account.to_owned(), key }, belongs }
 }
 
 pub(super) fn accepted() -> Operation {

@@ -176,7 +176,7 @@ async fn a_repeat_is_answered_whatever_became_of_the_provider() {
     let stored = CreateOrderRequest { request_id: String::new(), ..asked(ID, 1) };
     let provider = engine.configured(&ProviderName::new("acme").unwrap()).unwrap();
     let submission = crate::engine::accept::Submission {
-        account: String::new(),
+        account: crate::engine::account::AccountOf::default(),
         caller: Caller::local(),
         trace_id: String::new(),
         op: Op::CreateOrder,

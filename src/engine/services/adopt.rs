@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::engine::Engine;
 use crate::engine::accept::removed;
+use crate::engine::account::AccountOf;
 use crate::engine::call::{Call, Written};
 use crate::engine::fields::{Mistakes, request_id};
 use crate::engine::naming::{SERVICES_TOLD_BY, Source, parse, source};
@@ -175,11 +176,13 @@ fn operation(
 ) -> Operation {
     let now: Timestamp = engine.wall();
     let upstream = service.upstream.clone().unwrap_or_default();
+    let account = provider.account().as_ref().map(AccountOf::new).unwrap_or_default();
     Operation {
         owner: call.caller.owner.clone(),
         actor: call.caller.actor.clone(),
         trace_id: call.trace_id.clone(),
-        account: provider.account().unwrap_or_default(),
+        account: account.identity,
+        account_key: account.key,
         target: service.name.clone(),
         upstream_target: upstream.id.clone(),
         fingerprint: fingerprint(&call.caller.owner, &request),

@@ -61,6 +61,9 @@ impl SpendTask {
             Err(stopped) => (Exchange::NotWritten(stopped.reason), stopped.error),
         };
         let (egress, call) = (&self.egress, &self.prepared.call);
+        if let Exchange::Complete(received) = &exchange {
+            egress.note_status(received.status);
+        }
         let seen = classify::classify(call, &egress.manifest.proofs, &exchange);
         super::told(word(&seen), begin);
         let spend = Spend {

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::Availability;
 use super::instance::{Instance, Opening};
+use crate::plugin::account::AccountKey;
 
 /// So many panics in [`PANIC_PERIOD`] quarantine the provider.
 const MAX_PANICS: usize = 3;
@@ -67,10 +68,15 @@ impl Lifecycle {
     }
 
     /// Shares the turns of the account with every provider that has the same.
-    pub(super) fn share_limits(&self, account: &str) {
+    pub(super) fn share_limits(&self, account: &AccountKey) {
         if let Some(opening) = &self.opening {
             opening.egress.share_limits(account);
         }
+    }
+
+    /// Whether the upstream has refused a credential since this was asked last.
+    pub(super) fn take_refused_credential(&self) -> bool {
+        self.opening.as_ref().is_some_and(|opening| opening.egress.take_refused_credential())
     }
 
     /// The present instance, sound or not.

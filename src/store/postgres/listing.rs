@@ -19,6 +19,9 @@ const OPEN: &str = "state NOT IN (7, 8, 9)";
 /// The condition of the index `operations_listed_by_state`; 7 is Succeeded.
 const UNSUCCESSFUL: &str = "state <> 7";
 
+/// The condition of the index `operations_ended`.
+const ENDED: &str = "state IN (7, 8, 9)";
+
 /// The order of listings.
 const NEWEST_FIRST: &str = "ORDER BY create_time DESC, request_id DESC";
 
@@ -143,6 +146,10 @@ impl Filter {
         filter.any_of("op", query.ops.iter().map(|op| *op as i32).collect());
         if let Some(time) = query.create_after {
             filter.value("create_time >= ", nanoseconds("create_after", time)?);
+        }
+        if let Some(time) = query.ended_after {
+            filter.condition(ENDED);
+            filter.value("update_time > ", nanoseconds("ended_after", time)?);
         }
         if let Some((time, request_id)) = query.after {
             filter.value("(create_time, request_id) < (", nanoseconds("after", time)?);

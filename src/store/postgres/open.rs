@@ -14,13 +14,14 @@ use crate::store::age::Age;
 use crate::store::{StoreError, encoding};
 
 /// What leads from each version to the next; the first makes the tables.
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
     include_str!("schema/0003.sql"),
     include_str!("schema/0004.sql"),
     include_str!("schema/0005.sql"),
     include_str!("schema/0006.sql"),
+    include_str!("schema/0007.sql"),
 ];
 
 /// The version from which on the store has an age.

@@ -24,7 +24,7 @@ pub(super) type Value<'a> = &'a (dyn ToSql + Sync);
 macro_rules! placeholders {
     () => {
         "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
-         $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35"
+         $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36"
     };
 }
 
@@ -32,7 +32,7 @@ macro_rules! placeholders {
 pub(super) const COLUMNS: &str = operation_columns!();
 
 /// How many there are.
-const WIDTH: usize = 35;
+const WIDTH: usize = 36;
 
 /// Writes a new row, with its lease.
 const INSERT: &str = concat!(
@@ -40,7 +40,7 @@ const INSERT: &str = concat!(
     operation_columns!(),
     ", lease_replica, lease_until) VALUES (",
     placeholders!(),
-    ", $36, $37) ON CONFLICT (request_id) DO NOTHING"
+    ", $37, $38) ON CONFLICT (request_id) DO NOTHING"
 );
 
 /// Replaces the row of the version before. A terminal one keeps its state.
@@ -84,6 +84,7 @@ fn sendable(row: &Operation) -> Result<OperationColumns<'_>, Fault> {
     columns.trace_id = escaped(&row.trace_id);
     columns.provider = escaped(&row.provider);
     columns.account = escaped(&row.account);
+    columns.account_key = escaped(&row.account_key);
     columns.target = escaped(&row.target);
     columns.upstream_target = escaped(&row.upstream_target);
     columns.message = escaped(&row.message);
@@ -127,6 +128,7 @@ fn values<'a>(row: &'a OperationColumns<'_>) -> Vec<Value<'a>> {
         &row.duplicates,
         &row.create_age,
         &row.update_age,
+        &row.account_key,
     ]
 }
 
@@ -252,6 +254,7 @@ fn operation(row: &Row) -> Result<Operation, Fault> {
         duplicates: fields.optional()?,
         create_age: fields.value()?,
         update_age: fields.value()?,
+        account_key: fields.text()?,
     };
     Ok(columns.into_operation(Vec::new())?)
 }

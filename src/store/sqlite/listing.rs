@@ -19,6 +19,9 @@ const OPEN: &str = "state NOT IN (7, 8, 9)";
 /// The condition of the index `operations_listed_by_state`; 7 is Succeeded.
 const UNSUCCESSFUL: &str = "state <> 7";
 
+/// The condition of the index `operations_ended`.
+const ENDED: &str = "state IN (7, 8, 9)";
+
 /// One operation.
 pub(super) fn get(connection: &Connection, request_id: Uuid) -> Result<Option<Operation>, Fault> {
     let sql = format!("SELECT {} FROM operations WHERE request_id = ?1", row::COLUMNS);
@@ -140,6 +143,9 @@ fn listing(index: &str, conditions: &[String]) -> String {
 fn index(query: &Query) -> &'static str {
     if query.target.is_some() {
         "operations_listed_by_target"
+    } else if query.ended_after.is_some() {
+        // Sorted afterwards: few have just ended.
+        "operations_ended"
     } else if query.open_only {
         "operations_open"
     } else if query.owner.is_some() {
@@ -182,6 +188,10 @@ impl Filter {
         if let Some(time) = query.create_after {
             let place = filter.value(nanoseconds("create_after", time)?);
             filter.condition(&format!("create_time >= {place}"));
+        }
+        if let Some(time) = query.ended_after {
+            let place = filter.value(nanoseconds("ended_after", time)?);
+            filter.condition(&format!("{ENDED} AND update_time > {place}"));
         }
         if let Some((time, request_id)) = query.after {
             let time = filter.value(nanoseconds("after", time)?);
@@ -268,6 +278,17 @@ mod tests {
         }
         let changes = plan(&changes::after_query(), vec![any(), any()]);
         assert!(!changes.contains("SCAN") && !changes.contains("TEMP B-TREE"), "{changes}");
+    }
+
+    #[test]
+    fn what_has_just_ended_is_found_by_its_index_and_then_sorted() {
+        let ended_after = Some(Timestamp::UNIX_EPOCH);
+        let provider = Some("a".to_owned());
+        let states = vec![State::Succeeded];
+        let query = Query { provider, states, ended_after, ..Query::default() };
+        let (sql, values) = list_query(&query).unwrap();
+        let plan = plan(&sql, values);
+        assert!(plan.contains("SEARCH operations USING INDEX operations_ended"), "{plan}: {sql}");
     }
 
     #[test]

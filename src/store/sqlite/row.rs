@@ -17,7 +17,7 @@ use crate::store::operation::{Attempt, Operation};
 macro_rules! placeholders {
     () => {
         "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-         ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35"
+         ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36"
     };
 }
 
@@ -76,6 +76,7 @@ pub(super) fn write(connection: &Connection, sql: &str, row: &Operation) -> Resu
         row.duplicates,
         row.create_age,
         row.update_age,
+        row.account_key,
     ])?;
     Ok(())
 }
@@ -122,6 +123,7 @@ pub(super) fn read(connection: &Connection, row: &Row<'_>) -> Result<Operation, 
         duplicates: optional(row, "duplicates")?,
         create_age: row.get("create_age")?,
         update_age: row.get("update_age")?,
+        account_key: text(row, "account_key")?,
     };
     Ok(columns.into_operation(attempts)?)
 }
@@ -219,7 +221,7 @@ pub(super) fn uuid(row: &Row<'_>, column: &str) -> Result<Uuid, Fault> {
     Ok(encoding::uuid(column, &blob(row, column)?)?)
 }
 
-fn text<'r>(row: &'r Row<'_>, column: &str) -> Result<Cow<'r, str>, Fault> {
+pub(super) fn text<'r>(row: &'r Row<'_>, column: &str) -> Result<Cow<'r, str>, Fault> {
     Ok(row.get_ref(column)?.as_str().map_err(|e| corrupt(column, e))?.into())
 }
 

@@ -13,6 +13,7 @@ use purveyor::store::Store;
 use tokio::time::timeout;
 
 mod accepting;
+mod accounts;
 mod claiming;
 mod committing;
 mod keeping;
@@ -44,6 +45,9 @@ const PROPERTIES: &[(&str, Property)] = properties![
     accepting::refuses_a_held_lock_and_stores_nothing,
     accepting::gives_one_lock_to_one_of_many,
     accepting::refuses_a_version_that_is_not_the_first,
+    accounts::keeps_the_last_account_of_each_provider,
+    accounts::brings_claims_of_the_old_name_under_the_key,
+    accounts::brings_locks_of_open_operations_under_the_key,
     claiming::closed_claim_yields_to_an_answer_and_to_a_late_enough_search,
     claiming::open_claim_passes_on_with_its_loser,
     claiming::closes_only_what_is_held_as_named,

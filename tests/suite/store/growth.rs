@@ -113,6 +113,9 @@ async fn a_listing_reads_no_more_than_it_shows() {
     check("of a provider that has none", Query { provider: text("other"), ..query() }, 0).await;
     let ops = vec![Op::CreateOrder];
     check("of a kind of write", Query { ops, ..query() }, PAGE).await;
+    let (states, ended_after) = (vec![State::Succeeded], Some(present()));
+    let ended = Query { states, ended_after, provider: text(PROVIDER), ..query() };
+    check("of what has just ended", ended, 0).await;
 }
 
 #[tokio::test]

@@ -74,6 +74,7 @@ pub(super) fn operation(n: u128) -> Operation {
         op: Op::CreateOrder,
         provider: "acme".to_owned(),
         account: "account".to_owned(),
+        account_key: "acme https://acme.example:443 account".to_owned(),
         target: format!("providers/acme/orders/{n}"),
         upstream_target: String::new(),
         exclusive: Vec::new(),
@@ -256,7 +257,7 @@ fn note() -> impl Strategy<Value = Note> {
 
 /// Any operation of version 1. Its lists, optional parts and numbers take all their forms.
 pub(super) fn any_operation() -> impl Strategy<Value = Operation> {
-    let words = collection::vec(text(), 9);
+    let words = collection::vec(text(), 10);
     let times = (time(), time(), any_time(), option::of(age()), age(), age());
     let numbers = (any::<u32>(), any::<u32>(), any::<u32>());
     let bytes = (any::<[u8; 32]>(), bytes(), bytes());
@@ -286,6 +287,7 @@ pub(super) fn any_operation() -> impl Strategy<Value = Operation> {
                 op: Op::PayOrder,
                 provider: word(),
                 account: word(),
+                account_key: word(),
                 target: word(),
                 upstream_target: word(),
                 exclusive: lists.3,

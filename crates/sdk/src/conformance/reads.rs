@@ -1,6 +1,7 @@
 //! A read: it answers, page by page where it is a list, says so when the upstream wants fewer calls, and
 //! leaves nothing behind when its caller goes away.
 
+use std::collections::BTreeSet;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -72,16 +73,27 @@ async fn pages<S: Subject>(stage: &Stage<'_, S>, op: Op) -> Outcome<()> {
         return Err(Failure::new(format_args!("{there} rows are there, {rows} are listed")));
     }
     let single = walk(&stage.caller, sample, 1).await?;
-    if single != whole {
-        let (whole, single) = (whole.len(), single.len());
-        let why = format!("{whole} rows at once are not the {single} rows one by one");
-        return Err(Failure::new(why));
+    same_rows(&whole, &single)
+}
+
+/// That two walks show the same rows in the same order, each once. What a row shows is not compared:
+/// an upstream may count down a row's time while it is read.
+fn same_rows(whole: &[String], single: &[String]) -> Outcome<()> {
+    for rows in [whole, single] {
+        let mut once = BTreeSet::new();
+        if let Some(twice) = rows.iter().find(|row| !once.insert(*row)) {
+            return Err(Failure::new(format_args!("{twice} is listed twice")));
+        }
+    }
+    if whole != single {
+        let message = format!("rows at once {whole:?} are not the rows one by one {single:?}");
+        return Err(Failure::new(message));
     }
     Ok(())
 }
 
 /// All rows of a list, in pages of at most so many.
-async fn walk(caller: &Caller, mut request: Request, size: i32) -> Outcome<Vec<Vec<u8>>> {
+async fn walk(caller: &Caller, mut request: Request, size: i32) -> Outcome<Vec<String>> {
     let mut rows = Vec::new();
     loop {
         if let Some(page) = request.page() {
@@ -101,7 +113,7 @@ async fn walk(caller: &Caller, mut request: Request, size: i32) -> Outcome<Vec<V
     }
 }
 
-async fn page_of(caller: &Caller, request: &Request) -> Outcome<(Vec<Vec<u8>>, String)> {
+async fn page_of(caller: &Caller, request: &Request) -> Outcome<(Vec<String>, String)> {
     match request.clone().send(caller).await? {
         Answer::Page(rows, next) => Ok((rows, next)),
         Answer::One | Answer::Operation(_) => Err(Failure::new("the answer is no list")),
@@ -273,7 +285,21 @@ async fn disturbed<S: Subject>(
 
 #[cfg(test)]
 mod tests {
-    use super::forgeries;
+    use super::{forgeries, same_rows};
+
+    #[test]
+    fn same_rows_order_and_repetition_count() {
+        fn check(whole: &[&str], single: &[&str], expected: bool) {
+            let owned = |rows: &[&str]| rows.iter().map(|row| (*row).to_owned()).collect();
+            let (whole, single): (Vec<String>, Vec<String>) = (owned(whole), owned(single));
+            assert_eq!(same_rows(&whole, &single).is_ok(), expected, "{whole:?} {single:?}");
+        }
+        check(&["a", "b"], &["a", "b"], true);
+        check(&["a", "b"], &["b", "a"], false);
+        check(&["a", "b"], &["a"], false);
+        check(&["a", "b"], &["a", "b", "b"], false);
+        check(&["a", "a"], &["a", "a"], false);
+    }
 
     #[test]
     fn no_forgery_is_the_token() {

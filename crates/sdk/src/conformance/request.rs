@@ -1,7 +1,6 @@
 //! The requests of every method that a plugin can stand behind, as one type, so that a case is written
 //! once for all of them. It must not decide what an answer is worth.
 
-use prost::Message;
 use prost_types::{Duration, Timestamp};
 
 use super::caller::{Caller, Refusal};
@@ -14,8 +13,9 @@ use crate::v1::{
     ListPaymentMethodsResponse, ListProductsRequest, ListProductsResponse,
     ListRenewalOptionsRequest, ListRenewalOptionsResponse, ListRenewalsRequest,
     ListRenewalsResponse, ListServicesRequest, ListServicesResponse, Operation, Order,
-    OrderSecrets, PayOrderRequest, Product, Renewal, ResumeServiceRequest, Service,
-    SuspendServiceRequest, TerminateServiceRequest, UpdateProductRequest, UpdateServiceRequest,
+    OrderSecrets, PayOrderRequest, PaymentMethod, Product, Renewal, RenewalOption,
+    ResumeServiceRequest, Service, SuspendServiceRequest, TerminateServiceRequest,
+    UpdateProductRequest, UpdateServiceRequest,
 };
 
 /// The fields that every write has.
@@ -38,8 +38,9 @@ pub(super) struct PageFrame<'a> {
 pub(super) enum Answer {
     /// One thing.
     One,
-    /// A page of a list: the rows' own bytes, and the token of the next page.
-    Page(Vec<Vec<u8>>, String),
+    /// A page of a list: what tells its rows apart, and the token of the next page. Not the rows
+    /// themselves: what they show may move on between two readings.
+    Page(Vec<String>, String),
     /// A write's operation.
     Operation(Box<Operation>),
 }
@@ -116,7 +117,7 @@ macro_rules! requests {
                     })*
                     $(Self::$list(request) => {
                         let page: $list_answer = caller.ask(op, request).await?;
-                        let rows = page.$rows.iter().map(Message::encode_to_vec).collect();
+                        let rows = page.$rows.iter().map(Named::name).collect();
                         Ok(Answer::Page(rows, page.next_page_token))
                     })*
                     $(Self::$write(request) => {
@@ -184,6 +185,36 @@ requests! {
     }
 }
 
+/// What tells the rows of a list apart.
+trait Named {
+    fn name(&self) -> String;
+}
+
+macro_rules! named {
+    ($($row:ident),*) => {$(
+        impl Named for $row {
+            fn name(&self) -> String {
+                self.name.clone()
+            }
+        }
+    )*};
+}
+
+named!(Product, Order, Service, Renewal);
+
+impl Named for PaymentMethod {
+    fn name(&self) -> String {
+        format!("{} {}", self.r#type, self.id)
+    }
+}
+
+impl Named for RenewalOption {
+    fn name(&self) -> String {
+        let services: Vec<_> = self.services.iter().map(|it| it.service.as_str()).collect();
+        format!("{:?} {}", self.term, services.join(" "))
+    }
+}
+
 impl Request {
     /// The same request with other content.
     pub(super) fn varied(mut self) -> Self {
@@ -202,7 +233,7 @@ const FAR: i64 = 4_102_444_800;
 
 #[cfg(test)]
 mod tests {
-    use super::{Op, Request, TerminateServiceRequest};
+    use super::{Named, Op, Order, Request, TerminateServiceRequest};
     use crate::conformance::probe;
     use crate::op::OPS;
 
@@ -213,6 +244,14 @@ mod tests {
             assert_eq!(request.op(), info.op);
         }
         assert_eq!(probe::of(Op::Poll, "acme"), None);
+    }
+
+    #[test]
+    fn row_that_moves_on_is_the_same_row() {
+        let name = "providers/acme/orders/7".to_owned();
+        let before = Order { name: name.clone(), state: 1, ..Order::default() };
+        let after = Order { name, state: 2, etag: "x".to_owned(), ..Order::default() };
+        assert_eq!(Named::name(&before), Named::name(&after));
     }
 
     #[test]

@@ -145,12 +145,12 @@ async fn a_locked_credential_is_the_credentials_fault() {
     assert_eq!(reason(locked), ErrorReason::UpstreamCredentials);
 }
 
+/// No document tells who an administrator is, so the configuration says whose account it is.
 #[tokio::test]
-async fn the_controller_is_the_account() {
+async fn identify_is_unsupported() {
     let bench = Bench::new().await;
-    assert_eq!(bench.plugin.identify().await.unwrap(), bench.upstream.url());
-    let tokens = bench.reopened(json!({ "authentication": "oauth" }));
-    assert_eq!(tokens.identify().await.unwrap(), bench.upstream.url());
+    let told = bench.plugin.identify().await;
+    assert_eq!(reason(told), ErrorReason::CapabilityUnsupported);
 }
 
 #[tokio::test]

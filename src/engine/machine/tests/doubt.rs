@@ -7,7 +7,7 @@ use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, Evidence, UpstreamRef};
 use uuid::Uuid;
 
-use super::{SETTLE, accepted, now_at, policy};
+use super::{SETTLE, accepted, begin, now_at, policy};
 use crate::engine::machine::{Event, NewAttempt, apply};
 use crate::store::operation::{Baseline, Operation};
 
@@ -24,7 +24,7 @@ fn unknown() -> Operation {
         plugin: "acme 1.0.0".into(),
         plugin_sha256: String::new(),
     };
-    let begin = Event::Begin { account: "A1".into() };
+    let begin = begin("A1");
     let events = [begin, Event::BaselineTaken(baseline), Event::Permitted(attempt)];
     let events = events.into_iter().chain([Event::Recovered]);
     events.fold(accepted(), |operation, event| after(&operation, event, LOST))

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::table::{
     done, next, order, panicked, pending, refusable, rejected, running, success, unproven,
 };
-use super::{SETTLE, age_at, now_at, policy, start};
+use super::{SETTLE, age_at, begin, now_at, policy, start};
 use crate::engine::machine::{
     Closing, Event, LateFinding, NewAttempt, Now, Policy, Resolution, apply, broken_invariant,
 };
@@ -65,7 +65,7 @@ impl Way {
     fn begin_again(&mut self, present: &[&str]) -> &mut Self {
         let present_ids = present.iter().map(|id| (*id).to_owned()).collect();
         let baseline = Baseline { evidence: vec![2], similarity: "shares 1".into(), present_ids };
-        self.take(Event::Begin { account: "A1".into() }).take(Event::BaselineTaken(baseline))
+        self.take(begin("A1")).take(Event::BaselineTaken(baseline))
     }
 
     fn permit(&mut self) -> &mut Self {
@@ -382,7 +382,7 @@ fn a_setting_that_is_never_answered_ends_with_a_person() {
             let before = way.operation.attempts.len();
             while way.operation.state != State::NeedsOperator {
                 if way.operation.state == State::Accepted {
-                    way.take(Event::Begin { account: "A1".into() });
+                    way.take(begin("A1"));
                 }
                 way.take(set()).close(unproven(), panicked());
                 assert_eq!(way.operation.state, State::OutcomeUnknown);

@@ -8,7 +8,7 @@ use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Order, Renewal, UpstreamRe
 use purveyor_sdk::{Error, Result};
 use uuid::Uuid;
 
-use super::{accepted, now_at, policy};
+use super::{accepted, begin, now_at, policy};
 use crate::engine::machine::{Closing, Event, NewAttempt, apply, locks};
 use crate::plugin::{ProofSeen, Seen, Spend};
 use crate::store::Change;
@@ -22,7 +22,7 @@ pub(super) fn running(evidence: Evidence) -> Operation {
         present_ids: vec!["old".into()],
     };
     for event in [
-        Event::Begin { account: "A1".into() },
+        begin("A1"),
         Event::BaselineTaken(baseline),
         Event::Permitted(NewAttempt {
             nonce: Uuid::nil(),
@@ -187,7 +187,7 @@ fn a_step_that_is_tried_again_knows_what_was_there_before_the_first_try() {
     let again = close(Evidence::Difference, not_sent, unavailable()).operation;
     assert_eq!(again.state, State::Accepted);
     let policy = policy(Evidence::Difference);
-    let begin = Event::Begin { account: "A1".into() };
+    let begin = begin("A1");
     let begun = apply(&again, begin, &policy, &now_at(3)).unwrap().operation;
     let known = begun.baseline.as_ref().map(|baseline| baseline.present_ids.clone());
     assert_eq!(known, Some(vec!["old".to_owned()]));
@@ -198,19 +198,14 @@ fn a_step_that_is_tried_again_knows_what_was_there_before_the_first_try() {
 
 #[test]
 fn nothing_is_started_after_start_before() {
-    let late = apply(
-        &accepted(),
-        Event::Begin { account: "A1".into() },
-        &policy(Evidence::Difference),
-        &now_at(601),
-    );
+    let late = apply(&accepted(), begin("A1"), &policy(Evidence::Difference), &now_at(601));
     let late = late.unwrap().operation;
     assert_eq!(late.state, State::Failed);
     assert_eq!(late.error.unwrap().reason(), ErrorReason::NotStarted);
     // A write that has begun upstream is carried on.
     let begun = close(Evidence::Difference, success(Some("u1")), next("u1")).operation;
     let policy = policy(Evidence::Difference);
-    let on = apply(&begun, Event::Begin { account: "A1".into() }, &policy, &now_at(601)).unwrap();
+    let on = apply(&begun, begin("A1"), &policy, &now_at(601)).unwrap();
     assert_eq!(on.operation.state, State::Running);
 }
 
@@ -226,7 +221,7 @@ fn prepared_renewal() -> Operation {
     let said = Ok(StepOutcome { outcome: Some(Said::Next(next)) });
     let accepted = Operation { op: Op::CreateRenewal, exclusive: Vec::new(), ..accepted() };
     let policy = policy(Evidence::Natural);
-    let begin = Event::Begin { account: "A1".into() };
+    let begin = begin("A1");
     let running = apply(&accepted, begin, &policy, &now_at(1)).unwrap().operation;
     let closed = Event::Closed(Closing { spend: None, said, contest: None });
     apply(&running, closed, &policy, &now_at(2)).unwrap().operation
@@ -236,7 +231,7 @@ fn prepared_renewal() -> Operation {
 fn what_a_preparation_made_is_claimed() {
     let claims = |op: Op, said: Result<StepOutcome>| {
         let policy = policy(Evidence::Natural);
-        let begin = Event::Begin { account: "A1".into() };
+        let begin = begin("A1");
         let running = apply(&Operation { op, ..accepted() }, begin, &policy, &now_at(1)).unwrap();
         let closed = Event::Closed(Closing { spend: None, said, contest: None });
         let closed = apply(&running.operation, closed, &policy, &now_at(2)).unwrap();
@@ -258,9 +253,10 @@ fn the_order_of_a_renewal_is_held_until_nothing_is_left_to_pay() {
     };
     let prepared = prepared_renewal();
     assert_eq!((prepared.state, prepared.step), (State::Accepted, 2));
-    check(&prepared, &["providers/acme/orders/42"]);
+    let held = ["providers/acme/orders/42", "acme/A1 orders/42"];
+    check(&prepared, &held);
     for state in [State::Running, State::OutcomeUnknown, State::Reconciling, State::NeedsOperator] {
-        check(&Operation { state, ..prepared.clone() }, &["providers/acme/orders/42"]);
+        check(&Operation { state, ..prepared.clone() }, &held);
     }
     for state in [State::WaitingUpstream, State::Succeeded, State::Failed, State::Cancelled] {
         check(&Operation { state, ..prepared.clone() }, &[]);
@@ -271,7 +267,7 @@ fn the_order_of_a_renewal_is_held_until_nothing_is_left_to_pay() {
 
 #[test]
 fn what_was_only_prepared_is_not_paid_too_late() {
-    let begin = || Event::Begin { account: "A1".into() };
+    let begin = || begin("A1");
     let prepared = prepared_renewal();
     let policy = policy(Evidence::Natural);
     let in_time = apply(&prepared, begin(), &policy, &now_at(599)).unwrap().operation;
@@ -299,7 +295,7 @@ fn another_account_stops_everything() {
         stopped.message,
         "the provider now points to account A2; this operation belongs to A1"
     );
-    let begin = Event::Begin { account: "A2".into() };
+    let begin = begin("A2");
     let mut moved = accepted();
     moved.account = "A1".into();
     let moved = apply(&moved, begin, &policy, &now_at(3)).unwrap().operation;

@@ -13,7 +13,7 @@ use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Order, UpstreamRef};
 use uuid::Uuid;
 
-use super::{accepted, now_at};
+use super::{accepted, begin, now_at};
 use crate::engine::machine::{
     Closing, Event, LateFinding, NewAttempt, Now, Policy, Resolution, apply, broken_invariant,
 };
@@ -356,9 +356,7 @@ impl World {
     }
 
     fn step(&mut self, upstream: Upstream) {
-        if !self.offer(Event::Begin { account: "A1".into() })
-            || self.operation.state != State::Running
-        {
+        if !self.offer(begin("A1")) || self.operation.state != State::Running {
             return;
         }
         let present_ids = self.sold.concat();
@@ -566,7 +564,7 @@ impl World {
         if self.operation.state != State::Accepted {
             return;
         }
-        let begun = self.offer(Event::Begin { account: "A1".into() });
+        let begun = self.offer(begin("A1"));
         if begun && self.operation.state == State::Running {
             let done = self.policy.evidence == Evidence::Natural
                 && !self.sold(self.operation.step).is_empty();

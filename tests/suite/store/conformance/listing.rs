@@ -60,6 +60,7 @@ pub(super) async fn filters_by_every_field(home: Arc<dyn Home>) {
         ops: vec![Op::PayOrder],
         open_only: true,
         create_after: Some(at(2)),
+        ended_after: None,
         after: Some((at(8), id(8))),
         limit: 1,
     };
@@ -87,6 +88,11 @@ pub(super) async fn filters_by_state_and_time(home: Arc<dyn Home>) {
     let with_succeeded = vec![State::Succeeded, State::Failed];
     check(Query { states: with_succeeded, ..all() }, &[8, 7]).await;
     check(Query { create_after: Some(at(7)), ..all() }, &[9, 8, 7]).await;
+    // Done and last changed later; none of the others, however it changed.
+    check(Query { ended_after: Some(at(-1)), ..all() }, &[9, 8, 7]).await;
+    let succeeded = vec![State::Succeeded];
+    check(Query { ended_after: Some(at(-1)), states: succeeded.clone(), ..all() }, &[7]).await;
+    check(Query { ended_after: Some(at(0)), states: succeeded, ..all() }, &[]).await;
     check(Query { after: Some((at(3), id(3))), ..all() }, &[2, 1]).await;
     check(Query { after: Some((at(3), id(4))), ..all() }, &[3, 2, 1]).await;
 }

@@ -1,0 +1,99 @@
+//! Whose account each provider is. It must not know how a key is made.
+
+use rusqlite::{Connection, Row, params};
+use uuid::Uuid;
+
+use super::fault::Fault;
+use super::{holdings, row::text};
+use crate::store::columns::{integer, nanoseconds, timestamp};
+use crate::store::operation::Lock;
+use crate::store::{AccountAdoption, AccountRecord};
+
+/// Claims under another account, with the provider of the operation that made them, if it is kept.
+const CLAIMS: &str = "SELECT kind, upstream_id, claims.request_id, claim_time, provider, origin, \
+     closed_time FROM claims LEFT JOIN operations ON operations.request_id = claims.request_id \
+     WHERE claims.account = ?1 ORDER BY id";
+
+/// Puts a record, and brings what belongs to it under its key.
+pub(super) fn put(connection: &Connection, adoption: &AccountAdoption) -> Result<(), Fault> {
+    let AccountRecord { provider, plugin, origin, identity, key, seen_time } = &adoption.record;
+    for former in &adoption.formers {
+        copy_claims(connection, former, key, &adoption.foreign)?;
+    }
+    for (request_id, version, locks) in &adoption.holders {
+        hold(connection, *request_id, *version, locks)?;
+    }
+    let sql = "INSERT INTO accounts (provider, plugin, origin, identity, key, seen_time) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (provider) \
+               DO UPDATE SET plugin = ?2, origin = ?3, identity = ?4, key = ?5, seen_time = ?6";
+    let seen_time = nanoseconds("seen_time", *seen_time)?;
+    connection
+        .prepare_cached(sql)?
+        .execute(params![provider, plugin, origin, identity, key, seen_time])?;
+    Ok(())
+}
+
+fn copy_claims(
+    connection: &Connection,
+    former: &str,
+    key: &str,
+    foreign: &[String],
+) -> Result<(), Fault> {
+    // One that was copied before may be closed by now, and stays so.
+    let sql = "INSERT INTO claims \
+               (account, kind, upstream_id, request_id, claim_time, origin, closed_time) \
+               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS (SELECT 1 FROM claims \
+               WHERE account = ?1 AND kind = ?2 AND upstream_id = ?3 AND request_id = ?4) \
+               ON CONFLICT (account, upstream_id, kind) WHERE closed_time IS NULL DO NOTHING";
+    let mut copy = connection.prepare_cached(sql)?;
+    let mut claims = connection.prepare_cached(CLAIMS)?;
+    let mut rows = claims.query([former])?;
+    while let Some(claim) = rows.next()? {
+        let provider: Option<String> = claim.get(4)?;
+        if provider.is_some_and(|provider| foreign.contains(&provider)) {
+            continue;
+        }
+        let (kind, upstream_id): (String, String) = (claim.get(0)?, claim.get(1)?);
+        let (request_id, time): ([u8; 16], i64) = (claim.get(2)?, claim.get(3)?);
+        let (origin, closed): (i32, Option<i64>) = (claim.get(5)?, claim.get(6)?);
+        copy.execute(params![key, kind, upstream_id, request_id, time, origin, closed])?;
+    }
+    Ok(())
+}
+
+fn hold(
+    connection: &Connection,
+    request_id: Uuid,
+    version: u64,
+    locks: &[Lock],
+) -> Result<(), Fault> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM operations WHERE request_id = ?1 AND version = ?2)";
+    let version = integer("version", version)?;
+    let is_there: bool = connection
+        .prepare_cached(sql)?
+        .query_one(params![request_id.as_bytes(), version], |row| row.get(0))?;
+    if is_there { holdings::hold(connection, locks, request_id) } else { Ok(()) }
+}
+
+/// All records.
+pub(super) fn all(connection: &Connection) -> Result<Vec<AccountRecord>, Fault> {
+    let sql = "SELECT provider, plugin, origin, identity, key, seen_time FROM accounts";
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query([])?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        records.push(read(row)?);
+    }
+    Ok(records)
+}
+
+fn read(row: &Row<'_>) -> Result<AccountRecord, Fault> {
+    Ok(AccountRecord {
+        provider: text(row, "provider")?.into_owned(),
+        plugin: text(row, "plugin")?.into_owned(),
+        origin: text(row, "origin")?.into_owned(),
+        identity: text(row, "identity")?.into_owned(),
+        key: text(row, "key")?.into_owned(),
+        seen_time: timestamp(row.get("seen_time")?),
+    })
+}
