@@ -73,8 +73,10 @@ impl Options {
         let whole = Self { orders, without: TEST_WITHOUT.to_vec(), ..Self::plain() };
         let shared = Self { store: Some(Store::Postgres), ..whole.clone() };
         let control = |control| Self { control: Some(control), ..Self::plain() };
-        let controls = Control::ALL.into_iter().filter(|it| !TEST_SPARED.contains(it)).map(control);
-        [shared, whole].into_iter().chain(controls).collect()
+        let mut controls = Control::ALL.to_vec();
+        controls.retain(|it| !TEST_SPARED.contains(it));
+        controls.sort_by_key(|it| *it != Control::LateAnswerDropped);
+        [shared, whole].into_iter().chain(controls.into_iter().map(control)).collect()
     }
 
     /// A run of one provider.

@@ -88,7 +88,8 @@ mod tests {
         for twin in twins {
             let first = &orders[twin.intent];
             assert_eq!((first.account, first.position), (twin.account, twin.position));
-            assert_ne!((&first.provider, &first.request_id), (&twin.provider, &twin.request_id));
+            assert_ne!(first.provider, twin.provider);
+            assert_ne!(first.request_id, twin.request_id);
         }
         let intents: BTreeSet<_> = orders.iter().map(|it| it.intent).collect();
         let bought: BTreeSet<_> = orders.iter().map(|it| (it.account, it.position)).collect();

@@ -147,7 +147,7 @@ impl<'a> Books<'a> {
         let other_sold = sold.contains(&bought.order.intent);
         let Some(operation) = bought.operation else {
             let accepted = bought.told.iter().any(|line| told::is_accepted(line));
-            if accepted || !(other_sold || !is_first(bought.order)) {
+            if accepted || (!other_sold && is_first(bought.order)) {
                 return Err(Wrong::Lost("is not in the journal".to_owned()));
             }
             return Ok(());
