@@ -253,7 +253,18 @@ impl Engine {
     /// The store's age, which may be stale: good for looking whether something has come, and never to
     /// begin a duration with.
     pub(super) fn age(&self) -> Age {
+        #[cfg(feature = "failpoints")]
+        if failpoint::control(failpoint::Control::ClockBelieved) {
+            return self.believed_age();
+        }
         self.inner.store.age().age
+    }
+
+    /// The mistake of a negative control: an age by a clock that can be stepped.
+    #[cfg(feature = "failpoints")]
+    fn believed_age(&self) -> Age {
+        let wall = self.wall().as_nanosecond();
+        Age::from_nanos(i64::try_from(wall).unwrap_or_default())
     }
 
     /// As [`wall_at`].
@@ -291,6 +302,10 @@ impl Engine {
         if !reading.fresh {
             let what = "the last acknowledged heartbeat is too old".to_owned();
             return Err(StoreError::Unavailable(what));
+        }
+        #[cfg(feature = "failpoints")]
+        if failpoint::control(failpoint::Control::ClockBelieved) {
+            reading.age = self.believed_age();
         }
         Ok(Now { wall: self.wall(), age: reading.age, slack: reading.slack })
     }

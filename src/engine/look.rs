@@ -167,6 +167,10 @@ impl Engine {
         operation: &Operation,
         request: &FindRequest,
     ) -> Result<Option<FindResponse>> {
+        #[cfg(feature = "failpoints")]
+        if failpoint::control(failpoint::Control::SuccessMayBeAbsent) {
+            return Ok(None);
+        }
         let answered = operation.current().filter(|it| it.observed.took_effect());
         let Some(upstream_id) = answered.map(|it| &it.upstream_id).filter(|id| !id.is_empty())
         else {

@@ -25,6 +25,8 @@ use uuid::Uuid;
 
 use super::account::AccountOf;
 use super::line::LOOK_FOR_ONESELF;
+#[cfg(feature = "failpoints")]
+use crate::failpoint;
 use crate::store::Change;
 use crate::store::age::Age;
 use crate::store::operation::{Attempt, NewClaim, Note, Observed, Operation, Origin, Settle};
@@ -521,6 +523,10 @@ impl Step<'_> {
 
 /// Whether the upstream has accepted a spend.
 fn sold(attempt: &Attempt) -> bool {
+    #[cfg(feature = "failpoints")]
+    if failpoint::control(failpoint::Control::SuccessMayBeAbsent) {
+        return false;
+    }
     attempt.effect == Effect::Spend && attempt.observed.took_effect()
 }
 

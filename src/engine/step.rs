@@ -226,6 +226,9 @@ impl Engine {
         let step_ended = matches!(event, Event::Closed(_));
         let polled = matches!(event, Event::Polled(_));
         let observation = observation_of(&operation, &event);
+        #[cfg(feature = "failpoints")]
+        let observation =
+            observation.filter(|_| !failpoint::control(failpoint::Control::LateAnswerDropped));
         let now = self.time_of_record().await?;
         let Some(mut change) = logged(apply(&operation, event, policy, &now)) else {
             return Ok(None);
@@ -444,6 +447,10 @@ impl Permits for StepPermits {
     }
 
     async fn observed(&self, spend: &Spend) {
+        #[cfg(feature = "failpoints")]
+        if failpoint::control(failpoint::Control::LateAnswerDropped) {
+            return;
+        }
         let run = self.run.lock().await;
         let open = run.operation.attempts.last();
         let Some(open) = open.filter(|it| it.outcome == Outcome::Unspecified) else { return };

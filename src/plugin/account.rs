@@ -10,6 +10,8 @@ use purveyor_sdk::v1::ErrorReason;
 use url::Url;
 
 use super::config::ProviderConfig;
+#[cfg(feature = "failpoints")]
+use crate::failpoint;
 
 /// What the configuration says of accounts that have one identity at two origins.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct AccountKey(String);
 impl AccountKey {
     /// The key of an identity at an origin; `None`: at every origin.
     pub fn new(plugin: &str, origin: Option<&Url>, identity: &str) -> Self {
+        #[cfg(feature = "failpoints")]
+        let origin = origin.filter(|_| !failpoint::control(failpoint::Control::SharedAccountKey));
         let origin = origin.map_or_else(|| "-".to_owned(), origin_of);
         Self(format!("{plugin} {origin} {}", escaped(identity)))
     }

@@ -9,6 +9,8 @@ use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, UpstreamRef};
 
 use super::{Policy, sold};
+#[cfg(feature = "failpoints")]
+use crate::failpoint;
 use crate::store::age::Age;
 use crate::store::operation::{Lock, Operation};
 
@@ -46,6 +48,8 @@ pub fn locks(operation: &Operation, policy: &Policy) -> Vec<Lock> {
     locks.extend(names.iter().map(|name| Lock((*name).to_owned())));
     let made = made_order(operation).filter(|_| !followed);
     let objects = names.iter().flat_map(|name| upstream_objects(operation, name)).chain(made);
+    #[cfg(feature = "failpoints")]
+    let objects = objects.filter(|_| !failpoint::control(failpoint::Control::LockByProvider));
     for object in objects.collect::<BTreeSet<_>>() {
         let accounts = std::iter::once(&policy.gate).chain(&policy.aliases);
         let accounts = accounts.filter(|account| !account.is_empty());

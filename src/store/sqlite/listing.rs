@@ -145,7 +145,7 @@ fn index(query: &Query) -> &'static str {
         "operations_listed_by_target"
     } else if query.ended_after.is_some() {
         // Sorted afterwards: few have just ended.
-        "operations_ended"
+        "operations_ended_at"
     } else if query.open_only {
         "operations_open"
     } else if query.owner.is_some() {
@@ -288,7 +288,10 @@ mod tests {
         let query = Query { provider, states, ended_after, ..Query::default() };
         let (sql, values) = list_query(&query).unwrap();
         let plan = plan(&sql, values);
-        assert!(plan.contains("SEARCH operations USING INDEX operations_ended"), "{plan}: {sql}");
+        assert!(
+            plan.contains("SEARCH operations USING INDEX operations_ended_at"),
+            "{plan}: {sql}"
+        );
     }
 
     #[test]

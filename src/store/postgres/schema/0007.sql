@@ -12,3 +12,6 @@ CREATE TABLE accounts (
   key text NOT NULL,
   seen_time bigint NOT NULL
 );
+
+-- What has just ended, by the time that is shown.
+CREATE INDEX operations_ended_at ON operations (update_time) WHERE state IN (7, 8, 9);

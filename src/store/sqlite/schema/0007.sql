@@ -12,3 +12,6 @@ CREATE TABLE accounts (
   key TEXT NOT NULL,
   seen_time INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- What has just ended, by the time that is shown.
+CREATE INDEX operations_ended_at ON operations (update_time) WHERE state IN (7, 8, 9);
