@@ -99,6 +99,10 @@ pub trait Store: Send + Sync + 'static {
         upstream_id: &str,
     ) -> Result<Vec<HeldClaim>, StoreError>;
 
+    /// The identifiers of one account, of whatever kind, whose claims were closed at or after `since`:
+    /// what they named is gone, and they may come back. Sorted, each once.
+    async fn closed_ids(&self, account: &str, since: Age) -> Result<Vec<String>, StoreError>;
+
     /// The identifiers of one account, of whatever kind, that operations other than `except` claim,
     /// among those claimed at or after `since` and not closed before it; sorted, each once.
     async fn claimed_ids(

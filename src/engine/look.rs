@@ -3,10 +3,10 @@
 use prost::Message;
 use prost_types::Timestamp;
 use purveyor_sdk::plugin::v1::find_request::Attempt;
-use purveyor_sdk::plugin::v1::find_response::Outcome as Finding;
+use purveyor_sdk::plugin::v1::find_response::{Outcome as Finding, Several};
 use purveyor_sdk::plugin::v1::{CallContext, CallKind, FindRequest, FindResponse, Op};
 use purveyor_sdk::v1::operation::Outcome;
-use purveyor_sdk::v1::{ErrorReason, Evidence};
+use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, UpstreamRef};
 use purveyor_sdk::{Error, Result};
 
 use super::Engine;
@@ -156,7 +156,48 @@ impl Engine {
         }
         request.upstream_id.clear();
         let response = self.ask_to_find(&provider, &request, &context(operation)).await?;
+        if matches!(response.outcome, Some(Finding::Absent(_))) {
+            let candidates = self.find_come_back(&provider, operation, &request).await?;
+            if !candidates.is_empty() {
+                let outcome = Some(Finding::Several(Several { candidates }));
+                return Ok(Event::Looked(FindResponse { outcome }));
+            }
+        }
         Ok(Event::Looked(response))
+    }
+
+    /// What is there again under an identifier whose object was gone shortly before, or since: a listing
+    /// cannot tell it from the one that stood in the baseline, so it may be what this operation made.
+    async fn find_come_back(
+        &self,
+        provider: &Provider,
+        operation: &Operation,
+        request: &FindRequest,
+    ) -> Result<Vec<UpstreamRef>> {
+        let policy = self.policy(operation);
+        let sent = operation.current().map_or(operation.create_age, |last| last.permit_age);
+        let since = sent - policy.settle - self.inner.store.age().slack;
+        if policy.evidence != Evidence::Difference || policy.effect != Effect::Spend {
+            return Ok(Vec::new());
+        }
+        let mut candidates = Vec::new();
+        for id in self.inner.store.closed_ids(&policy.gate, since).await? {
+            let request = FindRequest { upstream_id: id.clone(), ..request.clone() };
+            let context = CallContext { upstream_id: id.clone(), ..context(operation) };
+            match self.ask_to_find(provider, &request, &context).await {
+                Ok(response) if matches!(response.outcome, Some(Finding::Found(_))) => {
+                    let open = self.inner.store.open_claims(&policy.gate, &id).await?;
+                    if open.is_empty() {
+                        candidates.push(UpstreamRef { id, ..UpstreamRef::default() });
+                    }
+                }
+                Ok(_) => {}
+                Err(error) if transient(error.reason) => return Err(error),
+                // It cannot be asked for by its identifier.
+                Err(_) => {}
+            }
+        }
+        Ok(candidates)
     }
 
     /// Asks for the very object that the upstream answered, where the plugin failed afterwards. `None`:

@@ -240,6 +240,10 @@ impl Store for PostgresStore {
             .await
     }
 
+    async fn closed_ids(&self, account: &str, since: Age) -> Result<Vec<String>, StoreError> {
+        self.shared.sessions.read(async |c| holdings::closed_ids(c, account, since).await).await
+    }
+
     async fn claimed_ids(
         &self,
         account: &str,

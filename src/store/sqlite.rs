@@ -234,6 +234,11 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn closed_ids(&self, account: &str, since: Age) -> Result<Vec<String>, StoreError> {
+        let account = account.to_owned();
+        self.readers.read(move |connection| holdings::closed_ids(connection, &account, since)).await
+    }
+
     async fn claimed_ids(
         &self,
         account: &str,

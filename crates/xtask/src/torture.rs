@@ -157,6 +157,9 @@ fn run_built(options: &Options, artifacts: &Artifacts) -> Result<Score> {
 /// A run that is as it should be leaves nothing behind.
 fn judge(options: &Options, verdict: &Verdict, folder: &Path) -> Result<()> {
     let wrong = match options.control {
+        // Where two accounts have one key, each sale of one is taken for a duplicate of the other's, which
+        // a person has to see: orders are lost, and none is bought twice.
+        Some(Control::SharedAccountKey) if !verdict.holds() => None,
         Some(control) if verdict.total().double + verdict.total().told_wrong == 0 => Some(format!(
             "the control {} bought nothing twice and told nothing wrong",
             control.word()

@@ -180,6 +180,19 @@ pub(super) async fn open_claims(
     held.collect()
 }
 
+/// The identifiers whose claims were closed since an age, sorted, each once.
+pub(super) async fn closed_ids(
+    connection: &Connection,
+    account: &str,
+    since: Age,
+) -> Result<Vec<String>, Fault> {
+    let sql = "SELECT DISTINCT upstream_id FROM claims \
+               WHERE account = $1 AND closed_time >= $2 ORDER BY upstream_id";
+    let statement = connection.prepare_cached(sql).await?;
+    let rows = connection.query(&statement, &[&escaped(account), &since.as_nanos()]).await?;
+    rows.iter().map(|row| Ok(Fields::of(row).text()?.into_owned())).collect()
+}
+
 /// The operation that has a claim: the open one first, else the last that was closed.
 pub(super) async fn claimant(
     connection: &Connection,

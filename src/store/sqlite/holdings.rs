@@ -22,6 +22,10 @@ pub(super) const CLAIMED_IDS: &str = "SELECT DISTINCT upstream_id FROM claims IN
      WHERE account = ?1 AND claim_time >= ?2 AND request_id <> ?3 \
      AND (closed_time IS NULL OR closed_time >= ?2) ORDER BY upstream_id";
 
+/// What was closed in an account since an age.
+pub(super) const CLOSED_IDS: &str = "SELECT DISTINCT upstream_id FROM claims INDEXED BY claims_closed \
+     WHERE account = ?1 AND closed_time >= ?2 ORDER BY upstream_id";
+
 /// What stands against a claim: somebody else's open one, else the one that was closed last.
 pub(super) const AGAINST: &str = "SELECT request_id, origin, closed_time FROM claims \
      INDEXED BY claims_by_object WHERE account = ?1 AND kind = ?2 AND upstream_id = ?3 \
@@ -159,6 +163,17 @@ pub(super) fn open_claims(
         held.push(HeldClaim { claim, by, origin: columns::origin(row.get(2)?)? });
     }
     Ok(held)
+}
+
+/// The identifiers whose claims were closed since an age, sorted, each once.
+pub(super) fn closed_ids(
+    connection: &Connection,
+    account: &str,
+    since: Age,
+) -> Result<Vec<String>, Fault> {
+    let mut statement = connection.prepare_cached(CLOSED_IDS)?;
+    let ids = statement.query_map(params![account, since.as_nanos()], |row| row.get(0))?;
+    Ok(ids.collect::<Result<Vec<_>, _>>()?)
 }
 
 /// The operation that has a claim: the open one first, else the last that was closed.

@@ -86,6 +86,9 @@ impl Site<'_> {
                 let mut provider = timed(subject.provider(account, &upstream.url));
                 if self.separate && subject.tells_identity() {
                     provider = provider.account("separate");
+                } else if twice && !subject.tells_identity() {
+                    // The upstream does not say that both are one account.
+                    provider = provider.account_id(&subject.holder(account));
                 }
                 entries.push((entry_id(subject.name(), account, entry, site), provider));
             }

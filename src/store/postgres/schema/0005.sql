@@ -22,6 +22,7 @@ ALTER TABLE claims ADD COLUMN origin integer NOT NULL DEFAULT 1;
 ALTER TABLE claims ADD COLUMN closed_time bigint;
 CREATE UNIQUE INDEX claims_open ON claims (account, upstream_id, kind) WHERE closed_time IS NULL;
 CREATE INDEX claims_by_object ON claims (account, upstream_id, kind, id);
+CREATE INDEX claims_closed ON claims (account, closed_time) WHERE closed_time IS NOT NULL;
 
 -- A record is replaced only by who has read it.
 ALTER TABLE services ADD COLUMN version bigint NOT NULL DEFAULT 1;

@@ -32,6 +32,7 @@ DROP TABLE claims;
 ALTER TABLE claims_3 RENAME TO claims;
 CREATE UNIQUE INDEX claims_open ON claims (account, upstream_id, kind) WHERE closed_time IS NULL;
 CREATE INDEX claims_by_object ON claims (account, upstream_id, kind, id);
+CREATE INDEX claims_closed ON claims (account, closed_time) WHERE closed_time IS NOT NULL;
 CREATE INDEX claims_by_time ON claims (account, claim_time);
 
 -- A record is replaced only by who has read it.
