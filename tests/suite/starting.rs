@@ -79,7 +79,7 @@ async fn a_damaged_or_foreign_file_is_refused() {
         damage(&path);
         is_refused(folder.path(), &[], told).await;
     };
-    let newer = ["has schema version 7", "versions up to 4", "start the version that wrote it"];
+    let newer = ["has schema version 7", "versions up to 6", "start the version that wrote it"];
     check(&|path| write(path, 60, &7_u32.to_be_bytes()), &newer).await;
     let foreign = ["is a database of another program", "store.url"];
     check(&|path| write(path, 68, &7_u32.to_be_bytes()), &foreign).await;
@@ -175,7 +175,7 @@ async fn a_server_that_must_not_be_used_is_refused() {
     let newer = database(server()).await;
     drop(Program::start(configuration().store(&server().url(&newer))));
     run(server(), &newer, "UPDATE purveyor.meta SET schema_version = 7").await;
-    let told = ["has schema version 7", "versions up to 4", "start the version that wrote it"];
+    let told = ["has schema version 7", "versions up to 6", "start the version that wrote it"];
     check(server(), &newer, &told).await;
 
     let foreign = database(server()).await;
