@@ -29,6 +29,8 @@ pub struct Mode {
     pub listing_lag_ms: u64,
     /// A new product gets the identifier of one that was deleted, where there is one.
     pub reuse_ids: bool,
+    /// Milliseconds after which the identifier of a deleted product may come back.
+    pub reuse_ids_after_ms: u64,
 }
 
 impl Default for Mode {
@@ -45,6 +47,7 @@ impl Default for Mode {
             rate_limit: 0,
             listing_lag_ms: 0,
             reuse_ids: false,
+            reuse_ids_after_ms: 0,
         }
     }
 }

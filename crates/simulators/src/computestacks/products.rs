@@ -45,7 +45,7 @@ pub(super) fn create(
         subscriptions: 0,
     };
     product.assign(&params, world.next.package, &world.mode).map_err(invalid)?;
-    product.id = world.take_product_id();
+    product.id = world.take_product_id(moment.now);
     moment.record(change(&product, Kind::ProductAdd, user), request)?;
     world.next.package += 1;
     let answer = shown(world, &product, StatusCode::CREATED);
@@ -83,9 +83,10 @@ pub(super) fn destroy(
         let message = "Cannot delete record because dependent subscription products exist";
         return Err(errors(StatusCode::UNPROCESSABLE_ENTITY, [message]));
     }
+    let now = moment.now;
     moment.record(change(product, Kind::ProductDelete, user), request)?;
     world.products.remove(&id);
-    world.deleted.push(id);
+    world.deleted.push((now, id));
     for plan in world.plans.values_mut() {
         plan.resources.retain(|resource| resource.product != id);
     }

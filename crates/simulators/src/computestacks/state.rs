@@ -45,7 +45,7 @@ pub(super) struct World {
     pub(super) regions: Vec<String>,
     pub(super) next: Next,
     /// The identifiers of deleted products, which come back where the mode says so.
-    pub(super) deleted: Vec<i64>,
+    pub(super) deleted: Vec<(Timestamp, i64)>,
     /// Beginning of the five minutes that requests are counted in, and their number.
     window: (i64, u32),
 }
@@ -143,8 +143,12 @@ impl World {
     }
 
     /// Takes the identifier of a new product.
-    pub(super) fn take_product_id(&mut self) -> i64 {
-        let reused = if self.mode.reuse_ids { self.deleted.pop() } else { None };
+    pub(super) fn take_product_id(&mut self, now: Timestamp) -> i64 {
+        let after = i64::try_from(self.mode.reuse_ids_after_ms).unwrap_or(i64::MAX);
+        let after = SignedDuration::from_millis(after);
+        let free = |(at, _): &(Timestamp, i64)| now.duration_since(*at) >= after;
+        let reused = self.deleted.iter().rposition(free).filter(|_| self.mode.reuse_ids);
+        let reused = reused.map(|index| self.deleted.swap_remove(index).1);
         reused.unwrap_or_else(|| {
             let id = self.next.product;
             self.next.product += 1;
