@@ -104,12 +104,13 @@ pub trait Store: Send + Sync + 'static {
     async fn closed_ids(&self, account: &str, since: Age) -> Result<Vec<String>, StoreError>;
 
     /// The identifiers of one account, of whatever kind, that operations other than `except` claim,
-    /// among those claimed at or after `since` and not closed before it; sorted, each once.
+    /// among those claimed at or after `since` and not closed before `closed_since`; sorted, each once.
     async fn claimed_ids(
         &self,
         account: &str,
         except: Uuid,
         since: Age,
+        closed_since: Age,
     ) -> Result<Vec<String>, StoreError>;
 
     /// Operations blocked by `request_id`, oldest first.

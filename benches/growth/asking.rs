@@ -111,7 +111,7 @@ async fn waiting(store: &dyn Store) -> Result<Vec<Asked>> {
     });
     let claimed = median(async || {
         let since = aged(present()) - Duration::from_secs(60);
-        store.claimed_ids("ACME-1", Uuid::nil(), since).await?;
+        store.claimed_ids("ACME-1", Uuid::nil(), since, since).await?;
         ensure!(store.claimant(&claim(Uuid::nil())).await?.is_none(), "it is claimed");
         Ok(())
     });

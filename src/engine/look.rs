@@ -249,11 +249,14 @@ impl Engine {
         // What was claimed shortly before may have been missing from the list that is compared with: a
         // settle window holds the longest lag of listings, and more.
         let since = operation.create_age - settle - slack;
+        // What was gone a window before the request was sent, and is there again, may be ours.
+        let sent = operation.current().map_or(operation.create_age, |last| last.permit_age);
+        let closed_since = sent - settle - slack;
         let mut claimed_ids = Vec::new();
         for account in std::iter::once(gate).chain(aliases).chain(legacy_gate) {
             let claimed =
-                self.inner.store.claimed_ids(&account, operation.request_id, since).await?;
-            claimed_ids.extend(claimed);
+                self.inner.store.claimed_ids(&account, operation.request_id, since, closed_since);
+            claimed_ids.extend(claimed.await?);
         }
         claimed_ids.sort_unstable();
         claimed_ids.dedup();

@@ -249,10 +249,11 @@ impl Store for PostgresStore {
         account: &str,
         except: Uuid,
         since: Age,
+        closed_since: Age,
     ) -> Result<Vec<String>, StoreError> {
         self.shared
             .sessions
-            .read(async |c| holdings::claimed_ids(c, account, except, since).await)
+            .read(async |c| holdings::claimed_ids(c, account, except, since, closed_since).await)
             .await
     }
 

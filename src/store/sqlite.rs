@@ -244,10 +244,13 @@ impl Store for SqliteStore {
         account: &str,
         except: Uuid,
         since: Age,
+        closed_since: Age,
     ) -> Result<Vec<String>, StoreError> {
         let account = account.to_owned();
         self.readers
-            .read(move |connection| holdings::claimed_ids(connection, &account, except, since))
+            .read(move |connection| {
+                holdings::claimed_ids(connection, &account, except, since, closed_since)
+            })
             .await
     }
 

@@ -213,13 +213,15 @@ pub(super) async fn claimed_ids(
     account: &str,
     except: Uuid,
     since: Age,
+    closed_since: Age,
 ) -> Result<Vec<String>, Fault> {
     let sql = "SELECT DISTINCT upstream_id FROM claims \
                WHERE account = $1 AND claim_time >= $2 AND request_id <> $3 \
-               AND (closed_time IS NULL OR closed_time >= $2) ORDER BY upstream_id";
+               AND (closed_time IS NULL OR closed_time >= $4) ORDER BY upstream_id";
     let statement = connection.prepare_cached(sql).await?;
-    let since = since.as_nanos();
-    let rows = connection.query(&statement, &[&escaped(account), &since, &except]).await?;
+    let (since, closed_since) = (since.as_nanos(), closed_since.as_nanos());
+    let values: [super::row::Value<'_>; 4] = [&escaped(account), &since, &except, &closed_since];
+    let rows = connection.query(&statement, &values).await?;
     rows.iter().map(|row| Ok(Fields::of(row).text()?.into_owned())).collect()
 }
 

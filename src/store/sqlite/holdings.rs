@@ -20,7 +20,7 @@ pub(super) const CLAIMANT: &str = "SELECT request_id FROM claims INDEXED BY clai
 /// that the account ever claimed.
 pub(super) const CLAIMED_IDS: &str = "SELECT DISTINCT upstream_id FROM claims INDEXED BY claims_by_time \
      WHERE account = ?1 AND claim_time >= ?2 AND request_id <> ?3 \
-     AND (closed_time IS NULL OR closed_time >= ?2) ORDER BY upstream_id";
+     AND (closed_time IS NULL OR closed_time >= ?4) ORDER BY upstream_id";
 
 /// What was closed in an account since an age.
 pub(super) const CLOSED_IDS: &str = "SELECT DISTINCT upstream_id FROM claims INDEXED BY claims_closed \
@@ -191,11 +191,14 @@ pub(super) fn claimed_ids(
     account: &str,
     except: Uuid,
     since: Age,
+    closed_since: Age,
 ) -> Result<Vec<String>, Fault> {
     let mut statement = connection.prepare_cached(CLAIMED_IDS)?;
     let since = since.as_nanos();
     let ids = statement
-        .query_map(params![account, since, except.as_bytes()], |row| row.get(0))?
+        .query_map(params![account, since, except.as_bytes(), closed_since.as_nanos()], |row| {
+            row.get(0)
+        })?
         .collect::<Result<Vec<_>, _>>()?;
     Ok(ids)
 }

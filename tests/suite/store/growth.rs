@@ -152,7 +152,7 @@ async fn the_engine_reads_no_more_than_it_takes() {
             assert!(store.blocked_by(Uuid::nil()).await.expect("blocked").is_empty());
             assert!(store.claimant(&claim(Uuid::nil())).await.expect("a claim").is_none());
             let since = aged(present()) - Duration::from_secs(60);
-            store.claimed_ids("ACME-1", Uuid::nil(), since).await.expect("claims");
+            store.claimed_ids("ACME-1", Uuid::nil(), since, since).await.expect("claims");
         })
         .await;
     grown

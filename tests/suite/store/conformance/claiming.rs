@@ -94,7 +94,13 @@ pub(super) async fn closes_only_what_is_held_as_named(home: Arc<dyn Home>) {
     assert_eq!(store.open_claims("other", "77").await.unwrap(), []);
     // A closed claim is still no row of a search that begins after it.
     close(&*store, 2, 1, 100).await;
-    let ids = async |since: i64| store.claimed_ids("account", id(9), aged(since)).await.unwrap();
-    assert_eq!(ids(0).await, ["77"]);
+    let ids = async |closed_since: i64| {
+        let ids = store.claimed_ids("account", id(9), aged(0), aged(closed_since));
+        ids.await.unwrap()
+    };
+    assert_eq!(ids(100).await, ["77"]);
     assert!(ids(101).await.is_empty());
+    let closed = async |since: i64| store.closed_ids("account", aged(since)).await.unwrap();
+    assert_eq!(closed(100).await, ["77"]);
+    assert!(closed(101).await.is_empty());
 }

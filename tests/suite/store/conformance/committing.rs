@@ -150,7 +150,7 @@ pub(super) async fn shows_who_claimed_what_since_when(home: Arc<dyn Home>) {
         store.commit(Change { claims: claims([upstream_id]), ..change }).await.unwrap();
     }
     let check = async |except: u128, since: i64, expected: &[&str]| {
-        let ids = store.claimed_ids("account", id(except), aged(since)).await.unwrap();
+        let ids = store.claimed_ids("account", id(except), aged(since), aged(since)).await.unwrap();
         assert_eq!(ids, expected, "except {except} since {since}");
     };
     check(9, 0, &["a", "b", "c"]).await;
@@ -158,7 +158,7 @@ pub(super) async fn shows_who_claimed_what_since_when(home: Arc<dyn Home>) {
     check(9, 11, &["a", "c"]).await;
     check(2, 20, &["c"]).await;
     check(9, 21, &[]).await;
-    let elsewhere = store.claimed_ids("other", id(9), aged(0)).await.unwrap();
+    let elsewhere = store.claimed_ids("other", id(9), aged(0), aged(0)).await.unwrap();
     assert_eq!(elsewhere, [""; 0]);
 }
 

@@ -112,7 +112,7 @@ pub(super) async fn keeps_claims(home: Arc<dyn Home>) {
     store.accept(new(operation(2))).await.unwrap();
     assert_eq!(store.prune(before(99), 10).await.unwrap(), 1);
     assert_eq!(store.claimant(&claim("1")).await.unwrap(), Some(id(1)));
-    assert_eq!(store.claimed_ids("account", id(2), aged(0)).await.unwrap(), ["1"]);
+    assert_eq!(store.claimed_ids("account", id(2), aged(0), aged(0)).await.unwrap(), ["1"]);
     let theirs = Change { claims: claims(["1"]), ..next(&operation(2), |_| {}) };
     let claimed = Committed::Claimed { claim: claim("1"), by: id(1), open: Some(Origin::Answer) };
     assert_eq!(store.commit(theirs).await.unwrap(), claimed);
