@@ -234,6 +234,13 @@ pub struct NewOperation {
     pub services: Vec<ServiceRecord>,
 }
 
+impl NewOperation {
+    /// A new operation that holds nothing and that nobody takes at once.
+    pub fn of(operation: Operation) -> NewOperation {
+        NewOperation { operation, locks: Vec::new(), lease: None, services: Vec::new() }
+    }
+}
+
 impl Query {
     /// The states whose listings are merged into this one, each once, so that however many operations
     /// are in other states is all the same; `None` where what succeeded can match, which is nearly all

@@ -165,12 +165,7 @@ async fn accepted_and_committed(store: &Arc<dyn Store>) -> Result<String> {
             while began.elapsed() < SPAN {
                 let request_id = Uuid::new_v4();
                 let accepted = operation(request_id, present());
-                let new = NewOperation {
-                    operation: accepted.clone(),
-                    locks: Vec::new(),
-                    lease: None,
-                    services: Vec::new(),
-                };
+                let new = NewOperation::of(accepted.clone());
                 store.accept(new).await?;
                 let operation = sent(accepted, State::Succeeded);
                 let claims = vec![NewClaim::by_answer(claim(request_id))];

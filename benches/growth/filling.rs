@@ -155,12 +155,7 @@ pub(crate) fn sent(accepted: Operation, state: State) -> Operation {
 
 async fn model(store: &dyn Store, request_id: Uuid, state: State) -> Result<()> {
     let accepted = operation(request_id, beginning());
-    let new = NewOperation {
-        operation: accepted.clone(),
-        locks: Vec::new(),
-        lease: None,
-        services: Vec::new(),
-    };
+    let new = NewOperation::of(accepted.clone());
     store.accept(new).await?;
     let operation = sent(accepted, state);
     let change =

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use prost::Message;
 use purveyor_sdk::Error;
 use purveyor_sdk::plugin::v1::{Error as WireError, StepOutcome};
@@ -200,7 +201,16 @@ impl Engine {
     /// # Errors
     ///
     /// When the store fails; may be repeated.
-    pub(super) async fn apply_observations(&self, request_id: Uuid) -> Result<(), StoreError> {
+    ///
+    /// Boxed, because it holds operations by value and is awaited from everywhere.
+    pub(super) fn apply_observations(
+        &self,
+        request_id: Uuid,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.apply_observations_inner(request_id))
+    }
+
+    async fn apply_observations_inner(&self, request_id: Uuid) -> Result<(), StoreError> {
         let mut contest = None;
         loop {
             let Some(operation) = self.inner.store.get(request_id).await? else { return Ok(()) };
@@ -240,8 +250,15 @@ impl Engine {
     }
 
     /// Commits a change. What another operation only found, and this one was answered, passes on to this
-    /// one in the same transaction.
-    pub(super) async fn commit_taking(
+    /// one in the same transaction. Boxed as above.
+    pub(super) fn commit_taking(
+        &self,
+        change: Change,
+    ) -> BoxFuture<'_, Result<(Committed, Operation), StoreError>> {
+        Box::pin(self.commit_taking_inner(change))
+    }
+
+    async fn commit_taking_inner(
         &self,
         mut change: Change,
     ) -> Result<(Committed, Operation), StoreError> {

@@ -217,18 +217,11 @@ impl Engine {
         event: Event,
         policy: &Policy,
     ) -> Result<Option<Operation>, StoreError> {
-        let spend = match &event {
-            Event::Closed(closing) => closing.spend.clone(),
-            _ => None,
-        };
-        let mut unstored = UnstoredOutcome::new(spend);
+        let mut unstored = UnstoredOutcome::new(spend_of(&event));
         let next_price = next_price(&event);
         let step_ended = matches!(event, Event::Closed(_));
         let polled = matches!(event, Event::Polled(_));
         let observation = observation_of(&operation, &event);
-        #[cfg(feature = "failpoints")]
-        let observation =
-            observation.filter(|_| !failpoint::control(failpoint::Control::LateAnswerDropped));
         let now = self.time_of_record().await?;
         let Some(mut change) = logged(apply(&operation, event, policy, &now)) else {
             return Ok(None);
@@ -318,8 +311,18 @@ impl Engine {
     }
 }
 
+/// What the host saw of the request that the step sent.
+fn spend_of(event: &Event) -> Option<Spend> {
+    let Event::Closed(closing) = event else { return None };
+    closing.spend.clone()
+}
+
 /// What the host observed of the attempt whose permit is open.
 fn observation_of(operation: &Operation, event: &Event) -> Option<Observation> {
+    #[cfg(feature = "failpoints")]
+    if failpoint::control(failpoint::Control::LateAnswerDropped) {
+        return None;
+    }
     let Event::Closed(closing) = event else { return None };
     let open = operation.attempts.last().filter(|it| it.outcome == Outcome::Unspecified)?;
     observation::of(open.nonce, closing)

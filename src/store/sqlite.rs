@@ -391,7 +391,7 @@ mod tests {
             wake_time: None,
             ..Operation::new(Uuid::from_u128(n), Op::CreateOrder, "", time, Age::from_nanos(0))
         };
-        NewOperation { operation, locks: Vec::new(), lease: None, services: Vec::new() }
+        NewOperation::of(operation)
     }
 
     /// The most pages that the file may have from now on.

@@ -63,7 +63,7 @@ impl Gateway {
     async fn accepted(&self, number: u128) -> String {
         let operation = operation(number);
         let name = format!("operations/{}", operation.request_id);
-        let new = NewOperation { operation, locks: Vec::new(), lease: None, services: Vec::new() };
+        let new = NewOperation::of(operation);
         assert_eq!(self.store.accept(new).await.unwrap(), Accepted::Stored);
         name
     }

@@ -36,7 +36,7 @@ async fn big(provider: Provider) -> TempDir {
         let mut operation = Operation::new(id, Op::CreateOrder, "gandi", time, age);
         operation.state = State::Failed;
         operation.request = vec![1; BYTES / 16];
-        let new = NewOperation { operation, locks: Vec::new(), lease: None, services: Vec::new() };
+        let new = NewOperation::of(operation);
         store.accept(new).await.expect("it is stored");
     }
     folder

@@ -28,12 +28,7 @@ async fn came_to(store: &SqliteStore, n: u128, state: State, days: u32) {
         wake_time: None,
         ..Operation::new(Uuid::from_u128(n), Op::CreateOrder, "acme", time, age)
     };
-    let new = NewOperation {
-        operation: accepted.clone(),
-        locks: Vec::new(),
-        lease: None,
-        services: Vec::new(),
-    };
+    let new = NewOperation::of(accepted.clone());
     store.accept(new).await.expect("it is accepted");
     let operation = Operation { state, version: 2, ..accepted };
     let change = Change::of(operation);

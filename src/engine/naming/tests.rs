@@ -148,12 +148,7 @@ async fn our_request_id_is_the_orders_name() {
     let provider = engine.configured(&ProviderName::new("acme").unwrap()).unwrap();
     let mut ours = operation(Op::CreateOrder, State::Succeeded);
     ours.upstream.id = "41".to_owned();
-    let new = NewOperation {
-        operation: ours.clone(),
-        locks: Vec::new(),
-        lease: None,
-        services: Vec::new(),
-    };
+    let new = NewOperation::of(ours.clone());
     engine.store().accept(new).await.unwrap();
     let acme = ProviderName::new("acme").unwrap();
     let found = engine.find_made::<Order>(&provider, &acme, ID).await.unwrap();

@@ -166,12 +166,7 @@ async fn the_engine_reads_no_more_than_it_takes() {
         .check("what is written", async |store, _| {
             let request_id = Uuid::new_v4();
             let accepted = operation(request_id, present());
-            let new = NewOperation {
-                operation: accepted.clone(),
-                locks: Vec::new(),
-                lease: None,
-                services: Vec::new(),
-            };
+            let new = NewOperation::of(accepted.clone());
             store.accept(new).await.expect("it is accepted");
             let claims = vec![NewClaim::by_answer(claim(request_id))];
             let operation = sent(accepted, State::Succeeded);

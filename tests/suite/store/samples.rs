@@ -108,7 +108,7 @@ pub(super) fn operation(n: u128) -> Operation {
 
 /// An operation as it is given to `accept`, with nothing held.
 pub(super) fn new(operation: Operation) -> NewOperation {
-    NewOperation { operation, locks: Vec::new(), lease: None, services: Vec::new() }
+    NewOperation::of(operation)
 }
 
 /// The change that follows an operation, holding nothing, with an edit.

@@ -47,12 +47,7 @@ impl World {
 
     async fn accept(&self, number: u128) -> Operation {
         let operation = operation(number);
-        let new = NewOperation {
-            operation: operation.clone(),
-            locks: Vec::new(),
-            lease: None,
-            services: Vec::new(),
-        };
+        let new = NewOperation::of(operation.clone());
         assert_eq!(self.store.accept(new).await.unwrap(), Accepted::Stored);
         operation
     }

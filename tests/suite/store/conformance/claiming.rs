@@ -60,23 +60,27 @@ pub(super) async fn closed_claim_yields_to_an_answer_and_to_a_late_enough_search
     assert_eq!(store.open_claims("account", "77").await.unwrap(), [held(4, Origin::Answer)]);
 }
 
-pub(super) async fn open_claim_passes_on_with_its_loser(home: Arc<dyn Home>) {
-    let store = claimed(&home, 2).await;
-    let taking = |by: Option<Uuid>| {
-        let claim = NewClaim { takes_from: by, ..NewClaim::by_answer(claim("77")) };
-        Change { claims: vec![claim], ..next(&operation(2), |_| {}) }
-    };
-    let against = Committed::Claimed { claim: claim("77"), by: id(1), open: Some(Origin::Answer) };
-    assert_eq!(store.commit(taking(None)).await.unwrap(), against);
-    assert_eq!(store.commit(taking(Some(id(9)))).await.unwrap(), against);
+/// A change of the second operation that takes the claim from another.
+fn taking(by: Option<Uuid>) -> Change {
+    let claim = NewClaim { takes_from: by, ..NewClaim::by_answer(claim("77")) };
+    Change { claims: vec![claim], ..next(&operation(2), |_| {}) }
+}
 
-    // The loser is another one by now: nothing happens.
-    let stored = store.get(id(1)).await.unwrap().unwrap();
+pub(super) async fn open_claim_stays_where_its_loser_has_changed(home: Arc<dyn Home>) {
+    let store = claimed(&home, 2).await;
+    let against = Committed::Claimed { claim: claim("77"), by: id(1), open: Some(Origin::Answer) };
+    for by in [None, Some(id(9))] {
+        assert_eq!(store.commit(taking(by)).await.unwrap(), against);
+    }
     let stale = next(&operation(1), |_| {});
     let change = Change { loser: Some(Box::new(stale)), ..taking(Some(id(1))) };
     assert_eq!(store.commit(change).await.unwrap(), Committed::Stale);
     assert_eq!(store.get(id(2)).await.unwrap(), Some(operation(2)));
+}
 
+pub(super) async fn open_claim_passes_on_with_its_loser(home: Arc<dyn Home>) {
+    let store = claimed(&home, 2).await;
+    let stored = store.get(id(1)).await.unwrap().unwrap();
     let lost = next(&stored, |operation| operation.state = State::NeedsOperator);
     let change = Change { loser: Some(Box::new(lost.clone())), ..taking(Some(id(1))) };
     let before = store.positions().await.unwrap().last;

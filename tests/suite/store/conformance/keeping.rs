@@ -127,7 +127,14 @@ pub(super) async fn keeps_services(home: Arc<dyn Home>) {
         seen.extend(page);
     }
     assert_eq!(seen, ids.map(|upstream_id| record("acme", upstream_id)));
+}
 
+pub(super) async fn replaces_only_the_record_that_was_read(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    for provider in ["acme", "other"] {
+        let new = unread(&record(provider, if provider == "acme" { "a" } else { "c" }));
+        assert!(store.put_service(new, Vec::new(), aged(0)).await.unwrap());
+    }
     let replaced = ServiceRecord { operation: id(2), ..record("acme", "a") };
     assert!(store.put_service(replaced.clone(), Vec::new(), aged(0)).await.unwrap());
     let stored = ServiceRecord { version: 2, ..replaced.clone() };
