@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::{CreateOrderRequest, ListProductsRequest};
-use purveyor_simulators::gandi::{Gandi, Options};
-use purveyor_simulators::{Fault, FaultKind, Kind, Simulator};
+use purveyor_simulators::gandi::{AccountSeed, Gandi, Options};
+use purveyor_simulators::{Cents, Fault, FaultKind, Kind, Simulator};
 use rustix::io::Errno;
 
 use crate::support::client::{order, succeeded, told};
@@ -173,7 +173,11 @@ async fn nothing_is_built_upon_what_a_failed_flush_left_in_memory() {
 #[tokio::test]
 async fn a_log_that_cannot_be_emptied_stops_spends_too() {
     for (call, errno) in [("write", Errno::NOSPC), ("sync", Errno::IO)] {
-        let (disk, upstream) = (Disk::new(), upstream(Options::default()).await);
+        // Many orders, all of which are paid in the end.
+        let prepaid = Cents::new(100_000_000);
+        let accounts = vec![AccountSeed { prepaid, ..AccountSeed::default() }];
+        let upstream = upstream(Options { accounts, ..Options::default() }).await;
+        let disk = Disk::new();
         let configuration = configuration().provider("gandi", provider(&upstream));
         let program = Program::start_on(&disk, configuration.engine("retry_longest_ms", 200));
         let client = program.client().await;

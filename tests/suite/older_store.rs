@@ -53,8 +53,8 @@ const TIMES: [(&str, &str); 6] = [
 ];
 /// When the stores were written, within a minute.
 const WRITTEN: Duration = Duration::from_secs(1_752_839_930);
-/// When what waits for its upstream was to be polled, after it was written.
-const POLLED_AFTER: Duration = Duration::from_secs(62);
+/// When everything was due, after it was written.
+const DUE_AFTER: Duration = Duration::from_secs(62);
 const AN_HOUR: Duration = Duration::from_secs(3600);
 
 /// Moves all times of a store, as if it was written an hour ago.
@@ -62,9 +62,10 @@ fn moved(prefix: &str) -> String {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is later");
     let by = now.as_nanos() as i128 - (WRITTEN + AN_HOUR).as_nanos() as i128;
     let one = |(table, column)| {
-        // Nobody watched the store since it was written, so the next poll, a minute later, would wait for
-        // that minute: here it was due when the store was left.
-        let by = if column == "wake_time" { by - POLLED_AFTER.as_nanos() as i128 } else { by };
+        // Nobody watched the store since it was written, so the next poll and the end of a lease, a minute
+        // later, would wait for that minute: here they were due when the store was left.
+        let due = matches!(column, "wake_time" | "lease_until");
+        let by = if due { by - DUE_AFTER.as_nanos() as i128 } else { by };
         format!("UPDATE {prefix}{table} SET {column} = {column} + {by};")
     };
     TIMES.map(one).concat()

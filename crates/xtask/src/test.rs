@@ -12,6 +12,9 @@ use crate::{shipped, torture};
 /// What leaves the suite of the providers out, where tests are skipped by name.
 const CONFORMANCE: &str = "provider-conformance";
 
+/// How many tests of a program run at a time.
+const TEST_THREADS: &str = "6";
+
 /// Runs everything.
 ///
 /// # Errors
@@ -70,8 +73,9 @@ pub(crate) fn run() -> Result<()> {
     });
     steps.step("shipped plugins", nothing, shipped::check);
     steps.step("tests", nothing, || {
-        // What the suite of the providers shows stands at the end, in a step of its own.
-        let rest = ["--", "--skip", CONFORMANCE];
+        // What the suite of the providers shows stands at the end, in a step of its own. Most tests wait
+        // most of the time, for windows and upstreams, so more of them run than there are cores.
+        let rest = ["--", "--skip", CONFORMANCE, "--test-threads", TEST_THREADS];
         count(shared("test").arg("--no-fail-fast").args(rest))
     });
     steps.step("conformance", nothing, || count(shared("test").args(["--test", "conformance"])));
