@@ -170,6 +170,14 @@ async fn nothing_is_built_upon_what_a_failed_flush_left_in_memory() {
     }
 }
 
+/// An order that fills the log, with as much of the caller's own as may be.
+fn large() -> CreateOrderRequest {
+    let mut request = shares();
+    let order = request.order.as_mut().expect("an order");
+    order.annotations = (0..32).map(|n| (format!("note-{n}"), "x".repeat(256))).collect();
+    request
+}
+
 #[tokio::test]
 async fn a_log_that_cannot_be_emptied_stops_spends_too() {
     for (call, errno) in [("write", Errno::NOSPC), ("sync", Errno::IO)] {
@@ -187,7 +195,7 @@ async fn a_log_that_cannot_be_emptied_stops_spends_too() {
         disk.fail(&[failing(call, errno, DATABASE)]);
         let accepted = Mutex::new(Vec::new());
         until("health tells", async || {
-            let order = Box::pin(client.order(shares())).await;
+            let order = Box::pin(client.order(large())).await;
             let order = order.expect("commits succeed all the while");
             accepted.lock().expect("no panic").push(order.name);
             !program.serves().await
