@@ -2,6 +2,7 @@
 //! window, sold later than the upstream is said to take, and one object offered for two orders.
 
 mod later;
+mod observed;
 mod stage;
 
 use std::time::Duration;

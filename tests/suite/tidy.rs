@@ -2,6 +2,7 @@
 //! Every rule is a test of its own, which first shows that it can fail. It must not check what a
 //! lint checks already.
 
+mod features;
 mod rule;
 mod scan;
 

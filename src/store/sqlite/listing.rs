@@ -271,8 +271,14 @@ mod tests {
         assert_eq!(next.matches("INDEX operations_waiting").count(), 3, "{next}");
         let before = vec![any(), any(), any()];
         check_limited(retention::ENDED, before, "operations_ended");
-        let by_key = [holdings::CLAIMANT, holdings::CLAIMED_IDS];
-        for (sql, values) in by_key.into_iter().zip([3, 3]) {
+        let by_key = [
+            (holdings::CLAIMANT, 3),
+            (holdings::CLAIMED_IDS, 4),
+            (holdings::CLOSED_IDS, 2),
+            (holdings::AGAINST, 4),
+            (holdings::OPEN, 2),
+        ];
+        for (sql, values) in by_key {
             let plan = plan(sql, vec![any(); values]);
             assert!(plan.contains("SEARCH claims") && !plan.contains("SCAN"), "{plan}: {sql}");
         }

@@ -52,7 +52,7 @@ async fn a_later_item_that_is_sold_too_late_is_told() {
     assert_eq!(asked(&upstream, GANDI_CREATE), 4);
 }
 
-async fn computestacks() -> (Simulator<ComputeStacks>, Provider) {
+pub(super) async fn computestacks() -> (Simulator<ComputeStacks>, Provider) {
     let upstream = ComputeStacks::start(Options::default()).await.expect("the simulator starts");
     let regions = toml::Table::from_iter([("fra".to_owned(), 1.into())]);
     let provider = Provider::new("computestacks", upstream.url())
@@ -63,7 +63,7 @@ async fn computestacks() -> (Simulator<ComputeStacks>, Provider) {
 }
 
 /// A product that is sold at one price.
-fn product() -> CreateProductRequest {
+pub(super) fn product() -> CreateProductRequest {
     let amount = Money::parse("EUR", "6").expect("an amount");
     let offer = Offer {
         term: Some(Term::metered("")),

@@ -64,6 +64,14 @@ impl Program {
         Self::serve(program(), folder, &disk.variables())
     }
 
+    /// As [`Program::start`], of a gateway to which something happens at one of its failpoints.
+    #[cfg(feature = "failpoints")]
+    pub(crate) fn start_armed(configuration: Configuration, failpoints: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the gateway");
+        configuration.write(folder.path()).expect("the configuration is written");
+        Self::serve(program(), folder, &[("PURVEYOR_FAILPOINTS", failpoints.to_owned())])
+    }
+
     /// As [`Program::start`], by a wall clock that can be set.
     pub(crate) fn start_at(clock: &WallClock, configuration: Configuration) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the gateway");

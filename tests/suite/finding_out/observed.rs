@@ -1,0 +1,132 @@
+//! What the gateway observed stays: an answer that is read after another gateway has taken the operation
+//! over, and identifiers that come back after their objects were given up.
+
+use purveyor_sdk::v1::operation::Result as Came;
+use purveyor_sdk::v1::{DeleteProductRequest, Operation};
+use purveyor_simulators::Kind;
+use purveyor_simulators::computestacks::Mode as StacksMode;
+use purveyor_simulators::racknap::Mode as RackNapMode;
+
+use super::later::{computestacks, product};
+use super::stage::{racknap, record};
+use crate::support::client::{Client, order, succeeded};
+use crate::support::requests::{end, request_id};
+use crate::support::{Gateway, configuration, until};
+
+fn made(operation: &Operation) -> String {
+    match &operation.result {
+        Some(Came::Product(product)) => product.name.clone(),
+        other => panic!("{} made no product: {other:?}", operation.name),
+    }
+}
+
+async fn delete(client: &Client, name: &str) {
+    let request = DeleteProductRequest {
+        name: name.to_owned(),
+        request_id: request_id(),
+        ..DeleteProductRequest::default()
+    };
+    let deleted = client.products().delete_product(request).await.expect("accepted").into_inner();
+    succeeded(client.done(&deleted.name).await);
+}
+
+#[tokio::test]
+async fn product_bought_given_up_and_bought_again_under_one_id_succeeds() {
+    let (upstream, provider) = computestacks().await;
+    upstream.set_mode(StacksMode { reuse_ids: true, ..StacksMode::default() });
+    let gateway = Gateway::start(configuration().provider("computestacks", provider)).await;
+    let client = gateway.client().await;
+    let mut names = Vec::new();
+    for _ in 0..3 {
+        let create = client.products().create_product(product()).await.expect("accepted");
+        let name = made(&succeeded(client.done(&create.into_inner().name).await));
+        delete(&client, &name).await;
+        names.push(name);
+    }
+    assert!(names.iter().all(|name| *name == names[0]), "{names:?}");
+    let added = upstream.ledger().into_iter().filter(|it| it.sale.kind == Kind::ProductAdd);
+    assert_eq!(added.count(), 3);
+}
+
+#[tokio::test]
+async fn service_bought_terminated_and_bought_again_under_one_id_succeeds() {
+    let (upstream, provider) = racknap().await;
+    upstream.set_mode(RackNapMode { reuse_ids: true, ..RackNapMode::default() });
+    let gateway = Gateway::start(configuration().provider("racknap", provider)).await;
+    let client = gateway.client().await;
+    let mut names = Vec::new();
+    for _ in 0..3 {
+        let bought = succeeded(client.ordered(record()).await);
+        let name = order(&bought).items[0].services[0].clone();
+        let ended = client.services().terminate_service(end(&name)).await.expect("accepted");
+        succeeded(client.done(&ended.into_inner().name).await);
+        names.push(name);
+    }
+    assert!(names.iter().all(|name| *name == names[0]), "{names:?}");
+}
+
+#[cfg(feature = "failpoints")]
+mod taken_over {
+    use purveyor_sdk::v1::operation::State;
+    use purveyor_simulators::gandi::{Mode, Options};
+    use purveyor_simulators::{Kind, Simulator};
+    use rustix::process::{Pid, Signal, kill_process};
+
+    use super::super::stage::{candidates, problem};
+    use super::super::{GANDI_CREATE, upstream_id};
+    use super::until;
+    use crate::support::client::succeeded;
+    use crate::support::postgres::{database, server};
+    use crate::support::program::Program;
+    use crate::support::requests::purchase;
+    use crate::support::{asked, configuration, provider, sold, upstream};
+
+    /// Stops itself when it has read its first answer, before anything is done with it.
+    const STOP_WITH_ANSWER: &str = "stop=10:1";
+
+    /// Two gateways on one store; the first stops with an answer in its hands, and nothing that is sold is
+    /// listed for an hour.
+    async fn stopped_with_an_answer()
+    -> (Simulator<purveyor_simulators::gandi::Gandi>, Program, Program, String) {
+        let mode = Mode { listing_lag_ms: 3_600_000, ..Mode::default() };
+        let upstream = upstream(Options { mode, ..Options::default() }).await;
+        let url = server().url(&database(server()).await);
+        let configuration =
+            configuration().provider("gandi", provider(&upstream)).engine("lease_s", 3).store(&url);
+        let left = Program::start_armed(configuration.clone(), STOP_WITH_ANSWER);
+        let right = Program::start(configuration);
+        let client = left.client().await;
+        let name = client.order(purchase("gandi", &[("shares", 1)])).await.expect("accepted").name;
+        until("it is sold", async || sold(&upstream, Kind::ProductAdd).len() == 1).await;
+        right.client().await.reaches(&name, State::Reconciling).await;
+        (upstream, left, right, name)
+    }
+
+    fn go_on(stopped: &Program) {
+        let process = Pid::from_raw(stopped.id().cast_signed()).expect("a process");
+        kill_process(process, Signal::CONT).expect("it continues");
+    }
+
+    #[tokio::test]
+    async fn answer_read_after_a_take_over_is_applied() {
+        let (upstream, left, right, name) = stopped_with_an_answer().await;
+        go_on(&left);
+        let bought = succeeded(right.client().await.done(&name).await);
+        assert_eq!([upstream_id(&bought)], *sold(&upstream, Kind::ProductAdd));
+        assert_eq!(asked(&upstream, GANDI_CREATE), 1);
+        assert_eq!(problem(&bought), "");
+    }
+
+    #[tokio::test]
+    async fn answer_read_after_another_attempt_is_reported_as_a_duplicate() {
+        let (upstream, left, right, name) = stopped_with_an_answer().await;
+        let client = right.client().await;
+        until("it is sold again", async || asked(&upstream, GANDI_CREATE) == 2).await;
+        go_on(&left);
+        let told = async || problem(&client.operation(&name).await) == "DUPLICATE_DETECTED";
+        until("it is told", told).await;
+        let bought = succeeded(client.done(&name).await);
+        let ids = sold(&upstream, Kind::ProductAdd);
+        assert_eq!((upstream_id(&bought), candidates(&bought)), (ids[1].clone(), vec![&*ids[0]]));
+    }
+}
