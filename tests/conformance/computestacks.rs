@@ -17,7 +17,7 @@ use purveyor_sdk::v1::{
     CheckProviderRequest, CreateProductRequest, DeleteProductRequest, GetProductRequest,
     ListProductsRequest, Money, Price, Product, UpdateProductRequest,
 };
-use purveyor_simulators::computestacks::{ComputeStacks as Upstream, Options};
+use purveyor_simulators::computestacks::{ComputeStacks as Upstream, Mode, Options};
 use purveyor_simulators::{FaultKind, Simulator};
 use xtask::artifacts::Artifacts;
 use xtask::configuration::Provider;
@@ -142,6 +142,16 @@ impl Subject for ComputeStacks {
         Ok(request.map(|request| Rejection { request, reason: reason.to_owned() }))
     }
 
+    async fn again(&self, caller: &Caller, op: Op) -> Outcome<Option<Request>> {
+        if op != Op::CreateProduct {
+            return Ok(None);
+        }
+        let name = self.made(caller).await?.name;
+        caller.perform(DeleteProductRequest { name, ..Default::default() }).await?;
+        self.bench.upstream.set_mode(Mode { reuse_ids: true, ..Mode::default() });
+        Ok(Some(self.creation(caller).into()))
+    }
+
     async fn populate(&self, caller: &Caller, _: Op) -> Outcome<usize> {
         for _ in 0..3 {
             self.made(caller).await?;
@@ -167,6 +177,7 @@ impl Subject for ComputeStacks {
 
     async fn calm(&self) {
         self.bench.calm();
+        self.bench.upstream.set_mode(Mode::default());
     }
 }
 

@@ -129,6 +129,15 @@ impl Subject for Klikk {
         Ok(request.map(|request| Rejection { request, reason }))
     }
 
+    async fn again(&self, caller: &Caller, op: Op) -> Outcome<Option<Request>> {
+        if op != Op::CreateOrder {
+            return Ok(None);
+        }
+        let name = ordered(caller).await?.target;
+        caller.perform(CancelOrderRequest { name, ..Default::default() }).await?;
+        Ok(Some(purchase(caller).into()))
+    }
+
     async fn populate(&self, caller: &Caller, op: Op) -> Outcome<usize> {
         Ok(match op {
             Op::ListOrders | Op::ListServices => {

@@ -73,9 +73,9 @@ struct Ovh {
 /// Runs the suite.
 pub(crate) async fn show(artifacts: &Artifacts) -> Result<Report> {
     let mut upstreams = Vec::new();
-    for number in 0..UPSTREAMS {
+    for _ in 0..UPSTREAMS {
         let account = AccountSeed {
-            nichandle: format!("cf{number}-ovh"),
+            nichandle: "cf1-ovh".to_owned(),
             services: (0..SERVERS).map(server).collect(),
             ..AccountSeed::default()
         };
@@ -84,7 +84,9 @@ pub(crate) async fn show(artifacts: &Artifacts) -> Result<Report> {
     }
     let keys = AccountSeed::default();
     let provider = |upstream: &Simulator<Upstream>| {
+        // Every upstream knows the account by one name and counts its objects from one number.
         let provider = Provider::new("ovh", upstream.url())
+            .account("separate")
             .credential("application-key", &keys.application_key)
             .credential("application-secret", &keys.application_secret)
             .credential("consumer-key", &keys.consumer_key)

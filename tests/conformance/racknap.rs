@@ -144,6 +144,16 @@ impl Subject for RackNap {
         Ok(request.map(|request| Rejection { request, reason }))
     }
 
+    async fn again(&self, caller: &Caller, op: Op) -> Outcome<Option<Request>> {
+        if op != Op::CreateOrder {
+            return Ok(None);
+        }
+        let name = bought(caller).await?;
+        caller.perform(TerminateServiceRequest { name, ..Default::default() }).await?;
+        self.0.upstream.set_mode(Mode { reuse_ids: true, ..Mode::default() });
+        Ok(Some(purchase(caller).into()))
+    }
+
     async fn populate(&self, caller: &Caller, op: Op) -> Outcome<usize> {
         Ok(match op {
             Op::ListOrders | Op::ListServices => {

@@ -92,6 +92,17 @@ pub trait Subject {
         async { Ok(None) }
     }
 
+    /// A request of the write `op` that buys again what was bought before and then given up through
+    /// the gateway. Where the upstream can be brought to it, what is bought gets the identifier of what
+    /// is gone. `None` where nothing is bought, or nothing can be given up.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::sample`].
+    fn again(&self, _caller: &Caller, _op: Op) -> impl Future<Output = Outcome<Option<Request>>> {
+        async { Ok(None) }
+    }
+
     /// Sees to it that the list `op`, as [`Subject::sample`] asks for it afterwards, has two rows or
     /// more, and tells how many it has at least.
     ///

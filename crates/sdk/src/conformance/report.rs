@@ -17,6 +17,8 @@ pub enum Case {
     Repeat,
     /// A request id stands for one request.
     ReusedId,
+    /// What was bought and given up is bought again, also under the identifier of what is gone.
+    BoughtAgain,
     /// `validate_only` stores and sells nothing.
     Quote,
     /// A wrong field is told by its path, and nothing is stored.
@@ -43,11 +45,12 @@ pub enum Case {
 
 impl Case {
     /// Every case, in the order of the table.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Claims,
         Self::HappyPath,
         Self::Repeat,
         Self::ReusedId,
+        Self::BoughtAgain,
         Self::Quote,
         Self::Violation,
         Self::Rejection,
@@ -68,6 +71,7 @@ impl Case {
             Self::HappyPath => "happy path",
             Self::Repeat => "repeated",
             Self::ReusedId => "id reused",
+            Self::BoughtAgain => "bought again",
             Self::Quote => "validate_only",
             Self::Violation => "wrong field",
             Self::Rejection => "rejected upstream",

@@ -39,6 +39,7 @@ pub(super) async fn run<S: Subject>(
     score.note(Case::Repeat, method, repeated(stage, &trace, &sample).await);
     score.note(Case::ReusedId, method, reused(stage, &trace, sample.clone()).await);
     score.note(Case::Violation, method, violated(stage, &trace, sample).await);
+    score.note_some(Case::BoughtAgain, method, bought_again(stage, &trace).await);
     score.note_some(Case::Rejection, method, rejected(stage, op).await);
     stage.subject.calm().await;
     Some(trace)
@@ -185,6 +186,44 @@ async fn reused<S: Subject>(stage: &Stage<'_, S>, trace: &Trace, sample: Request
     };
     refusal.must_be(Code::AlreadyExists, "REQUEST_ID_REUSED", "")?;
     stage.nothing_since(&moment, &trace.names()).await
+}
+
+/// That what was given up can be bought again: one more sale, which the operation owns, and nobody is
+/// told of a sale too many.
+async fn bought_again<S: Subject>(stage: &Stage<'_, S>, trace: &Trace) -> Option<Outcome<()>> {
+    stage.subject.calm().await;
+    match stage.subject.again(&stage.caller, trace.op).await {
+        Ok(request) => Some(buy_again(stage, trace, request?).await),
+        Err(failure) => Some(Err(failure)),
+    }
+}
+
+async fn buy_again<S: Subject>(
+    stage: &Stage<'_, S>,
+    trace: &Trace,
+    request: Request,
+) -> Outcome<()> {
+    let moment = stage.moment().await;
+    let operation = stage.caller.perform(request).await?;
+    if let Some(problem) = &operation.problem {
+        let (reason, message) = (&problem.reason, &problem.message);
+        return Err(Failure::new(format_args!("it is told as a problem: {reason}: {message}")));
+    }
+    let mut sold: Vec<String> =
+        stage.sold_since(&moment).await.into_iter().map(|sale| sale.kind).collect();
+    sold.sort_unstable();
+    if sold != trace.sold {
+        let before = &trace.sold;
+        return Err(Failure::new(format_args!("sold {sold:?} instead of {before:?}")));
+    }
+    for call in &trace.calls {
+        let times = stage.asked_since(&moment, &call.name).await;
+        if times != call.times {
+            let (name, before) = (&call.name, call.times);
+            return Err(Failure::new(format_args!("{name} was sent {times} times, not {before}")));
+        }
+    }
+    Ok(())
 }
 
 /// That what is wrong with a request is told by its path, before anything is stored or sent.
