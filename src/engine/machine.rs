@@ -407,7 +407,12 @@ impl Step<'_> {
     /// What an order became belongs to it as much as the order itself.
     fn claim_delivered(&mut self) {
         let answered = self.next.current().is_some_and(|last| last.observed.took_effect());
-        let origin = if answered { Origin::Answer } else { Origin::Search };
+        let told = self.claims.iter().any(|new| new.origin == Origin::Operator);
+        let origin = match (answered, told) {
+            (true, _) => Origin::Answer,
+            (false, true) => Origin::Operator,
+            (false, false) => Origin::Search,
+        };
         let sent = self.next.current().map(|last| last.permit_age);
         for id in rules::delivered(&self.next) {
             self.claim_object(&id, SERVICE_KIND, origin, sent);

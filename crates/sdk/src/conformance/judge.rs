@@ -47,6 +47,11 @@ pub(super) fn judge(trace: &Trace, loss: &Loss, ending: &Ending) -> Outcome<()> 
             (succeeded || asks) && whole && ending.sent == times,
             "it is found by its answer and succeeds, or a person is asked; it is not sent again",
         ),
+        // What has come back under an identifier may be that of before, so a person may be asked.
+        (_, Case::BoughtAgain) => (
+            (succeeded && whole || asks && (whole || nothing_of_it)) && ending.sent <= times,
+            "it is found and succeeds, or a person is asked; it is not sent again",
+        ),
         // Whether absence is proof is not told by the API; either way nothing is bought twice.
         (_, Case::LostBefore) if known => (
             (succeeded && whole && ending.sent == times + 1)
@@ -129,6 +134,9 @@ mod tests {
         for evidence in [known, Evidence::None] {
             check(Case::PluginError, Effect::Spend, evidence, &accepted);
         }
+        let owned = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(sent, sales)| (Asks, sent, sales));
+        let owned = [&owned[..], &[(Succeeded, 0, 1), (Succeeded, 1, 1)]].concat();
+        check(Case::BoughtAgain, Effect::Spend, known, &owned);
         let waits = [(Succeeded, 2, 1), (Succeeded, 3, 1)];
         check(Case::RateLimit, Effect::Spend, known, &waits);
     }

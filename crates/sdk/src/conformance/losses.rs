@@ -62,8 +62,14 @@ impl Trace {
     pub(super) fn losses(&self) -> Vec<Loss> {
         let each =
             |case: Case| self.calls.iter().map(move |call| Loss { case, call: call.clone() });
-        let cases =
-            [Case::LostBefore, Case::LostAfter, Case::PluginError, Case::HangUp, Case::RateLimit];
+        let cases = [
+            Case::LostBefore,
+            Case::LostAfter,
+            Case::BoughtAgain,
+            Case::PluginError,
+            Case::HangUp,
+            Case::RateLimit,
+        ];
         cases.into_iter().flat_map(each).collect()
     }
 }
@@ -108,9 +114,16 @@ pub(super) async fn run<S: Subject>(
     score: &mut Score,
 ) {
     let method = op::info(trace.op).map_or("", |info| info.method);
-    let outcome = match stage.sample(trace.op).await {
-        Ok(sample) if loss.case == Case::HangUp => hang_up(stage, trace, &loss.call, sample).await,
-        Ok(sample) => lose(stage, trace, loss, sample).await,
+    let sample = match loss.case {
+        Case::BoughtAgain => stage.again(trace.op).await,
+        _ => stage.sample(trace.op).await.map(Some),
+    };
+    let outcome = match sample {
+        Ok(None) => None,
+        Ok(Some(sample)) if loss.case == Case::HangUp => {
+            hang_up(stage, trace, &loss.call, sample).await
+        }
+        Ok(Some(sample)) => lose(stage, trace, loss, sample).await,
         Err(failure) => Some(Err(failure)),
     };
     stage.subject.calm().await;
@@ -126,7 +139,7 @@ async fn lose<S: Subject>(
     sample: Request,
 ) -> Option<Outcome<()>> {
     let disturbance = match loss.case {
-        Case::LostAfter => Disturbance::LoseAfterCommit,
+        Case::LostAfter | Case::BoughtAgain => Disturbance::LoseAfterCommit,
         Case::RateLimit => Disturbance::RateLimit,
         Case::PluginError => Disturbance::PluginError,
         _ => Disturbance::LoseBeforeCommit,

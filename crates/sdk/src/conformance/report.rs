@@ -17,7 +17,8 @@ pub enum Case {
     Repeat,
     /// A request id stands for one request.
     ReusedId,
-    /// What was bought and given up is bought again, also under the identifier of what is gone.
+    /// What was bought and given up is bought again, also under the identifier of what is gone, and
+    /// also when the answer to it is lost.
     BoughtAgain,
     /// `validate_only` stores and sells nothing.
     Quote,

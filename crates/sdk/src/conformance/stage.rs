@@ -50,6 +50,12 @@ impl<'a, S: Subject> Stage<'a, S> {
         Ok(ready(sample))
     }
 
+    /// A request that buys again what was given up; `None` where the subject has none.
+    pub(super) async fn again(&self, op: Op) -> Outcome<Option<Request>> {
+        self.subject.calm().await;
+        Ok(self.subject.again(&self.caller, op).await?.map(ready))
+    }
+
     /// How the upstream stands.
     pub(super) async fn moment(&self) -> Moment {
         Moment { sales: self.subject.sales().await.len(), requests: self.subject.requests().await }

@@ -191,8 +191,7 @@ async fn reused<S: Subject>(stage: &Stage<'_, S>, trace: &Trace, sample: Request
 /// That what was given up can be bought again: one more sale, which the operation owns, and nobody is
 /// told of a sale too many.
 async fn bought_again<S: Subject>(stage: &Stage<'_, S>, trace: &Trace) -> Option<Outcome<()>> {
-    stage.subject.calm().await;
-    match stage.subject.again(&stage.caller, trace.op).await {
+    match stage.again(trace.op).await {
         Ok(request) => Some(buy_again(stage, trace, request?).await),
         Err(failure) => Some(Err(failure)),
     }
