@@ -17,6 +17,7 @@ use uuid::Uuid;
 use super::Engine;
 use super::machine::{Closing, Contest, Event, apply, locks};
 use super::step::logged;
+use crate::failpoint::{self, Place};
 use crate::plugin::{Answer, ProofSeen, Seen, Spend};
 use crate::store::operation::{Attempt, Claim, NewClaim, Observation, Observed, Operation, Origin};
 use crate::store::{Change, Committed, StoreError};
@@ -193,6 +194,7 @@ impl Engine {
         observation: Observation,
     ) -> Result<(), StoreError> {
         self.inner.store.observe(request_id, observation, self.age()).await?;
+        failpoint::pass(Place::Closing);
         self.apply_observations(request_id).await
     }
 

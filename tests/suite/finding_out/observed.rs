@@ -1,14 +1,14 @@
 //! What the gateway observed stays: an answer that is read after another gateway has taken the operation
 //! over, and identifiers that come back after their objects were given up.
 
-use purveyor_sdk::v1::operation::Result as Came;
+use purveyor_sdk::v1::operation::{Outcome, Result as Came};
 use purveyor_sdk::v1::{DeleteProductRequest, Operation};
 use purveyor_simulators::Kind;
 use purveyor_simulators::computestacks::Mode as StacksMode;
 use purveyor_simulators::racknap::Mode as RackNapMode;
 
 use super::later::{computestacks, product};
-use super::stage::{racknap, record};
+use super::stage::{attempts, problem, racknap, record};
 use crate::support::client::{Client, order, succeeded};
 use crate::support::requests::{end, request_id};
 use crate::support::{Gateway, configuration, until};
@@ -63,6 +63,42 @@ async fn service_bought_terminated_and_bought_again_under_one_id_succeeds() {
         names.push(name);
     }
     assert!(names.iter().all(|name| *name == names[0]), "{names:?}");
+}
+
+/// Somebody else deletes what was bought, its identifier is given out again, and the gateway ends when it
+/// has seen that and not told it.
+#[cfg(feature = "failpoints")]
+#[tokio::test]
+async fn contested_answer_outlives_a_crash_before_it_is_told() {
+    use crate::support::program::Program;
+    use purveyor_sdk::v1::GetOperationRequest;
+    use purveyor_sdk::v1::operation::State;
+
+    let (upstream, provider) = computestacks().await;
+    upstream.set_mode(StacksMode { reuse_ids: true, ..StacksMode::default() });
+    let configured = configuration().provider("computestacks", provider);
+    // A purchase has three steps; the first step of the second is stored, and then decided.
+    let gateway = Program::start_armed(configured.clone(), "abort=11:5:0");
+    let client = gateway.client().await;
+    let create = client.products().create_product(product()).await.expect("accepted");
+    let bought = succeeded(client.done(&create.into_inner().name).await);
+    assert_eq!(bought.attempts.len(), 3);
+    let elsewhere = Gateway::start(configured).await;
+    delete(&elsewhere.client().await, &made(&bought)).await;
+    let again = client.products().create_product(product()).await.expect("accepted");
+    let name = again.into_inner().name;
+    let request = GetOperationRequest { name: name.clone() };
+    until("the gateway ends", async || {
+        client.operations().get_operation(request.clone()).await.is_err()
+    })
+    .await;
+    let gateway = gateway.restart();
+    let contested = gateway.client().await.reaches(&name, State::NeedsOperator).await;
+    assert_eq!(problem(&contested), "DUPLICATE_DETECTED");
+    let name = made(&bought);
+    let (_, id) = name.rsplit_once('/').expect("a product's name");
+    assert_eq!(attempts(&contested), [(Outcome::Unknown, id)]);
+    assert_eq!(upstream.requests().get("POST /api/admin/products"), Some(&2));
 }
 
 #[cfg(feature = "failpoints")]
