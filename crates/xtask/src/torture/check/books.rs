@@ -206,9 +206,12 @@ impl<'a> Books<'a> {
             return Err(wrong());
         }
         let taken: BTreeSet<usize> = owned.values().copied().collect();
-        let mut new =
-            named().filter(|sale| sale.asked == bought.asked && !taken.contains(&sale.line));
-        let sale = new.next().ok_or_else(wrong)?;
+        let new =
+            || named().filter(|sale| sale.asked == bought.asked && !taken.contains(&sale.line));
+        // Of two sales alike under one id, the one that was ended is that of the order whose end was told.
+        let ended = told::is_ended(bought.told);
+        let mut alike = new().filter(|sale| self.is_ended(sale) == ended);
+        let sale = alike.next().or_else(|| new().next()).ok_or_else(wrong)?;
         let items = items(operation);
         match &sale.item {
             Some(item) if !items.is_empty() && items != [item.clone()] => {

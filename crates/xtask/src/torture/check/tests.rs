@@ -213,3 +213,38 @@ fn id_that_came_back_is_another_sale() {
     check(vec![first.clone(), second.clone(), ended], [0, 1, 0]);
     check(vec![first, second], [0, 1, 0]);
 }
+
+#[test]
+fn of_two_alike_under_one_id_the_ended_one_is_that_of_the_order_that_was_ended() {
+    let subjects = named("computestacks").unwrap();
+    let orders = [0, 1].map(|number| Order {
+        account: 0,
+        position: 0,
+        intent: number,
+        ends: number == 1,
+        ..order(number)
+    });
+    let entry = |kind: &str| Entry {
+        account: "stacks-0".to_owned(),
+        kind: kind.to_owned(),
+        product_name: "torture 0".to_owned(),
+        ..sale(0, "7")
+    };
+    let operations = [operation(0, State::Succeeded, "7"), operation(1, State::Succeeded, "7")];
+    let end = Line { ends: true, ..line(1, false, State::Succeeded, "") };
+    let check = |kinds: &[&str], expected: [usize; 3]| {
+        let evidence = Evidence {
+            subjects: &subjects,
+            orders: &orders,
+            ledgers: &[kinds.iter().map(|kind| entry(kind)).collect()],
+            told: std::slice::from_ref(&end),
+            operations: &operations,
+        };
+        let verdict = check(&evidence);
+        let Score { double, told_wrong, orphan, .. } = verdict.total();
+        assert_eq!([double, told_wrong, orphan], expected, "{:?}", verdict.problems);
+    };
+    check(&["product_add", "product_delete", "product_add"], [0, 0, 0]);
+    check(&["product_add", "product_add", "product_delete"], [0, 0, 0]);
+    check(&["product_add", "product_add"], [0, 1, 0]);
+}

@@ -13,6 +13,14 @@ pub(super) fn is_accepted(line: &Line) -> bool {
     matches!(line.answer, Answer::Operation { .. }) && !line.wrong && !line.ends
 }
 
+/// Whether the caller was told that the order's end succeeded.
+pub(super) fn is_ended(told: &[&Line]) -> bool {
+    let succeeded = State::Succeeded.as_str_name();
+    told.iter()
+        .filter(|line| line.ends)
+        .any(|line| matches!(&line.answer, Answer::Operation { state, .. } if state == succeeded))
+}
+
 /// The first thing that was told and is not so. `ended`: what the order made was ended, by the ledger.
 pub(super) fn wrong(bought: &Bought<'_>, ended: bool) -> Option<String> {
     let mut accepted = false;
