@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::{Just, Strategy, any};
 use proptest::{option, prop_oneof};
@@ -57,7 +58,7 @@ pub(super) async fn behaves_like_the_model(home: Arc<dyn Home>) {
         let world = Cell::new(0);
         runner(CASES).run(&vec(call(), CALLS), |calls| {
             world.set(world.get() + 1);
-            handle.block_on(compare(&*store, world.get(), calls));
+            handle.block_on(compare(&*home, &*store, world.get(), calls));
             Ok(())
         })
     };
@@ -192,9 +193,10 @@ impl Model {
 }
 
 /// Runs the calls in both, in the `world`th part of the store.
-async fn compare(store: &dyn Store, world: u32, calls: Vec<Call>) {
+async fn compare(home: &dyn Home, store: &dyn Store, world: u32, calls: Vec<Call>) {
     end_earlier_worlds(store).await;
     let mut model = Model::default();
+    home.settled().await;
     let before = store.positions().await.unwrap().last;
     for call in calls {
         match in_world(world, call) {
@@ -234,6 +236,7 @@ async fn compare(store: &dyn Store, world: u32, calls: Vec<Call>) {
             }
         }
     }
+    home.settled().await;
     same_content(store, world, before, &model).await;
 }
 
@@ -281,11 +284,12 @@ async fn same_content(store: &dyn Store, world: u32, before: u64, model: &Model)
 /// Ends what earlier worlds left open, so that this one sees nothing of them as due.
 async fn end_earlier_worlds(store: &dyn Store) {
     let open = Query { open_only: true, limit: PAGE_MAX, ..Query::default() };
-    for stored in store.list(&open).await.unwrap() {
+    let ended = store.list(&open).await.unwrap().into_iter().map(async |stored| {
         let change = next(&stored, |operation| {
             operation.state = State::Cancelled;
             operation.wake_time = None;
         });
         assert_eq!(store.commit(change).await.unwrap(), Committed::Done);
-    }
+    });
+    join_all(ended).await;
 }
