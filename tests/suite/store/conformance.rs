@@ -2,7 +2,6 @@
 //! in one table, run against any store that can be opened in a place of its own. It must not know
 //! which store that is, so that a second one is held to the same.
 
-use std::any::Any;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +12,8 @@ use futures_util::stream;
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use purveyor::store::Store;
 use tokio::time::timeout;
+
+use crate::support::said;
 
 mod accepting;
 mod accounts;
@@ -125,13 +126,6 @@ pub(super) async fn suite<H: Home>(home: impl Fn() -> H) {
         ends.buffer_unordered(AT_A_TIME).filter_map(async |failure| failure).collect().await;
     failures.sort();
     assert!(failures.is_empty(), "the store does not conform:\n{}", failures.join("\n"));
-}
-
-/// The message of a panic.
-fn said(panic: Box<dyn Any + Send>) -> String {
-    let text = panic.downcast::<String>().map(|text| *text);
-    let text = text.or_else(|panic| panic.downcast::<&str>().map(|text| (*text).to_owned()));
-    text.unwrap_or_else(|_| "a panic without a message".to_owned())
 }
 
 /// Generates the same cases in every run.
