@@ -70,7 +70,11 @@ impl Trace {
             Case::HangUp,
             Case::RateLimit,
         ];
-        cases.into_iter().flat_map(each).collect()
+        let losses = cases.into_iter().flat_map(each);
+        // What only prepares is no attempt, so nobody has seen it succeed when the plugin errs.
+        losses
+            .filter(|it| it.case != Case::PluginError || it.call.effect != Effect::Prepare)
+            .collect()
     }
 }
 
@@ -145,10 +149,21 @@ async fn lose<S: Subject>(
         _ => Disturbance::LoseBeforeCommit,
     };
     let moment = stage.moment().await;
-    if !stage.subject.disturb(&loss.call.name, disturbance).await {
-        return None;
+    match stage.subject.disturb(&loss.call.name, disturbance).await {
+        Ok(true) => {}
+        Ok(false) => return None,
+        Err(failure) => return Some(Err(failure)),
     }
-    Some(ends_true(stage, trace, loss, sample, &moment).await)
+    Some(struck(stage, ends_true(stage, trace, loss, sample, &moment).await).await)
+}
+
+/// What a case comes to that went well: nothing is shown where nothing went wrong.
+async fn struck<S: Subject>(stage: &Stage<'_, S>, outcome: Outcome<()>) -> Outcome<()> {
+    outcome?;
+    if stage.subject.struck().await {
+        return Ok(());
+    }
+    Err(Failure::new("the disturbance did not strike"))
 }
 
 /// That the operation ends in a state that is true, and leads to one effect at most.
@@ -218,8 +233,10 @@ async fn hang_up<S: Subject>(
         name = format!("operations/{}", frame.request_id);
     }
     let moment = stage.moment().await;
-    if !stage.subject.disturb(&call.name, Disturbance::Stall(STALL)).await {
-        return None;
+    match stage.subject.disturb(&call.name, Disturbance::Stall(STALL)).await {
+        Ok(true) => {}
+        Ok(false) => return None,
+        Err(failure) => return Some(Err(failure)),
     }
     let gone_on = async {
         leave(stage, call, sample, &moment).await?;
@@ -231,7 +248,7 @@ async fn hang_up<S: Subject>(
         }
         Ok(())
     };
-    Some(gone_on.await)
+    Some(struck(stage, gone_on.await).await)
 }
 
 /// Hangs up as soon as the upstream has the call.
