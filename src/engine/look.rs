@@ -175,11 +175,17 @@ impl Engine {
         request: &FindRequest,
     ) -> Result<Vec<UpstreamRef>> {
         let policy = self.policy(operation);
-        let sent = operation.current().map_or(operation.create_age, |last| last.permit_age);
-        let since = sent - policy.settle - self.inner.store.age().slack;
-        if policy.evidence != Evidence::Difference || policy.effect != Effect::Spend {
+        let settled = operation
+            .settle
+            .as_ref()
+            .is_none_or(|it| it.conclusive_at <= self.inner.store.age().age);
+        let differs = policy.evidence == Evidence::Difference && policy.effect == Effect::Spend;
+        if !differs || !settled {
+            // Absence decides nothing yet, so nothing has to be asked for one by one.
             return Ok(Vec::new());
         }
+        let sent = operation.current().map_or(operation.create_age, |last| last.permit_age);
+        let since = sent - policy.settle - self.inner.store.age().slack;
         let mut candidates = Vec::new();
         for id in self.inner.store.closed_ids(&policy.gate, since).await? {
             let request = FindRequest { upstream_id: id.clone(), ..request.clone() };

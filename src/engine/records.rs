@@ -169,7 +169,8 @@ pub(super) fn after(
         version: 0,
         gone_since: None,
     });
-    ServiceRecord { service: merged(before.service, told), ..before }
+    // It was told of, so it is there: an identifier may have come back.
+    ServiceRecord { service: merged(before.service, told), gone_since: None, ..before }
 }
 
 /// The services that an operation tells something of.

@@ -5,6 +5,7 @@
 mod accounts;
 mod doubt;
 mod late;
+mod observed;
 mod table;
 mod world;
 
