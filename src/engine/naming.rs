@@ -324,4 +324,4 @@ fn kinds(manifest: &Manifest) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -354,3 +354,6 @@ fn report(before: &Operation, after: &Operation) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests;

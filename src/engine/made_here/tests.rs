@@ -37,7 +37,7 @@ pub(in crate::engine) fn operation(op: Op, state: State) -> Operation {
     }
 }
 
-fn attempt(outcome: Outcome, upstream_id: &str) -> Attempt {
+pub(in crate::engine) fn attempt(outcome: Outcome, upstream_id: &str) -> Attempt {
     Attempt {
         number: 1,
         step: 1,

@@ -96,7 +96,7 @@ fn a_wrong_name_names_its_field() {
 }
 
 /// An engine that sends nothing, and one configured provider without a plugin.
-async fn engine(folder: &TempDir) -> Engine {
+pub(in crate::engine) async fn engine(folder: &TempDir) -> Engine {
     let store: Arc<dyn Store> =
         Arc::new(SqliteStore::open(&folder.path().join("journal.db")).unwrap());
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_700_000_000).unwrap()));
