@@ -233,6 +233,29 @@ async fn kill_after_the_log_was_lost_loses_nothing() {
 }
 
 #[tokio::test]
+async fn lost_file_leaves_the_processor_to_others() {
+    const WATCHED: Duration = Duration::from_secs(2);
+    let Serving { program, upstream: _upstream, .. } = Serving::start().await;
+    delete(program.folder());
+    until("the log is saved", async || program.said(SAVED) > 0).await;
+    let before = processor_time(program.id());
+    tokio::time::sleep(WATCHED).await;
+    let used = processor_time(program.id()) - before;
+    assert!(used < WATCHED / 2, "{used:?} of {WATCHED:?} with nothing to do");
+}
+
+/// How long a process has run on processors.
+fn processor_time(id: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).expect("it runs");
+    // The name of the program may hold anything. Behind it, times are the 12th and the 13th, in
+    // hundredths of a second.
+    let (_, fields) = stat.rsplit_once(") ").expect("a name");
+    let times = fields.split(' ').skip(11).take(2);
+    let ticks: u64 = times.map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+#[tokio::test]
 async fn moved_file_put_back_goes_on() {
     let Serving { program, first, upstream: _upstream } = Serving::start().await;
     rename(&program.folder().join(DATABASE), &program.folder().join("moved.db"));
