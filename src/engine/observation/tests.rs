@@ -14,7 +14,7 @@ use crate::engine::machine::Closing;
 use crate::engine::made_here::tests::{attempt, operation};
 use crate::engine::naming::tests::engine;
 use crate::plugin::{Seen, Spend};
-use crate::store::operation::{Attempt, Claim, NewClaim, Operation, Origin, Settle};
+use crate::store::operation::{Attempt, Claim, Lock, NewClaim, Operation, Origin, Settle};
 use crate::store::{Change, Committed, EndedBefore, NewOperation};
 
 const ANSWERED: Uuid = Uuid::from_u128(1);
@@ -120,6 +120,27 @@ async fn an_open_operation_gives_up_what_it_found() {
             assert_eq!(theirs.error.unwrap().reason(), ErrorReason::DuplicateDetected);
         }
     }
+}
+
+/// Somebody pays the order that this operation found: the payment goes on, and this one asks for what it
+/// needs at its next step.
+#[tokio::test]
+async fn an_operation_gives_up_what_it_found_while_another_holds_its_lock() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&folder).await;
+    let sent = attempt(Outcome::Pending, "a");
+    let found = store(&engine, FOUND, State::WaitingUpstream, sent, vec![by_search("a")]).await;
+    let exclusive = vec![found.target.clone()];
+    let change = Change::of(Operation { exclusive, version: 3, ..found.clone() });
+    assert_eq!(engine.store().commit(change).await.unwrap(), Committed::Done);
+    let paying = Uuid::from_u128(3);
+    let payment = Operation { request_id: paying, ..operation(Op::PayOrder, State::Accepted) };
+    let locks = vec![Lock(found.target)];
+    engine.store().accept(NewOperation { locks, ..NewOperation::of(payment) }).await.unwrap();
+    answered(&engine, "a").await;
+    assert_eq!(engine.apply_observations(ANSWERED).await.unwrap(), Applied::All);
+    assert_eq!(get(&engine, ANSWERED).await.state, State::WaitingUpstream);
+    assert_eq!(get(&engine, FOUND).await.state, State::NeedsOperator);
 }
 
 /// What came of a request that is under way would be forgotten, so the answer waits for its end.

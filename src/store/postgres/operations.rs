@@ -114,8 +114,10 @@ async fn against(
             return Ok(Some(Committed::Stale));
         }
     }
-    if let Some((lock, by)) = holdings::held(connection, &change.locks, request_id).await? {
-        return Ok(Some(Committed::Held { lock, by }));
+    for Change { locks, operation, .. } in changed {
+        if let Some((lock, by)) = holdings::held(connection, locks, operation.request_id).await? {
+            return Ok(Some(Committed::Held { lock, by }));
+        }
     }
     if let Some(claimed) = holdings::claimed(connection, &change.claims, request_id).await? {
         return Ok(Some(claimed));

@@ -61,14 +61,16 @@ pub(super) fn commit(connection: &Connection, change: &Change) -> Result<Committ
 /// Why a change cannot be made.
 fn against(connection: &Connection, change: &Change) -> Result<Option<Committed>, Fault> {
     let request_id = change.operation.request_id;
-    let loser = change.loser.as_deref();
-    for operation in [Some(change), loser].into_iter().flatten().map(|it| &it.operation) {
+    let changed = || [Some(change), change.loser.as_deref()].into_iter().flatten();
+    for operation in changed().map(|it| &it.operation) {
         if stale(connection, operation)? {
             return Ok(Some(Committed::Stale));
         }
     }
-    if let Some((lock, by)) = holdings::held(connection, &change.locks, request_id)? {
-        return Ok(Some(Committed::Held { lock, by }));
+    for Change { locks, operation, .. } in changed() {
+        if let Some((lock, by)) = holdings::held(connection, locks, operation.request_id)? {
+            return Ok(Some(Committed::Held { lock, by }));
+        }
     }
     if let Some(claimed) = holdings::claimed(connection, &change.claims, request_id)? {
         return Ok(Some(claimed));
