@@ -167,7 +167,7 @@ async fn list_orders_progress_between_pages_shows_every_order_once() {
 #[tokio::test]
 async fn a_service_that_reads_show_gone_for_a_listings_lag_is_nobodys_any_more() {
     let (_upstream, provider) = gandi().await;
-    let lagging = |lag_ms: i64| {
+    let lagging = |lag_ms: u64| {
         configuration().provider("gandi", provider.clone().timing("listing_lag_ms", lag_ms))
     };
     let program = Program::start(lagging(3_600_000));
