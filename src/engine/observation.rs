@@ -356,4 +356,4 @@ fn report(before: &Operation, after: &Operation) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

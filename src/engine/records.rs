@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::Engine;
 use super::machine::{Now, Policy, SERVICE_KIND, delivered};
-use super::policy::{AccountNames, SETTLE_DEFAULT};
+use super::policy::{AccountNames, listing_lag};
 use crate::plugin::Provider;
 use crate::store::operation::{HeldClaim, Operation};
 use crate::store::{ServiceRecord, StoreError};
@@ -109,7 +109,7 @@ impl Engine {
             return Ok(());
         };
         let Now { age: now, slack, .. } = self.now().await?;
-        let lag = provider.timing().listing_lag.unwrap_or(SETTLE_DEFAULT);
+        let lag = listing_lag(provider);
         let gone_since = match (present, record.gone_since) {
             (true, None) => return Ok(()),
             (true, Some(_)) => None,

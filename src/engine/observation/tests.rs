@@ -28,12 +28,12 @@ fn claim(upstream_id: &str) -> Claim {
     Claim { account: "acme/a".into(), kind: "order".into(), upstream_id: upstream_id.into() }
 }
 
-fn by_search(upstream_id: &str) -> NewClaim {
+pub(in crate::engine) fn by_search(upstream_id: &str) -> NewClaim {
     NewClaim { origin: Origin::Search, ..NewClaim::by_answer(claim(upstream_id)) }
 }
 
 /// Stores an operation with one attempt and what it claims.
-async fn store(
+pub(in crate::engine) async fn store(
     engine: &Engine,
     id: Uuid,
     state: State,
