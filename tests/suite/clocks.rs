@@ -4,27 +4,21 @@
 mod ending;
 mod shared;
 
-use std::time::Duration;
-
 use purveyor_sdk::v1::CreateOrderRequest;
 use purveyor_sdk::v1::operation::State;
 use purveyor_simulators::gandi::{Gandi, Options};
-use purveyor_simulators::{Fault, FaultKind, Kind, Simulator};
+use purveyor_simulators::{Fault, Kind, Simulator};
 use xtask::configuration::Configuration;
 
 use crate::support::client::{Client, order, succeeded};
 use crate::support::program::Program;
 use crate::support::requests::purchase;
 use crate::support::wall_clock::WallClock;
-use crate::support::{asked, configuration, provider, sold, until, upstream};
+use crate::support::{HOUR, LATER, asked, configuration, provider, sold, until, upstream};
 
 const CREATE: &str = "hosting.product.create";
 const LIST: &str = "operation.list";
 const DAY: i64 = 24 * 60 * 60;
-
-/// A sale that comes when the simulator's clock is moved on, and not before; its answer is lost.
-const LATER: FaultKind = FaultKind::LateCommit { ms: 3_600_000 };
-const HOUR: Duration = Duration::from_secs(3600);
 
 /// A gateway's configuration with a reconciliation window that is longer than a scenario takes and
 /// shorter than what its clocks are set by.

@@ -15,6 +15,7 @@ use xtask::postgres::{ROLE, Server};
 use super::conformance::{Home, suite};
 use super::samples::{id, new, operation};
 use crate::support::postgres::{config, connect, database, run, server};
+use crate::support::until;
 
 mod racing;
 
@@ -55,6 +56,15 @@ impl Database {
 impl Home for Database {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.opened().await)
+    }
+
+    async fn settled(&self) {
+        let client = connect(server(), "postgres").await;
+        let now = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text";
+        let now: String = client.query_one(now, &[]).await.unwrap().get(0);
+        let ended = "SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8";
+        let ended = async || client.query_one(ended, &[&now]).await.unwrap().get(0);
+        until("older transactions end", ended).await;
     }
 }
 

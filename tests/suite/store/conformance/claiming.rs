@@ -97,11 +97,13 @@ pub(super) async fn open_claim_passes_on_with_its_loser(home: Arc<dyn Home>) {
     let stored = store.get(id(1)).await.unwrap().unwrap();
     let lost = next(&stored, |operation| operation.state = State::NeedsOperator);
     let change = Change { loser: Some(Box::new(lost.clone())), ..taking(Some(id(1))) };
+    home.settled().await;
     let before = store.positions().await.unwrap().last;
     assert_eq!(store.commit(change.clone()).await.unwrap(), Committed::Done);
     assert_eq!(store.get(id(1)).await.unwrap(), Some(lost.operation));
     assert_eq!(store.get(id(2)).await.unwrap(), Some(change.operation));
     assert_eq!(store.open_claims("account", "77").await.unwrap(), [held(2, Origin::Answer)]);
+    home.settled().await;
     assert_eq!(store.changes(before, 9).await.unwrap().len(), 2, "watchers see both");
 }
 

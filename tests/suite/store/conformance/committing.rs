@@ -21,6 +21,7 @@ pub(super) async fn replaces_only_the_version_before(home: Arc<dyn Home>) {
     assert_eq!(store.commit(first.clone()).await.unwrap(), Committed::Done);
     assert_eq!(store.commit(first.clone()).await.unwrap(), Committed::Stale);
     assert_eq!(store.get(id(1)).await.unwrap(), Some(first.operation));
+    home.settled().await;
     assert_eq!(store.positions().await.unwrap().last, 2);
 }
 
@@ -175,7 +176,7 @@ pub(super) async fn does_all_or_nothing(home: Arc<dyn Home>) {
     change.locks = vec![lock("new")];
     change.claims = claims(["free", "77"]);
     assert!(matches!(store.commit(change.clone()).await.unwrap(), Committed::Claimed { .. }));
-    untouched(&*store).await;
+    untouched(&*home, &*store).await;
 
     // A change that breaks the contract in its last part takes back what it wrote before that.
     change.claims = claims(["free"]);
@@ -186,13 +187,14 @@ pub(super) async fn does_all_or_nothing(home: Arc<dyn Home>) {
         matches!(refused, Err(StoreError::Invalid(_))),
         "one nonce for two permits: {refused:?}"
     );
-    untouched(&*store).await;
+    untouched(&*home, &*store).await;
     assert!(store.healthy());
 }
 
-async fn untouched(store: &dyn Store) {
+async fn untouched(home: &dyn Home, store: &dyn Store) {
     assert_eq!(store.get(id(2)).await.unwrap(), Some(operation(2)));
     assert_eq!(store.claimant(&claim("free")).await.unwrap(), None);
+    home.settled().await;
     assert_eq!(store.positions().await.unwrap().last, 3);
     let kept = NewOperation { locks: vec![lock("new"), lock("kept")], ..new(operation(3)) };
     let held = Accepted::Held { lock: lock("kept"), by: id(2) };
