@@ -293,16 +293,6 @@ mod tests {
     }
 
     #[test]
-    fn named_every_control_of_the_torture_run_is_known() {
-        let words = ["naive", "no-settle", "no-preconnect", "success-may-be-absent"];
-        let later =
-            ["shared-account-key", "lock-by-provider", "late-answer-dropped", "clock-believed"];
-        for word in words.into_iter().chain(later) {
-            assert!(named(word).is_ok(), "{word}");
-        }
-    }
-
-    #[test]
     fn plugin_error_after_an_answer_is_never_a_success() {
         for number in 0..6 {
             let said = plugin_error(number);
