@@ -162,7 +162,7 @@ mod tests {
     fn operation(state: State) -> Operation {
         let id = uuid::Uuid::from_u128(1);
         let now = Timestamp::UNIX_EPOCH;
-        let new = Operation::new(id, Op::CreateOrder, "gandi".to_owned(), now, Age::from_nanos(0));
+        let new = Operation::new(id, Op::CreateOrder, "acme".to_owned(), now, Age::from_nanos(0));
         Operation { state, wake_time: None, ..new }
     }
 
