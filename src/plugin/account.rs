@@ -116,15 +116,6 @@ impl Account {
         }
         self.known_keys.iter().any(|known| known == key)
     }
-
-    /// The account for a person, as far as it tells it apart from the one that an operation stores.
-    pub fn shown_beside(&self, account: &str) -> &str {
-        if self.known_as.iter().any(|known| known == account) {
-            self.key.as_str()
-        } else {
-            &self.identity
-        }
-    }
 }
 
 /// What is known of every configured provider's account.
