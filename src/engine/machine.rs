@@ -23,7 +23,7 @@ use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence};
 use uuid::Uuid;
 
-use super::account::AccountOf;
+use super::account::{AccountOf, changed};
 use super::line::LOOK_FOR_ONESELF;
 #[cfg(feature = "failpoints")]
 use crate::failpoint;
@@ -319,10 +319,7 @@ impl Step<'_> {
     }
 
     fn account_changed(&mut self, now: &str) {
-        let message = format!(
-            "the provider now points to account {now}; this operation belongs to {}",
-            self.next.account
-        );
+        let message = changed(&self.next, now);
         self.ask_operator_because(Error::new(ErrorReason::AccountChanged, message));
     }
 

@@ -33,8 +33,8 @@ pub struct Operation {
     pub op: Op,
     /// The provider's id, without `providers/`.
     pub provider: String,
-    /// The upstream account, as the plugin told it when the operation was accepted; empty: nobody knew
-    /// it yet.
+    /// The upstream account, as version 1 names it: as the plugin told it when the operation was accepted,
+    /// else the endpoint and the names of the credentials; empty: nobody knew it yet.
     pub account: String,
     /// The account among all accounts of all plugins; empty in operations of older versions and while
     /// `account` is.
