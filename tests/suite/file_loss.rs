@@ -5,12 +5,14 @@
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use purveyor_sdk::v1::ListProductsRequest;
 use purveyor_sdk::v1::operation::State;
 use purveyor_simulators::gandi::{Gandi, Options};
 use purveyor_simulators::{Fault, Kind, Simulator};
 use rusqlite::Connection;
+use rustix::process::Pid;
 use tempfile::TempDir;
 
 use crate::support::client::{succeeded, told};
@@ -238,15 +240,16 @@ async fn lost_file_leaves_the_processor_to_others() {
     let Serving { program, upstream: _upstream, .. } = Serving::start().await;
     delete(program.folder());
     until("the log is saved", async || program.said(SAVED) > 0).await;
-    let before = processor_time(program.id());
+    let before = processor_time(program.process());
     tokio::time::sleep(WATCHED).await;
-    let used = processor_time(program.id()) - before;
+    let used = processor_time(program.process()) - before;
     assert!(used < WATCHED / 2, "{used:?} of {WATCHED:?} with nothing to do");
 }
 
 /// How long a process has run on processors.
-fn processor_time(id: u32) -> Duration {
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).expect("it runs");
+fn processor_time(process: Pid) -> Duration {
+    let stat =
+        fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).expect("it runs");
     // The name of the program may hold anything. Behind it, times are the 12th and the 13th, in
     // hundredths of a second.
     let (_, fields) = stat.rsplit_once(") ").expect("a name");
