@@ -13,6 +13,7 @@ use purveyor_sdk::plugin::v1::step_outcome::Outcome as Said;
 use purveyor_sdk::plugin::v1::{
     BaselineRequest, BaselineResponse, CallContext, CallKind, Op, PollOutcome, StepOutcome, Write,
 };
+
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Price};
 use purveyor_sdk::{Error, Result};
@@ -59,6 +60,10 @@ impl Engine {
             .step(operation.op, &operation.request, &context, Arc::clone(&permits) as _)
             .await;
         failpoint::misreport(&mut stepped, &operation.provider);
+        #[cfg(feature = "failpoints")]
+        if failpoint::taken_over(&stepped, &operation.provider) {
+            self.taken_over(&operation, &policy).await?;
+        }
         self.close(&permits, stepped, &policy).await
     }
 
@@ -116,6 +121,26 @@ impl Engine {
             }
             (Committed::Stale | Committed::Claimed { .. } | Committed::Outdated, _) => Ok(None),
         }
+    }
+
+    /// Does what another gateway does that takes an operation over, and does not find what was bought.
+    #[cfg(feature = "failpoints")]
+    async fn taken_over(&self, operation: &Operation, policy: &Policy) -> Result<(), StoreError> {
+        use purveyor_sdk::plugin::v1::FindResponse;
+        use purveyor_sdk::plugin::v1::find_response::{Absent, Outcome as Finding};
+
+        let absent = FindResponse { outcome: Some(Finding::Absent(Absent {})) };
+        let mut now = self.now().await?;
+        for event in [Event::Recovered, Event::Looked(absent)] {
+            let Some(stored) = self.inner.store.get(operation.request_id).await? else { break };
+            if let Some(settle) = &stored.settle {
+                now.age = settle.conclusive_at;
+            }
+            // Where nobody can look, a person is asked at once.
+            let Ok(change) = apply(&stored, event, policy, &now) else { break };
+            self.commit(change).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn available(&self, operation: &Operation) -> Result<Arc<Provider>> {

@@ -127,11 +127,8 @@ impl<P> Bench<P> {
             Disturbance::LoseBeforeCommit => FaultKind::DropBeforeCommit,
             Disturbance::LoseAfterCommit => FaultKind::DropAfterCommit,
             Disturbance::Stall(time) => FaultKind::Slow { ms: milliseconds(time) },
-            Disturbance::PluginError => {
-                // A gateway without failpoints cannot be brought to that.
-                let asked = self.errors.join(&self.provider);
-                return cfg!(feature = "failpoints") && std::fs::write(asked, call).is_ok();
-            }
+            Disturbance::PluginError => return self.ask("error", call),
+            Disturbance::TakenOver => return self.ask("taken-over", call),
             Disturbance::RateLimit => match (self.calls.rate_limit)() {
                 Some(kind) => kind,
                 None => return false,
@@ -139,6 +136,12 @@ impl<P> Bench<P> {
         };
         self.fail(call, kind);
         true
+    }
+
+    /// Asks for something to happen in the gateway. One without failpoints cannot be brought to that.
+    fn ask(&self, what: &str, call: &str) -> bool {
+        let asked = self.errors.join(&self.provider);
+        cfg!(feature = "failpoints") && std::fs::write(asked, format!("{what} {call}")).is_ok()
     }
 
     /// Takes back every disturbance that has not struck.

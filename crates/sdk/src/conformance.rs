@@ -146,6 +146,9 @@ pub enum Disturbance {
     /// The call succeeds, and the plugin fails afterwards. It is the gateway that goes wrong here, so an
     /// author who cannot bring it to that answers `false`.
     PluginError,
+    /// The call succeeds, and before its answer is stored, another gateway takes the operation over and
+    /// does not find what was bought. As above, an author may answer `false`.
+    TakenOver,
 }
 
 /// A line of an upstream's ledger.

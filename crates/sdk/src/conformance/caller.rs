@@ -152,6 +152,15 @@ impl Caller {
         Err(Failure::new(format_args!("still open after {PATIENCE:?}: {}", told(&operation))))
     }
 
+    /// The operation once it is done, also where a person was asked for a moment.
+    pub(super) async fn ends(&self, name: &str) -> Outcome<Operation> {
+        until("it has ended", async || {
+            let operation = self.operation(name).await?;
+            Ok(operation.done.then_some(operation))
+        })
+        .await
+    }
+
     /// The operation as it is now.
     pub(super) async fn operation(&self, name: &str) -> Result<Operation, Refusal> {
         let request = GetOperationRequest { name: name.to_owned() };

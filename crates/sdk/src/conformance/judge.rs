@@ -47,6 +47,11 @@ pub(super) fn judge(trace: &Trace, loss: &Loss, ending: &Ending) -> Outcome<()> 
             (succeeded || asks) && whole && ending.sent == times,
             "it is found by its answer and succeeds, or a person is asked; it is not sent again",
         ),
+        // The answer is stored and counts, although another gateway has given it up.
+        (_, Case::TakenOver) => (
+            succeeded && whole && ending.sent == times,
+            "its late answer counts: it succeeds and is not sent again",
+        ),
         // What has come back under an identifier may be that of before, so a person may be asked.
         (_, Case::BoughtAgain) => (
             (succeeded && whole || asks && (whole || nothing_of_it)) && ending.sent <= times,
@@ -133,6 +138,7 @@ mod tests {
         let accepted = [(Succeeded, 1, 1), (Asks, 1, 1)];
         for evidence in [known, Evidence::None] {
             check(Case::PluginError, Effect::Spend, evidence, &accepted);
+            check(Case::TakenOver, Effect::Spend, evidence, &[(Succeeded, 1, 1)]);
         }
         let owned = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(sent, sales)| (Asks, sent, sales));
         let owned = [&owned[..], &[(Succeeded, 0, 1), (Succeeded, 1, 1)]].concat();

@@ -67,10 +67,13 @@ impl Trace {
             Case::LostAfter,
             Case::BoughtAgain,
             Case::PluginError,
+            Case::TakenOver,
             Case::HangUp,
             Case::RateLimit,
         ];
-        cases.into_iter().flat_map(each).collect()
+        // What only prepares is no attempt, so nobody waits for its answer.
+        let kept = |loss: &Loss| loss.case != Case::TakenOver || loss.call.effect > Effect::Prepare;
+        cases.into_iter().flat_map(each).filter(kept).collect()
     }
 }
 
@@ -142,6 +145,7 @@ async fn lose<S: Subject>(
         Case::LostAfter | Case::BoughtAgain => Disturbance::LoseAfterCommit,
         Case::RateLimit => Disturbance::RateLimit,
         Case::PluginError => Disturbance::PluginError,
+        Case::TakenOver => Disturbance::TakenOver,
         _ => Disturbance::LoseBeforeCommit,
     };
     let moment = stage.moment().await;
@@ -160,7 +164,10 @@ async fn ends_true<S: Subject>(
     moment: &Moment,
 ) -> Outcome<()> {
     let accepted = stage.caller.accepted(sample).await?;
-    let operation = stage.caller.rests(&accepted.name).await?;
+    let operation = match loss.case {
+        Case::TakenOver => stage.caller.ends(&accepted.name).await?,
+        _ => stage.caller.rests(&accepted.name).await?,
+    };
     let sold = stage.sold_since(moment).await;
     let ending = Ending {
         state: operation.state(),
