@@ -143,6 +143,29 @@ impl Engine {
         Ok(())
     }
 
+    /// Lets another operation claim what was answered, and does what gateways do of which one is killed when
+    /// it has stored what it observed, and another takes over.
+    #[cfg(feature = "failpoints")]
+    async fn contested(
+        &self,
+        operation: &Operation,
+        closing: &Closing,
+        policy: &Policy,
+    ) -> Result<(), StoreError> {
+        use crate::plugin::Seen;
+        use crate::store::NewOperation;
+        use crate::store::operation::{Claim, NewClaim};
+
+        let seen = closing.spend.as_ref().map(|spend| &spend.seen);
+        let (Some(attempt), Some(observation)) =
+            (operation.attempts.last(), observation_of(operation, &Event::closed(closing)))
+        else {
+            return Ok(());
+        };
+        let (Some(Seen::Success { upstream_id: Some(id), id_kind }) | Some(Seen::PaymentDue { upstream_id: Some(id), id_kind })) = seen else { return Ok(()) };
+        Ok(())
+    }
+
     pub(super) async fn available(&self, operation: &Operation) -> Result<Arc<Provider>> {
         self.inner.providers.get(&operation.provider).ok_or_else(|| {
             let message = format!("providers/{} is not configured", operation.provider);
@@ -202,6 +225,12 @@ impl Engine {
         let operation = run.operation.clone();
         permits.closed.store(true, Ordering::Release);
         if run.lost {
+            return Ok(None);
+        }
+        #[cfg(feature = "failpoints")]
+        if failpoint::contested(&stepped, &operation.provider) {
+            let closing = Closing { spend: stepped.spend, said: stepped.said, contest: None };
+            self.contested(&operation, &closing, policy).await?;
             return Ok(None);
         }
         let mut held = locks(&operation, policy);

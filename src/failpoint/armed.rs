@@ -130,6 +130,11 @@ pub fn taken_over(stepped: &Stepped, provider: &str) -> bool {
     asked("taken-over", stepped, provider)
 }
 
+/// Whether the object in the answer is another operation's, and the gateway ends before that is stored.
+pub fn contested(stepped: &Stepped, provider: &str) -> bool {
+    asked("contested", stepped, provider)
+}
+
 /// Replaces the plugin's outcome by an error, for some of the steps whose answer the host has seen: by
 /// chance, or where it is asked for.
 pub fn misreport(stepped: &mut Stepped, provider: &str) {

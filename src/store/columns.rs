@@ -1,7 +1,9 @@
-//! An operation and an attempt as columns, the same in every store: which columns there are, in
-//! which order, and what stands in them. It must not know how a store binds or reads a value.
+//! What is the same in every store: which columns operations, attempts and observations have and what
+//! stands in them, the conditions of indexes, and what may follow what is stored. It must not know how a
+//! store binds or reads a value.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use prost::Message;
@@ -10,7 +12,7 @@ use uuid::Uuid;
 use super::age::Age;
 use super::encoding::{self, corrupt};
 use super::operation::{Attempt, NewClaim, Observation, Observed, Operation, Origin};
-use super::{Pruned, StoreError};
+use super::{PAGE_MAX, Pruned, StoreError};
 
 /// The columns of an operation, in the order of the fields of [`OperationColumns`].
 macro_rules! operation_columns {
@@ -23,6 +25,24 @@ macro_rules! operation_columns {
     };
 }
 pub(super) use operation_columns;
+
+/// The condition of the index `operations_open`; 7, 8 and 9 are the terminal states.
+pub(super) const OPEN: &str = "state NOT IN (7, 8, 9)";
+
+/// The condition of the index `operations_listed_by_state`; 7 is Succeeded.
+pub(super) const UNSUCCESSFUL: &str = "state <> 7";
+
+/// The condition of the index `operations_ended_at`.
+pub(super) const ENDED: &str = "state IN (7, 8, 9)";
+
+/// How long a change is kept, by the store's age: as long as a resume token is valid.
+pub(super) const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The limit of a query, which is never more than a page.
+pub(super) fn page(limit: usize) -> i64 {
+    // PAGE_MAX is far below what a database counts to.
+    i64::try_from(limit.min(PAGE_MAX)).unwrap_or(0)
+}
 
 /// An operation without its attempts. Times are nanoseconds since 1970, and ages are nanoseconds; what
 /// no query looks into is one protobuf message.
@@ -101,7 +121,7 @@ impl<'a> OperationColumns<'a> {
             settle: row.settle.as_ref().map(|settle| encoding::settle(settle).into()),
             message: Cow::Borrowed(&row.message),
             error: row.error.as_ref().map(|error| error.encode_to_vec().into()),
-            candidates: encoding::candidates(&row.candidates).into(),
+            candidates: encoding::sequence(&row.candidates).into(),
             notes: encoding::notes(&row.notes).into(),
             handle: Cow::Borrowed(&row.handle),
             baseline: row.baseline.as_ref().map(|baseline| encoding::baseline(baseline).into()),
@@ -109,7 +129,7 @@ impl<'a> OperationColumns<'a> {
             request: Cow::Borrowed(&row.request),
             given_up: encoding::given_up(&row.given_up).map(Cow::Owned),
             duplicates: (!row.duplicates.is_empty())
-                .then(|| encoding::candidates(&row.duplicates).into()),
+                .then(|| encoding::sequence(&row.duplicates).into()),
             create_age: row.create_age.as_nanos(),
             update_age: row.update_age.as_nanos(),
             account_key: Cow::Borrowed(&row.account_key),

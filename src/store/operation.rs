@@ -278,6 +278,12 @@ impl NewClaim {
     pub fn by_answer(claim: Claim) -> NewClaim {
         NewClaim { claim, origin: Origin::Answer, closed_before: None, takes_from: None }
     }
+
+    /// The open claim that passes on to this one; its origin is not known here.
+    pub(crate) fn passed(&self) -> Option<HeldClaim> {
+        let by = self.takes_from?;
+        Some(HeldClaim { claim: self.claim.clone(), by, origin: self.origin })
+    }
 }
 
 /// An open claim as it is stored.

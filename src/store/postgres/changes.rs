@@ -6,18 +6,12 @@
 //! transaction up to its own has ended. So nothing can turn up below what was shown. A long writing
 //! transaction of anybody on the same server keeps watchers waiting.
 
-use std::time::Duration;
-
 use super::fault::Fault;
-use super::listing::page;
 use super::row::{self, Fields};
 use super::session::Connection;
-use crate::store::columns::{integer, unsigned};
+use crate::store::columns::{KEPT, integer, page, unsigned};
 use crate::store::operation::Operation;
 use crate::store::{Positions, StoredChange};
-
-/// How long a change is kept, by the store's age: as long as a resume token is valid.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How many changes are removed in one turn of pruning, so that no transaction is long.
 const PRUNE_MAX: i64 = 1000;

@@ -80,7 +80,18 @@ impl Change {
     ) -> Result<Option<Place>, Fault> {
         let places = changes::take_positions(connection, changed.len()).await?;
         for (change, place) in changed.iter().zip(&places) {
-            change.replace(connection, place).await?;
+            change.replace_row(connection, place).await?;
+        }
+        for Change { operation, locks, .. } in changed {
+            holdings::hold(connection, locks, operation.request_id).await?;
+        }
+        for Change { operation, claims, closes, .. } in changed {
+            let Operation { request_id, update_age, .. } = operation;
+            holdings::close(connection, closes, *update_age).await?;
+            holdings::claim(connection, claims, *request_id, *update_age).await?;
+        }
+        for Change { services, .. } in changed {
+            services::put_all(connection, services).await?;
         }
         if let Some(observation) = &self.observation {
             observations::insert(connection, self.operation.request_id, observation).await?;
@@ -88,17 +99,12 @@ impl Change {
         Ok(places.last().copied())
     }
 
-    async fn replace(&self, connection: &Connection, place: &Place) -> Result<(), Fault> {
-        let Self { operation, locks, claims, closes, services, .. } = self;
-        if !row::replace(connection, operation).await? {
+    async fn replace_row(&self, connection: &Connection, place: &Place) -> Result<(), Fault> {
+        if !row::replace(connection, &self.operation).await? {
             return Err(Fault::Again);
         }
-        row::write_attempts(connection, operation).await?;
-        holdings::hold(connection, locks, operation.request_id).await?;
-        holdings::close(connection, closes, operation.update_age).await?;
-        holdings::claim(connection, claims, operation.request_id, operation.update_age).await?;
-        services::put_all(connection, services).await?;
-        changes::append(connection, place, operation).await
+        row::write_attempts(connection, &self.operation).await?;
+        changes::append(connection, place, &self.operation).await
     }
 }
 

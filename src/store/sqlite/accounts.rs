@@ -12,11 +12,11 @@ use crate::store::{AccountAdoption, AccountRecord};
 /// Puts a record, and brings what belongs to it under its key.
 pub(super) fn put(connection: &Connection, adoption: &AccountAdoption) -> Result<(), Fault> {
     let AccountRecord { provider, plugin, origin, identity, key, seen_time } = &adoption.record;
-    for former in &adoption.formers {
-        copy_claims(connection, former, key, &adoption.foreign)?;
-    }
     for (request_id, version, locks) in &adoption.holders {
         hold(connection, *request_id, *version, locks)?;
+    }
+    for former in &adoption.formers {
+        copy_claims(connection, former, key, &adoption.foreign)?;
     }
     let sql = "INSERT INTO accounts (provider, plugin, origin, identity, key, seen_time) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (provider) \

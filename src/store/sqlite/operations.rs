@@ -1,6 +1,6 @@
-//! Accepting and committing operations. Every function looks at everything that could forbid the
-//! write before it writes, inside the transaction of the writer thread. It must not judge a
-//! transition: that a terminal state stays is all it knows of the protocol.
+//! Accepting and committing operations. Every function looks for its answer before it writes, inside the
+//! transaction of the writer thread; what turns out to be an error later is taken back whole. It must not
+//! judge a transition: that a terminal state stays is all it knows of the protocol.
 
 use rusqlite::{Connection, OptionalExtension, params};
 

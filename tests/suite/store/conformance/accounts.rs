@@ -98,7 +98,7 @@ pub(super) async fn brings_a_claim_that_was_closed_and_taken_again(home: Arc<dyn
     let ours = HeldClaim { claim: Claim { account: KEY.to_owned(), ..claim("77") }, ..held };
     for _ in 0..2 {
         store.put_account(adoption.clone()).await.unwrap();
-        assert_eq!(store.open_claims(KEY, "77").await.unwrap(), [ours.clone()]);
+        assert_eq!(store.open_claims(KEY, "77").await.unwrap(), std::slice::from_ref(&ours));
         assert_eq!(store.closed_ids(KEY, aged(0)).await.unwrap(), ["77"]);
     }
 }
