@@ -68,7 +68,8 @@ impl Options {
         let shared = Self { store: Some(Store::Postgres), ..whole.clone() };
         let control = |control: &Control| Self { control: Some(*control), ..Self::plain() };
         let mut runs: Vec<Self> = Control::value_variants().iter().map(control).collect();
-        runs.splice(1..1, [shared, whole]);
+        runs.insert(0, shared);
+        runs.insert(2, whole);
         runs
     }
 
