@@ -1,5 +1,5 @@
 //! The negative controls: gateways with one known mistake each, and the faults, the kill plan and the
-//! workload under which that mistake has to buy twice or to tell a caller something wrong.
+//! workload under which that mistake has to buy twice or to leave an order to a person.
 
 use std::time::Duration;
 
