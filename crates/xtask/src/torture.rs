@@ -27,10 +27,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use purveyor_sdk::v1::Operation;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use xtask::artifacts::{self, Artifacts, Profile};
 use xtask::{faketime, workspace};
@@ -180,6 +182,7 @@ async fn torture(
         subjects,
         meetings: client::meetings(&orders),
         decided: orders.iter().map(|_| AtomicBool::new(false)).collect(),
+        finished: watch::Sender::new(vec![false; orders.len()]),
         orders,
         doors: Arc::clone(&doors),
         journal: Journal::create(&journal)?,
@@ -187,14 +190,16 @@ async fn torture(
         done: AtomicUsize::new(0),
         unruly: options.workload().is_none(),
     });
-    let mut threads = nemesis::unleash(gateways, &fate);
-    threads.extend(database.map(|database| database.unleash(&fate)));
+    let threads = nemesis::unleash(gateways, &fate);
+    let database = database.map(|database| database.unleash(&fate));
     let played = play(options, &market, &fate).await;
     fate.calm.store(true, Ordering::SeqCst);
     fate.over.store(true, Ordering::SeqCst);
     for thread in threads {
         ensure!(thread.join().is_ok(), "a nemesis broke");
     }
+    let database = database.map(JoinHandle::join);
+    ensure!(database.is_none_or(|ended| ended.is_ok()), "the database's nemesis broke");
     // A gateway may have ended by itself after the last call.
     if let Some(why) = doors.broken() {
         bail!("{why}");

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 use purveyor_sdk::v1::Operation;
 use purveyor_sdk::v1::operation::State;
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, watch};
 use tonic::{Code, Status};
 
 use super::call::{self, PATIENCE, Write, rests};
@@ -40,6 +40,8 @@ pub(crate) struct Market {
     pub(crate) meetings: BTreeMap<usize, Barrier>,
     /// Which intents somebody has got an answer to that lasts.
     pub(crate) decided: Vec<AtomicBool>,
+    /// Which orders are done, with the end of what they made.
+    pub(crate) finished: watch::Sender<Vec<bool>>,
 }
 
 /// Where the two clients of each intent meet that is sent twice.
@@ -55,6 +57,7 @@ pub(crate) fn meetings(orders: &[Order]) -> BTreeMap<usize, Barrier> {
 pub(crate) async fn buy(market: Arc<Market>) -> Result<()> {
     while let Some(order) = market.orders.get(market.next.fetch_add(1, Ordering::SeqCst)) {
         Client::new(&market, order).order().await?;
+        market.finished.send_modify(|finished| finished[order.number] = true);
         market.done.fetch_add(1, Ordering::SeqCst);
     }
     Ok(())
@@ -99,6 +102,10 @@ impl<'a> Client<'a> {
 
     async fn order(mut self) -> Result<()> {
         let subject = self.market.subjects[self.order.subject].as_ref();
+        if let Some(after) = self.order.after {
+            self.market.finished.subscribe().wait_for(|finished| finished[after]).await?;
+            tokio::time::sleep(subject.reused_after()).await;
+        }
         if let Some(meeting) = self.market.meetings.get(&self.order.intent) {
             // The other one may be far behind, or already gone on.
             let _met = tokio::time::timeout(MEET, meeting.wait()).await;

@@ -1,5 +1,5 @@
 //! The negative controls: gateways with one known mistake each, and the faults, the kill plan and the
-//! workload under which that mistake has to buy twice or to tell a caller something wrong.
+//! workload under which that mistake has to buy twice or to leave an order to a person.
 
 use std::time::Duration;
 
@@ -129,9 +129,9 @@ impl Control {
         (self == Self::LateAnswerDropped).then_some(3)
     }
 
-    /// Accounts at each provider, where the mistake shows only if they buy much.
+    /// Accounts at each provider, where the mistake shows for certain only if one buys everything.
     pub(crate) fn accounts(self) -> Option<usize> {
-        (self == Self::SharedAccountKey).then_some(2)
+        (self == Self::SharedAccountKey).then_some(1)
     }
 
     /// Clients at a time, where the mistake takes some time and not all orders at once.

@@ -83,7 +83,7 @@ fn lives(gateway: &Gateway, fate: &Fate) -> Result<()> {
             live(gateway, fate, &life, started)?;
         }
     }
-    let started = start_calm(gateway, fate, &mut failures)?;
+    let Some(started) = start_calm(gateway, fate, &mut failures)? else { return Ok(()) };
     fate.doors.open(gateway.index, started.address)?;
     while !fate.over.load(Ordering::SeqCst) {
         thread::sleep(LOOK);
@@ -96,8 +96,7 @@ fn lives(gateway: &Gateway, fate: &Fate) -> Result<()> {
 fn restarts(gateway: &Gateway, fate: &Fate) -> Result<()> {
     let mut dice = Dice::new(fate.seed, 1000 + gateway.index as u64);
     let (mut failures, mut asked) = (0, false);
-    while !fate.over.load(Ordering::SeqCst) {
-        let started = start_calm(gateway, fate, &mut failures)?;
+    while let Some(started) = start_calm(gateway, fate, &mut failures)? {
         // The last questions are for those that answer them.
         if !fate.calm.load(Ordering::SeqCst) {
             fate.doors.open(gateway.index, started.address)?;
@@ -122,13 +121,15 @@ fn restarts(gateway: &Gateway, fate: &Fate) -> Result<()> {
     Ok(())
 }
 
-/// Begins a life in which nothing goes wrong, however long its database is away.
-fn start_calm(gateway: &Gateway, fate: &Fate, failures: &mut u32) -> Result<Started> {
-    loop {
-        if let Some(started) = start(gateway, fate, &Life::default(), failures)? {
+/// Begins a life in which nothing goes wrong, however long its database is away. `None`: all is over.
+fn start_calm(gateway: &Gateway, fate: &Fate, failures: &mut u32) -> Result<Option<Started>> {
+    while !fate.over.load(Ordering::SeqCst) {
+        let started = start(gateway, fate, &Life::default(), failures)?;
+        if started.is_some() {
             return Ok(started);
         }
     }
+    Ok(None)
 }
 
 /// Begins a life. `None`: it ended before anybody could call, and for a good reason.

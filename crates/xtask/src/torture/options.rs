@@ -39,7 +39,8 @@ pub(crate) struct Options {
     /// Decides what goes wrong when, as far as processes can be decided about.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Run a gateway that makes a known mistake; it has to buy twice or tell wrong, or the run fails.
+    /// Run a gateway that makes a known mistake; it has to buy twice, or to leave an order to a person
+    /// where that is its mistake, or the run fails.
     #[arg(long, value_enum)]
     pub(crate) control: Option<Control>,
     /// Run the faults, the kill plan and the workload of a control around a gateway without its
@@ -68,7 +69,8 @@ impl Options {
         let shared = Self { store: Some(Store::Postgres), ..whole.clone() };
         let control = |control: &Control| Self { control: Some(*control), ..Self::plain() };
         let mut runs: Vec<Self> = Control::value_variants().iter().map(control).collect();
-        runs.splice(1..1, [shared, whole]);
+        runs.insert(0, shared);
+        runs.insert(2, whole);
         runs
     }
 

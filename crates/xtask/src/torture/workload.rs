@@ -1,6 +1,8 @@
 //! What is bought: the orders of a run, dealt to providers, accounts and provider entries. It must not
 //! know what goes wrong when.
 
+use std::collections::BTreeMap;
+
 use super::dice::Dice;
 use super::options::{Hazard, Options};
 use super::subject::{Order, Subject};
@@ -41,6 +43,8 @@ pub(crate) fn orders(options: &Options, subjects: &[Box<dyn Subject>], sites: us
     let mut orders: Vec<Order> = Vec::new();
     let accounts = options.accounts();
     let mut intents = 0;
+    // The last order of each account, where its id may come back.
+    let mut returning: BTreeMap<(usize, usize), usize> = BTreeMap::new();
     while orders.len() < options.orders() {
         let (subject, turn) = (intents % subjects.len(), intents / subjects.len());
         let (account, position) = (turn % accounts, turn / accounts);
@@ -54,6 +58,11 @@ pub(crate) fn orders(options: &Options, subjects: &[Box<dyn Subject>], sites: us
         let entry = usize::from(entries && second);
         let twins = twins && entries && of.renews();
         let first = orders.len();
+        let ends = ends && options.has(Hazard::ReturningIds);
+        let after = returning.remove(&(subject, account));
+        if ends && of.reuse_ids().is_some() {
+            returning.insert((subject, account), first);
+        }
         let sent = [entry, 1 - entry].into_iter().zip(request_ids);
         for (entry, request_id) in sent.take(1 + usize::from(twins)) {
             orders.push(Order {
@@ -65,7 +74,8 @@ pub(crate) fn orders(options: &Options, subjects: &[Box<dyn Subject>], sites: us
                 position,
                 request_id,
                 intent: first,
-                ends: ends && options.has(Hazard::ReturningIds),
+                ends,
+                after,
                 wrong: false,
             });
         }
@@ -109,6 +119,24 @@ mod tests {
         let intents: BTreeSet<_> = orders.iter().map(|it| it.intent).collect();
         let bought: BTreeSet<_> = orders.iter().map(|it| (it.account, it.position)).collect();
         assert_eq!(intents.len(), bought.len());
+    }
+
+    #[test]
+    fn next_order_of_an_account_waits_for_an_end() {
+        let options = Options::of_provider("computestacks", 100);
+        let orders = orders(&options, &named("computestacks").unwrap(), 1);
+        let waiting: Vec<_> = orders.iter().filter(|it| it.after.is_some()).collect();
+        assert!(waiting.len() > 20, "{}", waiting.len());
+        for order in waiting {
+            let before = &orders[order.after.unwrap()];
+            // Clients take orders in turn, so that nobody waits for what nobody has taken.
+            assert!(before.ends && before.number < order.number);
+            assert_eq!((before.account, before.position + 1), (order.account, order.position));
+        }
+        let without = vec![Hazard::ReturningIds];
+        let spared = Options { without, ..options };
+        let orders = super::orders(&spared, &named("computestacks").unwrap(), 1);
+        assert!(orders.iter().all(|it| !it.ends && it.after.is_none()));
     }
 
     #[test]

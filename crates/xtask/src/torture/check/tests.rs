@@ -18,6 +18,7 @@ fn order(number: usize) -> Order {
         request_id: format!("id-{number}"),
         intent: number,
         ends: false,
+        after: None,
         wrong: false,
     }
 }
