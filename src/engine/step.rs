@@ -152,18 +152,29 @@ impl Engine {
         closing: &Closing,
         policy: &Policy,
     ) -> Result<(), StoreError> {
-        use crate::plugin::Seen;
         use crate::store::NewOperation;
         use crate::store::operation::{Claim, NewClaim};
 
-        let seen = closing.spend.as_ref().map(|spend| &spend.seen);
-        let (Some(attempt), Some(observation)) =
-            (operation.attempts.last(), observation_of(operation, &Event::closed(closing)))
-        else {
-            return Ok(());
+        let Some(attempt) = operation.attempts.last() else { return Ok(()) };
+        let Some(observation) = observation::of(attempt.nonce, closing) else { return Ok(()) };
+        let (store, now) = (&self.inner.store, self.now().await?);
+        let other = Operation {
+            state: State::Succeeded,
+            wake_time: None,
+            ..Operation::new(Uuid::new_v4(), Op::PayOrder, &operation.provider, now.wall, now.age)
         };
-        let (Some(Seen::Success { upstream_id: Some(id), id_kind }) | Some(Seen::PaymentDue { upstream_id: Some(id), id_kind })) = seen else { return Ok(()) };
-        Ok(())
+        store.accept(NewOperation::of(other.clone())).await?;
+        let claim = Claim {
+            account: policy.gate.clone(),
+            kind: policy.id_kind.clone(),
+            upstream_id: observation.upstream_id.clone(),
+        };
+        let claims = vec![NewClaim::by_answer(claim)];
+        self.commit(Change { claims, ..Change::of(other) }).await?;
+        if let Ok(change) = apply(operation, Event::Recovered, policy, &now) {
+            self.commit(change).await?;
+        }
+        store.observe(operation.request_id, observation, now.age).await
     }
 
     pub(super) async fn available(&self, operation: &Operation) -> Result<Arc<Provider>> {

@@ -128,6 +128,7 @@ impl<P> Bench<P> {
             Disturbance::LoseAfterCommit => FaultKind::DropAfterCommit,
             Disturbance::Stall(time) => FaultKind::Slow { ms: milliseconds(time) },
             Disturbance::PluginError => return self.ask("error", call),
+            Disturbance::Contested => return self.ask("contested", call),
             Disturbance::TakenOver => return self.ask("taken-over", call),
             Disturbance::RateLimit => match (self.calls.rate_limit)() {
                 Some(kind) => kind,

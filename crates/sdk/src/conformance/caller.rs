@@ -152,11 +152,15 @@ impl Caller {
         Err(Failure::new(format_args!("still open after {PATIENCE:?}: {}", told(&operation))))
     }
 
-    /// The operation once it is done, also where a person was asked for a moment.
-    pub(super) async fn ends(&self, name: &str) -> Outcome<Operation> {
-        until("it has ended", async || {
+    /// The operation once something is true of it.
+    pub(super) async fn becomes(
+        &self,
+        name: &str,
+        it_is: impl Fn(&Operation) -> bool,
+    ) -> Outcome<Operation> {
+        until("the operation is as expected", async || {
             let operation = self.operation(name).await?;
-            Ok(operation.done.then_some(operation))
+            Ok(it_is(&operation).then_some(operation))
         })
         .await
     }

@@ -35,6 +35,9 @@ pub enum Case {
     /// A call was answered as a success after another gateway had taken the operation over and not found
     /// what was bought.
     TakenOver,
+    /// A call was answered with an object that another operation was answered, and the gateway ended before
+    /// that was stored.
+    Contested,
     /// The upstream wants fewer calls: a read says so, a write waits and ends.
     RateLimit,
     /// The caller hangs up: a read leaves no connection open, a write goes on.
@@ -49,7 +52,7 @@ pub enum Case {
 
 impl Case {
     /// Every case, in the order of the table.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Claims,
         Self::HappyPath,
         Self::Repeat,
@@ -62,6 +65,7 @@ impl Case {
         Self::LostAfter,
         Self::PluginError,
         Self::TakenOver,
+        Self::Contested,
         Self::RateLimit,
         Self::HangUp,
         Self::Deadline,
@@ -84,6 +88,7 @@ impl Case {
             Self::LostAfter => "lost after effect",
             Self::PluginError => "plugin errs",
             Self::TakenOver => "answered after take-over",
+            Self::Contested => "contested before a crash",
             Self::RateLimit => "rate limit",
             Self::HangUp => "caller hangs up",
             Self::Deadline => "deadline passes",
