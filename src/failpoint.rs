@@ -48,6 +48,27 @@ pub enum Place {
     Polled = 14,
 }
 
+impl Place {
+    /// Every place.
+    #[cfg(feature = "failpoints")]
+    const ALL: [Self; 14] = [
+        Self::Accepting,
+        Self::Accepted,
+        Self::Begun,
+        Self::BaselineTaken,
+        Self::Connected,
+        Self::Permitting,
+        Self::Permitted,
+        Self::Checked,
+        Self::Answered,
+        Self::Exchanged,
+        Self::Closing,
+        Self::Closed,
+        Self::Looked,
+        Self::Polled,
+    ];
+}
+
 /// What a negative control does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Control {

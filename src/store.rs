@@ -295,7 +295,8 @@ pub struct Change {
     pub services: Vec<ServiceRecord>,
     /// What the host observed of one of the operation's attempts.
     pub observation: Option<Observation>,
-    /// What becomes of the operation that a claim is taken from.
+    /// What becomes of the operation that a claim is taken from. A lock that somebody else holds stands
+    /// against it as well.
     pub loser: Option<Box<Change>>,
 }
 

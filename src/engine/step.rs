@@ -233,6 +233,8 @@ impl Engine {
             change = Change { claims: change.claims, ..refused };
         }
         change.observation.clone_from(&observation);
+        // Its time is that of the decision, however often it is offered.
+        let _committing = self.inner.committing.begin(change.operation.update_time);
         let mut tries = 0;
         loop {
             let refused = match self.commit_taking(change.clone()).await {
@@ -302,7 +304,8 @@ impl Engine {
                 return Err(error);
             }
             tracing::error!(
-                %request_id, ?observation, %error,
+                %request_id, nonce = %observation.nonce, observed = ?observation.observed,
+                upstream_id = observation.upstream_id, %error,
                 "an observation cannot be stored; trying again"
             );
             tokio::time::sleep(self.inner.config.retry.delay(tries).min(STORE_AGAIN_MAX)).await;

@@ -61,8 +61,9 @@ struct Stall {
     pause: Duration,
 }
 
-/// Reads what is to happen, as in `abort=8:3:500,stall=30:7000,control=naive,seed=5`; `stop=10:2` stops
-/// the process at every second pass of a place, and `plugin-errors=5` is a percentage. To be called once, before anything is served.
+/// Reads what is to happen, as in `abort=8:3:500,stall=30:7000,control=naive,seed=5`; `stop=exchanged:2`
+/// stops the process at every second pass of a place, which has a name and a number, and
+/// `plugin-errors=5` is a percentage. To be called once, before anything is served.
 ///
 /// # Errors
 ///
@@ -187,7 +188,12 @@ fn read(text: &str) -> Result<Plan, String> {
     for part in text.split(',').filter(|part| !part.is_empty()) {
         let (key, value) = part.split_once('=').ok_or_else(|| format!("{part:?} has no value"))?;
         let numbers = || -> Result<Vec<u64>, String> {
-            let parsed = value.split(':').map(str::parse).collect::<Result<_, _>>();
+            let placed = matches!(key, "abort" | "stop");
+            let number = |(index, word): (usize, &str)| {
+                let place = numbered(word).filter(|_| placed && index == 0);
+                place.map_or_else(|| word.parse(), Ok)
+            };
+            let parsed = value.split(':').enumerate().map(number).collect::<Result<_, _>>();
             parsed.map_err(|error| format!("{part:?}: {error}"))
         };
         match key {
@@ -229,6 +235,12 @@ fn read(text: &str) -> Result<Plan, String> {
     Ok(plan)
 }
 
+/// The number of a place by its name.
+fn numbered(place: &str) -> Option<u64> {
+    let named = |it: &&Place| format!("{it:?}").eq_ignore_ascii_case(&place.replace('-', ""));
+    Place::ALL.iter().find(named).map(|place| *place as u64)
+}
+
 fn named(control: &str) -> Result<Control, String> {
     match control {
         "naive" => Ok(Control::Naive),
@@ -261,21 +273,22 @@ mod tests {
             "stop=10:2,plugin-errors=5",
             Some(Plan { stop, plugin_errors: 5, ..Plan::default() }),
         );
-        let wrong = ["abort", "abort=8", "abort=8:x:1", "stall=1:2:3", "control=odd", "other=1"];
+        let stop = |place, nth| Some(Plan { stop: Some(Stop { place, nth }), ..Plan::default() });
+        check("stop=exchanged:1", stop(10, 1));
+        check("stop=baseline-taken:3", stop(4, 3));
+        let wrong = [
+            "abort=nowhere:1:1",
+            "abort",
+            "abort=8",
+            "abort=8:x:1",
+            "stall=1:2:3",
+            "control=odd",
+            "other=1",
+        ];
         for wrong in
             wrong.into_iter().chain(["stop=10", "stop=10:0", "plugin-errors=1:2", "plugin-errors"])
         {
             check(wrong, None);
-        }
-    }
-
-    #[test]
-    fn named_every_control_of_the_torture_run_is_known() {
-        let words = ["naive", "no-settle", "no-preconnect", "success-may-be-absent"];
-        let later =
-            ["shared-account-key", "lock-by-provider", "late-answer-dropped", "clock-believed"];
-        for word in words.into_iter().chain(later) {
-            assert!(named(word).is_ok(), "{word}");
         }
     }
 

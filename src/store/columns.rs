@@ -169,6 +169,7 @@ impl<'a> OperationColumns<'a> {
 }
 
 /// One attempt.
+#[derive(PartialEq)]
 pub(super) struct AttemptColumns<'a> {
     pub(super) number: i64,
     pub(super) step: i64,
@@ -297,37 +298,42 @@ impl<'a> AttemptColumns<'a> {
     }
 }
 
-/// The attempts that have to be written where `stored` are there: those that are new, the last two, and
-/// any whose answer was observed, which may have been late; after the end all of them, for each may turn up
-/// late.
+/// The attempts of an operation that are not stored as they are now. Any of them may have changed: what was
+/// sent long ago can still turn up.
 ///
 /// # Errors
 ///
-/// `Invalid` when some are missing.
-pub(super) fn changed_attempts(
-    row: &Operation,
-    stored: usize,
-) -> Result<impl Iterator<Item = &Attempt>, StoreError> {
-    if row.attempts.len() < stored {
-        let what = format!("{} attempts where {stored} are stored", row.attempts.len());
+/// `Invalid` when some are missing, or for a time that no column can hold.
+pub(super) fn changed_attempts<'a>(
+    row: &'a Operation,
+    stored: &[Attempt],
+) -> Result<Vec<AttemptColumns<'a>>, StoreError> {
+    let (count, stored_count) = (row.attempts.len(), stored.len());
+    if count < stored_count {
+        let what = format!("{count} attempts where {stored_count} are stored");
         return Err(StoreError::Invalid(what));
     }
-    let first = row.attempts.len().saturating_sub(2).min(stored);
-    let all = row.done();
-    let changed = row.attempts.iter().enumerate().filter(move |(index, attempt)| {
-        all || *index >= first || attempt.observed != Observed::Nothing
-    });
-    Ok(changed.map(|(_, attempt)| attempt))
+    let mut changed = Vec::new();
+    for (index, attempt) in row.attempts.iter().enumerate() {
+        let columns = AttemptColumns::of(attempt)?;
+        let stored = stored.get(index).map(AttemptColumns::of).transpose()?;
+        if stored.as_ref() != Some(&columns) {
+            changed.push(columns);
+        }
+    }
+    Ok(changed)
 }
 
-/// Whether a change was made without knowing one of the observations that the stored attempts do not
-/// reflect.
-pub(super) fn overlooks(change: &Operation, unapplied: &[Uuid]) -> bool {
+/// Whether an operation follows what is stored: it is of the next version, and reflects each observation
+/// that the stored attempts do not reflect.
+pub(super) fn follows(next: &Operation, stored_version: i64, unapplied: &[Uuid]) -> bool {
     let reflects = |nonce: &Uuid| {
-        let attempt = change.attempts.iter().find(|attempt| attempt.nonce == *nonce);
+        let attempt = next.attempts.iter().find(|attempt| attempt.nonce == *nonce);
         attempt.is_some_and(|attempt| attempt.observed != Observed::Nothing)
     };
-    !unapplied.iter().all(reflects)
+    let before = next.version.checked_sub(1);
+    let is_next = before.is_some_and(|before| i64::try_from(before) == Ok(stored_version));
+    is_next && unapplied.iter().all(reflects)
 }
 
 /// Whether a new claim passes one of the operation `by`, which is closed since a time or open.

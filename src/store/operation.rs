@@ -352,6 +352,13 @@ impl Operation {
         self.done() && self.wake_time.is_none() && !self.candidates.is_empty()
     }
 
+    /// Whether an upstream object is one that it made beside its own.
+    pub fn is_duplicate(&self, upstream_id: &str) -> bool {
+        let late = if self.turned_up_late() { self.candidates.as_slice() } else { &[] };
+        let own = self.upstream.id.split(',').any(|id| id == upstream_id);
+        !own && self.duplicates.iter().chain(late).any(|it| it.id == upstream_id)
+    }
+
     /// The attempt that decides what may follow: the last one that was not proven to be unsent, else the
     /// last one.
     pub fn current(&self) -> Option<&Attempt> {

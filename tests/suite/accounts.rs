@@ -15,12 +15,9 @@ use xtask::configuration::Provider;
 
 use crate::support::client::{Client, succeeded, told};
 use crate::support::requests::{purchase, renewal};
-use crate::support::{Gateway, asked, configuration, provider, sold, upstream};
+use crate::support::{Gateway, HOUR, LATER, asked, configuration, provider, sold, until, upstream};
 
 const RENEW: &str = "hosting.product.renew";
-
-/// A sale that the upstream will make when its clock is moved on, and not before.
-const LATER: FaultKind = FaultKind::LateCommit { ms: 3_600_000 };
 
 /// A provider at a simulator that nothing settles at before the scenario has looked.
 fn patient(upstream: &Simulator<Gandi>) -> Provider {
@@ -67,7 +64,7 @@ async fn create_renewal_two_providers_of_one_account_renews_once() {
     year.renewal.as_mut().expect("a renewal").term = Some(term);
     in_progress(renew(&client, year).await, &first);
 
-    upstream.advance(std::time::Duration::from_secs(3600));
+    upstream.advance(HOUR);
     succeeded(client.done(&first.name).await);
     let status = renew(&client, month(&theirs)).await.expect_err("it expires later now");
     assert_eq!(told(&status).1, "EXPIRE_TIME_CHANGED");
@@ -76,7 +73,7 @@ async fn create_renewal_two_providers_of_one_account_renews_once() {
 
 /// Nobody knows the account when both are accepted: the permit's commit is what decides.
 #[tokio::test]
-async fn create_renewal_accepted_by_name_is_held_by_account_at_the_permit() {
+async fn create_order_accepted_by_name_is_held_by_account_at_the_permit() {
     let upstream = upstream(Options::default()).await;
     let gateway =
         configuration().provider("one", patient(&upstream)).provider("two", patient(&upstream));
@@ -102,15 +99,15 @@ async fn create_renewal_accepted_by_name_is_held_by_account_at_the_permit() {
     let gateway = Gateway::start_in(folder).await;
     let client = gateway.client().await;
     // One of them is sent, and what is like it on the same account waits for what became of it.
-    crate::support::until("one waits for the other", || async {
+    until("one waits for the other", || async {
         let (one, two) =
             (client.operation(&accepted[0]).await, client.operation(&accepted[1]).await);
         one.blocked_by == two.name || two.blocked_by == one.name
     })
     .await;
     let sent = || async { asked(&upstream, "hosting.product.create") == 1 };
-    crate::support::until("one is sent", sent).await;
-    upstream.advance(std::time::Duration::from_secs(3600));
+    until("one is sent", sent).await;
+    upstream.advance(HOUR);
     for name in &accepted {
         succeeded(client.done(name).await);
     }

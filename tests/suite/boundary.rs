@@ -14,13 +14,13 @@ use purveyor_sdk::plugin::v1::{CallContext, CallKind, Manifest, Method, Op};
 use purveyor_sdk::v1::{GetProductRequest, ListServicesRequest, Product};
 use purveyor_sdk::{Error, v1::ErrorReason};
 use purveyor_simulators::gandi::Gandi;
-use purveyor_simulators::{Fault, FaultKind, Simulator};
+use purveyor_simulators::{Fault, Simulator};
 use tempfile::TempDir;
 use tonic::{Code, Request};
 
 use crate::plugin_support::{Plugins, clock};
 use crate::support::client::{Client, told};
-use crate::support::{Gateway, asked, built, configuration, gandi, until};
+use crate::support::{FOR_EVER, Gateway, asked, built, configuration, gandi, until};
 
 /// What the plugin in C can do: two ops that answer with the request, and one that it does not know
 /// although its manifest says so.
@@ -103,8 +103,6 @@ fn a_plugin_shows_one_symbol_and_no_other() {
     }
 }
 
-/// So slow that nobody waits for it.
-const STUCK: FaultKind = FaultKind::Slow { ms: 3_600_000 };
 const READ: &str = "hosting.account.info";
 
 /// Two hundred calls: each account is asked less often than its upstream allows.
@@ -117,7 +115,7 @@ async fn stuck() -> (Gateway, Client, Vec<Simulator<Gandi>>) {
     let mut upstreams = Vec::new();
     for number in 0..ACCOUNTS {
         let (upstream, provider) = gandi().await;
-        upstream.inject(Fault::next(READ, STUCK).times(1000));
+        upstream.inject(Fault::next(READ, FOR_EVER).times(1000));
         configuration = configuration.provider(&format!("gandi-{number}"), provider);
         upstreams.push(upstream);
     }

@@ -5,7 +5,6 @@ mod waiting;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use purveyor_sdk::v1::operation::{Outcome, State};
@@ -16,13 +15,11 @@ use purveyor_simulators::{Fault, FaultKind, Kind, Row, Simulator, Table};
 use crate::support::client::{Client, order, succeeded};
 use crate::support::program::Program;
 use crate::support::requests::purchase;
-use crate::support::{asked, configuration, gandi, provider, sold, until, upstream};
+use crate::support::{
+    FOR_EVER, HOUR, asked, configuration, gandi, provider, sold, until, upstream,
+};
 
 const CREATE: &str = "hosting.product.create";
-
-/// So slow that only moving the simulator's clock ends it.
-const FOR_EVER: FaultKind = FaultKind::Slow { ms: 3_600_000 };
-const MUCH_LATER: Duration = Duration::from_secs(3600);
 
 async fn stage(mode: Mode) -> (Program, Simulator<Gandi>) {
     let upstream = upstream(Options { mode, ..Options::default() }).await;
@@ -51,7 +48,7 @@ async fn killed_while_the_upstream_holds_the_request() {
     let name = accepted(&program).await.name;
     until("the request arrives", async || asked(&upstream, CREATE) == 1).await;
     let folder = program.kill();
-    upstream.advance(MUCH_LATER);
+    upstream.advance(HOUR);
     until("the upstream sells", async || !upstream.ledger().is_empty()).await;
     let program = Program::start_in(folder);
     let operation = bought_once(&program, &upstream, &name).await;
@@ -67,7 +64,7 @@ async fn killed_while_the_upstream_holds_the_request_and_sells_after_the_restart
     let program = program.restart();
     let found = program.client().await.reaches(&name, State::Reconciling).await;
     assert_eq!(found.attempts[0].outcome(), Outcome::Unknown);
-    upstream.advance(MUCH_LATER);
+    upstream.advance(HOUR);
     bought_once(&program, &upstream, &name).await;
     assert_eq!(asked(&upstream, CREATE), 1);
 }

@@ -2,26 +2,24 @@
 //! nothing is spent, what needs no store goes on, and when the disk is well everything goes on, in the same
 //! process or in the next. It must not be about other stores.
 
-use std::sync::Mutex;
-use std::time::Duration;
+use std::path::Path;
 
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::{CreateOrderRequest, ListProductsRequest};
-use purveyor_simulators::gandi::{AccountSeed, Gandi, Options};
-use purveyor_simulators::{Cents, Fault, FaultKind, Kind, Simulator};
+use purveyor_simulators::gandi::{Gandi, Options};
+use purveyor_simulators::{Fault, FaultKind, Kind, Simulator};
+use rusqlite::Connection;
 use rustix::io::Errno;
 
 use crate::support::client::{order, succeeded, told};
 use crate::support::disk::{Disk, Failing};
 use crate::support::program::{Program, refused};
 use crate::support::requests::purchase;
-use crate::support::{asked, configuration, provider, sold, until, upstream};
+use crate::support::{
+    FOR_EVER, HOUR, PATIENCE, asked, check_each, configuration, provider, sold, until, upstream,
+};
 
 const CREATE: &str = "hosting.product.create";
-
-/// So slow that only moving the simulator's clock ends it.
-const FOR_EVER: FaultKind = FaultKind::Slow { ms: 3_600_000 };
-const MUCH_LATER: Duration = Duration::from_secs(3600);
 
 const DATABASE: &str = "purveyor.db";
 const LOG: &str = "purveyor.db-wal";
@@ -78,7 +76,7 @@ impl Stage {
 
         disk.fail(failing);
         // The answer comes while it cannot be kept.
-        upstream.advance(MUCH_LATER);
+        upstream.advance(HOUR);
         until("health tells", async || !program.serves().await).await;
         let meanwhile = shares();
         if let Err(refused) = client.order(meanwhile.clone()).await {
@@ -120,20 +118,19 @@ impl Stage {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_disk_that_fails_stops_spends_and_everything_goes_on_when_it_is_well() {
-    for failing in faults() {
-        println!("{failing:?}");
+    let check = async |failing: Vec<Failing>| {
         let stage = Stage::fail(&failing).await;
         stage.disk.heal();
         Box::pin(stage.goes_on()).await;
-    }
+    };
+    check_each(faults(), |failing| format!("{failing:?}"), check).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_is_killed_on_a_disk_that_fails_goes_on_when_it_is_well() {
-    for failing in faults() {
-        println!("{failing:?}");
+    let check = async |failing: Vec<Failing>| {
         let Stage { disk, program, upstream, first, under_way, meanwhile } =
             Stage::fail(&failing).await;
         let folder = program.kill();
@@ -144,7 +141,8 @@ async fn a_gateway_that_is_killed_on_a_disk_that_fails_goes_on_when_it_is_well()
         let program = Program::start_in_on(&disk, folder);
         let stage = Stage { disk, program, upstream, first, under_way, meanwhile };
         Box::pin(stage.goes_on()).await;
-    }
+    };
+    check_each(faults(), |failing| format!("{failing:?}"), check).await;
 }
 
 #[tokio::test]
@@ -170,37 +168,36 @@ async fn nothing_is_built_upon_what_a_failed_flush_left_in_memory() {
     }
 }
 
-/// An order that fills the log, with as much of the caller's own as may be.
-fn large() -> CreateOrderRequest {
-    let mut request = shares();
-    let order = request.order.as_mut().expect("an order");
-    order.annotations = (0..32).map(|n| (format!("note-{n}"), "x".repeat(256))).collect();
-    request
+/// Fills the log of a store that is in use with more than a gateway lets wait, and keeps the file open:
+/// somebody who closed it last would empty the log.
+fn fill_log(database: &Path) -> Connection {
+    let connection = Connection::open(database).expect("it opens");
+    connection.busy_timeout(PATIENCE).expect("it waits");
+    connection.execute_batch("PRAGMA wal_autocheckpoint = 0").expect("it leaves the log");
+    connection.execute("UPDATE meta SET probe = zeroblob(?1)", [8 << 20]).expect("it is written");
+    connection
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_cannot_be_emptied_stops_spends_too() {
-    for (call, errno) in [("write", Errno::NOSPC), ("sync", Errno::IO)] {
-        // Many orders, all of which are paid in the end.
-        let prepaid = Cents::new(100_000_000);
-        let accounts = vec![AccountSeed { prepaid, ..AccountSeed::default() }];
-        let upstream = upstream(Options { accounts, ..Options::default() }).await;
-        let disk = Disk::new();
+    let check = async |(call, errno)| {
+        let (disk, upstream) = (Disk::new(), upstream(Options::default()).await);
         let configuration = configuration().provider("gandi", provider(&upstream));
         let program = Program::start_on(&disk, configuration.engine("retry_longest_ms", 200));
         let client = program.client().await;
         succeeded(client.ordered(shares()).await);
-        // Nothing gets as far as a spend, and so much is written the more.
+        // Nothing gets as far as a spend.
         upstream.inject(Fault::next("*", FaultKind::DropBeforeCommit).times(1_000_000));
         disk.fail(&[failing(call, errno, DATABASE)]);
-        let accepted = Mutex::new(Vec::new());
-        until("health tells", async || {
-            let order = Box::pin(client.order(large())).await;
-            let order = order.expect("commits succeed all the while");
-            accepted.lock().expect("no panic").push(order.name);
-            !program.serves().await
-        })
-        .await;
+        let mut accepted = Vec::new();
+        let accept = async || client.order(shares()).await.expect("commits succeed").name;
+        for _ in 0..2 {
+            accepted.push(accept().await);
+        }
+        assert!(program.serves().await);
+        let filled = fill_log(&program.folder().join(DATABASE));
+        until("health tells", async || !program.serves().await).await;
+        accepted.push(accept().await);
         let before = asked(&upstream, CREATE);
         upstream.clear_faults();
         // They come as far as their permits again and again.
@@ -213,12 +210,14 @@ async fn a_log_that_cannot_be_emptied_stops_spends_too() {
         assert!(!program.serves().await);
         assert_eq!(asked(&upstream, CREATE), before, "it was spent");
 
+        drop(filled);
         disk.heal();
         until("health tells", async || program.serves().await).await;
-        let accepted = accepted.into_inner().expect("no panic");
         for name in &accepted {
             succeeded(client.done(name).await);
         }
         assert_eq!(sold(&upstream, Kind::ProductAdd).len(), accepted.len() + 1);
-    }
+    };
+    let cases = [("write", Errno::NOSPC), ("sync", Errno::IO)];
+    check_each(cases, |(call, errno)| format!("{call} {errno}"), check).await;
 }

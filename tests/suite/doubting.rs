@@ -7,7 +7,7 @@ use std::path::Path;
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::{ListProductsRequest, Operation};
 use purveyor_simulators::Kind;
-use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use rustix::process::{Resource, Rlimit, prlimit};
 use xtask::configuration::Configuration;
 
 use crate::support::client::{succeeded, told};
@@ -126,7 +126,6 @@ fn copy_store(from: &Path, to: &Path) {
 
 /// Limits how long the program's files can become, which to it is a full disk.
 fn file_limit(program: &Program, bytes: Option<u64>) {
-    let process = i32::try_from(program.id()).ok().and_then(Pid::from_raw);
     let limit = Rlimit { current: bytes, maximum: None };
-    prlimit(process, Resource::Fsize, limit).expect("it can be limited");
+    prlimit(Some(program.process()), Resource::Fsize, limit).expect("it can be limited");
 }

@@ -10,23 +10,22 @@ use std::time::Duration;
 use purveyor_sdk::v1::ListProductsRequest;
 use purveyor_sdk::v1::operation::State;
 use purveyor_simulators::gandi::{Gandi, Options};
-use purveyor_simulators::{Fault, FaultKind, Kind, Simulator};
+use purveyor_simulators::{Fault, Kind, Simulator};
 use rusqlite::Connection;
+use rustix::process::Pid;
 use tempfile::TempDir;
 
 use crate::support::client::{succeeded, told};
 use crate::support::program::Program;
 use crate::support::requests::purchase;
-use crate::support::{asked, configuration, provider, sold, until, upstream};
+use crate::support::{
+    FOR_EVER, HOUR, asked, check_each, configuration, provider, sold, until, upstream,
+};
 
 const CREATE: &str = "hosting.product.create";
 const DATABASE: &str = "store/purveyor.db";
 const LOG: &str = "store/purveyor.db-wal";
 const INDEX: &str = "store/purveyor.db-shm";
-
-/// So slow that only moving the simulator's clock ends it.
-const FOR_EVER: FaultKind = FaultKind::Slow { ms: 3_600_000 };
-const MUCH_LATER: Duration = Duration::from_secs(3600);
 
 /// What the log says once when a file is lost.
 const LOST: &str = "database file lost, nothing is accepted or sent until a restart";
@@ -106,9 +105,12 @@ fn losses() -> [Loss; 11] {
         ),
         (
             // The same file, but its log stays where no gateway would look for it.
+            // There is no moment without a file.
             |folder| {
-                rename(&folder.join(DATABASE), &folder.join("moved.db"));
-                symlink(folder.join("moved.db"), folder.join(DATABASE)).expect("a link");
+                let (moved, link) = (folder.join("moved.db"), folder.join("link.db"));
+                fs::hard_link(folder.join(DATABASE), &moved).expect("another name");
+                symlink(&moved, &link).expect("a link");
+                rename(&link, &folder.join(DATABASE));
             },
             "was replaced by another file",
         ),
@@ -143,10 +145,9 @@ fn losses() -> [Loss; 11] {
     ]
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn serve_lost_file_accepts_nothing_and_says_so() {
-    for (lose, reason) in losses() {
-        println!("{reason}");
+    let check = async |(lose, reason): Loss| {
         let serving = Serving::start().await;
         lose(serving.program.folder());
         serving.is_lost(reason).await;
@@ -156,13 +157,13 @@ async fn serve_lost_file_accepts_nothing_and_says_so() {
         }
         serving.is_lost(reason).await;
         assert_eq!(asked(&serving.upstream, CREATE), 1);
-    }
+    };
+    check_each(losses(), |(_, reason)| (*reason).to_owned(), check).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn permit_lost_file_is_refused() {
-    for (lose, reason) in losses() {
-        println!("{reason}");
+    let check = async |(lose, _): Loss| {
         let Serving { program, upstream, .. } = Serving::start().await;
         // The evidence before the spend is slow.
         upstream.inject(Fault::next("operation.list", FOR_EVER));
@@ -171,10 +172,11 @@ async fn permit_lost_file_is_refused() {
         program.client().await.order(request).await.expect("it is accepted");
         until("evidence is taken", async || asked(&upstream, "operation.list") > taken).await;
         lose(program.folder());
-        upstream.advance(MUCH_LATER);
+        upstream.advance(HOUR);
         until("the step ends", async || program.said(UNSTORED) > 0).await;
         assert_eq!(asked(&upstream, CREATE), 1, "it was spent");
-    }
+    };
+    check_each(losses(), |(_, reason)| (*reason).to_owned(), check).await;
 }
 
 #[tokio::test]
@@ -185,7 +187,7 @@ async fn outcome_that_cannot_be_stored_is_logged_whole_once() {
     let order = serving.program.client().await.order(request).await.expect("it is accepted");
     until("the request arrives", async || asked(&serving.upstream, CREATE) == 2).await;
     delete(serving.program.folder());
-    serving.upstream.advance(MUCH_LATER);
+    serving.upstream.advance(HOUR);
     until("the outcome is logged", async || serving.program.said(UNSTORED) > 0).await;
     let again = || serving.program.said("what was seen upstream still cannot be stored");
     until("it is tried again", async || again() >= 2).await;
@@ -230,6 +232,30 @@ async fn kill_after_the_log_was_lost_loses_nothing() {
         until("the log is saved", async || program.said(SAVED) > 0).await;
         goes_on(program.kill(), &first).await;
     }
+}
+
+#[tokio::test]
+async fn lost_file_leaves_the_processor_to_others() {
+    const WATCHED: Duration = Duration::from_secs(2);
+    let Serving { program, upstream: _upstream, .. } = Serving::start().await;
+    delete(program.folder());
+    until("the log is saved", async || program.said(SAVED) > 0).await;
+    let before = processor_time(program.process());
+    tokio::time::sleep(WATCHED).await;
+    let used = processor_time(program.process()) - before;
+    assert!(used < WATCHED / 2, "{used:?} of {WATCHED:?} with nothing to do");
+}
+
+/// How long a process has run on processors.
+fn processor_time(process: Pid) -> Duration {
+    let stat =
+        fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).expect("it runs");
+    // The name of the program may hold anything. Behind it, times are the 12th and the 13th, in
+    // hundredths of a second.
+    let (_, fields) = stat.rsplit_once(") ").expect("a name");
+    let times = fields.split(' ').skip(11).take(2);
+    let ticks: u64 = times.map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+    Duration::from_millis(ticks * 10)
 }
 
 #[tokio::test]

@@ -5,8 +5,6 @@ mod later;
 mod observed;
 mod stage;
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::resolve_operation_request::{Executed, NotExecuted, Resolution};
@@ -16,7 +14,7 @@ use tonic::{Code, Status};
 
 use crate::support::client::{Client, order, reason, succeeded, told};
 use crate::support::requests::purchase;
-use crate::support::{Gateway, asked, configuration, gandi, sold, until};
+use crate::support::{Gateway, HOUR, LATER, asked, configuration, gandi, sold, until};
 use stage::{
     KLIKK_CREATE, RACKNAP_CREATE, attempts, candidates, klikk, problem, racknap, record, sales,
     server,
@@ -26,8 +24,6 @@ const GANDI_CREATE: &str = "hosting.product.create";
 
 /// Within the settle window of these providers, and so long after it that only [`an_hour`] brings it.
 const SOON: FaultKind = FaultKind::LateCommit { ms: 600 };
-const LATER: FaultKind = FaultKind::LateCommit { ms: 3_600_000 };
-const HOUR: Duration = Duration::from_secs(3600);
 
 async fn resolve(
     client: &Client,

@@ -11,12 +11,14 @@ use purveyor::store::sqlite::SqliteStore;
 use purveyor::store::{Change, Query, Store};
 use purveyor_sdk::v1::operation::State;
 use purveyor_simulators::gandi::{AccountSeed, Gandi, Mode, Options};
-use purveyor_simulators::{Cents, Fault, FaultKind, Kind, Simulator};
+use purveyor_simulators::{Cents, Fault, Kind, Simulator};
 use tempfile::TempDir;
 
 use crate::support::client::{Client, succeeded};
 use crate::support::requests::purchase;
-use crate::support::{Gateway, asked, configuration, gandi, provider, sold, until, upstream};
+use crate::support::{
+    FOR_EVER, Gateway, asked, configuration, gandi, provider, sold, until, upstream,
+};
 
 /// How many wait.
 const WAITING: usize = 100;
@@ -153,7 +155,7 @@ async fn polls_of_a_slow_upstream_keep_no_spend_from_its_turn() {
     let folder = gateway.stop().await;
     make_due(&folder, |_, _, now| now).await;
     for method in [LIST, INFO] {
-        slow.inject(Fault::next(method, FaultKind::Slow { ms: 3_600_000 }).times(1000));
+        slow.inject(Fault::next(method, FOR_EVER).times(1000));
     }
     let before = polls(&slow);
     let gateway = Gateway::start_in(folder).await;

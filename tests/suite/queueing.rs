@@ -2,7 +2,6 @@
 //! goes on, and each is one sale.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use purveyor_sdk::v1::operation::{Outcome, State};
@@ -11,13 +10,10 @@ use purveyor_simulators::{Fault, FaultKind, Kind, Simulator};
 
 use crate::support::client::{Client, order, succeeded};
 use crate::support::requests::purchase;
-use crate::support::{Gateway, asked, configuration, elsewhere, gandi, sold, until};
+use crate::support::{Gateway, HOUR, LATER, asked, configuration, elsewhere, gandi, sold, until};
 
 const CREATE: &str = "hosting.product.create";
 const LIST: &str = "operation.list";
-
-/// A purchase that the upstream will make when its clock is moved on, and not before.
-const LATER: FaultKind = FaultKind::LateCommit { ms: 3_600_000 };
 
 /// A gateway on an account that has bought before, so that its list tells what it tells.
 async fn stage() -> (Gateway, Client, Simulator<Gandi>) {
@@ -47,7 +43,7 @@ async fn an_order_like_one_whose_outcome_is_unknown_waits_for_it() {
     assert_eq!(client.operation(&second.name).await.etag, waiting.etag);
     assert_eq!((sold(&upstream, Kind::ProductAdd).len(), asked(&upstream, CREATE)), (1, 2));
 
-    upstream.advance(Duration::from_secs(3600));
+    upstream.advance(HOUR);
     let first = succeeded(client.done(&first.name).await);
     let second = succeeded(client.done(&second.name).await);
     let ids = [&first, &second].map(|it| order(it).upstream.as_ref().expect("sold").id.clone());
@@ -65,7 +61,7 @@ async fn an_order_unlike_one_whose_outcome_is_unknown_goes_on() {
         succeeded(client.ordered(purchase("gandi", &[other])).await);
     }
     assert_eq!(client.operation(&first.name).await.state(), State::Reconciling);
-    upstream.advance(Duration::from_secs(3600));
+    upstream.advance(HOUR);
     let first = succeeded(client.done(&first.name).await);
     let sales = sold(&upstream, Kind::ProductAdd);
     assert_eq!((sales.len(), asked(&upstream, CREATE)), (4, 4));
@@ -107,7 +103,7 @@ async fn an_account_without_a_past_keeps_everything_waiting() {
     let second = client.order(purchase("gandi", &[("disk", 1)])).await.expect("accepted");
     let blocked = || async { client.operation(&second.name).await.blocked_by == first.name };
     until("the second waits", blocked).await;
-    upstream.advance(Duration::from_secs(3600));
+    upstream.advance(HOUR);
     for name in [&first.name, &second.name] {
         succeeded(client.done(name).await);
     }
@@ -132,7 +128,7 @@ async fn what_is_learnt_meanwhile_lets_nothing_alike_pass() {
     };
     until("the second waits or is sent", decided).await;
     assert_eq!(client.operation(&second.name).await.blocked_by, first.name);
-    upstream.advance(Duration::from_secs(3600));
+    upstream.advance(HOUR);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

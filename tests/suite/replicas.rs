@@ -4,8 +4,6 @@
 mod rates;
 mod waiting;
 
-use std::time::Duration;
-
 use futures_util::future::join_all;
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::watch_operations_response::Event;
@@ -19,15 +17,11 @@ use xtask::postgres::Server;
 
 use crate::support::client::{order, succeeded, told};
 use crate::support::postgres::{Way, connect, database, server};
-use crate::support::program::Program;
+use crate::support::program::{Program, TAKEN_OVER};
 use crate::support::requests::purchase;
-use crate::support::{asked, configuration, provider, sold, until, upstream};
+use crate::support::{FOR_EVER, HOUR, asked, configuration, provider, sold, until, upstream};
 
 const CREATE: &str = "hosting.product.create";
-
-/// So slow that only moving the simulator's clock ends it.
-const FOR_EVER: FaultKind = FaultKind::Slow { ms: 3_600_000 };
-const MUCH_LATER: Duration = Duration::from_secs(3600);
 
 /// Two gateways with one database and one upstream.
 struct Stage {
@@ -108,7 +102,7 @@ async fn what_one_carries_out_is_waited_for_and_watched_at_the_other() {
     let mut operations = client.operations();
     let waited = tokio::spawn(async move { operations.wait_operation(waiting).await });
     until("the request arrives", async || asked(&upstream, CREATE) == 1).await;
-    upstream.advance(MUCH_LATER);
+    upstream.advance(HOUR);
     let done = waited.await.expect("no panic").expect("it ends").into_inner();
     assert_eq!(succeeded(done).name, name);
     loop {
@@ -131,6 +125,7 @@ async fn what_a_dead_replica_began_the_other_finds_and_ends() {
     left.kill();
     let operation = succeeded(right.client().await.done(&name).await);
     assert_eq!(operation.attempts[0].outcome(), Outcome::Applied);
+    until("it says so", async || right.said(TAKEN_OVER) > 0).await;
     let sales = sold(&upstream, Kind::ProductAdd);
     assert_eq!((sales.len(), asked(&upstream, CREATE)), (1, 1));
     let id = order(&operation).upstream.as_ref().map(|upstream| upstream.id.clone());
@@ -167,7 +162,7 @@ async fn a_replica_that_lives_keeps_what_it_works_on() {
     };
     let first = lease().await;
     until("the lease is renewed", async || lease().await > first).await;
-    upstream.advance(MUCH_LATER);
+    upstream.advance(HOUR);
     succeeded(program.client().await.done(&name).await);
     assert_eq!(asked(&upstream, CREATE), 1);
 }
@@ -185,7 +180,7 @@ async fn a_spend_that_is_not_decided_at_one_keeps_the_other_waiting() {
     })
     .await;
     assert_eq!(asked(&upstream, CREATE), 1);
-    upstream.advance(MUCH_LATER);
+    upstream.advance(HOUR);
     succeeded(left.client().await.done(&first).await);
     succeeded(right.client().await.done(&second).await);
     assert_eq!(sold(&upstream, Kind::ProductAdd).len(), 2);
@@ -205,7 +200,7 @@ async fn a_database_that_is_gone_for_a_while_stops_spends_and_nothing_is_lost() 
     let under_way = accepted(&program).await.name;
     until("the request arrives", async || asked(&upstream, CREATE) == 2).await;
     server.crash().expect("it stops");
-    upstream.advance(MUCH_LATER);
+    upstream.advance(HOUR);
     until("health tells", async || !program.serves().await).await;
     let refused = client.order(purchase("gandi", &[("shares", 1)])).await;
     let refused = refused.expect_err("nothing can be accepted");
@@ -243,7 +238,7 @@ async fn a_replica_that_is_cut_off_for_longer_than_its_lease_comes_back_to_what_
 
     way.lead_to(server());
     until("health tells", async || left.serves().await).await;
-    upstream.advance(MUCH_LATER);
+    upstream.advance(HOUR);
     assert_eq!(left.client().await.operation(&under_way).await, found);
     for program in [&left, &right] {
         succeeded(program.client().await.done(&accepted(program).await.name).await);

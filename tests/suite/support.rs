@@ -9,15 +9,19 @@ pub(crate) mod program;
 pub(crate) mod requests;
 pub(crate) mod wall_clock;
 
+use std::any::Any;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures_util::future::FutureExt as _;
+use futures_util::stream::{self, StreamExt as _};
 use purveyor::{app, config};
 use purveyor_simulators::gandi::{AccountSeed, Gandi, Mode, Options};
-use purveyor_simulators::{Kind, Simulator};
+use purveyor_simulators::{FaultKind, Kind, Simulator};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -28,6 +32,15 @@ use self::client::Client;
 
 /// The API key of the simulated account.
 pub(crate) const API_KEY: &str = "testtesttesttesttesttest";
+
+/// So slow that only moving the simulator's clock on ends it.
+pub(crate) const FOR_EVER: FaultKind = FaultKind::Slow { ms: 3_600_000 };
+
+/// The call takes effect when the simulator's clock is moved on, and not before; its answer is lost.
+pub(crate) const LATER: FaultKind = FaultKind::LateCommit { ms: 3_600_000 };
+
+/// How far the simulator's clock is moved on to end [`FOR_EVER`] and [`LATER`].
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
 /// The workspace's plugins and programs, built once in a run.
 pub(crate) fn built() -> &'static Artifacts {
@@ -121,6 +134,34 @@ where
     }
 }
 
+/// How many independent cases of one test run at a time. Each waits most of the time, and starts programs.
+const AT_A_TIME: usize = 4;
+
+/// Checks cases that have nothing to do with each other, some at a time, and names all that do not hold. To be
+/// called in a runtime of several threads: while the start of a program is awaited, others answer it.
+pub(crate) async fn check_each<C, F>(
+    cases: impl IntoIterator<Item = C>,
+    name: impl Fn(&C) -> String,
+    check: impl Fn(C) -> F,
+) where
+    F: Future<Output = ()>,
+{
+    let checks = cases.into_iter().map(|case| {
+        let (name, checked) = (name(&case), AssertUnwindSafe(check(case)).catch_unwind());
+        async move { checked.await.err().map(|panic| format!("{name}: {}", said(panic))) }
+    });
+    let ends = stream::iter(checks).buffer_unordered(AT_A_TIME);
+    let failures: Vec<String> = ends.filter_map(async |failure| failure).collect().await;
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+}
+
+/// The message of a panic.
+pub(crate) fn said(panic: Box<dyn Any + Send>) -> String {
+    let text = panic.downcast::<String>().map(|text| *text);
+    let text = text.or_else(|panic| panic.downcast::<&str>().map(|text| (*text).to_owned()));
+    text.unwrap_or_else(|_| "a panic without a message".to_owned())
+}
+
 /// A Gandi simulator whose operations end at once, and the provider that points to it.
 pub(crate) async fn gandi() -> (Simulator<Gandi>, Provider) {
     gandi_with(Mode::default()).await
@@ -133,8 +174,8 @@ pub(crate) async fn gandi_with(mode: Mode) -> (Simulator<Gandi>, Provider) {
     (simulator, provider)
 }
 
-/// A Gandi simulator with one account of its own. Accounts of one owner share a gate and the
-/// identifiers that they have claimed, so every simulator has another.
+/// A Gandi simulator with one account of its own. Another simulator has another handle, so that nothing of
+/// the one's can be taken for the other's, whatever an account is told apart by.
 pub(crate) async fn upstream(options: Options) -> Simulator<Gandi> {
     static OWNERS: AtomicU32 = AtomicU32::new(1);
     let first = options.accounts.into_iter().next().unwrap_or_default();

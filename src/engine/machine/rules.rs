@@ -161,11 +161,16 @@ pub fn broken_invariant(operation: &Operation) -> Option<&'static str> {
             !told
                 && attempt.outcome != Outcome::NotSent
                 && earlier.step == attempt.step
+                // An upstream may answer a repeated request with what it has made already.
+                && (earlier.upstream_id.is_empty() || earlier.upstream_id != attempt.upstream_id)
                 && attempt.effect == Effect::Spend
                 && matches!(earlier.outcome, Outcome::Applied | Outcome::Pending)
         })
     });
-    let rules: [(bool, &'static str); 10] = [
+    let begins_again = operation.state == State::Accepted
+        && attempts.iter().any(|it| it.step == operation.step && sold(it));
+    let rules: [(bool, &'static str); 11] = [
+        (begins_again, "a step that begins again although the upstream accepted it"),
         (
             attempts.iter().any(|it| sold(it) && it.outcome == Outcome::Absent),
             "a spend that the upstream accepted and that is taken for absent",

@@ -91,7 +91,10 @@ pub(super) async fn open(sessions: &Sessions) -> Result<(Object, Meta), OpenErro
     })?;
     let cluster = Cluster::of(&connection).await?;
     let transaction = connection.transaction().await?;
-    // Who comes second waits here and finds the tables made.
+    // A migration takes as long as the store is large, and who comes second waits for it and finds the
+    // tables made.
+    let unlimited = "SET LOCAL statement_timeout TO 0; SET LOCAL lock_timeout TO 0";
+    transaction.batch_execute(unlimited).await?;
     transaction.batch_execute(MIGRATING).await?;
     migrate(&transaction, cluster).await?;
     let sql = format!("SELECT {} FROM meta", Meta::COLUMNS);

@@ -226,7 +226,8 @@ impl Turns {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if self.watch.check().is_err() {
-                if due(&mut self.probed, TURN) {
+                // No heartbeat is written, but its time passes: the next wait is as long as ever.
+                if due(&mut self.heartbeat, PERIOD) {
                     self.save();
                 }
                 continue;

@@ -16,7 +16,7 @@ use purveyor_simulators::{Fault, FaultKind, Kind};
 use crate::support::client::succeeded;
 use crate::support::requests::purchase;
 use crate::support::{
-    API_KEY, Gateway, asked, built, configuration, provider, sold, until, upstream,
+    API_KEY, Gateway, HOUR, asked, built, configuration, provider, sold, until, upstream,
 };
 
 const WHO: &str = "hosting.account.info";
@@ -94,7 +94,7 @@ async fn identify_asks_again_after_an_hour_and_after_a_credential_was_refused() 
     read().await.expect_err("no answer");
     assert!(!identified(5).await.asked);
     // While it cannot be asked, what it told last is known, and is not told as fresh.
-    clock.advance(Duration::from_secs(3600));
+    clock.advance(HOUR);
     upstream.inject(silent());
     provider.identify().await.expect_err("nobody answers");
     assert!(provider.told_account().is_some());

@@ -8,10 +8,10 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 use xtask::configuration::Provider;
 
-use super::{LATER, RENEW, in_progress, patient, renew, under};
+use super::{RENEW, in_progress, patient, renew, under};
 use crate::support::client::succeeded;
 use crate::support::requests::{purchase, renewal};
-use crate::support::{API_KEY, Gateway, configuration, sold, upstream};
+use crate::support::{API_KEY, Gateway, HOUR, LATER, configuration, sold, upstream};
 
 /// A store with an order that has succeeded and a renewal whose outcome is unknown.
 async fn left() -> (TempDir, Simulator<Gandi>, Service, Operation, Operation) {
@@ -53,7 +53,7 @@ async fn moved_endpoint_keeps_its_operations_by_formerly_endpoint() {
     let listed = client.all_orders("one").await;
     assert_eq!(listed.iter().map(|it| it.name.clone()).collect::<Vec<_>>(), [bought.target]);
     in_progress(renew(&client, renewal(&service.name, service.expire_time)).await, &open);
-    upstream.advance(std::time::Duration::from_secs(3600));
+    upstream.advance(HOUR);
     succeeded(client.done(&open.name).await);
     assert_eq!(sold(&upstream, Kind::ProductRenew).len(), 1);
 }
@@ -106,7 +106,7 @@ async fn store_of_version_1_keeps_its_claims_and_locks_for_every_provider_of_the
     let folder = gateway.stop().await;
     two.write(folder.path()).expect("it is written");
     let gateway = Gateway::start_in(folder).await;
-    upstream.advance(std::time::Duration::from_secs(3600));
+    upstream.advance(HOUR);
     succeeded(gateway.client().await.done(&open.name).await);
     assert_eq!(sold(&upstream, Kind::ProductRenew).len(), 1);
 }

@@ -7,10 +7,10 @@ use purveyor_simulators::gandi::{AccountSeed, Gandi, Options};
 use purveyor_simulators::{Fault, Kind, Simulator};
 use tonic::Code;
 
-use super::{LATER, RENEW, in_progress, patient, renew, under};
+use super::{RENEW, in_progress, patient, renew, under};
 use crate::support::client::{Client, order, succeeded, told};
 use crate::support::requests::{purchase, renewal};
-use crate::support::{API_KEY, Gateway, configuration, sold, spends};
+use crate::support::{API_KEY, Gateway, LATER, configuration, sold, spends};
 
 /// Production and sandbox: two upstreams that know the account by one identity and count alike.
 async fn pair(handle: &str) -> (Simulator<Gandi>, Simulator<Gandi>) {
@@ -105,7 +105,7 @@ async fn create_renewal_shared_account_at_two_origins_renews_once() {
     client.reaches(&first.name, State::Reconciling).await;
     // The other simulator has bought nothing; a service of its own with the same identifier stands for
     // the one that both show.
-    super::super::support::elsewhere::buy(&upstreams.1, "shares", 2).await;
+    crate::support::elsewhere::buy(&upstreams.1, "shares", 2).await;
     let theirs = client.service(&under("sandbox", &service)).await.expect("it is there");
     in_progress(renew(&client, renewal(&theirs.name, theirs.expire_time)).await, &first);
     assert_eq!(sold(&upstreams.1, Kind::ProductRenew).len(), 0);

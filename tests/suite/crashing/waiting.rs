@@ -9,17 +9,14 @@ use purveyor::store::{Change, Store};
 use purveyor_sdk::v1::Operation;
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_simulators::gandi::Gandi;
-use purveyor_simulators::{Fault, FaultKind, Kind, Simulator};
+use purveyor_simulators::{Fault, Kind, Simulator};
 use tempfile::TempDir;
 
-use super::{CREATE, MUCH_LATER};
+use super::CREATE;
 use crate::support::client::{order, succeeded};
 use crate::support::program::Program;
 use crate::support::requests::purchase;
-use crate::support::{asked, configuration, gandi, sold, until};
-
-/// A purchase that the upstream will make when its clock is moved on, and not before.
-const LATER: FaultKind = FaultKind::LateCommit { ms: 3_600_000 };
+use crate::support::{HOUR, LATER, asked, configuration, gandi, sold, until};
 
 /// So far away that nobody who waits finds out by looking for himself.
 const AN_HOUR: Duration = Duration::from_secs(3600);
@@ -84,7 +81,7 @@ async fn who_waited_before_the_kill_is_woken_after_it() {
     let program = Program::start_in(folder);
     let client = program.client().await;
     assert_eq!(client.operation(&names[1]).await.blocked_by, names[0], "its outcome is unknown");
-    upstream.advance(MUCH_LATER);
+    upstream.advance(HOUR);
     each_is_a_sale(&program, &upstream, &names).await;
 }
 
@@ -93,7 +90,7 @@ async fn who_waited_before_the_kill_is_woken_after_it() {
 async fn who_waited_for_what_has_ended_is_woken_at_the_start() {
     let (program, upstream, names) = queue(3).await;
     let folder = program.kill();
-    upstream.advance(MUCH_LATER);
+    upstream.advance(HOUR);
     until("it is sold", async || sold(&upstream, Kind::ProductAdd).len() == 2).await;
     let id = sold(&upstream, Kind::ProductAdd)[1].clone();
     edit(&folder, |first| {

@@ -16,10 +16,10 @@ use super::stage::{
     KLIKK_CREATE, RACKNAP_CREATE, attempts, candidates, klikk, problem, racknap, record, sales,
     server, timed,
 };
-use super::{GANDI_CREATE, HOUR, LATER, executed, not_executed, resolve};
+use super::{GANDI_CREATE, executed, not_executed, resolve};
 use crate::support::client::{Client, order, reason, succeeded};
 use crate::support::requests::{end, purchase, request_id};
-use crate::support::{Gateway, asked, configuration, elsewhere, gandi, sold, until};
+use crate::support::{Gateway, HOUR, LATER, asked, configuration, elsewhere, gandi, sold, until};
 
 const PRODUCT: &str = "POST /api/admin/products";
 const RESOURCE: &str = "POST /api/admin/billing_plans/{id}/billing_resources";

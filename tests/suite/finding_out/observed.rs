@@ -30,20 +30,27 @@ async fn delete(client: &Client, name: &str) {
     succeeded(client.done(&deleted.name).await);
 }
 
+/// Buys something, ends it and tells its name, which is the same each time.
+async fn comes_back_three_times(bought_and_ended: impl AsyncFn() -> String) {
+    let first = bought_and_ended().await;
+    for _ in 0..2 {
+        assert_eq!(bought_and_ended().await, first);
+    }
+}
+
 #[tokio::test]
 async fn product_bought_given_up_and_bought_again_under_one_id_succeeds() {
     let (upstream, provider) = computestacks().await;
     upstream.set_mode(StacksMode { reuse_ids: true, ..StacksMode::default() });
     let gateway = Gateway::start(configuration().provider("computestacks", provider)).await;
     let client = gateway.client().await;
-    let mut names = Vec::new();
-    for _ in 0..3 {
+    comes_back_three_times(async || {
         let create = client.products().create_product(product()).await.expect("accepted");
         let name = made(&succeeded(client.done(&create.into_inner().name).await));
         delete(&client, &name).await;
-        names.push(name);
-    }
-    assert!(names.iter().all(|name| *name == names[0]), "{names:?}");
+        name
+    })
+    .await;
     let added = upstream.ledger().into_iter().filter(|it| it.sale.kind == Kind::ProductAdd);
     assert_eq!(added.count(), 3);
 }
@@ -54,15 +61,14 @@ async fn service_bought_terminated_and_bought_again_under_one_id_succeeds() {
     upstream.set_mode(RackNapMode { reuse_ids: true, ..RackNapMode::default() });
     let gateway = Gateway::start(configuration().provider("racknap", provider)).await;
     let client = gateway.client().await;
-    let mut names = Vec::new();
-    for _ in 0..3 {
+    comes_back_three_times(async || {
         let bought = succeeded(client.ordered(record()).await);
         let name = order(&bought).items[0].services[0].clone();
         let ended = client.services().terminate_service(end(&name)).await.expect("accepted");
         succeeded(client.done(&ended.into_inner().name).await);
-        names.push(name);
-    }
-    assert!(names.iter().all(|name| *name == names[0]), "{names:?}");
+        name
+    })
+    .await;
 }
 
 /// Somebody else deletes what was bought, its identifier is given out again, and the gateway ends when it
@@ -78,7 +84,7 @@ async fn contested_answer_outlives_a_crash_before_it_is_told() {
     upstream.set_mode(StacksMode { reuse_ids: true, ..StacksMode::default() });
     let configured = configuration().provider("computestacks", provider);
     // A purchase has three steps; the first step of the second is stored, and then decided.
-    let gateway = Program::start_armed(configured.clone(), "abort=11:5:0");
+    let gateway = Program::start_armed(configured.clone(), "abort=closing:5:0");
     let client = gateway.client().await;
     let create = client.products().create_product(product()).await.expect("accepted");
     let bought = succeeded(client.done(&create.into_inner().name).await);
@@ -106,7 +112,6 @@ mod taken_over {
     use purveyor_sdk::v1::operation::State;
     use purveyor_simulators::gandi::{Mode, Options};
     use purveyor_simulators::{Kind, Simulator};
-    use rustix::process::{Pid, Signal, kill_process};
 
     use super::super::stage::{candidates, problem};
     use super::super::{GANDI_CREATE, upstream_id};
@@ -117,8 +122,8 @@ mod taken_over {
     use crate::support::requests::purchase;
     use crate::support::{asked, configuration, provider, sold, upstream};
 
-    /// Stops itself when it has read its first answer, before anything is done with it.
-    const STOP_WITH_ANSWER: &str = "stop=10:1";
+    /// Stops itself whenever it has read an answer to a write, before anything is done with it.
+    const STOP_WITH_ANSWER: &str = "stop=exchanged:1";
 
     /// Two gateways on one store; the first stops with an answer in its hands, and nothing that is sold is
     /// listed for an hour.
@@ -138,15 +143,10 @@ mod taken_over {
         (upstream, left, right, name)
     }
 
-    fn go_on(stopped: &Program) {
-        let process = Pid::from_raw(stopped.id().cast_signed()).expect("a process");
-        kill_process(process, Signal::CONT).expect("it continues");
-    }
-
     #[tokio::test]
     async fn answer_read_after_a_take_over_is_applied() {
         let (upstream, left, right, name) = stopped_with_an_answer().await;
-        go_on(&left);
+        left.go_on();
         let bought = succeeded(right.client().await.done(&name).await);
         assert_eq!([upstream_id(&bought)], *sold(&upstream, Kind::ProductAdd));
         assert_eq!(asked(&upstream, GANDI_CREATE), 1);
@@ -158,7 +158,7 @@ mod taken_over {
         let (upstream, left, right, name) = stopped_with_an_answer().await;
         let client = right.client().await;
         until("it is sold again", async || asked(&upstream, GANDI_CREATE) == 2).await;
-        go_on(&left);
+        left.go_on();
         let told = async || problem(&client.operation(&name).await) == "DUPLICATE_DETECTED";
         until("it is told", told).await;
         let bought = succeeded(client.done(&name).await);

@@ -3,17 +3,14 @@
 
 use purveyor_sdk::v1::operation::State;
 use purveyor_simulators::gandi::{Gandi, Options};
-use purveyor_simulators::{Fault, FaultKind, Kind, Simulator};
+use purveyor_simulators::{Fault, Kind, Simulator};
 
-use super::{CREATE, MUCH_LATER};
+use super::CREATE;
 use crate::support::client::{order, succeeded};
 use crate::support::postgres::{database, run, server};
 use crate::support::program::Program;
 use crate::support::requests::purchase;
-use crate::support::{asked, configuration, provider, sold, until, upstream};
-
-/// A purchase that the upstream will make when its clock is moved on, and not before.
-const LATER: FaultKind = FaultKind::LateCommit { ms: 3_600_000 };
+use crate::support::{HOUR, LATER, asked, configuration, provider, sold, until, upstream};
 
 /// Lets those who wait look for themselves in an hour only.
 const IN_AN_HOUR: &str = "UPDATE purveyor.operations SET wake_time = wake_time + 3600000000000 \
@@ -69,7 +66,7 @@ async fn who_waited_at_a_dead_gateway_is_woken_by_the_other() {
     let (Stage { left, right, database, upstream }, names) = queue(3).await;
     left.kill();
     run(server(), &database, IN_AN_HOUR).await;
-    upstream.advance(MUCH_LATER);
+    upstream.advance(HOUR);
     each_is_a_sale(&right, &upstream, &names).await;
 }
 
@@ -80,6 +77,6 @@ async fn who_waited_when_all_were_killed_is_woken_by_the_next() {
     let folder = left.kill();
     run(server(), &database, IN_AN_HOUR).await;
     let next = Program::start_in(folder);
-    upstream.advance(MUCH_LATER);
+    upstream.advance(HOUR);
     each_is_a_sale(&next, &upstream, &names).await;
 }

@@ -7,6 +7,7 @@ mod filling;
 #[path = "../../../benches/growth/postgres.rs"]
 mod postgres;
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -15,11 +16,13 @@ use purveyor::store::postgres::PostgresStore;
 use purveyor::store::{Change, Committed, EndedBefore, Lease, NewOperation, Query, Store, Take};
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::v1::operation::State;
+use tokio::sync::OnceCell;
 use tokio_postgres::Client;
 use uuid::Uuid;
+use xtask::postgres::Server;
 
 use self::filling::{PROVIDER, aged, beginning, claim, operation, present, sent};
-use crate::support::postgres::{connect, database, run, server};
+use crate::support::postgres::{connect, copy, database, run};
 use crate::support::until;
 
 /// How many finished operations there are, and a tenth as many that wait.
@@ -35,25 +38,50 @@ const READ_MAX: i64 = 4_000;
 
 const PAGE: usize = 50;
 
-/// A filled database.
-struct Grown {
-    url: String,
-    watcher: Client,
-    /// Sees the database as it was filled. What is changed afterwards stays in the indexes as long as it does,
-    /// and is counted at each question. Without it, that would hang on what other tests are doing.
-    oldest: Client,
+/// A server for these tests alone: filling is one long transaction, and no watcher on the same server is
+/// shown a change before it ends.
+fn server() -> &'static Server {
+    static SERVER: LazyLock<Server> =
+        LazyLock::new(|| Server::start().expect("a server of its own"));
+    &SERVER
 }
 
-impl Grown {
-    async fn new() -> Self {
+/// The name of the one database that is filled, which nobody is connected to any more.
+async fn template() -> &'static str {
+    static FILLED: OnceCell<String> = OnceCell::const_new();
+    let fill = async || {
         let name = database(server()).await;
-        let url = server().url(&name);
-        postgres::fill(&url, FINISHED).await.expect("it is filled");
+        postgres::fill(&server().url(&name), FINISHED).await.expect("it is filled");
         let changes = "INSERT INTO purveyor.changes SELECT nextval('purveyor.positions'), request_id, \
                        2, pg_current_xact_id(), (SELECT age FROM purveyor.meta) \
                        FROM purveyor.operations";
         run(server(), &name, changes).await;
         run(server(), &name, "ANALYZE").await;
+        let others = connect(server(), "postgres").await;
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1";
+        let gone = async || {
+            let row = others.query_one(sql, &[&name]).await.expect("activity");
+            row.get::<_, i64>(0) == 0
+        };
+        until("nobody is connected", gone).await;
+        name
+    };
+    FILLED.get_or_init(fill).await
+}
+
+/// A filled database.
+struct Grown {
+    url: String,
+    watcher: Client,
+    /// Sees the database as it was filled. What is changed afterwards stays in the indexes as long as it does,
+    /// and is counted at each question. Without it, that would hang on when the server tidies up.
+    oldest: Client,
+}
+
+impl Grown {
+    async fn new() -> Self {
+        let name = copy(server(), template().await).await;
+        let url = server().url(&name);
         let watcher = connect(server(), &name).await;
         let oldest = connect(server(), &name).await;
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM purveyor.meta";

@@ -14,7 +14,10 @@ use xtask::postgres::{ROLE, Server};
 
 use super::conformance::{Home, suite};
 use super::samples::{id, new, operation};
-use crate::support::postgres::{config, database, run, server};
+use crate::support::postgres::{config, connect, database, run, server};
+use crate::support::until;
+
+mod racing;
 
 /// A database of its own, made when it is opened first.
 #[derive(Default)]
@@ -27,6 +30,10 @@ impl Database {
 
     async fn url(&self) -> String {
         server().url(self.name().await)
+    }
+
+    async fn connected(&self) -> tokio_postgres::Client {
+        connect(server(), self.name().await).await
     }
 
     async fn run(&self, sql: &str) {
@@ -50,6 +57,15 @@ impl Home for Database {
     async fn open(&self) -> Arc<dyn Store> {
         Arc::new(self.opened().await)
     }
+
+    async fn settled(&self) {
+        let client = connect(server(), "postgres").await;
+        let now = "SELECT pg_snapshot_xmax(pg_current_snapshot())::text";
+        let now: String = client.query_one(now, &[]).await.unwrap().get(0);
+        let ended = "SELECT pg_snapshot_xmin(pg_current_snapshot()) >= $1::text::xid8";
+        let ended = async || client.query_one(ended, &[&now]).await.unwrap().get(0);
+        until("older transactions end", ended).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -69,6 +85,18 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
         matches!(error, OpenError::NewerSchema { found: 99, known } if known == version),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn migration_takes_as_long_as_it_needs() {
+    let database = Database::default();
+    let refuse_limits = "CREATE FUNCTION limited() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN \
+         IF current_setting('statement_timeout') <> '0' OR current_setting('lock_timeout') <> '0' \
+         THEN RAISE EXCEPTION 'the migration may be broken off'; END IF; END $$; \
+         CREATE EVENT TRIGGER limited ON ddl_command_start EXECUTE FUNCTION limited()";
+    database.run(refuse_limits).await;
+    let opened = PostgresStore::open(&config(&database.url().await)).await;
+    assert!(opened.is_ok(), "{:?}", opened.err());
 }
 
 #[tokio::test]

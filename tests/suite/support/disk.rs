@@ -2,13 +2,14 @@
 //! that the kernel's errors are ours to choose wherever the tests run. It must not know a scenario.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
+use std::sync::LazyLock;
 
 use rustix::io::Errno;
 use tempfile::TempDir;
 
-/// The library with what it is told, and what a power loss would leave.
+/// What the library is told, and what a power loss would leave.
 pub(crate) struct Disk(TempDir);
 
 /// Calls of one kind that fail.
@@ -22,17 +23,9 @@ pub(crate) struct Failing {
 }
 
 impl Disk {
-    /// Compiles the library. The tests of plugins need a C compiler too.
+    /// Fails at nothing yet.
     pub(crate) fn new() -> Self {
         let disk = Self(tempfile::tempdir().expect("a folder for the disk"));
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/disk/disk.c");
-        let compiled = Command::new("cc")
-            .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"])
-            .arg(disk.path("disk.so"))
-            .arg(source)
-            .output()
-            .expect("there is a C compiler");
-        assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
         fs::create_dir(disk.path("kept")).expect("a folder");
         disk
     }
@@ -40,7 +33,7 @@ impl Disk {
     /// What a process has to be started with.
     pub(crate) fn variables(&self) -> [(&'static str, String); 3] {
         [
-            ("LD_PRELOAD", self.path("disk.so")),
+            ("LD_PRELOAD", library().display().to_string()),
             ("PURVEYOR_TEST_FAULTS", self.path("faults")),
             ("PURVEYOR_TEST_DISK", self.path("kept")),
         ]
@@ -72,4 +65,23 @@ impl Disk {
     fn path(&self, name: &str) -> String {
         self.0.path().join(name).display().to_string()
     }
+}
+
+/// The library, compiled once in a run. The tests of plugins need a C compiler too.
+fn library() -> &'static Path {
+    static LIBRARY: LazyLock<PathBuf> = LazyLock::new(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/disk/disk.c");
+        let (made, library) = (folder.join(process::id().to_string()), folder.join("disk.so"));
+        let compiled = Command::new("cc")
+            .args(["-std=gnu11", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"])
+            .args([&made, &source])
+            .output()
+            .expect("there is a C compiler");
+        assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+        // Never half a library: another run may be loading it.
+        fs::rename(made, &library).expect("it is put in its place");
+        library
+    });
+    &LIBRARY
 }

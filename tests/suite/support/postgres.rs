@@ -21,9 +21,14 @@ pub(crate) fn server() -> &'static Server {
 
 /// The name of a new, empty database.
 pub(crate) async fn database(server: &Server) -> String {
+    copy(server, "template1").await
+}
+
+/// The name of a new copy of a database that nobody is connected to.
+pub(crate) async fn copy(server: &Server, template: &str) -> String {
     static MADE: AtomicU32 = AtomicU32::new(0);
     let name = format!("test_{}", MADE.fetch_add(1, Ordering::Relaxed));
-    run(server, "postgres", &format!("CREATE DATABASE {name}")).await;
+    run(server, "postgres", &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
     name
 }
 

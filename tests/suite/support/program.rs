@@ -7,46 +7,57 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use xtask::configuration::Configuration;
-use xtask::gateway;
 use xtask::process::Running;
+use xtask::{faketime, gateway};
 
 use super::client::Client;
 use super::disk::Disk;
 use super::wall_clock::WallClock;
 use super::{PATIENCE, built};
 
+/// What a gateway says that takes over what another one left.
+pub(crate) const TAKEN_OVER: &str = "took up an operation that another process left";
+
 /// A gateway in a process of its own.
 pub(crate) struct Program {
     folder: TempDir,
     running: Running,
     address: SocketAddr,
+    /// Goes after the process.
+    _shared: SharedMemory,
+}
+
+/// What libfaketime has in memory for a process that has such a clock, and does not remove when that is
+/// killed.
+struct SharedMemory(u32);
+
+impl Drop for SharedMemory {
+    fn drop(&mut self) {
+        faketime::clean_up(self.0);
+    }
 }
 
 impl Program {
     /// Starts a gateway with the providers of `configuration`, and returns when it accepts calls.
     pub(crate) fn start(configuration: Configuration) -> Self {
-        let folder = tempfile::tempdir().expect("a folder for the gateway");
-        configuration.write(folder.path()).expect("the configuration is written");
-        Self::start_in(folder)
+        Self::start_in(written(configuration))
     }
 
     /// As [`Program::start`], on a disk that can fail.
     pub(crate) fn start_on(disk: &Disk, configuration: Configuration) -> Self {
-        let folder = tempfile::tempdir().expect("a folder for the gateway");
-        configuration.write(folder.path()).expect("the configuration is written");
-        Self::start_in_on(disk, folder)
+        Self::start_in_on(disk, written(configuration))
     }
 
     /// As [`Program::start`], of a gateway that lives on when a file becomes longer than is allowed.
     pub(crate) fn start_with_limits(configuration: Configuration) -> Self {
-        let folder = tempfile::tempdir().expect("a folder for the gateway");
-        configuration.write(folder.path()).expect("the configuration is written");
+        let folder = written(configuration);
         let deaf = folder.path().join("gateway");
         let script = format!("#!/bin/sh\ntrap '' XFSZ\nexec {:?} \"$@\"\n", program());
         fs::write(&deaf, script).expect("the script is written");
@@ -67,16 +78,13 @@ impl Program {
     /// As [`Program::start`], of a gateway to which something happens at one of its failpoints.
     #[cfg(feature = "failpoints")]
     pub(crate) fn start_armed(configuration: Configuration, failpoints: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder for the gateway");
-        configuration.write(folder.path()).expect("the configuration is written");
-        Self::serve(program(), folder, &[("PURVEYOR_FAILPOINTS", failpoints.to_owned())])
+        let variables = [("PURVEYOR_FAILPOINTS", failpoints.to_owned())];
+        Self::serve(program(), written(configuration), &variables)
     }
 
     /// As [`Program::start`], by a wall clock that can be set.
     pub(crate) fn start_at(clock: &WallClock, configuration: Configuration) -> Self {
-        let folder = tempfile::tempdir().expect("a folder for the gateway");
-        configuration.write(folder.path()).expect("the configuration is written");
-        Self::start_in_at(clock, folder)
+        Self::start_in_at(clock, written(configuration))
     }
 
     /// As [`Program::start_in`], by a wall clock that can be set.
@@ -90,7 +98,8 @@ impl Program {
         let configuration = folder.path().join("purveyor.toml");
         let started = gateway::serve_with(program, &configuration, &variables);
         let (running, address) = started.expect("it starts");
-        Self { folder, running, address }
+        let shared = SharedMemory(running.id());
+        Self { folder, running, address, _shared: shared }
     }
 
     /// Kills it as `kill -9` does, and hands back the folder, for the next gateway.
@@ -99,9 +108,19 @@ impl Program {
         self.folder
     }
 
-    /// The process id.
-    pub(crate) fn id(&self) -> u32 {
-        self.running.id()
+    /// Stops the process (SIGSTOP) until [`Program::go_on`].
+    pub(crate) fn pause(&self) {
+        kill_process(self.process(), Signal::STOP).expect("it is stopped");
+    }
+
+    /// Lets the process go on that is stopped.
+    pub(crate) fn go_on(&self) {
+        kill_process(self.process(), Signal::CONT).expect("it continues");
+    }
+
+    /// The process.
+    pub(crate) fn process(&self) -> Pid {
+        Pid::from_raw(self.running.id().cast_signed()).expect("a process")
     }
 
     /// Kills it and starts the next one.
@@ -142,6 +161,13 @@ impl Program {
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
+}
+
+/// A folder with the configuration.
+fn written(configuration: Configuration) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder for the gateway");
+    configuration.write(folder.path()).expect("the configuration is written");
+    folder
 }
 
 /// Starts a gateway that must not start on what is in a folder, and hands back what it says. It ends as

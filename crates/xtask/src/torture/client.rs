@@ -21,7 +21,8 @@ use super::subject::{Order, Subject};
 
 /// Two clients of one intent wait so long for each other, so that they send at once.
 const MEET: Duration = Duration::from_secs(2);
-/// So often one of two is refused after the other has ended; then it gives up.
+/// One of two clients of an intent gives up when it has been refused so often after the other one's
+/// operation has ended. Nobody else gives up.
 const REFUSED_MAX: u32 = 10;
 
 /// The orders and what all clients share.
@@ -131,7 +132,8 @@ impl<'a> Client<'a> {
                 Told::Operation(operation) => operation,
                 told => {
                     let decided = self.market.decided[self.order.intent].load(Ordering::SeqCst);
-                    refused += u32::from(matches!(told, Told::Refused) && decided);
+                    let may_give_up = decided && !sending.ends;
+                    refused += u32::from(matches!(told, Told::Refused) && may_give_up);
                     if !accepted && refused > REFUSED_MAX {
                         return Ok(None);
                     }
@@ -151,7 +153,7 @@ impl<'a> Client<'a> {
 
     /// One call.
     async fn call(&mut self, sending: &Sending, asks: bool) -> Result<Told> {
-        let channel = self.market.doors.any(&mut self.dice).await;
+        let channel = self.market.doors.any(&mut self.dice).await?;
         let wait = Duration::from_millis(self.dice.between(0, 3000));
         let manner = self.manner();
         let patience = match manner {
@@ -195,7 +197,7 @@ impl<'a> Client<'a> {
     async fn try_another_body(&mut self) -> Result<()> {
         let wrong = Order { wrong: true, ..self.order.clone() };
         let write = self.market.subjects[self.order.subject].write(&wrong);
-        let channel = self.market.doors.any(&mut self.dice).await;
+        let channel = self.market.doors.any(&mut self.dice).await?;
         let sent: Result<Operation, Status> =
             write.send(channel, &self.order.request_id, Duration::ZERO, PATIENCE).await;
         self.note(true, false, Answer::of(&sent))

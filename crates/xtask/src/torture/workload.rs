@@ -48,12 +48,14 @@ pub(crate) fn orders(options: &Options, subjects: &[Box<dyn Subject>], sites: us
         // Drawn in any case, so that a seed deals the same orders whatever a run is spared.
         let (second, sandbox) = (dice.percent(50), dice.percent(50));
         let (twins, ends) = (dice.percent(TWINS), dice.percent(ENDED));
+        let request_ids = [dice.uuid(), dice.uuid()];
         let site = if sandbox && of.tells_identity() { sites - 1 } else { 0 };
         let entries = twice(options, of) && site == 0;
         let entry = usize::from(entries && second);
         let twins = twins && entries && of.renews();
         let first = orders.len();
-        for entry in [entry, 1 - entry].into_iter().take(1 + usize::from(twins)) {
+        let sent = [entry, 1 - entry].into_iter().zip(request_ids);
+        for (entry, request_id) in sent.take(1 + usize::from(twins)) {
             orders.push(Order {
                 number: orders.len(),
                 subject,
@@ -61,7 +63,7 @@ pub(crate) fn orders(options: &Options, subjects: &[Box<dyn Subject>], sites: us
                 account,
                 site,
                 position,
-                request_id: dice.uuid(),
+                request_id,
                 intent: first,
                 ends: ends && options.has(Hazard::ReturningIds),
                 wrong: false,
@@ -76,8 +78,21 @@ pub(crate) fn orders(options: &Options, subjects: &[Box<dyn Subject>], sites: us
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{Options, orders};
+    use super::{Hazard, Options, orders};
     use crate::torture::subject::named;
+
+    #[test]
+    fn seed_deals_the_same_orders_whatever_a_run_is_spared() {
+        let dealt = |without: Vec<Hazard>| {
+            let options = Options { without, ..Options::of_provider("ovh", 100) };
+            let orders = orders(&options, &named("ovh").unwrap(), 1).into_iter();
+            let first = orders.filter(|order| order.intent == order.number);
+            first.map(|order| order.request_id).collect::<Vec<_>>()
+        };
+        let (all, spared) = (dealt(Vec::new()), dealt(vec![Hazard::TwoEntries]));
+        assert!(all.len() < spared.len());
+        assert_eq!(all[..], spared[..all.len()]);
+    }
 
     #[test]
     fn twins_are_one_intent_through_two_entries() {

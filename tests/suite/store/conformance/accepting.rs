@@ -36,6 +36,7 @@ pub(super) async fn refuses_a_held_lock_and_stores_nothing(home: Arc<dyn Home>) 
     let held = Accepted::Held { lock: lock("b"), by: id(1) };
     assert_eq!(store.accept(refused).await.unwrap(), held);
     assert_eq!(store.get(id(2)).await.unwrap(), None);
+    home.settled().await;
     assert_eq!(store.positions().await.unwrap().last, 1);
     let free = NewOperation { locks: vec![lock("c"), lock("c")], ..new(operation(3)) };
     assert_eq!(store.accept(free).await.unwrap(), Accepted::Stored);

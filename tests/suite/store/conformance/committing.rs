@@ -21,6 +21,7 @@ pub(super) async fn replaces_only_the_version_before(home: Arc<dyn Home>) {
     assert_eq!(store.commit(first.clone()).await.unwrap(), Committed::Done);
     assert_eq!(store.commit(first.clone()).await.unwrap(), Committed::Stale);
     assert_eq!(store.get(id(1)).await.unwrap(), Some(first.operation));
+    home.settled().await;
     assert_eq!(store.positions().await.unwrap().last, 2);
 }
 
@@ -175,7 +176,7 @@ pub(super) async fn does_all_or_nothing(home: Arc<dyn Home>) {
     change.locks = vec![lock("new")];
     change.claims = claims(["free", "77"]);
     assert!(matches!(store.commit(change.clone()).await.unwrap(), Committed::Claimed { .. }));
-    untouched(&*store).await;
+    untouched(&*home, &*store).await;
 
     // A change that breaks the contract in its last part takes back what it wrote before that.
     change.claims = claims(["free"]);
@@ -186,13 +187,14 @@ pub(super) async fn does_all_or_nothing(home: Arc<dyn Home>) {
         matches!(refused, Err(StoreError::Invalid(_))),
         "one nonce for two permits: {refused:?}"
     );
-    untouched(&*store).await;
+    untouched(&*home, &*store).await;
     assert!(store.healthy());
 }
 
-async fn untouched(store: &dyn Store) {
+async fn untouched(home: &dyn Home, store: &dyn Store) {
     assert_eq!(store.get(id(2)).await.unwrap(), Some(operation(2)));
     assert_eq!(store.claimant(&claim("free")).await.unwrap(), None);
+    home.settled().await;
     assert_eq!(store.positions().await.unwrap().last, 3);
     let kept = NewOperation { locks: vec![lock("new"), lock("kept")], ..new(operation(3)) };
     let held = Accepted::Held { lock: lock("kept"), by: id(2) };
@@ -220,4 +222,25 @@ pub(super) async fn updates_the_last_two_attempts(home: Arc<dyn Home>) {
     let refused = store.commit(fewer).await;
     assert!(matches!(refused, Err(StoreError::Invalid(_))), "an attempt vanished: {refused:?}");
     assert_eq!(store.get(id(1)).await.unwrap(), Some(stored));
+}
+
+pub(super) async fn updates_an_attempt_that_others_follow(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    store.accept(new(operation(1))).await.unwrap();
+    let sent = next(&operation(1), |operation| {
+        operation.attempts = (1..=4).map(|number| attempt(1, number)).collect();
+        operation.attempts[0].outcome = Outcome::Applied;
+        operation.attempts[1].outcome = Outcome::Unknown;
+        operation.attempts[2].outcome = Outcome::NotSent;
+        operation.attempts[3].outcome = Outcome::NotSent;
+    });
+    assert_eq!(store.commit(sent.clone()).await.unwrap(), Committed::Done);
+    // What decides is the second, and any of them can be told something late.
+    let found = next(&sent.operation, |operation| {
+        operation.attempts[0].outcome = Outcome::Unknown;
+        operation.attempts[1].outcome = Outcome::NotSent;
+        "77".clone_into(&mut operation.attempts[1].upstream_id);
+    });
+    assert_eq!(store.commit(found.clone()).await.unwrap(), Committed::Done);
+    assert_eq!(store.get(id(1)).await.unwrap(), Some(found.operation));
 }

@@ -90,6 +90,7 @@ pub(super) async fn counts_on_after_reopening(home: Arc<dyn Home>) {
     for n in 1..=3 {
         store.accept(new(operation(n))).await.unwrap();
     }
+    home.settled().await;
     let positions = store.positions().await.unwrap();
     drop(store);
 

@@ -5,6 +5,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::{Just, Strategy, any};
 use proptest::{option, prop_oneof};
@@ -54,10 +55,11 @@ pub(super) async fn behaves_like_the_model(home: Arc<dyn Home>) {
     let handle = Handle::current();
     // One world a case, side by side in one store: each has identifiers and keys of its own.
     let check = move || {
-        let world = Cell::new(0);
+        let (world, last) = (Cell::new(0), Cell::new(0));
         runner(CASES).run(&vec(call(), CALLS), |calls| {
             world.set(world.get() + 1);
-            handle.block_on(compare(&*store, world.get(), calls));
+            let compared = compare(&*home, &*store, world.get(), last.get(), calls);
+            last.set(handle.block_on(compared));
             Ok(())
         })
     };
@@ -191,11 +193,17 @@ impl Model {
     }
 }
 
-/// Runs the calls in both, in the `world`th part of the store.
-async fn compare(store: &dyn Store, world: u32, calls: Vec<Call>) {
+/// Runs the calls in both, in the `world`th part of the store, after a position of the earlier ones; the
+/// last position then.
+async fn compare(
+    home: &dyn Home,
+    store: &dyn Store,
+    world: u32,
+    before: u64,
+    calls: Vec<Call>,
+) -> u64 {
     end_earlier_worlds(store).await;
     let mut model = Model::default();
-    let before = store.positions().await.unwrap().last;
     for call in calls {
         match in_world(world, call) {
             Call::Accept { n, wake, locks, lease } => {
@@ -234,7 +242,9 @@ async fn compare(store: &dyn Store, world: u32, calls: Vec<Call>) {
             }
         }
     }
+    home.settled().await;
     same_content(store, world, before, &model).await;
+    store.positions().await.unwrap().last
 }
 
 /// The same call about the things of one world.
@@ -269,7 +279,8 @@ async fn same_content(store: &dyn Store, world: u32, before: u64, model: &Model)
         assert_eq!(store.claimant(claim).await.unwrap(), Some(*by));
     }
     let changes = store.changes(before, PAGE_MAX).await.unwrap();
-    let changed: Vec<_> = changes.iter().map(|change| change.operation.request_id).collect();
+    let ours = changes.iter().filter(|change| change.operation.provider == world.to_string());
+    let changed: Vec<_> = ours.map(|change| change.operation.request_id).collect();
     assert_eq!(changed, model.changes);
     for (lock, by) in &model.locks {
         let wanted = NewOperation { locks: vec![lock.clone()], ..new(operation(9)) };
@@ -281,11 +292,12 @@ async fn same_content(store: &dyn Store, world: u32, before: u64, model: &Model)
 /// Ends what earlier worlds left open, so that this one sees nothing of them as due.
 async fn end_earlier_worlds(store: &dyn Store) {
     let open = Query { open_only: true, limit: PAGE_MAX, ..Query::default() };
-    for stored in store.list(&open).await.unwrap() {
+    let ended = store.list(&open).await.unwrap().into_iter().map(async |stored| {
         let change = next(&stored, |operation| {
             operation.state = State::Cancelled;
             operation.wake_time = None;
         });
         assert_eq!(store.commit(change).await.unwrap(), Committed::Done);
-    }
+    });
+    join_all(ended).await;
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
 use purveyor::store::operation::Origin;
 use purveyor::store::{
     Accepted, Change, Committed, EndedBefore, PAGE_MAX, Positions, Pruned, Store,
@@ -91,8 +92,9 @@ pub(super) async fn removes_the_oldest_within_its_bounds(home: Arc<dyn Home>) {
         came_to(&*store, n, State::Failed, time).await;
     }
     let count = u128::try_from(PAGE_MAX).unwrap() + 5;
-    for n in 4..=count {
-        came_to(&*store, n, State::Cancelled, 40).await;
+    let many: Vec<u128> = (4..=count).collect();
+    for some in many.chunks(8) {
+        join_all(some.iter().map(|n| came_to(&*store, *n, State::Cancelled, 40))).await;
     }
     store.accept(new(operation(1000))).await.unwrap();
     let check = async |limit: usize, pruned: usize, expected: &[u128]| {
@@ -130,6 +132,7 @@ pub(super) async fn keeps_what_holds_a_lock_and_the_last_change(home: Arc<dyn Ho
     assert_eq!(left(&*store, 3).await, [2, 3], "one holds a lock and one made the last change");
 
     // Positions go on; what was removed is not shown any more.
+    home.settled().await;
     let shown = store.changes(0, 10).await.unwrap();
     let shown: Vec<_> =
         shown.iter().map(|change| (change.position, change.operation.request_id)).collect();

@@ -24,6 +24,7 @@ pub(super) async fn numbers_changes_in_commit_order(home: Arc<dyn Home>) {
     let theirs = Change { claims: claims(["1"]), ..next(&operation(3), |_| {}) };
     assert!(matches!(store.commit(theirs).await.unwrap(), Committed::Claimed { .. }));
 
+    home.settled().await;
     let changes = store.changes(0, 10).await.unwrap();
     let shown: Vec<_> =
         changes.iter().map(|shown| (shown.position, shown.operation.clone())).collect();
@@ -39,6 +40,7 @@ pub(super) async fn pages_through_changes(home: Arc<dyn Home>) {
     for n in 1..=4 {
         store.accept(new(operation(n))).await.unwrap();
     }
+    home.settled().await;
     let check = async |position: u64, limit: usize, expected: &[u64]| {
         let changes = store.changes(position, limit).await.unwrap();
         let positions: Vec<_> = changes.iter().map(|change| change.position).collect();
