@@ -77,7 +77,7 @@ impl Artifacts {
     }
 }
 
-/// Builds the workspace as it is shipped; see [`build_as`].
+/// As [`build_as`], without the feature.
 ///
 /// # Errors
 /// As [`build_as`].

@@ -39,7 +39,8 @@ pub(crate) fn twice(options: &Options, subject: &dyn Subject) -> bool {
 
 /// The orders, dealt to the providers and their accounts in turn.
 pub(crate) fn orders(options: &Options, subjects: &[Box<dyn Subject>], sites: usize) -> Vec<Order> {
-    let mut dice = Dice::new(options.seed, 2);
+    // Request ids have a sequence of their own: who is sent twice takes two.
+    let (mut dice, mut names) = (Dice::new(options.seed, 2), Dice::new(options.seed, 4));
     let mut orders: Vec<Order> = Vec::new();
     let accounts = options.accounts();
     let mut intents = 0;
@@ -52,7 +53,7 @@ pub(crate) fn orders(options: &Options, subjects: &[Box<dyn Subject>], sites: us
         // Drawn in any case, so that a seed deals the same orders whatever a run is spared.
         let (second, sandbox) = (dice.percent(50), dice.percent(50));
         let (twins, ends) = (dice.percent(TWINS), dice.percent(ENDED));
-        let request_ids = [dice.uuid(), dice.uuid()];
+        let request_ids = [names.uuid(), names.uuid()];
         let site = if sandbox && of.tells_identity() { sites - 1 } else { 0 };
         let entries = twice(options, of) && site == 0;
         let entry = usize::from(entries && second);
@@ -88,7 +89,7 @@ pub(crate) fn orders(options: &Options, subjects: &[Box<dyn Subject>], sites: us
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{Hazard, Options, orders};
+    use super::{Hazard, Options, Order, orders};
     use crate::torture::subject::named;
 
     #[test]
@@ -137,6 +138,18 @@ mod tests {
         let spared = Options { without, ..options };
         let orders = super::orders(&spared, &named("computestacks").unwrap(), 1);
         assert!(orders.iter().all(|it| !it.ends && it.after.is_none()));
+    }
+
+    #[test]
+    fn test_runs_have_every_kind_of_order() {
+        for options in Options::of_test().iter().filter(|it| it.workload().is_none()) {
+            let orders = orders(options, &named("all").unwrap(), 2);
+            let count = |kind: fn(&&Order) -> bool| orders.iter().filter(kind).count();
+            assert!(count(|order| order.intent != order.number) > 1);
+            assert!(count(|order| order.site == 1) > 5);
+            assert!(count(|order| order.ends) > 10);
+            assert!(count(|order| order.after.is_some()) > 3);
+        }
     }
 
     #[test]
