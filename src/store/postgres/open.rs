@@ -96,6 +96,8 @@ pub(super) async fn open(sessions: &Sessions) -> Result<(Object, Meta), OpenErro
     let unlimited = "SET LOCAL statement_timeout TO 0; SET LOCAL lock_timeout TO 0";
     transaction.batch_execute(unlimited).await?;
     transaction.batch_execute(MIGRATING).await?;
+    // Behind a long reader of the tables, as a dump, it would keep gateways from them that serve.
+    transaction.batch_execute("SET LOCAL lock_timeout TO '5s'").await?;
     migrate(&transaction, cluster).await?;
     let sql = format!("SELECT {} FROM meta", Meta::COLUMNS);
     let meta = Meta::read(&transaction.query_one(&sql, &[]).await?)?;

@@ -80,110 +80,108 @@ struct Case {
     duplicates: &'static [&'static str],
 }
 
+const CASES: [Case; 12] = [
+    Case {
+        name: "unknown",
+        way: |way| way.lost(),
+        state: State::WaitingUpstream,
+        outcomes: &[Outcome::Pending],
+        duplicates: &[],
+    },
+    Case {
+        name: "looked for",
+        way: |way| way.lost().look(Finding::Absent(Absent {})),
+        state: State::WaitingUpstream,
+        outcomes: &[Outcome::Pending],
+        duplicates: &[],
+    },
+    Case {
+        name: "a person is asked",
+        way: |way| {
+            way.policy.absence_is_proof = false;
+            way.lost().pass(SETTLE.as_secs() + 1).look(Finding::Absent(Absent {}));
+            assert_eq!(way.operation.state, State::NeedsOperator);
+            way
+        },
+        state: State::WaitingUpstream,
+        outcomes: &[Outcome::Pending],
+        duplicates: &[],
+    },
+    Case {
+        name: "absent, nothing sent since",
+        way: |way| way.lost_and_absent(),
+        state: State::WaitingUpstream,
+        outcomes: &[Outcome::Pending],
+        duplicates: &[],
+    },
+    Case {
+        name: "absent, nothing left since",
+        way: |way| {
+            let not_sent = Seen::NotSent { reason: "no connection".into() };
+            way.lost_and_absent().send_again().close(not_sent, panicked())
+        },
+        state: State::WaitingUpstream,
+        outcomes: &[Outcome::Pending, Outcome::NotSent],
+        duplicates: &[],
+    },
+    Case {
+        name: "absent, the next one is under way",
+        way: |way| way.lost_and_absent().send_again(),
+        state: State::Running,
+        outcomes: &[Outcome::Applied, Outcome::Unspecified],
+        duplicates: &["a"],
+    },
+    Case {
+        name: "absent, the next one is unknown",
+        way: |way| way.lost_and_absent().send_again().lost(),
+        state: State::OutcomeUnknown,
+        outcomes: &[Outcome::Applied, Outcome::Unknown],
+        duplicates: &["a"],
+    },
+    Case {
+        name: "absent, the next one is being carried out",
+        way: |way| way.lost_and_absent().send_again().close(success(Some("b")), pending("b")),
+        state: State::WaitingUpstream,
+        outcomes: &[Outcome::Applied, Outcome::Pending],
+        duplicates: &["a"],
+    },
+    Case {
+        name: "absent, the next one was refused for now",
+        way: |way| {
+            way.lost_and_absent().send_again().close(refusable(true), rejected("fault"));
+            assert_eq!(way.operation.state, State::Accepted);
+            way
+        },
+        state: State::NeedsOperator,
+        outcomes: &[Outcome::Applied, Outcome::Rejected],
+        duplicates: &["a"],
+    },
+    Case {
+        name: "absent twice",
+        way: |way| way.lost_and_absent().send_again().lost_and_absent(),
+        state: State::NeedsOperator,
+        outcomes: &[Outcome::Applied, Outcome::Absent],
+        duplicates: &["a"],
+    },
+    Case {
+        name: "done by the next one",
+        way: |way| way.lost_and_absent().send_again().close(success(Some("b")), done("b")),
+        state: State::Succeeded,
+        outcomes: &[Outcome::Applied, Outcome::Applied],
+        duplicates: &["a"],
+    },
+    Case {
+        name: "failed",
+        way: |way| way.lost_and_absent().send_again().close(refusable(false), rejected("fault")),
+        state: State::Failed,
+        outcomes: &[Outcome::Applied, Outcome::Rejected],
+        duplicates: &["a"],
+    },
+];
+
 #[test]
 fn a_late_answer_counts_in_every_state() {
-    use Outcome::{Applied, NotSent, Pending, Rejected};
-    let cases = [
-        Case {
-            name: "unknown",
-            way: |way| way.lost(),
-            state: State::WaitingUpstream,
-            outcomes: &[Pending],
-            duplicates: &[],
-        },
-        Case {
-            name: "looked for",
-            way: |way| way.lost().look(Finding::Absent(Absent {})),
-            state: State::WaitingUpstream,
-            outcomes: &[Pending],
-            duplicates: &[],
-        },
-        Case {
-            name: "a person is asked",
-            way: |way| {
-                way.policy.absence_is_proof = false;
-                way.lost().pass(SETTLE.as_secs() + 1).look(Finding::Absent(Absent {}));
-                assert_eq!(way.operation.state, State::NeedsOperator);
-                way
-            },
-            state: State::WaitingUpstream,
-            outcomes: &[Pending],
-            duplicates: &[],
-        },
-        Case {
-            name: "absent, nothing sent since",
-            way: |way| way.lost_and_absent(),
-            state: State::WaitingUpstream,
-            outcomes: &[Pending],
-            duplicates: &[],
-        },
-        Case {
-            name: "absent, nothing left since",
-            way: |way| {
-                let not_sent = Seen::NotSent { reason: "no connection".into() };
-                way.lost_and_absent().send_again().close(not_sent, panicked())
-            },
-            state: State::WaitingUpstream,
-            outcomes: &[Pending, NotSent],
-            duplicates: &[],
-        },
-        Case {
-            name: "absent, the next one is under way",
-            way: |way| way.lost_and_absent().send_again(),
-            state: State::Running,
-            outcomes: &[Applied, Outcome::Unspecified],
-            duplicates: &["a"],
-        },
-        Case {
-            name: "absent, the next one is unknown",
-            way: |way| way.lost_and_absent().send_again().lost(),
-            state: State::OutcomeUnknown,
-            outcomes: &[Applied, Outcome::Unknown],
-            duplicates: &["a"],
-        },
-        Case {
-            name: "absent, the next one is being carried out",
-            way: |way| way.lost_and_absent().send_again().close(success(Some("b")), pending("b")),
-            state: State::WaitingUpstream,
-            outcomes: &[Applied, Pending],
-            duplicates: &["a"],
-        },
-        Case {
-            name: "absent, the next one was refused for now",
-            way: |way| {
-                way.lost_and_absent().send_again().close(refusable(true), rejected("fault"));
-                assert_eq!(way.operation.state, State::Accepted);
-                way
-            },
-            state: State::NeedsOperator,
-            outcomes: &[Applied, Rejected],
-            duplicates: &["a"],
-        },
-        Case {
-            name: "absent twice",
-            way: |way| way.lost_and_absent().send_again().lost_and_absent(),
-            state: State::NeedsOperator,
-            outcomes: &[Applied, Outcome::Absent],
-            duplicates: &["a"],
-        },
-        Case {
-            name: "done by the next one",
-            way: |way| way.lost_and_absent().send_again().close(success(Some("b")), done("b")),
-            state: State::Succeeded,
-            outcomes: &[Applied, Applied],
-            duplicates: &["a"],
-        },
-        Case {
-            name: "failed",
-            way: |way| {
-                way.lost_and_absent().send_again().close(refusable(false), rejected("fault"))
-            },
-            state: State::Failed,
-            outcomes: &[Applied, Rejected],
-            duplicates: &["a"],
-        },
-    ];
-    for Case { name, way, state, outcomes, duplicates } in cases {
+    for Case { name, way, state, outcomes, duplicates } in CASES {
         let mut on = Way::begin(Evidence::Difference);
         way(&mut on);
         let (claims, ended) = (on.claims, on.operation.clone());
