@@ -8,7 +8,7 @@ pub mod reflection;
 pub mod server;
 pub mod status;
 
-mod operations;
+pub(crate) mod operations;
 mod orders;
 mod products;
 mod providers;

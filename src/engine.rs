@@ -350,6 +350,11 @@ impl Engine {
                 Committed::Held { lock, .. } if self.can_spare(&operation, lock) => {
                     change.locks.retain(|held| held != lock);
                 }
+                // Whoever loses what it found sends nothing more before it has asked for its locks again.
+                Committed::Held { lock, .. } if !change.locks.contains(lock) => {
+                    let Some(loser) = change.loser.as_mut() else { break committed };
+                    loser.locks.retain(|held| held != lock);
+                }
                 _ => break committed,
             }
         };

@@ -7,7 +7,7 @@
 mod armed;
 
 #[cfg(feature = "failpoints")]
-pub use self::armed::{arm, control, misreport, pass, settle, stall};
+pub use self::armed::{arm, contested, control, misreport, pass, settle, stall, taken_over};
 
 #[cfg(not(feature = "failpoints"))]
 use std::time::Duration;

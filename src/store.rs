@@ -139,8 +139,8 @@ pub trait Store: Send + Sync + 'static {
     async fn prune(&self, ended: EndedBefore, limit: usize) -> Result<usize, StoreError>;
 
     /// Puts a service on record, replacing what stood there, and closes the claims that `closes` names
-    /// and that are still held so. False, and nothing is done, where the stored record is of another
-    /// version than `record`.
+    /// and that are still open and the same operation's, whatever their origin. False, and nothing is
+    /// done, where the stored record is of another version than `record`.
     async fn put_service(
         &self,
         record: ServiceRecord,
@@ -289,13 +289,15 @@ pub struct Change {
     pub locks: Vec<Lock>,
     /// What it claims from now on, beside what it claims already.
     pub claims: Vec<NewClaim>,
-    /// Claims that are closed, where they are still held so: the objects are gone.
+    /// Claims that are closed, where they are still open and the same operation's, whatever their origin:
+    /// the objects are gone.
     pub closes: Vec<HeldClaim>,
     /// Services on record from now on, each of the version that was read.
     pub services: Vec<ServiceRecord>,
     /// What the host observed of one of the operation's attempts.
     pub observation: Option<Observation>,
-    /// What becomes of the operation that a claim is taken from.
+    /// What becomes of the operation that a claim is taken from. A lock that somebody else holds stands
+    /// against it as well.
     pub loser: Option<Box<Change>>,
 }
 

@@ -1,5 +1,5 @@
-//! The providers: one account at an upstream each. What a plugin demands of its account is not
-//! checked here, because no plugin is loaded yet; `declared` does that.
+//! The providers: each a configured way to an upstream account. What a plugin demands of its provider is
+//! not checked here, because no plugin is loaded yet; `declared` does that.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -107,7 +107,8 @@ fn endpoint(section: &mut Section<'_>) -> Option<Url> {
     url(section.required::<String>("endpoint")?)
 }
 
-/// Where the account was known before its endpoint moved. Only scheme, host and port count.
+/// Where the account was known before its endpoint moved. Scheme, host and port make the account; the
+/// whole URL is what version 1 has named it by.
 fn formerly_endpoint(section: &mut Section<'_>, endpoint: Option<&Url>) -> Option<Url> {
     let found = section.optional::<String>("formerly_endpoint")?;
     let place = found.place.clone();

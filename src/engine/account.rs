@@ -172,7 +172,20 @@ pub(super) fn check_owner(operation: &Operation, account: &Account) -> Result<()
     if account.owns(&operation.account, &operation.account_key) {
         return Ok(());
     }
-    Err(account.shown_beside(&operation.account).to_owned())
+    Err(account.key.to_string())
+}
+
+/// What a person is told of an operation whose provider points to the account `now`. Both accounts are
+/// named by their keys, which differ also where the identity is the same.
+pub(super) fn changed(operation: &Operation, now: &str) -> String {
+    let theirs = match operation.account_key.as_str() {
+        "" => operation.account.as_str(),
+        key => key,
+    };
+    format!(
+        "the provider points to account {now}, and this operation belongs to {theirs}; point the provider \
+         back (credentials, account_id, or formerly_endpoint after a move), or resolve it"
+    )
 }
 
 /// As [`check_owner`], as an error.

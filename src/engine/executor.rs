@@ -130,13 +130,7 @@ impl Engine {
                 return;
             }
             if operation.has_unapplied() {
-                if let Err(error) = self.apply_observations(operation.request_id).await {
-                    tracing::error!(
-                        request_id = %operation.request_id, provider = operation.provider, %error,
-                        "a stored observation cannot be applied yet"
-                    );
-                }
-                return;
+                return self.apply_taken(&operation).await;
             }
             let driven = match operation.state {
                 State::Accepted => Box::pin(self.step(operation)).await,

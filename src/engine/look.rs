@@ -12,6 +12,7 @@ use purveyor_sdk::{Error, Result};
 use super::Engine;
 use super::account::{check_owner, owned};
 use super::machine::{Event, LateFinding, Policy, apply, locks, renewal_order, transient};
+use super::policy::{SETTLE_DEFAULT, listing_lag};
 use super::step::{context, logged, write};
 use super::unstored::log_whole;
 use crate::failpoint::{self, Place};
@@ -175,11 +176,17 @@ impl Engine {
         request: &FindRequest,
     ) -> Result<Vec<UpstreamRef>> {
         let policy = self.policy(operation);
-        let sent = operation.current().map_or(operation.create_age, |last| last.permit_age);
-        let since = sent - policy.settle - self.inner.store.age().slack;
-        if policy.evidence != Evidence::Difference || policy.effect != Effect::Spend {
+        let settled = operation
+            .settle
+            .as_ref()
+            .is_none_or(|it| it.conclusive_at <= self.inner.store.age().age);
+        let differs = policy.evidence == Evidence::Difference && policy.effect == Effect::Spend;
+        if !differs || !settled {
+            // Absence decides nothing yet, so nothing has to be asked for one by one.
             return Ok(Vec::new());
         }
+        let sent = operation.current().map_or(operation.create_age, |last| last.permit_age);
+        let since = sent - policy.settle - self.inner.store.age().slack;
         let mut candidates = Vec::new();
         for id in self.inner.store.closed_ids(&policy.gate, since).await? {
             let request = FindRequest { upstream_id: id.clone(), ..request.clone() };
@@ -246,9 +253,11 @@ impl Engine {
     pub(super) async fn find_request(&self, operation: &Operation) -> Result<FindRequest> {
         let Policy { gate, aliases, legacy_gate, settle, .. } = self.policy(operation);
         let slack = self.inner.store.age().slack;
-        // What was claimed shortly before may have been missing from the list that is compared with: a
-        // settle window holds the longest lag of listings, and more.
-        let since = operation.create_age - settle - slack;
+        // What was claimed shortly before may have been missing from the list that is compared with. What
+        // was claimed earlier stood there, unless it is gone and its identifier has come back.
+        let provider = self.inner.providers.get(&operation.provider);
+        let lag = provider.map_or(SETTLE_DEFAULT, |provider| listing_lag(&provider));
+        let since = operation.create_age - lag - slack;
         // What was gone a window before the request was sent, and is there again, may be ours.
         let sent = operation.current().map_or(operation.create_age, |last| last.permit_age);
         let closed_since = sent - settle - slack;
@@ -282,5 +291,41 @@ impl Engine {
             claimed_ids,
             upstream_id: String::new(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use purveyor_sdk::v1::operation::{Outcome, State};
+    use uuid::Uuid;
+
+    use crate::engine::made_here::tests::attempt;
+    use crate::engine::naming::tests::{LAG, engine};
+    use crate::engine::observation::tests::{by_search, store};
+    use crate::store::operation::Operation;
+
+    /// What another operation was sold and is gone since may come back under its identifier: only what the
+    /// list may not have shown yet is left out of a search.
+    #[tokio::test]
+    async fn a_search_leaves_out_what_others_claimed_within_the_lag_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(&folder).await;
+        let slack = engine.store().age().slack;
+        let sent = attempt(Outcome::Applied, "a");
+        let other =
+            store(&engine, Uuid::from_u128(2), State::Succeeded, sent, vec![by_search("a")]).await;
+        let claimed = other.update_age;
+        let left_out = async |later: Duration| {
+            let searching = Operation {
+                request_id: Uuid::from_u128(1),
+                create_age: claimed + later,
+                ..other.clone()
+            };
+            engine.find_request(&searching).await.unwrap().claimed_ids
+        };
+        assert_eq!(left_out(LAG + slack).await, ["a"]);
+        assert_eq!(left_out(LAG + slack + Duration::from_nanos(1)).await, [""; 0]);
     }
 }

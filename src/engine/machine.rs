@@ -23,7 +23,7 @@ use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence};
 use uuid::Uuid;
 
-use super::account::AccountOf;
+use super::account::{AccountOf, changed};
 use super::line::LOOK_FOR_ONESELF;
 #[cfg(feature = "failpoints")]
 use crate::failpoint;
@@ -121,6 +121,9 @@ pub fn apply(
         return Err(step.refusal(&event, "it has ended"));
     }
     step.take(event)?;
+    if step.next.state == State::Accepted && step.step_is_sold() {
+        step.ask_about_sold_step();
+    }
     step.next.update_time = step.next.update_time.max(now.wall);
     step.next.update_age = step.next.update_age.max(now.after(Duration::ZERO));
     let locks = locks(&step.next, policy);
@@ -158,8 +161,10 @@ impl Step<'_> {
             (_, Event::ObservedLate { nonce, closing }) => {
                 return self.observed_late(nonce, closing);
             }
-            (_, Event::ClaimLost { by, upstream_id }) => self.claim_lost(by, upstream_id),
-            (WaitingUpstream, Event::Contested(contest)) => self.delivery_contested(&contest),
+            (_, Event::ClaimLost { by, upstream_id }) if self.open_attempt().is_none() => {
+                self.claim_lost(by, upstream_id);
+            }
+            (WaitingUpstream, Event::Contested(contest)) => self.ask_about_contest(&contest),
             (Running, Event::Recovered) => self.recover(),
             (WaitingUpstream, Event::Polled(outcome)) => self.polled(outcome),
             (WaitingUpstream, Event::PollFailed(error)) => self.poll_failed(&error),
@@ -264,8 +269,7 @@ impl Step<'_> {
     /// unknown one whose settle window has passed.
     fn permit(&mut self, new: NewAttempt) -> Result<(), Refusal> {
         let refuse = |reason| Refusal { event: "a permit", state: "running", reason };
-        let step = self.next.step;
-        if self.next.attempts.iter().any(|it| it.step == step && sold(it)) {
+        if self.step_is_sold() {
             return Err(refuse("the upstream has accepted an attempt of this step"));
         }
         if let Some(last) = self.next.current() {
@@ -315,10 +319,7 @@ impl Step<'_> {
     }
 
     fn account_changed(&mut self, now: &str) {
-        let message = format!(
-            "the provider now points to account {now}; this operation belongs to {}",
-            self.next.account
-        );
+        let message = changed(&self.next, now);
         self.ask_operator_because(Error::new(ErrorReason::AccountChanged, message));
     }
 
@@ -328,19 +329,18 @@ impl Step<'_> {
         self.next.candidates.clear();
         match resolution {
             Resolution::Executed { upstream_id, outcome } => self.executed(upstream_id, outcome),
-            Resolution::NotExecuted { .. } if self.undone().is_some_and(sold) => {
-                let message = "an operator found that it was not executed, although the upstream had \
-                               accepted it; nothing is sent again";
-                self.fail(Error::new(ErrorReason::NotExecuted, message));
-            }
             Resolution::NotExecuted { try_again } => {
-                if self.undone().is_some() {
+                if self.undone().is_some_and(|it| !sold(it)) {
                     self.keep_for_later();
                     if let Some(attempt) = self.next.current_mut() {
                         attempt.outcome = Outcome::Absent;
                     }
                 }
-                if try_again {
+                if self.step_is_sold() {
+                    let message = "an operator found that it was not executed, although the upstream \
+                                   had accepted it; nothing is sent again";
+                    self.fail(Error::new(ErrorReason::NotExecuted, message));
+                } else if try_again {
                     // The person's word stands for the caller's patience.
                     let patience = Duration::from_secs(600);
                     self.next.start_before = self.next.start_before.max(self.now.wall + patience);
@@ -359,10 +359,16 @@ impl Step<'_> {
         self.next.attempts.last().filter(|attempt| attempt.outcome == Outcome::Unspecified)
     }
 
-    /// Whether the attempt of this step that decides was a spend that the upstream has accepted: it is
+    /// The attempt of this step that decides, if it was a spend that the upstream has accepted: it is
     /// never absent.
-    fn sold_in_step(&self) -> bool {
-        self.next.current().is_some_and(|it| it.step == self.next.step && sold(it))
+    fn sold_attempt(&self) -> Option<&Attempt> {
+        self.next.current().filter(|it| it.step == self.next.step && sold(it))
+    }
+
+    /// Whether the upstream has accepted a spend of this step, by whichever attempt: nothing more is sent
+    /// in it.
+    fn step_is_sold(&self) -> bool {
+        self.next.attempts.iter().any(|it| it.step == self.next.step && sold(it))
     }
 
     /// The attempt that a person may call not executed.
@@ -500,10 +506,8 @@ impl Step<'_> {
 
     /// A person has to find out. Where the upstream accepted the spend, the plugin is at fault.
     fn ask_about_unknown(&mut self, message: String) {
-        if !self.sold_in_step() {
-            return self.ask_operator(message);
-        }
-        let reason = self.next.current().map_or("", |attempt| attempt.message.as_str());
+        let Some(attempt) = self.sold_attempt() else { return self.ask_operator(message) };
+        let reason = &attempt.message;
         let message =
             format!("the upstream accepted it, and the plugin failed: {reason}; {message}");
         self.ask_operator_because(Error::new(ErrorReason::PluginFault, message));

@@ -103,7 +103,7 @@ pub(super) fn upstream_id(operation: &Operation) -> String {
         return operation.upstream.id.clone();
     }
     let mut told = operation.attempts.iter().map(|attempt| &attempt.upstream_id);
-    told.find(|id| !id.is_empty()).cloned().unwrap_or_default()
+    told.find(|id| !id.is_empty() && !operation.is_duplicate(id)).cloned().unwrap_or_default()
 }
 
 /// From our records alone.

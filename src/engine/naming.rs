@@ -141,11 +141,12 @@ impl Engine {
             return Ok(found(operation));
         }
         match self.maker(provider, id).await? {
-            Some(operation) if operation.op == T::MADE_BY => Ok(found(operation)),
+            Some(operation) if is_named::<T>(&operation, id) => Ok(found(operation)),
             operation => Ok(Found {
                 name: T::name_of(name, id)?,
                 upstream_id: id.to_owned(),
-                // A renewal may make an order; the order keeps the upstream's name.
+                // A renewal may make an order, and what was made too often is claimed as well; both keep
+                // the upstream's name.
                 operation,
             }),
         }
@@ -296,6 +297,13 @@ fn available(provider: &Provider) -> Result<()> {
     }
 }
 
+/// Whether what the upstream calls `id` has the name of the operation that claims it: it is what the
+/// operation made, and not a duplicate of that.
+pub(super) fn is_named<T: Made>(operation: &Operation, id: &str) -> bool {
+    let first = id.split(',').next().unwrap_or_default();
+    operation.op == T::MADE_BY && !operation.is_duplicate(first)
+}
+
 fn found(operation: Operation) -> Found {
     Found {
         name: operation.target.clone(),
@@ -316,4 +324,4 @@ fn kinds(manifest: &Manifest) -> Vec<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -12,6 +12,7 @@ use prost::Message;
 use purveyor_sdk::Error;
 use purveyor_sdk::plugin::v1::{Error as WireError, StepOutcome};
 use purveyor_sdk::v1::ErrorReason;
+use purveyor_sdk::v1::operation::State;
 use uuid::Uuid;
 
 use super::Engine;
@@ -19,12 +20,23 @@ use super::machine::{Closing, Contest, Event, apply, locks};
 use super::step::logged;
 use crate::failpoint::{self, Place};
 use crate::plugin::{Answer, ProofSeen, Seen, Spend};
-use crate::store::operation::{Attempt, Claim, NewClaim, Observation, Observed, Operation, Origin};
+use crate::store::operation::{
+    Attempt, Claim, Lock, NewClaim, Observation, Observed, Operation, Origin,
+};
 use crate::store::{Change, Committed, StoreError};
 
 /// A plugin that has not said by then how it goes on may hang or take the process with it, so what the
 /// host observed is stored by itself.
 const STORE_ALONE_AFTER: Duration = Duration::from_secs(1);
+
+/// What came of applying observations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Applied {
+    /// Nothing is left.
+    All,
+    /// Another operation holds what it needs.
+    Waits,
+}
 
 /// What is stored beside the columns of an observation.
 #[derive(Clone, PartialEq, Message)]
@@ -195,10 +207,11 @@ impl Engine {
     ) -> Result<(), StoreError> {
         self.inner.store.observe(request_id, observation, self.age()).await?;
         failpoint::pass(Place::Closing);
-        self.apply_observations(request_id).await
+        self.apply_observations(request_id).await.map(drop)
     }
 
-    /// Applies what is stored and not reflected yet, until nothing is left.
+    /// Applies what is stored and not reflected yet, until nothing is left or another operation holds what
+    /// that needs. Then the operation stays due, and whoever takes it up tries again.
     ///
     /// # Errors
     ///
@@ -208,23 +221,25 @@ impl Engine {
     pub(super) fn apply_observations(
         &self,
         request_id: Uuid,
-    ) -> BoxFuture<'_, Result<(), StoreError>> {
+    ) -> BoxFuture<'_, Result<Applied, StoreError>> {
         Box::pin(self.apply_observations_inner(request_id))
     }
 
-    async fn apply_observations_inner(&self, request_id: Uuid) -> Result<(), StoreError> {
+    async fn apply_observations_inner(&self, request_id: Uuid) -> Result<Applied, StoreError> {
         let mut contest = None;
         loop {
-            let Some(operation) = self.inner.store.get(request_id).await? else { return Ok(()) };
+            let Some(operation) = self.inner.store.get(request_id).await? else {
+                return Ok(Applied::All);
+            };
             let mut attempts = operation.attempts.iter();
             let late = attempts.find_map(|it| Some((it, it.unapplied.as_deref()?)));
-            let Some((attempt, observation)) = late else { return Ok(()) };
+            let Some((attempt, observation)) = late else { return Ok(Applied::All) };
             let closing = closing(attempt, observation, contest.clone())?;
             let event = Event::ObservedLate { nonce: attempt.nonce, closing };
             let policy = self.policy(&operation);
             let now = self.now().await?;
             let Some(change) = logged(apply(&operation, event, &policy, &now)) else {
-                return Ok(());
+                return Ok(Applied::All);
             };
             match self.commit_taking(change).await? {
                 (Committed::Done, next) => {
@@ -241,18 +256,32 @@ impl Engine {
                         %request_id, provider = operation.provider, lock = lock.0, %by,
                         "a late observation waits for another operation"
                     );
-                    tokio::time::sleep(self.inner.config.retry.first).await;
-                    if self.stopping() {
-                        return Ok(());
-                    }
+                    return Ok(Applied::Waits);
                 }
+                // It is read again, and what was stored meanwhile is taken into account.
                 (Committed::Stale | Committed::Outdated, _) => {}
             }
         }
     }
 
+    /// As [`Engine::apply_observations`], for what was taken up: it is given back only when another try
+    /// makes sense.
+    pub(super) async fn apply_taken(&self, operation: &Operation) {
+        match self.apply_observations(operation.request_id).await {
+            Ok(Applied::All) => {}
+            Ok(Applied::Waits) => tokio::time::sleep(self.inner.config.retry.first).await,
+            Err(error) => tracing::error!(
+                request_id = %operation.request_id, provider = operation.provider, %error,
+                "a stored observation cannot be applied yet"
+            ),
+        }
+    }
+
     /// Commits a change. What another operation only found, and this one was answered, passes on to this
-    /// one in the same transaction. Boxed as above.
+    /// one in the same transaction. `Held` while the other one has a request under way; `Claimed` where it
+    /// cannot lose the object, or a second one would have to lose another: then a person decides.
+    ///
+    /// Boxed as above.
     pub(super) fn commit_taking(
         &self,
         change: Change,
@@ -265,41 +294,46 @@ impl Engine {
         mut change: Change,
     ) -> Result<(Committed, Operation), StoreError> {
         loop {
-            let (claim, by) = match self.commit(change.clone()).await? {
+            let committed = self.commit(change.clone()).await?;
+            let (claim, by) = match &committed {
                 (Committed::Claimed { claim, by, open }, _)
-                    if outranks(&change.claims, &claim, open) =>
+                    if outranks(&change.claims, claim, *open) =>
                 {
-                    (claim, by)
+                    (claim.clone(), *by)
                 }
-                other => return Ok(other),
+                _ => return Ok(committed),
             };
-            let Some(loser) = self.inner.store.get(by).await? else {
-                return Ok((Committed::Stale, change.operation));
-            };
-            let event = Event::ClaimLost {
-                by: change.operation.request_id,
-                upstream_id: claim.upstream_id.clone(),
-            };
-            let (policy, now) = (self.policy(&loser), self.now().await?);
-            let Some(mut lost) = logged(apply(&loser, event, &policy, &now)) else {
-                return Ok((Committed::Stale, change.operation));
-            };
-            lost.operation.version += 1;
-            tracing::error!(
-                request_id = %by, provider = loser.provider, upstream_id = claim.upstream_id,
-                answered = %change.operation.request_id,
-                "an operation loses what it had found to the one that was answered it"
-            );
+            let earlier = change.loser.as_ref().map(|earlier| earlier.operation.request_id);
+            if earlier.is_some_and(|earlier| earlier != by) {
+                return Ok(committed);
+            }
+            // Of an operation that was removed, the claim alone is left.
+            if let Some(loser) = self.inner.store.get(by).await? {
+                if loser.state == State::Running {
+                    let lock = Lock(format!("operations/{by}"));
+                    return Ok((Committed::Held { lock, by }, committed.1));
+                }
+                let event = Event::ClaimLost {
+                    by: change.operation.request_id,
+                    upstream_id: claim.upstream_id.clone(),
+                };
+                let (policy, now) = (self.policy(&loser), self.now().await?);
+                let Some(mut lost) = logged(apply(&loser, event, &policy, &now)) else {
+                    return Ok(committed);
+                };
+                lost.operation.version += 1;
+                tracing::error!(
+                    request_id = %by, provider = loser.provider, upstream_id = claim.upstream_id,
+                    answered = %change.operation.request_id,
+                    "an operation loses what it had found to the one that was answered it"
+                );
+                change.loser = Some(Box::new(lost));
+            }
             for new in &mut change.claims {
                 if same_object(new, &claim) {
                     new.takes_from = Some(by);
                 }
             }
-            if change.loser.as_ref().is_some_and(|earlier| earlier.operation.request_id != by) {
-                // One operation at a time; the next turn sees who else has something of it.
-                return Ok((Committed::Stale, change.operation));
-            }
-            change.loser = Some(Box::new(lost));
         }
     }
 }
@@ -320,3 +354,6 @@ fn report(before: &Operation, after: &Operation) {
         );
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -11,7 +11,7 @@ use purveyor_sdk::v1::{ErrorReason, ResolveOperationRequest};
 use purveyor_sdk::{Error, Result};
 use uuid::Uuid;
 
-use super::account::owned;
+use super::account::{changed, owned};
 use super::machine::{Event, Refusal, Resolution, apply, locks};
 use super::{Caller, Engine};
 use crate::store::operation::{Claim, Note, Operation};
@@ -31,16 +31,19 @@ impl Engine {
         stored.filter(|operation| visible(caller, operation)).ok_or_else(|| not_found(request_id))
     }
 
-    /// An operation as an operator needs it to decide: with each candidate stands whose it is already.
+    /// An operation as an operator needs it to decide: with each candidate and each duplicate stands
+    /// whose it is already.
     ///
     /// # Errors
     ///
     /// As [`Engine::operation`].
     pub async fn operation_in_full(&self, caller: &Caller, request_id: Uuid) -> Result<Operation> {
         let mut operation = self.operation(caller, request_id).await?;
-        if caller.operator && operation.state == State::NeedsOperator {
+        if caller.operator {
             let policy = self.policy(&operation);
-            for candidate in &mut operation.candidates {
+            let asks = operation.state == State::NeedsOperator;
+            let candidates = operation.candidates.iter_mut().filter(|_| asks);
+            for candidate in candidates.chain(&mut operation.duplicates) {
                 let claim = Claim {
                     account: policy.gate.clone(),
                     kind: policy.id_kind.clone(),
@@ -195,13 +198,7 @@ impl Engine {
         let Some(provider) = self.inner.providers.get(&operation.provider) else { return Ok(None) };
         let account = self.account_for_poll(&provider).await?;
         if !operation.account.is_empty() {
-            let message = |now: &str| {
-                let theirs = &operation.account;
-                format!(
-                    "the provider points to account {now}, and the operation belongs to {theirs}"
-                )
-            };
-            owned(operation, &account, message)?;
+            owned(operation, &account, |now| changed(operation, now))?;
         }
         if operation.follows(upstream_id) {
             return Ok(None);

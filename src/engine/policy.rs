@@ -115,6 +115,11 @@ pub(super) fn id_kinds(manifest: &Manifest, op: Op) -> Vec<String> {
         .collect()
 }
 
+/// How long something that exists may be missing from the provider's listings.
+pub(super) fn listing_lag(provider: &Provider) -> Duration {
+    provider.timing().listing_lag.unwrap_or(SETTLE_DEFAULT)
+}
+
 /// The sum of the five settings; `None` where nobody has said one of them.
 pub(super) fn settle(timing: &Timing) -> Option<Duration> {
     let known = [timing.upstream_idle?, timing.upstream_processing?, timing.listing_lag?];

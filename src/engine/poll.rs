@@ -70,12 +70,7 @@ impl Engine {
         let (late, operations): (Vec<_>, Vec<_>) =
             operations.into_iter().partition(Operation::has_unapplied);
         for operation in late {
-            if let Err(error) = self.apply_observations(operation.request_id).await {
-                tracing::error!(
-                    request_id = %operation.request_id, provider = operation.provider, %error,
-                    "a stored observation cannot be applied yet"
-                );
-            }
+            self.apply_taken(&operation).await;
         }
         let Some(first) = operations.first() else { return };
         for together in operations.chunks(self.polled_at_once(&first.provider)) {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::Engine;
 use super::machine::{Now, Policy, SERVICE_KIND, delivered};
-use super::policy::{AccountNames, SETTLE_DEFAULT};
+use super::policy::{AccountNames, listing_lag};
 use crate::plugin::Provider;
 use crate::store::operation::{HeldClaim, Operation};
 use crate::store::{ServiceRecord, StoreError};
@@ -109,7 +109,7 @@ impl Engine {
             return Ok(());
         };
         let Now { age: now, slack, .. } = self.now().await?;
-        let lag = provider.timing().listing_lag.unwrap_or(SETTLE_DEFAULT);
+        let lag = listing_lag(provider);
         let gone_since = match (present, record.gone_since) {
             (true, None) => return Ok(()),
             (true, Some(_)) => None,
@@ -169,7 +169,8 @@ pub(super) fn after(
         version: 0,
         gone_since: None,
     });
-    ServiceRecord { service: merged(before.service, told), ..before }
+    // It was told of, so it is there: an identifier may have come back.
+    ServiceRecord { service: merged(before.service, told), gone_since: None, ..before }
 }
 
 /// The services that an operation tells something of.

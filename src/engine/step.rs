@@ -13,6 +13,7 @@ use purveyor_sdk::plugin::v1::step_outcome::Outcome as Said;
 use purveyor_sdk::plugin::v1::{
     BaselineRequest, BaselineResponse, CallContext, CallKind, Op, PollOutcome, StepOutcome, Write,
 };
+
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Price};
 use purveyor_sdk::{Error, Result};
@@ -59,6 +60,10 @@ impl Engine {
             .step(operation.op, &operation.request, &context, Arc::clone(&permits) as _)
             .await;
         failpoint::misreport(&mut stepped, &operation.provider);
+        #[cfg(feature = "failpoints")]
+        if failpoint::taken_over(&stepped, &operation.provider) {
+            self.taken_over(&operation, &policy).await?;
+        }
         self.close(&permits, stepped, &policy).await
     }
 
@@ -116,6 +121,60 @@ impl Engine {
             }
             (Committed::Stale | Committed::Claimed { .. } | Committed::Outdated, _) => Ok(None),
         }
+    }
+
+    /// Does what another gateway does that takes an operation over, and does not find what was bought.
+    #[cfg(feature = "failpoints")]
+    async fn taken_over(&self, operation: &Operation, policy: &Policy) -> Result<(), StoreError> {
+        use purveyor_sdk::plugin::v1::FindResponse;
+        use purveyor_sdk::plugin::v1::find_response::{Absent, Outcome as Finding};
+
+        let absent = FindResponse { outcome: Some(Finding::Absent(Absent {})) };
+        let mut now = self.now().await?;
+        for event in [Event::Recovered, Event::Looked(absent)] {
+            let Some(stored) = self.inner.store.get(operation.request_id).await? else { break };
+            if let Some(settle) = &stored.settle {
+                now.age = settle.conclusive_at;
+            }
+            // Where nobody can look, a person is asked at once.
+            let Ok(change) = apply(&stored, event, policy, &now) else { break };
+            self.commit(change).await?;
+        }
+        Ok(())
+    }
+
+    /// Lets another operation claim what was answered, and does what gateways do of which one is killed when
+    /// it has stored what it observed, and another takes over.
+    #[cfg(feature = "failpoints")]
+    async fn contested(
+        &self,
+        operation: &Operation,
+        closing: &Closing,
+        policy: &Policy,
+    ) -> Result<(), StoreError> {
+        use crate::store::NewOperation;
+        use crate::store::operation::{Claim, NewClaim};
+
+        let Some(attempt) = operation.attempts.last() else { return Ok(()) };
+        let Some(observation) = observation::of(attempt.nonce, closing) else { return Ok(()) };
+        let (store, now) = (&self.inner.store, self.now().await?);
+        let other = Operation {
+            state: State::Succeeded,
+            wake_time: None,
+            ..Operation::new(Uuid::new_v4(), Op::PayOrder, &operation.provider, now.wall, now.age)
+        };
+        store.accept(NewOperation::of(other.clone())).await?;
+        let claim = Claim {
+            account: policy.gate.clone(),
+            kind: policy.id_kind.clone(),
+            upstream_id: observation.upstream_id.clone(),
+        };
+        let claims = vec![NewClaim::by_answer(claim)];
+        self.commit(Change { claims, ..Change::of(other) }).await?;
+        if let Ok(change) = apply(operation, Event::Recovered, policy, &now) {
+            self.commit(change).await?;
+        }
+        store.observe(operation.request_id, observation, now.age).await
     }
 
     pub(super) async fn available(&self, operation: &Operation) -> Result<Arc<Provider>> {
@@ -179,6 +238,12 @@ impl Engine {
         if run.lost {
             return Ok(None);
         }
+        #[cfg(feature = "failpoints")]
+        if failpoint::contested(&stepped, &operation.provider) {
+            let closing = Closing { spend: stepped.spend, said: stepped.said, contest: None };
+            self.contested(&operation, &closing, policy).await?;
+            return Ok(None);
+        }
         let mut held = locks(&operation, policy);
         let closed = match run.held.clone() {
             Some((lock, by)) => {
@@ -233,6 +298,8 @@ impl Engine {
             change = Change { claims: change.claims, ..refused };
         }
         change.observation.clone_from(&observation);
+        // Its time is that of the decision, however often it is offered.
+        let _committing = self.inner.committing.begin(change.operation.update_time);
         let mut tries = 0;
         loop {
             let refused = match self.commit_taking(change.clone()).await {
@@ -302,7 +369,8 @@ impl Engine {
                 return Err(error);
             }
             tracing::error!(
-                %request_id, ?observation, %error,
+                %request_id, nonce = %observation.nonce, observed = ?observation.observed,
+                upstream_id = observation.upstream_id, %error,
                 "an observation cannot be stored; trying again"
             );
             tokio::time::sleep(self.inner.config.retry.delay(tries).min(STORE_AGAIN_MAX)).await;

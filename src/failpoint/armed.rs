@@ -110,22 +110,37 @@ pub fn stall() -> Option<Duration> {
     (number % 100 < *percent).then_some(*pause)
 }
 
+/// Whether something is to happen to a step whose request the upstream has accepted: once for each file in
+/// the folder of errors that is named as the provider, and holds a word for it and the name of the call.
+fn asked(what: &str, stepped: &Stepped, provider: &str) -> bool {
+    let Some(folder) = plan().and_then(|plan| plan.errors.as_ref()) else { return false };
+    let file = folder.join(provider);
+    let asked = std::fs::read_to_string(&file).unwrap_or_default();
+    let accepted = stepped.spend.as_ref().is_some_and(|spend| {
+        asked == format!("{what} {}", spend.call)
+            && matches!(spend.seen, Seen::Success { .. } | Seen::PaymentDue { .. })
+    });
+    // It happens to whoever removes it.
+    accepted && std::fs::remove_file(&file).is_ok()
+}
+
+/// Whether another gateway takes the operation over before the step's end is stored, and does not find what
+/// was bought.
+pub fn taken_over(stepped: &Stepped, provider: &str) -> bool {
+    asked("taken-over", stepped, provider)
+}
+
+/// Whether the object in the answer is another operation's, and the gateway ends before that is stored.
+pub fn contested(stepped: &Stepped, provider: &str) -> bool {
+    asked("contested", stepped, provider)
+}
+
 /// Replaces the plugin's outcome by an error, for some of the steps whose answer the host has seen: by
-/// chance, or once for each file in the folder of errors that is named as the provider and holds the name
-/// of the call.
+/// chance, or where it is asked for.
 pub fn misreport(stepped: &mut Stepped, provider: &str) {
     let Some(plan) = plan() else { return };
-    if let Some(folder) = &plan.errors {
-        let file = folder.join(provider);
-        let asked = std::fs::read_to_string(&file).unwrap_or_default();
-        let accepted = stepped.spend.as_ref().is_some_and(|spend| {
-            spend.call == asked
-                && matches!(spend.seen, Seen::Success { .. } | Seen::PaymentDue { .. })
-        });
-        // Whoever removes it is the one that errs.
-        if accepted && std::fs::remove_file(&file).is_ok() {
-            stepped.said = plugin_error(0);
-        }
+    if asked("error", stepped, provider) {
+        stepped.said = plugin_error(0);
     }
     if plan.plugin_errors == 0 {
         return;
@@ -289,16 +304,6 @@ mod tests {
             wrong.into_iter().chain(["stop=10", "stop=10:0", "plugin-errors=1:2", "plugin-errors"])
         {
             check(wrong, None);
-        }
-    }
-
-    #[test]
-    fn named_every_control_of_the_torture_run_is_known() {
-        let words = ["naive", "no-settle", "no-preconnect", "success-may-be-absent"];
-        let later =
-            ["shared-account-key", "lock-by-provider", "late-answer-dropped", "clock-believed"];
-        for word in words.into_iter().chain(later) {
-            assert!(named(word).is_ok(), "{word}");
         }
     }
 

@@ -116,15 +116,6 @@ impl Account {
         }
         self.known_keys.iter().any(|known| known == key)
     }
-
-    /// The account for a person, as far as it tells it apart from the one that an operation stores.
-    pub fn shown_beside(&self, account: &str) -> &str {
-        if self.known_as.iter().any(|known| known == account) {
-            self.key.as_str()
-        } else {
-            &self.identity
-        }
-    }
 }
 
 /// What is known of every configured provider's account.
@@ -142,25 +133,39 @@ struct Entry {
     own_identity: String,
     /// How version 1 named the account where the upstream names none.
     legacy_identity: String,
+    /// All names that version 1 may have had for it: by the present endpoint and by the former one.
     /// Version 1 of a plugin may have told the endpoint.
-    endpoint: String,
-    /// As far as it is known.
-    identity: Option<String>,
+    legacy_names: Vec<String>,
+    /// The identity, as this process was told it.
+    told: Option<String>,
+    /// As it was stored last, by this or another process.
+    stored: Option<String>,
 }
 
 impl Entry {
     fn of(config: &ProviderConfig) -> Self {
-        let names: Vec<_> = config.credentials.keys().map(String::as_str).collect();
-        let legacy = format!("{} {}", config.endpoint, names.join(" "));
+        let credentials: Vec<_> = config.credentials.keys().map(String::as_str).collect();
+        let credentials = credentials.join(" ");
+        let legacy = |endpoint: &Url| format!("{endpoint} {credentials}").trim_end().to_owned();
+        let told = |endpoint: &Url| endpoint.as_str().trim_end_matches('/').to_lowercase();
+        let first = config.formerly_endpoint.as_ref().unwrap_or(&config.endpoint);
+        let endpoints = config.formerly_endpoint.iter().chain([&config.endpoint]);
         Self {
             plugin: config.plugin.clone(),
-            origin: config.formerly_endpoint.as_ref().unwrap_or(&config.endpoint).clone(),
+            origin: first.clone(),
             setting: config.account,
             own_identity: config.account_id.as_ref().unwrap_or(&config.id).clone(),
-            legacy_identity: legacy.trim_end().to_owned(),
-            endpoint: config.endpoint.as_str().trim_end_matches('/').to_lowercase(),
-            identity: None,
+            legacy_identity: legacy(first),
+            legacy_names: endpoints
+                .flat_map(|endpoint| [legacy(endpoint), told(endpoint)])
+                .collect(),
+            told: None,
+            stored: None,
         }
+    }
+
+    fn identity(&self) -> Option<&String> {
+        self.told.as_ref().or(self.stored.as_ref())
     }
 
     fn key(&self, identity: &str) -> AccountKey {
@@ -169,8 +174,8 @@ impl Entry {
     }
 
     /// Whether both are the same account, as far as the configuration alone decides.
-    fn same(&self, other: &Entry, identity: &str, derived: bool) -> bool {
-        let named_alike = !derived || self.own_identity == other.own_identity;
+    fn same(&self, other: &Entry, identity: &str, from_configuration: bool) -> bool {
+        let named_alike = !from_configuration || self.own_identity == other.own_identity;
         named_alike && self.key(identity) == other.key(identity)
     }
 }
@@ -184,16 +189,16 @@ impl Accounts {
     pub(in crate::plugin) fn account(&self, provider: &str, told: Option<&str>) -> Option<Account> {
         let entries = self.entries();
         let entry = entries.get(provider)?;
-        let derived = told.is_none();
+        let from_configuration = told.is_none();
         let identity = told.unwrap_or(&entry.own_identity);
         let others = || {
             let others = entries
                 .iter()
                 .filter(|(id, other)| id.as_str() != provider && other.plugin == entry.plugin);
-            others.filter(|(_, other)| !entry.same(other, identity, derived))
+            others.filter(|(_, other)| !entry.same(other, identity, from_configuration))
         };
-        let legacy_identity = if derived { &entry.legacy_identity } else { identity };
-        let ambiguous = if derived {
+        let legacy_identity = told.unwrap_or(&entry.legacy_identity);
+        let ambiguous = if from_configuration {
             others().any(|(_, other)| other.legacy_identity == entry.legacy_identity)
         } else {
             entry.setting == AccountSetting::Separate
@@ -204,10 +209,10 @@ impl Accounts {
             origins.map(|origin| AccountKey::new(&entry.plugin, origin, identity).0)
         };
         let known_keys = keys_of(identity);
-        let earlier_keys = (derived && identity != provider).then(|| keys_of(provider));
+        let earlier_keys = (from_configuration && identity != provider).then(|| keys_of(provider));
         // A plugin may have learnt to tell the identity since.
         let mut known_as = vec![legacy_identity.to_owned()];
-        known_as.extend([entry.legacy_identity.clone(), entry.endpoint.clone()]);
+        known_as.extend(entry.legacy_names.iter().cloned());
         let former_names = known_as.iter().map(|name| format!("{}/{name}", entry.plugin));
         let former_keys = former_names.chain(earlier_keys.iter().flatten().cloned()).collect();
         let is_shared = entry.setting == AccountSetting::Shared;
@@ -228,12 +233,12 @@ impl Accounts {
     /// Notes the identity of a provider's account.
     pub(in crate::plugin) fn learn(&self, provider: &str, identity: &str) {
         if let Some(entry) = self.entries().get_mut(provider) {
-            entry.identity = Some(identity.to_owned());
+            entry.told = Some(identity.to_owned());
         }
     }
 
-    /// Notes an identity that was stored by this or another process, where nothing newer is known.
-    /// False where it was told at another origin or by another plugin.
+    /// Notes an identity that was stored by this or another process; it counts until this process is told
+    /// one. False where it was told at another origin or by another plugin.
     pub(in crate::plugin) fn recall(
         &self,
         provider: &str,
@@ -244,8 +249,8 @@ impl Accounts {
         let mut entries = self.entries();
         let Some(entry) = entries.get_mut(provider) else { return false };
         let valid = entry.plugin == plugin && origin_of(&entry.origin) == origin;
-        if valid && entry.identity.is_none() {
-            entry.identity = Some(identity.to_owned());
+        if valid {
+            entry.stored = Some(identity.to_owned());
         }
         valid
     }
@@ -268,7 +273,7 @@ impl Accounts {
     pub(in crate::plugin) fn undecided(&self, provider: &str) -> Option<String> {
         let entries = self.entries();
         let entry = entries.get(provider)?;
-        let identity = entry.identity.as_ref()?;
+        let identity = entry.identity()?;
         let origin = origin_of(&entry.origin);
         let decided = |other: &Entry| {
             entry.setting == other.setting && entry.setting != AccountSetting::Unset
@@ -276,7 +281,7 @@ impl Accounts {
         let (other_id, other) = entries.iter().find(|(id, other)| {
             id.as_str() != provider
                 && other.plugin == entry.plugin
-                && other.identity.as_ref() == Some(identity)
+                && other.identity() == Some(identity)
                 && origin_of(&other.origin) != origin
                 && !decided(other)
         })?;

@@ -1,4 +1,4 @@
-//! What the operator says of plugins and accounts, ready made. Nothing here reads a file or an
+//! What the operator says of plugins and providers, ready made. Nothing here reads a file or an
 //! environment variable.
 
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ pub struct PluginsConfig {
     pub private_directory: Option<PathBuf>,
 }
 
-/// One account at an upstream.
+/// A configured way to an upstream account; several may lead to one.
 #[derive(Debug, Clone)]
 pub struct ProviderConfig {
     /// The provider's id, as in `providers/{id}`.
@@ -53,7 +53,7 @@ pub struct ProviderConfig {
     pub formerly_endpoint: Option<Url>,
     /// The credentials by name.
     pub credentials: BTreeMap<String, SecretString>,
-    /// The account's own table.
+    /// The plugin's own table.
     pub configuration: serde_json::Value,
     /// The only certificate authorities that are trusted for this endpoint, as PEM; without it
     /// those of the operating system.
@@ -73,7 +73,7 @@ pub struct ProviderConfig {
 }
 
 impl ProviderConfig {
-    /// An account with nothing but what cannot be left out.
+    /// One with nothing but what cannot be left out.
     pub fn new(id: impl Into<String>, plugin: impl Into<String>, endpoint: Url) -> Self {
         let id = id.into();
         Self {

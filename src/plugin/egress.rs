@@ -2,7 +2,7 @@
 //! and whether at all, is decided here, from the manifest and the configuration; the plugin only
 //! fills in declared calls. Which effects a call may have is not decided here, but in `scope`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -65,7 +65,8 @@ pub(super) struct Egress {
     limiter: RwLock<Arc<Limiter>>,
     limiters: Arc<Limiters>,
     breaker: Breaker,
-    refused_credential: AtomicBool,
+    /// How often a credential was refused.
+    refusals: AtomicU64,
     clock: Arc<dyn Clock>,
     attempt_timeout: Duration,
     max_answer_bytes: usize,
@@ -124,7 +125,7 @@ impl Egress {
             limiter: RwLock::new(limiter),
             limiters,
             breaker: Breaker::default(),
-            refused_credential: AtomicBool::new(false),
+            refusals: AtomicU64::new(0),
             clock,
             attempt_timeout: Timing::new(config, &manifest).attempt_timeout,
             max_answer_bytes: config.max_answer_bytes,
@@ -158,15 +159,20 @@ impl Egress {
         *own = self.limiters.share(account.to_string(), &own);
     }
 
-    /// Whether the upstream has refused a credential since this was asked last.
-    pub(super) fn take_refused_credential(&self) -> bool {
-        self.refused_credential.swap(false, Ordering::AcqRel)
+    /// How often the upstream has refused a credential, as far as anybody has noted it.
+    pub(super) fn refusals(&self) -> u64 {
+        self.refusals.load(Ordering::Acquire)
     }
 
-    /// Notes whether an answer refuses the credential: 401 or 403.
-    fn note_status(&self, status: u16) {
+    /// Notes that the upstream has refused a credential.
+    pub(super) fn note_refusal(&self) {
+        self.refusals.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// As [`Egress::note_refusal`], where the status of an answer says so: 401 or 403.
+    pub(super) fn note_status(&self, status: i32) {
         if matches!(status, 401 | 403) {
-            self.refused_credential.store(true, Ordering::Release);
+            self.note_refusal();
         }
     }
 

@@ -1,4 +1,4 @@
-//! One configured account, as the rest of the host uses it: bytes in, bytes out, and every promise of
+//! One configured way to an upstream account, as the rest of the host uses it: bytes in, bytes out, and every promise of
 //! the manifest kept. What a spend came to is told, never judged.
 
 use std::sync::Arc;
@@ -36,7 +36,7 @@ const CALL_LIMIT: Duration = Duration::from_secs(120);
 /// How long a step may take beside its spend: its own reads, waiting for its turn, connecting.
 const STEP_MARGIN: Duration = Duration::from_secs(150);
 
-/// One configured account at an upstream.
+/// A configured way to an upstream account; several may lead to one.
 #[derive(Debug)]
 pub struct Provider {
     config: ProviderConfig,
@@ -44,7 +44,7 @@ pub struct Provider {
     manifest: Arc<Manifest>,
     timing: Timing,
     lifecycle: Lifecycle,
-    whose: Identification,
+    identification: Identification,
     check_answers: bool,
 }
 
@@ -195,13 +195,16 @@ impl Provider {
         config: ProviderConfig,
         plugin: Option<&Plugin>,
         lifecycle: Lifecycle,
-        whose: Identification,
+        identification: Identification,
         check_answers: bool,
     ) -> Self {
         let manifest = plugin.map(|plugin| Arc::clone(&plugin.manifest)).unwrap_or_default();
         let timing = Timing::new(&config, &manifest);
         let plugin = plugin.map(|plugin| Arc::new(PluginInfo::of(plugin)));
-        Self { config, plugin, manifest, timing, lifecycle, whose, check_answers }
+        let provider =
+            Self { config, plugin, manifest, timing, lifecycle, identification, check_answers };
+        provider.identify_from_configuration();
+        provider
     }
 
     /// Refuses what the provider does not have before the plugin is called.
@@ -260,7 +263,7 @@ impl Provider {
             return Err(breach);
         }
         answer.map_err(|fault| match fault {
-            Fault::Said(error) => self.noting(error),
+            Fault::Said(error) => self.note_credential_error(error),
             Fault::UnknownOp => unsupported(op),
             Fault::TimedOut if deadline.is_some_and(|deadline| Instant::now() >= deadline) => {
                 Error::new(ErrorReason::DeadlineExceeded, "the provider did not answer in time")

@@ -1,4 +1,4 @@
-//! The configured accounts with the plugins that serve them. A bad plugin or a bad account is
+//! The configured providers with the plugins that serve them. A bad plugin or a bad provider is
 //! quarantined with a reason; nothing in here keeps the server from starting.
 
 use std::collections::BTreeMap;
@@ -42,7 +42,7 @@ pub struct Refusal {
     pub error: LoadError,
 }
 
-/// All configured accounts.
+/// All configured providers.
 #[derive(Debug)]
 pub struct Registry {
     providers: BTreeMap<String, Arc<Provider>>,
@@ -51,22 +51,23 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Loads the plugins and opens an instance for every account. Called once, in a runtime.
+    /// Loads the plugins and opens an instance for every provider. Called once, in a runtime.
     pub async fn open(
         plugins: PluginsConfig,
-        accounts: Vec<ProviderConfig>,
+        configs: Vec<ProviderConfig>,
         environment: Environment,
     ) -> Self {
         let mut refusals = Vec::new();
         let loaded = load_all(plugins, &mut refusals);
         let limiters: Arc<Limiters> = Arc::default();
-        let known: Arc<Accounts> = Arc::default();
-        accounts.iter().for_each(|account| known.register(account));
+        let accounts: Arc<Accounts> = Arc::default();
+        configs.iter().for_each(|config| accounts.register(config));
         let mut providers = BTreeMap::new();
-        for account in accounts {
-            let plugin = loaded.get(&account.plugin);
-            let whose = Identification::new(Arc::clone(&known), Arc::clone(&environment.clock));
-            let provider = open(account, plugin, &refusals, &environment, &limiters, whose).await;
+        for config in configs {
+            let plugin = loaded.get(&config.plugin);
+            let identity =
+                Identification::new(Arc::clone(&accounts), Arc::clone(&environment.clock));
+            let provider = open(config, plugin, &refusals, &environment, &limiters, identity).await;
             if let Availability::Unavailable { reason } = provider.state() {
                 tracing::error!(provider = provider.id(), reason, "the provider is quarantined");
             }
@@ -96,23 +97,23 @@ impl Registry {
     }
 }
 
-/// The OpenRequest of an account. Encoded when it is needed, into memory that is wiped.
+/// The OpenRequest of a provider. Encoded when it is needed, into memory that is wiped.
 #[derive(Debug)]
 pub(super) struct Request {
-    account: ProviderConfig,
+    config: ProviderConfig,
     manifest: Arc<purveyor_sdk::plugin::v1::Manifest>,
 }
 
 impl Request {
     pub(super) fn encode(&self) -> Zeroizing<Vec<u8>> {
-        let account = &self.account;
+        let config = &self.config;
         let mut request = OpenRequest {
-            provider: account.name(),
-            configuration: account.configuration.to_string(),
-            grants: egress::grants(&self.manifest.credentials, &account.credentials),
-            endpoint: account.endpoint.to_string(),
-            time_zone: account.time_zone.clone(),
-            credentials: account.credentials.keys().cloned().collect(),
+            provider: config.name(),
+            configuration: config.configuration.to_string(),
+            grants: egress::grants(&self.manifest.credentials, &config.credentials),
+            endpoint: config.endpoint.to_string(),
+            time_zone: config.time_zone.clone(),
+            credentials: config.credentials.keys().cloned().collect(),
         };
         let encoded = Zeroizing::new(request.encode_to_vec());
         for grant in request.grants.drain(..) {
@@ -149,41 +150,41 @@ fn load_all(config: PluginsConfig, refusals: &mut Vec<Refusal>) -> BTreeMap<Stri
 }
 
 async fn open(
-    account: ProviderConfig,
+    config: ProviderConfig,
     plugin: Option<&Plugin>,
     refusals: &[Refusal],
     environment: &Environment,
     limiters: &Arc<Limiters>,
-    whose: Identification,
+    identification: Identification,
 ) -> Provider {
     let check_answers = environment.check_answers || cfg!(debug_assertions);
     let lifecycle = match plugin {
-        None => Lifecycle::quarantined(missing(&account.plugin, refusals)),
-        Some(plugin) => match opening(&account, plugin, environment, limiters) {
+        None => Lifecycle::quarantined(missing(&config.plugin, refusals)),
+        Some(plugin) => match opening(&config, plugin, environment, limiters) {
             Ok(opening) => Lifecycle::open(opening).await,
             Err(error) => Lifecycle::quarantined(error.to_string()),
         },
     };
-    Provider::new(account, plugin, lifecycle, whose, check_answers)
+    Provider::new(config, plugin, lifecycle, identification, check_answers)
 }
 
 fn opening(
-    account: &ProviderConfig,
+    config: &ProviderConfig,
     plugin: &Plugin,
     environment: &Environment,
     limiters: &Arc<Limiters>,
 ) -> Result<Opening, egress::EgressError> {
     let egress = Egress::open(
-        account,
+        config,
         Arc::new(PluginInfo::of(plugin)),
         Arc::clone(&plugin.manifest),
         Arc::clone(&environment.clock),
         Arc::clone(&environment.resolver),
         Arc::clone(limiters),
     )?;
-    let request = Request { account: account.clone(), manifest: Arc::clone(&plugin.manifest) };
+    let request = Request { config: config.clone(), manifest: Arc::clone(&plugin.manifest) };
     Ok(Opening {
-        provider: account.id.clone(),
+        provider: config.id.clone(),
         table: plugin.table,
         egress: Arc::new(egress),
         clock: Arc::clone(&environment.clock),

@@ -31,7 +31,7 @@ pub(super) struct Scope {
     pub(super) kind: CallKind,
     /// When whoever asked will have stopped waiting.
     pub(super) deadline: Option<Instant>,
-    op: Op,
+    pub(super) op: Op,
     /// The calls that the method declares; `None` where the kind alone decides.
     calls: Option<Vec<String>>,
     permits: Option<Arc<dyn Permits>>,

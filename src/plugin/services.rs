@@ -11,7 +11,7 @@ use prost::Message;
 use purveyor_abi::host::{BoxFuture, Services};
 use purveyor_abi::{Code, Level, OwnedBuf, Reply, ReplyFuture};
 use purveyor_sdk::Error;
-use purveyor_sdk::plugin::v1::{self, HostOp, HttpRequest};
+use purveyor_sdk::plugin::v1::{self, HostOp, HttpRequest, Op};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -140,7 +140,12 @@ impl Inner {
         match turn {
             Turn::Free(_turn) => {
                 let priority = Priority::of(scope.kind);
-                self.egress.read(prepared, priority, scope.deadline).await
+                let reply = self.egress.read(prepared, priority, scope.deadline).await?;
+                // What this call is refused stands in its own answer: the identity, or an error.
+                if scope.op != Op::Identify {
+                    self.egress.note_status(reply.0.status);
+                }
+                Ok(reply)
             }
             Turn::Spend(permits) => {
                 let (reply, answered) = oneshot::channel();

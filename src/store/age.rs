@@ -7,7 +7,8 @@ use std::time::Duration;
 /// A moment on the store's own timeline, in nanoseconds.
 ///
 /// The timeline advances with real time while a process watches the store, and stands still while
-/// nobody does. It begins where the wall clock stood when the store was made; nothing depends on that.
+/// nobody does; but between two processes in one boot of one machine all the time counts. It begins where
+/// the wall clock stood when the store was made; nothing depends on that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Age(i64);
 

@@ -1,7 +1,9 @@
-//! An operation and an attempt as columns, the same in every store: which columns there are, in
-//! which order, and what stands in them. It must not know how a store binds or reads a value.
+//! What is the same in every store: which columns operations, attempts and observations have and what
+//! stands in them, the conditions of indexes, and what may follow what is stored. It must not know how a
+//! store binds or reads a value.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use prost::Message;
@@ -10,7 +12,7 @@ use uuid::Uuid;
 use super::age::Age;
 use super::encoding::{self, corrupt};
 use super::operation::{Attempt, NewClaim, Observation, Observed, Operation, Origin};
-use super::{Pruned, StoreError};
+use super::{PAGE_MAX, Pruned, StoreError};
 
 /// The columns of an operation, in the order of the fields of [`OperationColumns`].
 macro_rules! operation_columns {
@@ -23,6 +25,24 @@ macro_rules! operation_columns {
     };
 }
 pub(super) use operation_columns;
+
+/// The condition of the index `operations_open`; 7, 8 and 9 are the terminal states.
+pub(super) const OPEN: &str = "state NOT IN (7, 8, 9)";
+
+/// The condition of the index `operations_listed_by_state`; 7 is Succeeded.
+pub(super) const UNSUCCESSFUL: &str = "state <> 7";
+
+/// The condition of the index `operations_ended_at`.
+pub(super) const ENDED: &str = "state IN (7, 8, 9)";
+
+/// How long a change is kept, by the store's age: as long as a resume token is valid.
+pub(super) const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The limit of a query, which is never more than a page.
+pub(super) fn page(limit: usize) -> i64 {
+    // PAGE_MAX is far below what a database counts to.
+    i64::try_from(limit.min(PAGE_MAX)).unwrap_or(0)
+}
 
 /// An operation without its attempts. Times are nanoseconds since 1970, and ages are nanoseconds; what
 /// no query looks into is one protobuf message.
@@ -101,7 +121,7 @@ impl<'a> OperationColumns<'a> {
             settle: row.settle.as_ref().map(|settle| encoding::settle(settle).into()),
             message: Cow::Borrowed(&row.message),
             error: row.error.as_ref().map(|error| error.encode_to_vec().into()),
-            candidates: encoding::candidates(&row.candidates).into(),
+            candidates: encoding::sequence(&row.candidates).into(),
             notes: encoding::notes(&row.notes).into(),
             handle: Cow::Borrowed(&row.handle),
             baseline: row.baseline.as_ref().map(|baseline| encoding::baseline(baseline).into()),
@@ -109,7 +129,7 @@ impl<'a> OperationColumns<'a> {
             request: Cow::Borrowed(&row.request),
             given_up: encoding::given_up(&row.given_up).map(Cow::Owned),
             duplicates: (!row.duplicates.is_empty())
-                .then(|| encoding::candidates(&row.duplicates).into()),
+                .then(|| encoding::sequence(&row.duplicates).into()),
             create_age: row.create_age.as_nanos(),
             update_age: row.update_age.as_nanos(),
             account_key: Cow::Borrowed(&row.account_key),
@@ -169,6 +189,7 @@ impl<'a> OperationColumns<'a> {
 }
 
 /// One attempt.
+#[derive(PartialEq)]
 pub(super) struct AttemptColumns<'a> {
     pub(super) number: i64,
     pub(super) step: i64,
@@ -297,37 +318,42 @@ impl<'a> AttemptColumns<'a> {
     }
 }
 
-/// The attempts that have to be written where `stored` are there: those that are new, the last two, and
-/// any whose answer was observed, which may have been late; after the end all of them, for each may turn up
-/// late.
+/// The attempts of an operation that are not stored as they are now. Any of them may have changed: what was
+/// sent long ago can still turn up.
 ///
 /// # Errors
 ///
-/// `Invalid` when some are missing.
-pub(super) fn changed_attempts(
-    row: &Operation,
-    stored: usize,
-) -> Result<impl Iterator<Item = &Attempt>, StoreError> {
-    if row.attempts.len() < stored {
-        let what = format!("{} attempts where {stored} are stored", row.attempts.len());
+/// `Invalid` when some are missing, or for a time that no column can hold.
+pub(super) fn changed_attempts<'a>(
+    row: &'a Operation,
+    stored: &[Attempt],
+) -> Result<Vec<AttemptColumns<'a>>, StoreError> {
+    let (count, stored_count) = (row.attempts.len(), stored.len());
+    if count < stored_count {
+        let what = format!("{count} attempts where {stored_count} are stored");
         return Err(StoreError::Invalid(what));
     }
-    let first = row.attempts.len().saturating_sub(2).min(stored);
-    let all = row.done();
-    let changed = row.attempts.iter().enumerate().filter(move |(index, attempt)| {
-        all || *index >= first || attempt.observed != Observed::Nothing
-    });
-    Ok(changed.map(|(_, attempt)| attempt))
+    let mut changed = Vec::new();
+    for (index, attempt) in row.attempts.iter().enumerate() {
+        let columns = AttemptColumns::of(attempt)?;
+        let stored = stored.get(index).map(AttemptColumns::of).transpose()?;
+        if stored.as_ref() != Some(&columns) {
+            changed.push(columns);
+        }
+    }
+    Ok(changed)
 }
 
-/// Whether a change was made without knowing one of the observations that the stored attempts do not
-/// reflect.
-pub(super) fn overlooks(change: &Operation, unapplied: &[Uuid]) -> bool {
+/// Whether an operation follows what is stored: it is of the next version, and reflects each observation
+/// that the stored attempts do not reflect.
+pub(super) fn follows(next: &Operation, stored_version: i64, unapplied: &[Uuid]) -> bool {
     let reflects = |nonce: &Uuid| {
-        let attempt = change.attempts.iter().find(|attempt| attempt.nonce == *nonce);
+        let attempt = next.attempts.iter().find(|attempt| attempt.nonce == *nonce);
         attempt.is_some_and(|attempt| attempt.observed != Observed::Nothing)
     };
-    !unapplied.iter().all(reflects)
+    let before = next.version.checked_sub(1);
+    let is_next = before.is_some_and(|before| i64::try_from(before) == Ok(stored_version));
+    is_next && unapplied.iter().all(reflects)
 }
 
 /// Whether a new claim passes one of the operation `by`, which is closed since a time or open.

@@ -8,7 +8,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use prost::Message;
 use purveyor_sdk::plugin::v1::BaselineResponse;
-use purveyor_sdk::v1::UpstreamRef;
 use uuid::Uuid;
 
 use super::StoreError;
@@ -45,11 +44,6 @@ pub(super) fn message<M: Message + Default>(column: &str, bytes: &[u8]) -> Resul
 /// What is read where something else was expected.
 pub(super) fn corrupt(column: &str, what: impl std::fmt::Display) -> StoreError {
     StoreError::Corrupt(format!("{column}: {what}"))
-}
-
-/// Candidates, as a sequence of `purveyor.v1.UpstreamRef`.
-pub(super) fn candidates(candidates: &[UpstreamRef]) -> Vec<u8> {
-    sequence(candidates)
 }
 
 /// Names, as one message with a repeated string.

@@ -47,6 +47,9 @@ use super::age::{Age, AgeReading};
 /// How often a heartbeat is written, also while it is idle.
 pub(super) const PERIOD: Duration = Duration::from_secs(1);
 
+/// How often old changes are looked for. A minute more or less does not matter against seven days.
+pub(super) const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
+
 /// The most that one interval between two heartbeats counts. A process that was stopped for longer did
 /// not watch.
 pub(super) const INTERVAL_MAX: Duration = Duration::from_secs(2);

@@ -33,8 +33,8 @@ pub struct Operation {
     pub op: Op,
     /// The provider's id, without `providers/`.
     pub provider: String,
-    /// The upstream account, as the plugin told it when the operation was accepted; empty: nobody knew
-    /// it yet.
+    /// The upstream account, as version 1 names it: as the plugin told it when the operation was accepted,
+    /// else the endpoint and the names of the credentials; empty: nobody knew it yet.
     pub account: String,
     /// The account among all accounts of all plugins; empty in operations of older versions and while
     /// `account` is.
@@ -278,6 +278,12 @@ impl NewClaim {
     pub fn by_answer(claim: Claim) -> NewClaim {
         NewClaim { claim, origin: Origin::Answer, closed_before: None, takes_from: None }
     }
+
+    /// The open claim that passes on to this one; its origin is not known here.
+    pub(crate) fn passed(&self) -> Option<HeldClaim> {
+        let by = self.takes_from?;
+        Some(HeldClaim { claim: self.claim.clone(), by, origin: self.origin })
+    }
 }
 
 /// An open claim as it is stored.
@@ -350,6 +356,13 @@ impl Operation {
     /// Whether, after the end, an upstream object turned up of an attempt that was taken for absent.
     pub fn turned_up_late(&self) -> bool {
         self.done() && self.wake_time.is_none() && !self.candidates.is_empty()
+    }
+
+    /// Whether an upstream object is one that it made beside its own.
+    pub fn is_duplicate(&self, upstream_id: &str) -> bool {
+        let late = if self.turned_up_late() { self.candidates.as_slice() } else { &[] };
+        let own = self.upstream.id.split(',').any(|id| id == upstream_id);
+        !own && self.duplicates.iter().chain(late).any(|it| it.id == upstream_id)
     }
 
     /// The attempt that decides what may follow: the last one that was not proven to be unsent, else the

@@ -340,9 +340,7 @@ impl Store for SqliteStore {
     async fn heartbeat(&self) -> Result<(), StoreError> {
         let clock = Arc::clone(&self.clock);
         let written = move |connection: &rusqlite::Connection| Ok(age::write(connection, &clock)?);
-        if let Some(heartbeat) = self.writer.write(written).await? {
-            self.clock.acknowledged(heartbeat);
-        }
+        self.clock.acknowledged(self.writer.write(written).await?);
         Ok(())
     }
 

@@ -124,20 +124,15 @@ impl<P> Bench<P> {
     /// Arms a fault for the next request of a call; `false` where there is no such fault.
     ///
     /// # Errors
-    /// When the gateway cannot be asked for an error of the plugin.
+    /// When the gateway cannot be asked for it.
     pub(crate) fn disturb(&self, call: &str, disturbance: Disturbance) -> Outcome<bool> {
         let kind = match disturbance {
             Disturbance::LoseBeforeCommit => FaultKind::DropBeforeCommit,
             Disturbance::LoseAfterCommit => FaultKind::DropAfterCommit,
             Disturbance::Stall(time) => FaultKind::Slow { ms: milliseconds(time) },
-            Disturbance::PluginError => {
-                // A gateway without failpoints cannot be brought to that.
-                if !cfg!(feature = "failpoints") {
-                    return Ok(false);
-                }
-                let asked = std::fs::write(self.asked(), call);
-                return asked.map(|()| true).map_err(Failure::new);
-            }
+            Disturbance::PluginError => return self.ask("error", call),
+            Disturbance::Contested => return self.ask("contested", call),
+            Disturbance::TakenOver => return self.ask("taken-over", call),
             Disturbance::RateLimit => match (self.calls.rate_limit)() {
                 Some(kind) => kind,
                 None => return Ok(false),
@@ -152,9 +147,18 @@ impl<P> Bench<P> {
         self.upstream.armed().is_empty() && !self.asked().exists()
     }
 
-    /// The file that asks for an error of the plugin, until there is one.
+    /// The file that asks for something to happen in the gateway, until it happens.
     fn asked(&self) -> PathBuf {
         self.errors.join(&self.provider)
+    }
+
+    /// Asks for something to happen in the gateway. One without failpoints cannot be brought to that.
+    fn ask(&self, what: &str, call: &str) -> Outcome<bool> {
+        if !cfg!(feature = "failpoints") {
+            return Ok(false);
+        }
+        let asked = std::fs::write(self.asked(), format!("{what} {call}"));
+        asked.map(|()| true).map_err(Failure::new)
     }
 
     /// Takes back every disturbance that has not struck.

@@ -4,6 +4,8 @@
 mod ending;
 mod shared;
 
+use std::time::SystemTime;
+
 use purveyor_sdk::v1::CreateOrderRequest;
 use purveyor_sdk::v1::operation::State;
 use purveyor_simulators::gandi::{Gandi, Options};
@@ -65,6 +67,31 @@ async fn embedded_store_survives_clock_set_back_and_far_ahead() {
     clock.set_ahead(DAY);
     let program = Program::start_at(&clock, patient(&upstream));
     set_back_and_far_ahead(program, &upstream, &clock).await;
+}
+
+/// The machine of a gateway with an embedded store is stopped while it is not known what became of a
+/// purchase, and continues after more than the reconciliation window: nobody has looked in that time, so it
+/// proves nothing.
+#[tokio::test]
+async fn embedded_store_stopped_for_longer_than_its_window_sells_once() {
+    let upstream = upstream(Options::default()).await;
+    let provider = provider(&upstream).timing("upstream_processing_ms", 6_000);
+    let program = Program::start(configuration().provider("gandi", provider));
+    let client = program.client().await;
+    upstream.inject(Fault::next(CREATE, LATER));
+    let name = client.order(shares()).await.expect("accepted").name;
+    client.reaches(&name, State::Reconciling).await;
+    let window = client.operation(&name).await.settle_time.expect("it waits for its window");
+    let window = SystemTime::try_from(window).expect("a time");
+    let before = asked(&upstream, LIST);
+    program.pause();
+    until("the window is over", async || SystemTime::now() > window).await;
+    program.go_on();
+    until("it looks again", async || asked(&upstream, LIST) > before + 1).await;
+    assert_eq!(asked(&upstream, CREATE), 1, "what nobody watched is no part of the window");
+    upstream.advance(HOUR);
+    succeeded(client.done(&name).await);
+    assert_eq!((sold(&upstream, Kind::ProductAdd).len(), asked(&upstream, CREATE)), (1, 1));
 }
 
 /// A gateway that was started by a clock which is a day ahead goes on after it was set back, and forgets

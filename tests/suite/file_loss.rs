@@ -5,12 +5,14 @@
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use purveyor_sdk::v1::ListProductsRequest;
 use purveyor_sdk::v1::operation::State;
 use purveyor_simulators::gandi::{Gandi, Options};
 use purveyor_simulators::{Fault, Kind, Simulator};
 use rusqlite::Connection;
+use rustix::process::Pid;
 use tempfile::TempDir;
 
 use crate::support::client::{succeeded, told};
@@ -230,6 +232,30 @@ async fn kill_after_the_log_was_lost_loses_nothing() {
         until("the log is saved", async || program.said(SAVED) > 0).await;
         goes_on(program.kill(), &first).await;
     }
+}
+
+#[tokio::test]
+async fn lost_file_leaves_the_processor_to_others() {
+    const WATCHED: Duration = Duration::from_secs(2);
+    let Serving { program, upstream: _upstream, .. } = Serving::start().await;
+    delete(program.folder());
+    until("the log is saved", async || program.said(SAVED) > 0).await;
+    let (before, began) = (processor_time(program.process()), Instant::now());
+    until("it is watched", async || began.elapsed() >= WATCHED).await;
+    let used = processor_time(program.process()) - before;
+    assert!(used < WATCHED / 2, "{used:?} of {WATCHED:?} with nothing to do");
+}
+
+/// How long a process has run on processors.
+fn processor_time(process: Pid) -> Duration {
+    let stat =
+        fs::read_to_string(format!("/proc/{}/stat", process.as_raw_nonzero())).expect("it runs");
+    // The name of the program may hold anything. Behind it, times are the 12th and the 13th, in
+    // hundredths of a second.
+    let (_, fields) = stat.rsplit_once(") ").expect("a name");
+    let times = fields.split(' ').skip(11).take(2);
+    let ticks: u64 = times.map(|ticks| ticks.parse::<u64>().expect("a number")).sum();
+    Duration::from_millis(ticks * 10)
 }
 
 #[tokio::test]

@@ -271,8 +271,10 @@ fn upstream_id(operation: &Operation) -> String {
 #[track_caller]
 fn account_changed(case: &str, operation: &Operation) {
     assert_eq!(operation.state(), State::NeedsOperator, "{case}: {operation:#?}");
-    let why = "the provider now points to account";
-    assert!(operation.message.starts_with(why), "{case}: {}", operation.message);
+    let why = "the provider points to account gandi http://";
+    let theirs = "and this operation belongs to gandi http://";
+    let named = operation.message.starts_with(why) && operation.message.contains(theirs);
+    assert!(named, "{case}: {}", operation.message);
     let problem = operation.problem.as_ref().map(|problem| problem.reason.as_str());
     assert_eq!(problem, Some("ACCOUNT_CHANGED"), "{case}");
 }

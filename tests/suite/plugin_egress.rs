@@ -297,3 +297,23 @@ async fn a_proxy_of_the_environment_is_not_asked() {
     assert!(output.status.success() && told.contains("1 passed"), "{told}");
     assert_eq!(proxy.connections(), 0);
 }
+
+/// What an identify was refused on its way stands in its own answer; what any other call is refused says
+/// that the credential may lead to another account now.
+#[tokio::test]
+async fn identity_is_asked_again_after_another_call_was_refused() {
+    let upstream = Upstream::start().await;
+    let provider = open(account(&upstream)).await;
+    let asks = async || {
+        let identified = provider.identify().await.unwrap();
+        assert_eq!(identified.account.identity, "A-1");
+        identified.asked
+    };
+    assert_eq!([asks().await, asks().await], [true, false]);
+    read(&provider, "read=refused").await.unwrap();
+    assert_eq!([asks().await, asks().await], [true, false]);
+    spend(&provider, "spend=refused").await;
+    assert_eq!([asks().await, asks().await], [true, false]);
+    read(&provider, "read=other-4xx").await.unwrap();
+    assert!(!asks().await);
+}

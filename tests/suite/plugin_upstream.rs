@@ -197,6 +197,7 @@ fn answer(mode: &str) -> (Vec<u8>, bool) {
         "no-credit" => (json("400 Bad Request", r#"{"code":"NO_CREDIT"}"#), true),
         "busy" => (json("429 Too Many Requests", r#"{"code":"BUSY"}"#), true),
         "other-4xx" => (json("422 Unprocessable", r#"{"code":"OTHER"}"#), true),
+        "refused" => (json("403 Forbidden", "{}"), true),
         "5xx-proof" => (json("500 Oops", r#"{"code":"NO_CREDIT"}"#), true),
         "secret" => (json("500 Oops", r#"{"note":"key topsecretkey","password":"hunter2"}"#), true),
         "huge" => (json("200 OK", &" ".repeat(5 * 1024 * 1024)), true),

@@ -12,12 +12,14 @@ use purveyor_sdk::v1::{
 };
 use purveyor_simulators::gandi::{AccountSeed, Mode, Options, ShortCredit};
 use purveyor_simulators::{Cents, Fault, FaultKind};
+use rusqlite::{Connection, OpenFlags};
 use tonic::Code;
 
 use crate::support::client::{succeeded, told};
-use crate::support::requests::purchase;
+use crate::support::program::Program;
+use crate::support::requests::{end, purchase};
 use crate::support::{
-    API_KEY, Gateway, configuration, gandi, gandi_with, provider, spends, upstream,
+    API_KEY, Gateway, configuration, gandi, gandi_with, provider, spends, until, upstream,
 };
 
 #[tokio::test]
@@ -158,4 +160,45 @@ async fn list_orders_progress_between_pages_shows_every_order_once() {
     }
     let newest_first = operations.iter().rev().map(|operation| operation.target.clone());
     assert_eq!(names, newest_first.collect::<Vec<_>>());
+}
+
+/// A service that somebody else has ended is gone when reads that are a listing's lag apart show that, and
+/// not by one read, which may have asked a copy that lags.
+#[tokio::test]
+async fn a_service_that_reads_show_gone_for_a_listings_lag_is_nobodys_any_more() {
+    let (_upstream, provider) = gandi().await;
+    let lagging = |lag_ms: u64| {
+        configuration().provider("gandi", provider.clone().timing("listing_lag_ms", lag_ms))
+    };
+    let program = Program::start(lagging(3_600_000));
+    let client = program.client().await;
+    let service = client.bought(purchase("gandi", &[("shares", 1)])).await.name;
+    let (_, id) = service.rsplit_once('/').expect("a service's name");
+    let open = |program: &Program| {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let path = program.folder().join("purveyor.db");
+        let connection = Connection::open_with_flags(path, flags).expect("it opens");
+        let open = "SELECT count(*) FROM claims WHERE upstream_id = ?1 AND closed_time IS NULL";
+        connection.query_row(open, [id], |row| row.get::<_, i64>(0)).expect("it is read")
+    };
+    client.service(&service).await.expect("it is there");
+    let claimed = open(&program);
+    assert!(claimed > 0);
+    let elsewhere = Gateway::start(lagging(50)).await;
+    let ended = elsewhere.client().await.services().terminate_service(end(&service)).await;
+    succeeded(elsewhere.client().await.done(&ended.expect("accepted").into_inner().name).await);
+    for _ in 0..3 {
+        let (_, reason, _) = told(&client.service(&service).await.expect_err("it is gone"));
+        assert_eq!(reason, "SERVICE_NOT_FOUND");
+        assert_eq!(open(&program), claimed, "a list that lags an hour shows nothing yet");
+    }
+    let folder = program.kill();
+    lagging(50).write(folder.path()).expect("the configuration is written");
+    let program = Program::start_in(folder);
+    let client = program.client().await;
+    until("its claims are closed", async || {
+        client.service(&service).await.expect_err("it is gone");
+        open(&program) == 0
+    })
+    .await;
 }

@@ -154,6 +154,12 @@ pub enum Disturbance {
     /// The call succeeds, and the plugin fails afterwards. It is the gateway that goes wrong here, so an
     /// author who cannot bring it to that answers `false`.
     PluginError,
+    /// The call succeeds, and before its answer is stored, another gateway takes the operation over and
+    /// does not find what was bought. As above, an author may answer `false`.
+    TakenOver,
+    /// The call succeeds, the object in its answer is another operation's, and the gateway ends before that
+    /// is stored. As above, an author may answer `false`.
+    Contested,
 }
 
 /// A line of an upstream's ledger.

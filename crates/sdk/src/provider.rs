@@ -84,7 +84,7 @@ pub trait Provider: Sized + Send + Sync + 'static {
     fn open(config: Self::Config, host: &Host) -> Result<Self>;
 
     /// What the upstream calls the account, asked upstream; never empty. Unwritten, the gateway takes
-    /// endpoint and credential name.
+    /// `account_id` of the configuration, or the provider's id.
     ///
     /// # Errors
     ///

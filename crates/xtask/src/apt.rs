@@ -11,18 +11,15 @@ use anyhow::{Context, Result, ensure};
 pub(crate) fn install(package: &str) -> Result<()> {
     let install = ["install", "-y", "--no-install-recommends", package];
     // The lists of packages are older than the archive, or were never fetched.
-    if apt(&install).is_err() {
-        apt(&["update"])?;
-        apt(&install)?;
-    }
-    Ok(())
+    let installed = apt(&install).or_else(|_| apt(&["update"]).and_then(|()| apt(&install)));
+    installed.with_context(|| format!("cannot install the package {package}"))
 }
 
 fn apt(arguments: &[&str]) -> Result<()> {
     let mut apt = Command::new("apt-get");
     apt.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
     apt.stdin(Stdio::null()).stdout(Stdio::null());
-    let status = apt.status().context("a package is missing, and so is apt-get")?;
+    let status = apt.status().context("there is no apt-get")?;
     ensure!(status.success(), "{apt:?} ended with {status}");
     Ok(())
 }

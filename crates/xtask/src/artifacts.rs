@@ -77,43 +77,31 @@ impl Artifacts {
     }
 }
 
-/// Builds the workspace and copies its plugins, with mode 0755, to `target/plugins/PROFILE`.
+/// As [`build_as`], without the feature.
+///
+/// # Errors
+/// As [`build_as`].
+pub fn build(profile: Profile) -> Result<Artifacts> {
+    build_as(profile, false)
+}
+
+/// Builds the workspace and copies its plugins, with mode 0755, to `target/plugins/PROFILE`. A gateway
+/// with the feature `failpoints` is kept apart in `target/torture/PROFILE`: whatever else is built never
+/// meets it. A test names what it was built with itself, and nothing is built a second time.
 ///
 /// May be repeated and may run in several processes at once: a file that is right already is left
 /// alone, any other is replaced whole. Cargo's own progress goes to standard error.
 ///
 /// # Errors
 /// When the build fails or the files cannot be written.
-pub fn build(profile: Profile) -> Result<Artifacts> {
-    make(profile, None)
-}
-
-/// As [`build`], with a gateway that has the feature `failpoints`, which is kept apart in
-/// `target/torture/PROFILE`: whatever else is built never meets it.
-///
-/// # Errors
-/// As [`build`].
-pub fn build_with_failpoints(profile: Profile) -> Result<Artifacts> {
-    build_as(profile, true)
-}
-
-/// As [`build`] or [`build_with_failpoints`]: a test names what it was built with itself, and nothing is
-/// built a second time.
-///
-/// # Errors
-/// As [`build`].
 pub fn build_as(profile: Profile, failpoints: bool) -> Result<Artifacts> {
-    make(profile, failpoints.then_some(FAILPOINTS))
-}
-
-fn make(profile: Profile, feature: Option<&str>) -> Result<Artifacts> {
     let directory = workspace::target()?.join("plugins").join(profile.name());
     fs::create_dir_all(&directory).with_context(|| format!("cannot make {directory:?}"))?;
     let lock = File::create(directory.join(".lock")).context("cannot make the plugins' lock")?;
     lock.lock().context("cannot take the plugins' lock")?;
 
-    let mut built = compile(profile, feature)?;
-    if feature.is_some() {
+    let mut built = compile(profile, failpoints)?;
+    if failpoints {
         let gateway = built.programs.get_mut("purveyor").context("no gateway was built")?;
         let apart = workspace::target()?.join("torture").join(profile.name());
         fs::create_dir_all(&apart).with_context(|| format!("cannot make {apart:?}"))?;
@@ -152,11 +140,11 @@ struct Target {
     kind: Vec<String>,
 }
 
-fn compile(profile: Profile, feature: Option<&str>) -> Result<Built> {
+fn compile(profile: Profile, failpoints: bool) -> Result<Built> {
     let mut child = workspace::cargo()
         .args(["build", "--workspace", "--message-format=json-render-diagnostics"])
         .args(["--profile", profile.name()])
-        .args(feature.map(|feature| format!("--features={feature}")))
+        .args(failpoints.then_some(["--features", FAILPOINTS]).into_iter().flatten())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

@@ -1,12 +1,12 @@
 //! `cargo xtask bench`: builds what is measured as it is shipped and runs the benchmarks,
 //! which write their own tables. It must not judge a number.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use xtask::artifacts::{self, Profile};
 use xtask::{postgres, workspace};
 
-use crate::steps::show;
+use crate::steps::beating;
 
 /// The benchmarks, in the order in which they run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -39,7 +39,9 @@ pub(crate) fn run(only: Option<Bench>, told: &[String]) -> Result<()> {
             }
         };
         let arguments = ["bench", "--package", package, "--bench", bench];
-        show(workspace::cargo().args(arguments).arg("--").args(told))?;
+        let mut cargo = workspace::cargo();
+        let status = beating(bench, || cargo.args(arguments).arg("--").args(told).status())?;
+        ensure!(status.success(), "{cargo:?} ended with {status}");
     }
     Ok(())
 }

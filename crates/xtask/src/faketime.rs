@@ -13,18 +13,39 @@ use crate::apt;
 
 /// The package, and the library in it that knows threads.
 const PACKAGE: &str = "libfaketime";
-const LIBRARY: &str = "/libfaketimeMT.so.1";
+const LIBRARY: &str = "faketime/libfaketimeMT.so.1";
 
 /// The library.
 ///
 /// # Errors
 /// When it is not installed.
 pub fn library() -> Result<PathBuf> {
-    let listed = Command::new("dpkg").args(["-L", PACKAGE]).output();
-    let listed = listed.context("cannot ask dpkg where libfaketime is")?;
-    let text = String::from_utf8_lossy(&listed.stdout);
-    let found = text.lines().find(|line| line.ends_with(LIBRARY)).map(PathBuf::from);
+    let found = packaged().or_else(|| placed(Path::new("/usr")));
     found.with_context(|| format!("libfaketime is not installed: apt-get install {PACKAGE}"))
+}
+
+/// Where the package has put it, as dpkg knows. It knows whose library is this machine's, too.
+fn packaged() -> Option<PathBuf> {
+    let listed = Command::new("dpkg").args(["-L", PACKAGE]).output().ok()?;
+    let text = String::from_utf8_lossy(&listed.stdout);
+    text.lines().find(|line| line.ends_with(LIBRARY)).map(PathBuf::from)
+}
+
+/// Where distributions without dpkg put it: `lib*/faketime` or `lib/*/faketime`.
+fn placed(usr: &Path) -> Option<PathBuf> {
+    let folders = |of: &Path| {
+        let entries = fs::read_dir(of).into_iter().flatten().flatten();
+        let mut folders: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+        // The same one each time.
+        folders.sort();
+        folders
+    };
+    let is_lib = |path: &PathBuf| {
+        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("lib"))
+    };
+    let libs = folders(usr).into_iter().filter(is_lib);
+    let mut places = libs.chain(folders(&usr.join("lib"))).map(|folder| folder.join(LIBRARY));
+    places.find(|path| path.is_file())
 }
 
 /// Installs the library from the distribution where that can be done: as root, with apt.
@@ -81,7 +102,7 @@ mod tests {
 
     use rustix::time::{ClockId, clock_gettime};
 
-    use super::{install, set, variables};
+    use super::{LIBRARY, install, placed, set, variables};
 
     /// What the child of the test below is asked for.
     const CHILD: &str = "PURVEYOR_CLOCKS_OF_A_CHILD";
@@ -94,6 +115,19 @@ mod tests {
         let monotonic = format!("{:?}", Instant::now());
         let monotonic = monotonic.split("tv_sec: ").nth(1).unwrap().split(',').next().unwrap();
         [i64::try_from(wall).unwrap(), boot, monotonic.parse().unwrap()]
+    }
+
+    #[test]
+    fn placed_finds_the_library_where_distributions_put_it() {
+        for lib in ["lib", "lib64", "lib/x86_64-linux-gnu"] {
+            let usr = tempfile::tempdir().unwrap();
+            std::fs::create_dir_all(usr.path().join("lib/other")).unwrap();
+            assert_eq!(placed(usr.path()), None);
+            let library = usr.path().join(lib).join(LIBRARY);
+            std::fs::create_dir_all(library.parent().unwrap()).unwrap();
+            std::fs::write(&library, "").unwrap();
+            assert_eq!(placed(usr.path()), Some(library));
+        }
     }
 
     #[test]

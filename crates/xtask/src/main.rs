@@ -3,8 +3,10 @@
 #![allow(clippy::print_stdout, reason = "these commands are there to print")]
 
 mod bench;
+mod command;
 mod control;
 mod demo;
+mod failures;
 mod raw;
 mod shipped;
 mod steps;

@@ -85,7 +85,15 @@ impl Running {
     /// # Errors
     /// When the system cannot tell.
     pub fn runs(&mut self) -> Result<bool> {
-        Ok(self.child.try_wait()?.is_none())
+        Ok(self.ended()?.is_none())
+    }
+
+    /// How it has ended, if it has.
+    ///
+    /// # Errors
+    /// When the system cannot tell.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.child.try_wait()?)
     }
 
     /// Kills it as `kill -9` does and waits until it is gone.
@@ -121,7 +129,9 @@ impl Running {
             .with_context(|| format!("cannot signal {}", self.name))
     }
 
-    fn last_words(&self) -> String {
+    /// The last lines of its log.
+    #[must_use]
+    pub fn last_words(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")

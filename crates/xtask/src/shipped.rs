@@ -1,5 +1,6 @@
-//! Plugins as they are shipped: built alone, in their own profile, and small enough. It must not look
-//! at what a build of the whole workspace has left, which carries features of others.
+//! Plugins as they are shipped: built in their own profile and with the features of the SDK that they ask
+//! for themselves, and small enough. It must not look at what a build of the whole workspace has left,
+//! which carries features of others.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -7,7 +8,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use xtask::workspace;
 
-use crate::steps::show;
+use crate::command::{Output, show};
 
 /// A plugin is read, hashed and mapped whole at every start.
 const PLUGIN_MAX_BYTES: u64 = 2 * 1024 * 1024;
@@ -16,12 +17,13 @@ const PLUGIN_MAX_BYTES: u64 = 2 * 1024 * 1024;
 ///
 /// # Errors
 /// When a plugin does not build, or is too large.
-pub(crate) fn check() -> Result<String> {
+pub(crate) fn check(output: &Output) -> Result<String> {
     let mut sizes = Vec::new();
     for (_, names) in by_features()? {
         // In one command, so that they are built side by side.
         let packages = names.iter().map(|name| format!("--package=purveyor-{name}"));
-        show(workspace::cargo().args(["build", "--profile", "plugin"]).args(packages))?;
+        let mut build = workspace::cargo();
+        show(output, build.args(["build", "--profile", "plugin"]).args(packages))?;
         for name in names {
             let file = format!("libpurveyor_{}.so", name.replace('-', "_"));
             let path = workspace::target()?.join("plugin").join(file);

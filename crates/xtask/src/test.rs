@@ -2,11 +2,13 @@
 
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use rustix::process::setpriority_process;
 use xtask::artifacts::{self, Profile};
 use xtask::{faketime, postgres, tools, workspace};
 
-use crate::steps::{Steps, count, have, show};
+use crate::command::{count, have, show};
+use crate::steps::{Step, Steps};
 use crate::{shipped, torture};
 
 /// What leaves the suite of the providers out, where tests are skipped by name.
@@ -15,73 +17,112 @@ const CONFORMANCE: &str = "provider-conformance";
 /// How many tests of a program run at a time.
 const TEST_THREADS: &str = "6";
 
+/// The priority of what can wait.
+const LATER: i32 = 10;
+
 /// Runs everything.
 ///
 /// # Errors
 /// When anything is not as it should be.
 pub(crate) fn run() -> Result<()> {
     let mut steps = Steps::new(in_ci());
-    let nothing = || Ok(());
+    prepare(&mut steps);
+    steps.step("tests", nothing, |output| {
+        // What the suite of the providers shows stands at the end, in a step of its own. Most tests wait
+        // most of the time, for windows and upstreams, so more of them run than there are cores.
+        let rest = ["--", "--skip", CONFORMANCE, "--test-threads", TEST_THREADS];
+        count(output, shared("test").args(["--no-fail-fast", "--tests"]).args(rest))
+    });
+    // The torture run mostly waits, so what is left runs beside it: what waits too first, and what
+    // computes gives way.
+    steps.together([
+        vec![Step::new("torture", |_| Ok(torture::test()?.join("; ")))],
+        vec![
+            Step::new("conformance", |output| {
+                count(output, shared("test").args(["--test", "conformance"]))
+            }),
+            Step::new("doc tests", |output| {
+                give_way()?;
+                count(output, shared("test").args(["--no-fail-fast", "--doc"]))
+            }),
+            Step::new("rustdoc", |output| {
+                give_way()?;
+                show(output, shared("doc").arg("--no-deps").env("RUSTDOCFLAGS", "-D warnings"))
+            }),
+            Step::new("shipped plugins", |output| {
+                give_way()?;
+                shipped::check(output)
+            }),
+        ],
+    ]);
+    // The last one: it leaves a gateway without the feature where the others had one with it.
+    steps.step("no failpoints shipped", nothing, |_| torture::search_shipped());
+    steps.close()
+}
+
+/// What is checked before anything runs, and what the tests need.
+fn prepare(steps: &mut Steps) {
     steps.step(
         "format",
         || have(cargo(&["fmt", "--version"]), "rustup component add rustfmt"),
-        || show(cargo(&["fmt", "--all", "--check"])),
+        |output| show(output, cargo(&["fmt", "--all", "--check"])),
     );
     steps.step(
         "clippy",
         || have(cargo(&["clippy", "--version"]), "rustup component add clippy"),
-        || show(shared("clippy").args(["--all-targets", "--", "-D", "warnings"])),
+        |output| show(output, shared("clippy").args(["--all-targets", "--", "-D", "warnings"])),
     );
-    steps.step("rustdoc", nothing, || {
-        show(shared("doc").arg("--no-deps").env("RUSTDOCFLAGS", "-D warnings"))
-    });
     steps.step(
         "protos",
         || tools::buf().map(drop),
-        || show(Command::new(tools::buf()?).arg("lint").current_dir(workspace::root())),
+        |output| {
+            show(output, Command::new(tools::buf()?).arg("lint").current_dir(workspace::root()))
+        },
     );
     // The bans alone are held by a tidy test as well; licences are checked here only.
     steps.optional(
         "dependencies",
         || tools::cargo_deny().map(drop),
-        || {
+        |output| {
             // Advisories lie in a git repository elsewhere; `cargo deny check` by hand asks it.
             let mut deny = Command::new(tools::cargo_deny()?);
             deny.args(["check", "bans", "licenses", "sources"]);
-            show(deny.current_dir(workspace::root()))
+            show(output, deny.current_dir(workspace::root()))
         },
     );
     steps.step(
         "grpcurl",
         || tools::grpcurl().map(drop),
-        || show(Command::new(tools::grpcurl()?).arg("-version")),
+        |output| show(output, Command::new(tools::grpcurl()?).arg("-version")),
     );
     steps.step(
         "postgresql",
         || postgres::install().map(drop),
-        || show(Command::new(postgres::programs()?.join("postgres")).arg("--version")),
+        |output| {
+            show(output, Command::new(postgres::programs()?.join("postgres")).arg("--version"))
+        },
     );
     steps.step(
         "faketime",
         || faketime::install().map(drop),
-        || Ok(faketime::library()?.display().to_string()),
+        |_| Ok(faketime::library()?.display().to_string()),
     );
     // Tests load the plugins, and build them where that was not done; here it can be seen.
-    steps.step("plugins", nothing, || {
-        let artifacts = artifacts::build_with_failpoints(Profile::Dev)?;
+    steps.step("plugins", nothing, |_| {
+        let artifacts = artifacts::build_as(Profile::Dev, true)?;
         Ok(format!("{} plugins", artifacts.pins.len()))
     });
-    steps.step("shipped plugins", nothing, shipped::check);
-    steps.step("tests", nothing, || {
-        // What the suite of the providers shows stands at the end, in a step of its own. Most tests wait
-        // most of the time, for windows and upstreams, so more of them run than there are cores.
-        let rest = ["--", "--skip", CONFORMANCE, "--test-threads", TEST_THREADS];
-        count(shared("test").arg("--no-fail-fast").args(rest))
-    });
-    steps.step("conformance", nothing, || count(shared("test").args(["--test", "conformance"])));
-    steps.step("torture", nothing, torture::test);
-    steps.step("no failpoints shipped", nothing, torture::search_shipped);
-    steps.close()
+}
+
+/// A step that needs nothing that could be missing.
+fn nothing() -> Result<()> {
+    Ok(())
+}
+
+/// From now on what this thread starts has the processor when nobody else wants it. Linux keeps a
+/// priority for each thread.
+fn give_way() -> Result<()> {
+    setpriority_process(None, LATER).context("cannot give way")
 }
 
 /// Continuous integration sets `CI`.

@@ -15,6 +15,7 @@ mod fleet;
 mod journal;
 mod kill_plan;
 mod nemesis;
+mod of_test;
 mod options;
 mod report;
 mod site;
@@ -22,15 +23,16 @@ mod subject;
 mod upstream;
 mod workload;
 
-use std::collections::VecDeque;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use std::{fs, thread};
 
 use anyhow::{Context, Result, bail, ensure};
 use purveyor_sdk::v1::Operation;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use xtask::artifacts::{self, Artifacts, Profile};
 use xtask::{faketime, workspace};
@@ -45,6 +47,7 @@ use self::fleet::Doors;
 use self::journal::Journal;
 use self::kill_plan::{Rules, Temper};
 use self::nemesis::{Fate, Toll};
+pub(crate) use self::of_test::test;
 pub(crate) use self::options::Options;
 use self::options::{Hazard, Store};
 use self::site::{LEASE, Site};
@@ -54,8 +57,6 @@ use self::upstream::Upstream;
 /// What only the torture run's gateway has in it.
 const MARKS: [&str; 2] = ["purveyor-failpoints-are-compiled-in", "PURVEYOR_FAILPOINTS"];
 
-/// How many runs of the project's tests go on at once.
-const TEST_WORKERS: usize = 2;
 /// How often it is said how far it is.
 const PROGRESS: Duration = Duration::from_secs(5);
 /// When no order has ended for so long, none will: many settle windows.
@@ -71,78 +72,41 @@ const CLOSING: Duration = Duration::from_secs(90);
 /// When a promise was broken, or a control kept them all.
 pub(crate) fn run(options: &Options) -> Result<()> {
     if options.of_test {
-        return test().map(|summary| println!("{}", summary.replace("; ", "\n")));
+        return test().map(|summaries| println!("{}", summaries.join("\n")));
     }
     println!("building the torture's gateway, the simulators and the plugins");
-    let artifacts = artifacts::build_with_failpoints(options.profile.into())?;
+    let artifacts = artifacts::build_as(options.profile.into(), true)?;
     run_built(options, &artifacts).map(drop)
 }
 
-/// Runs what belongs to the project's tests, two runs at a time: most of a run is waiting.
-///
-/// # Errors
-/// As [`run`], with all that failed.
-pub(crate) fn test() -> Result<String> {
-    let artifacts = artifacts::build_with_failpoints(Profile::Dev)?;
-    let waiting = Mutex::new(VecDeque::from(Options::of_test()));
-    let work = || {
-        let mut said = Vec::new();
-        let take = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-        while let Some(options) = take() {
-            let begin = Instant::now();
-            let what = options.told();
-            let score = run_built(&options, &artifacts);
-            said.push(score.map(|score| summary(&what, &score, begin.elapsed())));
-        }
-        said
-    };
-    let said = thread::scope(|scope| {
-        let workers: Vec<_> = (0..TEST_WORKERS).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().map(|worker| worker.join()).collect::<Vec<_>>()
-    });
-    let mut summaries = Vec::new();
-    let mut failed = Vec::new();
-    for said in said {
-        let said = said.map_err(|_| anyhow::anyhow!("a torture run panicked"))?;
-        for one in said {
-            match one {
-                Ok(summary) => summaries.push(summary),
-                Err(error) => failed.push(format!("{error:#}")),
-            }
-        }
-    }
-    ensure!(failed.is_empty(), "{}", failed.join("; "));
-    Ok(summaries.join("; "))
-}
-
-fn summary(what: &str, score: &Score, took: Duration) -> String {
-    let Score { orders, double, told_wrong, .. } = score;
-    let seconds = took.as_secs();
-    format!("{what}: {orders} orders, {double} double, {told_wrong} told wrong, {seconds} s")
-}
-
-/// Looks for what the torture run alone may have in the gateway as it is released, and in the torture
+/// Looks for what the torture run alone may have in a gateway without the feature, and in the torture
 /// run's own, where it has to be found.
 ///
 /// # Errors
 /// When it is found, or the search finds nothing anywhere.
 pub(crate) fn search_shipped() -> Result<String> {
     // What is compiled into it is decided by the feature, whatever the profile.
-    let torture = artifacts::build_with_failpoints(Profile::Dev)?;
-    let shipped = artifacts::build(Profile::Dev)?;
+    let torture = artifacts::build_as(Profile::Dev, true)?;
+    let without = artifacts::build(Profile::Dev)?;
     let marks = |artifacts: &Artifacts| -> Result<Vec<&str>> {
         let program = artifacts.program("purveyor")?;
         let bytes = fs::read(program).with_context(|| format!("cannot read {program:?}"))?;
         let found = |mark: &&str| bytes.windows(mark.len()).any(|part| part == mark.as_bytes());
         Ok(MARKS.into_iter().filter(found).collect())
     };
-    let (there, here) = (marks(&torture)?, marks(&shipped)?);
+    let (there, here) = (marks(&torture)?, marks(&without)?);
     ensure!(there.len() == MARKS.len(), "the search finds {there:?} alone where all have to be");
-    ensure!(here.is_empty(), "the released gateway has {here:?}");
-    Ok("no failpoints in the released gateway".to_owned())
+    ensure!(here.is_empty(), "a gateway without the feature has {here:?}");
+    Ok("no failpoints in a gateway without the feature".to_owned())
 }
 
-fn run_built(options: &Options, artifacts: &Artifacts) -> Result<Score> {
+/// What came of a run.
+struct Ran {
+    score: Score,
+    toll: Toll,
+}
+
+fn run_built(options: &Options, artifacts: &Artifacts) -> Result<Ran> {
     ensure!(options.orders() > 0 && options.accounts() > 0, "nothing to do");
     let folder = folder(options)?;
     let artifacts = apart(artifacts, &subject::named(options.provider())?, &folder)?;
@@ -151,21 +115,16 @@ fn run_built(options: &Options, artifacts: &Artifacts) -> Result<Score> {
     let (verdict, toll) = runtime.block_on(Box::pin(torture(options, &artifacts, &folder)))?;
     report::print(&options.told(), &verdict, &toll, begin.elapsed())?;
     judge(options, &verdict, &folder)?;
-    Ok(verdict.total())
+    Ok(Ran { score: verdict.total(), toll })
 }
 
 /// A run that is as it should be leaves nothing behind.
 fn judge(options: &Options, verdict: &Verdict, folder: &Path) -> Result<()> {
     let wrong = match options.control {
-        // Where two accounts have one key, each sale of one is taken for a duplicate of the other's, which
-        // a person has to see: orders are lost, and none is bought twice.
-        Some(Control::SharedAccountKey) if !verdict.holds() => None,
-        Some(control) if verdict.total().double + verdict.total().told_wrong == 0 => Some(format!(
-            "the control {} bought nothing twice and told nothing wrong",
-            control.word()
-        )),
-        None if !verdict.holds() => Some("promises were broken".to_owned()),
-        _ => None,
+        Some(control) => control
+            .missing(&verdict.total())
+            .map(|missing| format!("the control {} {missing}", control.word())),
+        None => (!verdict.holds()).then(|| "promises were broken".to_owned()),
     };
     if let Some(wrong) = wrong {
         bail!("{wrong}; seed {}, evidence in {}", options.seed, folder.display());
@@ -200,10 +159,7 @@ async fn torture(
     folder: &Path,
 ) -> Result<(Verdict, Toll)> {
     let subjects = subject::named(options.provider())?;
-    let separate = separate(options, artifacts, folder, &subjects)?;
-    // A control of the account's key needs the second upstream whether that can be configured or not.
-    let both = options.has(Hazard::TwoUpstreams) && (separate || options.workload().is_some());
-    let sites = if both { 2 } else { 1 };
+    let sites = if options.has(Hazard::TwoUpstreams) { 2 } else { 1 };
     let orders = workload::orders(options, &subjects, sites);
     let upstreams = upstreams(options, artifacts, folder, &subjects, sites).await?;
     let clock_steps = options.has(Hazard::ClockSteps);
@@ -213,8 +169,7 @@ async fn torture(
         Store::Postgres => Some(Database::start(faketime.as_deref()).await?),
     };
     let url = database.as_ref().map(Database::url);
-    let site =
-        Site { options, artifacts, folder, subjects: &subjects, upstreams: &upstreams, separate };
+    let site = Site { options, artifacts, folder, subjects: &subjects, upstreams: &upstreams };
     let restarts = database.is_some() && options.has(Hazard::Restarts);
     let count = options.gateways()? + usize::from(restarts);
     let gateways = (0..count).map(|index| site.gateway(index, url.as_deref()));
@@ -227,6 +182,7 @@ async fn torture(
         subjects,
         meetings: client::meetings(&orders),
         decided: orders.iter().map(|_| AtomicBool::new(false)).collect(),
+        finished: watch::Sender::new(vec![false; orders.len()]),
         orders,
         doors: Arc::clone(&doors),
         journal: Journal::create(&journal)?,
@@ -234,36 +190,29 @@ async fn torture(
         done: AtomicUsize::new(0),
         unruly: options.workload().is_none(),
     });
-    let mut threads = nemesis::unleash(gateways, &fate);
-    threads.extend(database.map(|database| database.unleash(&fate)));
-    let operations = play(options, &market, &fate).await;
+    let threads = nemesis::unleash(gateways, &fate);
+    let database = database.map(|database| database.unleash(&fate));
+    let played = play(options, &market, &fate).await;
     fate.calm.store(true, Ordering::SeqCst);
     fate.over.store(true, Ordering::SeqCst);
     for thread in threads {
         ensure!(thread.join().is_ok(), "a nemesis broke");
     }
-    let verdict = judged(&market, &upstreams, &journal, &operations?)?;
+    let database = database.map(JoinHandle::join);
+    ensure!(database.is_none_or(|ended| ended.is_ok()), "the database's nemesis broke");
+    // A gateway may have ended by itself after the last call.
+    if let Some(why) = doors.broken() {
+        bail!("{why}");
+    }
+    let mut verdict = judged(&market, &upstreams, &journal, &played?)?;
+    // A control is there to break promises, and what is wrong with it may keep callers waiting.
+    if options.control.is_none() {
+        verdict.require_answers(market.orders.len() - market.done.load(Ordering::SeqCst));
+        verdict.require_sales(&market.subjects);
+    }
     // The threads that shared it have ended.
     let fate = Arc::into_inner(fate).context("somebody still decides about lives")?;
     Ok((verdict, fate.toll))
-}
-
-/// Whether the gateway is told that accounts of one identity at two upstreams are separate.
-fn separate(
-    options: &Options,
-    artifacts: &Artifacts,
-    folder: &Path,
-    subjects: &[Box<dyn Subject>],
-) -> Result<bool> {
-    let telling = subjects.iter().find(|subject| subject.tells_identity());
-    let (true, Some(subject)) = (options.has(Hazard::TwoUpstreams), telling) else {
-        return Ok(false);
-    };
-    let knows = site::knows_separate_accounts(artifacts, folder, subject.as_ref())?;
-    if !knows {
-        println!("this gateway does not know separate accounts of one identity");
-    }
-    Ok(knows)
 }
 
 /// What is done to gateways.
@@ -394,10 +343,7 @@ async fn close(market: &Market, patience: Duration) -> Result<Vec<Operation>> {
     let begin = Instant::now();
     tokio::time::sleep(TIMING.past_settle()).await;
     loop {
-        if let Some(why) = market.doors.broken() {
-            bail!("{why}");
-        }
-        let channel = market.doors.any(&mut dice).await;
+        let channel = market.doors.any(&mut dice).await?;
         let open = call::operations(&channel, true).await;
         let working = |operation: &Operation| !call::rests(operation.state());
         match open {

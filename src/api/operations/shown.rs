@@ -14,6 +14,8 @@ use crate::engine::outcome::resource;
 use crate::store::age::Age;
 use crate::store::operation::{Attempt, Baseline, Note, Operation};
 
+/// What is said of an object that was bought for an operation beside its own one.
+pub(crate) const BOUGHT_AS_WELL: &str = "was bought for this operation as well";
 /// The most identifiers of a baseline that are shown.
 const PRESENT_IDS_MAX: usize = 100;
 
@@ -25,6 +27,7 @@ pub(crate) fn shown(
     wall_at: impl Fn(Age) -> Timestamp,
 ) -> v1::Operation {
     let attempt = |each: &Attempt| shown_attempt(each, caller);
+    let duplicates = operation.duplicates.iter().map(shown_duplicate);
     v1::Operation {
         name: name(operation.request_id),
         done: operation.done(),
@@ -41,7 +44,7 @@ pub(crate) fn shown(
         settle_time: operation.settle.as_ref().map(|settle| time(wall_at(settle.conclusive_at))),
         start_before: Some(time(operation.start_before)),
         message: operation.message.clone(),
-        candidates: operation.candidates.iter().chain(&operation.duplicates).cloned().collect(),
+        candidates: operation.candidates.iter().cloned().chain(duplicates).collect(),
         problem: problem(operation),
         baseline: operation.baseline.as_ref().filter(|_| caller.operator).map(shown_baseline),
         notes: operation.notes.iter().filter(|_| caller.operator).map(shown_note).collect(),
@@ -74,16 +77,35 @@ fn outcome(operation: &Operation) -> Option<Outcome> {
     })
 }
 
-/// What a person has to look at, where there is a word for it.
+/// What a person has to look at, where there is a word for it: first what keeps the operation from going
+/// on, then what was bought too often.
 fn problem(operation: &Operation) -> Option<v1::Status> {
-    let error = if operation.turned_up_late() || !operation.duplicates.is_empty() {
-        Error::new(ErrorReason::DuplicateDetected, operation.message.clone())
-    } else if operation.state == State::NeedsOperator {
-        operation.error.clone()?.into()
-    } else {
-        return None;
+    let error = match &operation.error {
+        Some(error) if operation.state == State::NeedsOperator => error.clone().into(),
+        _ => Error::new(ErrorReason::DuplicateDetected, bought_as_well(operation)?),
     };
     Some(status::ended(&error))
+}
+
+/// What was bought beside what the operation shows as its own, for a person. The operation's own message
+/// may tell of something later.
+fn bought_as_well(operation: &Operation) -> Option<String> {
+    if operation.duplicates.is_empty() {
+        return operation.turned_up_late().then(|| operation.message.clone());
+    }
+    let late = operation.candidates.iter().filter(|_| operation.turned_up_late());
+    let ids: Vec<_> = operation.duplicates.iter().chain(late).map(|it| it.id.as_str()).collect();
+    let were =
+        if ids.len() == 1 { BOUGHT_AS_WELL } else { "were bought for this operation as well" };
+    Some(format!("{} {were}", ids.join(", ")))
+}
+
+fn shown_duplicate(duplicate: &v1::UpstreamRef) -> v1::UpstreamRef {
+    let message = match duplicate.message.as_str() {
+        "" => BOUGHT_AS_WELL.to_owned(),
+        more => format!("{BOUGHT_AS_WELL}; {more}"),
+    };
+    v1::UpstreamRef { message, ..duplicate.clone() }
 }
 
 fn shown_baseline(baseline: &Baseline) -> v1::operation::Baseline {
@@ -125,4 +147,82 @@ fn shown_attempt(attempt: &Attempt, caller: &Caller) -> v1::operation::Attempt {
 
 fn time(time: Timestamp) -> prost_types::Timestamp {
     prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() }
+}
+
+#[cfg(test)]
+mod tests {
+    use purveyor_sdk::plugin::v1::Op;
+
+    use super::*;
+
+    fn reference(id: &str) -> v1::UpstreamRef {
+        v1::UpstreamRef { id: id.to_owned(), ..v1::UpstreamRef::default() }
+    }
+
+    fn operation(state: State) -> Operation {
+        let id = uuid::Uuid::from_u128(1);
+        let now = Timestamp::UNIX_EPOCH;
+        let new = Operation::new(id, Op::CreateOrder, "acme".to_owned(), now, Age::from_nanos(0));
+        Operation { state, wake_time: None, ..new }
+    }
+
+    #[track_caller]
+    fn check(operation: &Operation, expected: Option<(&str, &str)>) {
+        let told = problem(operation);
+        let told = told.as_ref().map(|told| (told.reason.as_str(), told.message.as_str()));
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn problem_of_duplicates_names_them_whatever_the_message_says() {
+        let mut bought = operation(State::Running);
+        bought.duplicates = vec![reference("7")];
+        let expected = "7 was bought for this operation as well";
+        check(&bought, Some(("DUPLICATE_DETECTED", expected)));
+        // What turns up late is told beside it.
+        bought.state = State::Succeeded;
+        bought.message = "8 turned up".to_owned();
+        bought.candidates = vec![reference("8")];
+        let expected = "7, 8 were bought for this operation as well";
+        check(&bought, Some(("DUPLICATE_DETECTED", expected)));
+        bought.duplicates.clear();
+        check(&bought, Some(("DUPLICATE_DETECTED", "8 turned up")));
+        bought.candidates.clear();
+        check(&bought, None);
+    }
+
+    #[test]
+    fn problem_that_stops_an_operation_comes_before_its_duplicates() {
+        let mut stopped = operation(State::NeedsOperator);
+        stopped.duplicates = vec![reference("7")];
+        stopped.error = Some(Error::new(ErrorReason::AccountChanged, "another account").into());
+        check(&stopped, Some(("ACCOUNT_CHANGED", "another account")));
+        stopped.error = None;
+        let expected = "7 was bought for this operation as well";
+        check(&stopped, Some(("DUPLICATE_DETECTED", expected)));
+        // Why a write failed is its result.
+        stopped.duplicates.clear();
+        stopped.state = State::Failed;
+        stopped.error = Some(Error::new(ErrorReason::UpstreamRejected, "no").into());
+        check(&stopped, None);
+    }
+
+    #[test]
+    fn candidates_tell_what_could_be_it_from_what_was_bought_as_well() {
+        let mut stopped = operation(State::NeedsOperator);
+        stopped.candidates = vec![reference("6")];
+        let owned = "belongs to operations/x".to_owned();
+        stopped.duplicates =
+            vec![reference("7"), v1::UpstreamRef { message: owned, ..reference("8") }];
+        let caller = Caller::local();
+        let shown = shown(&stopped, &caller, |_| Timestamp::UNIX_EPOCH);
+        let told: Vec<_> =
+            shown.candidates.iter().map(|it| (it.id.as_str(), it.message.as_str())).collect();
+        let expected = [
+            ("6", ""),
+            ("7", "was bought for this operation as well"),
+            ("8", "was bought for this operation as well; belongs to operations/x"),
+        ];
+        assert_eq!(told, expected);
+    }
 }

@@ -9,6 +9,8 @@ use purveyor_sdk::prost_types;
 use purveyor_sdk::v1::operation::{Attempt, Baseline, Outcome, Result as Came, State};
 use purveyor_sdk::v1::{Effect, Operation, UpstreamRef};
 
+use crate::api::operations::shown::BOUGHT_AS_WELL;
+
 /// Everything, in the order in which it is asked for at three in the morning.
 pub(crate) fn render(operation: &Operation, endpoint: &str) -> String {
     let mut page = Page::default();
@@ -34,12 +36,15 @@ pub(crate) fn render(operation: &Operation, endpoint: &str) -> String {
     if let Some(baseline) = &operation.baseline {
         page.baseline(baseline);
     }
-    if !operation.candidates.is_empty() {
-        page.heading(if operation.done { "what turned up late" } else { "what could be it" });
-        for candidate in &operation.candidates {
-            page.line(&upstream(candidate));
-        }
-    }
+    let (bought_as_well, candidates): (Vec<_>, Vec<_>) = operation
+        .candidates
+        .iter()
+        .partition(|candidate| candidate.message.starts_with(BOUGHT_AS_WELL));
+    page.list(
+        if operation.done { "what turned up late" } else { "what could be it" },
+        candidates.iter().map(|candidate| upstream(candidate)),
+    );
+    page.list("what was bought too often", bought_as_well.iter().map(|it| upstream(it)));
     if !operation.notes.is_empty() {
         page.heading("what operators said");
         for note in &operation.notes {
@@ -85,6 +90,14 @@ impl Page {
         self.text.push('\n');
         self.text.push_str(text);
         self.text.push('\n');
+    }
+
+    /// Lines under a heading; none, no heading.
+    fn list(&mut self, heading: &str, lines: impl ExactSizeIterator<Item = String>) {
+        if lines.len() > 0 {
+            self.heading(heading);
+            lines.for_each(|line| self.line(&line));
+        }
     }
 
     /// A named value; one that is empty says nothing and is left out.
@@ -209,6 +222,11 @@ mod tests {
             state: "WAIT".to_owned(),
             ..UpstreamRef::default()
         };
+        let duplicate = UpstreamRef {
+            id: "4712".to_owned(),
+            message: BOUGHT_AS_WELL.to_owned(),
+            ..UpstreamRef::default()
+        };
         let problem = Status { reason: "DUPLICATE_DETECTED".to_owned(), ..Status::default() };
         let baseline = Baseline {
             present_ids: vec!["4709".to_owned(), "4710".to_owned()],
@@ -229,7 +247,7 @@ mod tests {
             method: "Orders.CreateOrder".to_owned(),
             message: "several orders could be it".to_owned(),
             attempts: vec![lost],
-            candidates: vec![candidate],
+            candidates: vec![candidate, duplicate],
             etag: "3".to_owned(),
             ..Operation::default()
         }
@@ -262,6 +280,9 @@ what was there before the last attempt
 
 what could be it
   order 4711 (WAIT)
+
+what was bought too often
+  4712: was bought for this operation as well
 
 what operators said
   2027-01-15T08:01:00Z ops: not in their pages

@@ -18,7 +18,7 @@ use super::{Asked, ListRequest, Page, PageOf, Rows, list};
 use crate::engine::Engine;
 use crate::engine::call::Call;
 use crate::engine::made_here::{Made, dressed, foreign, recorded, upstream_id};
-use crate::engine::naming::{Found, Source};
+use crate::engine::naming::{Found, Source, is_named};
 use crate::engine::page_token::PageTokens;
 use crate::engine::reading::{about, naming, read};
 use crate::store::operation::Operation;
@@ -332,7 +332,7 @@ impl Engine {
     ) -> Result<Option<T>> {
         let id = live.upstream_id().to_owned();
         let maker = self.maker(&page.provider, &id).await?;
-        let Some(operation) = maker.as_ref().filter(|maker| maker.op == T::MADE_BY) else {
+        let Some(operation) = maker.as_ref().filter(|maker| is_named::<T>(maker, &id)) else {
             return foreign(live, &page.name, &id, maker.as_ref()).map(Some);
         };
         // What another provider of this account has made stands among that provider's own rows alone.

@@ -77,7 +77,8 @@ impl Step<'_> {
     }
 
     /// The upstream has accepted it. What it names is claimed, unless another operation was answered the
-    /// same: then a person has to see which of them it belongs to.
+    /// same: then, and where that other one was answered what was delivered, a person has to see which of
+    /// them it belongs to.
     fn answered(
         &mut self,
         spend: &Spend,
@@ -92,7 +93,9 @@ impl Step<'_> {
                 self.accepted(spend, id, said);
             }
             Some(contest) => {
-                if let (Some(id), Some(attempt)) = (id, self.next.current_mut()) {
+                if id.is_some_and(|id| id != contest.upstream_id) {
+                    self.claim(id, kind, Origin::Answer);
+                } else if let (Some(id), Some(attempt)) = (id, self.next.current_mut()) {
                     id.clone_into(&mut attempt.upstream_id);
                 }
                 self.lost("another operation claims what the upstream answered", spend);

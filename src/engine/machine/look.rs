@@ -38,8 +38,7 @@ impl Step<'_> {
         if present {
             return self.undecided("what the plugin found was there before the request");
         }
-        let answered = self.next.current().filter(|_| self.sold_in_step());
-        let answered = answered.map_or("", |attempt| attempt.upstream_id.as_str());
+        let answered = self.sold_attempt().map_or("", |attempt| attempt.upstream_id.as_str());
         let other = !answered.is_empty() && !found.upstream_id.split(',').any(|id| id == answered);
         if other && !found.upstream_id.is_empty() {
             let candidate = UpstreamRef { id: found.upstream_id, ..UpstreamRef::default() };
@@ -74,7 +73,7 @@ impl Step<'_> {
         if self.unknown_effect() == Effect::Setting {
             return self.set_again();
         }
-        if self.sold_in_step() {
+        if self.sold_attempt().is_some() {
             return self.ask_about_unknown("it is not found upstream".to_owned());
         }
         if !self.policy.absence_is_proof {
@@ -166,6 +165,7 @@ impl Step<'_> {
             return self.wait(handle, Duration::ZERO, None);
         }
         self.claim_found(&upstream_id, Origin::Operator);
+        self.next.duplicates.retain(|it| it.id != upstream_id);
         self.mark(Outcome::Applied, "an operator found that it was executed");
         self.next.upstream.id = upstream_id;
         match outcome.and_then(|outcome| outcome.outcome) {
@@ -175,13 +175,9 @@ impl Step<'_> {
     }
 
     fn claim_found(&mut self, upstream_id: &str, origin: Origin) {
-        let contested = self
-            .next
-            .error
-            .as_ref()
-            .is_some_and(|it| it.reason() == ErrorReason::DuplicateDetected);
         let known = self.next.current().is_some_and(|last| last.upstream_id == upstream_id);
-        if (!known || contested) && !upstream_id.is_empty() {
+        // What was answered may be another operation's, and then a person's word gives it to nobody.
+        if (!known || origin == Origin::Operator) && !upstream_id.is_empty() {
             // The same kind as in an answer: one object is claimed once, however it became known.
             let kind = self.policy.id_kind.clone();
             self.claim(Some(upstream_id), &kind, origin);

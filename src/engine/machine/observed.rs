@@ -4,12 +4,12 @@
 
 use purveyor_sdk::Error;
 use purveyor_sdk::v1::operation::{Outcome, State};
-use purveyor_sdk::v1::{ErrorReason, UpstreamRef};
+use purveyor_sdk::v1::{Effect, ErrorReason, UpstreamRef};
 use uuid::Uuid;
 
-use super::Step;
 use super::close::observed;
 use super::event::{Closing, Contest, Refusal};
+use super::{Step, sold};
 use crate::plugin::Seen;
 use crate::store::operation::{Observed, Origin, Settle};
 
@@ -35,11 +35,12 @@ impl Step<'_> {
             Outcome::Absent => seen.took_effect(),
             _ => false,
         };
+        let spent = attempts[index].effect == Effect::Spend && seen.took_effect();
         let same_step = attempts[index].step == self.next.step;
         if undecided && last && same_step && !self.next.done() {
             self.resume(index, closing);
-        } else if seen.took_effect() {
-            self.report_sold(index, &spend_id(&closing), closing.contest.is_some());
+        } else if spent {
+            self.report_sold(index, &spend_id(&closing), closing.contest.as_ref());
         }
         self.rest_after_observation();
         Ok(())
@@ -67,7 +68,7 @@ impl Step<'_> {
 
     /// Something was sold that can be undone no more: a later attempt was sent, or the operation has
     /// ended. Its state stays as it is, and a person is told.
-    fn report_sold(&mut self, index: usize, id: &str, contested: bool) {
+    fn report_sold(&mut self, index: usize, id: &str, contest: Option<&Contest>) {
         let own = self.next.own_ids();
         let known = own.iter().any(|it| id.split(',').any(|part| part == it));
         let attempt = &mut self.next.attempts[index];
@@ -82,7 +83,7 @@ impl Step<'_> {
         if known {
             return;
         }
-        if !contested && !id.is_empty() {
+        if !id.is_empty() && contest.is_none_or(|it| it.upstream_id != id) {
             let kind = self.policy.id_kind.clone();
             self.claim_object(id, &kind, Origin::Answer, Some(permit_age));
         }
@@ -107,11 +108,25 @@ impl Step<'_> {
         self.ask_about_contest(&Contest { by, upstream_id });
     }
 
-    /// What was delivered belongs to another operation by the upstream's own answer.
-    pub(super) fn delivery_contested(&mut self, contest: &Contest) {
-        self.ask_about_contest(contest);
+    /// A step of which an attempt was accepted cannot be begun again, whatever became of the later ones.
+    pub(super) fn ask_about_sold_step(&mut self) {
+        let step = self.next.step;
+        let Some(attempt) = self.next.attempts.iter().find(|it| it.step == step && sold(it)) else {
+            return;
+        };
+        let (number, id) = (attempt.number, attempt.upstream_id.clone());
+        let shown = if id.is_empty() { String::new() } else { format!(" as {id}") };
+        let message = format!(
+            "the upstream accepted attempt {number}{shown}, which became known after a later one was \
+             sent; nothing is sent again"
+        );
+        if !id.is_empty() {
+            self.next.candidates = vec![UpstreamRef { id, ..UpstreamRef::default() }];
+        }
+        self.ask_operator_because(Error::new(ErrorReason::DuplicateDetected, message));
     }
 
+    /// What was answered or delivered belongs to another operation by the upstream's own answer.
     pub(super) fn ask_about_contest(&mut self, contest: &Contest) {
         let Contest { by, upstream_id } = contest;
         self.next.candidates =
@@ -140,7 +155,7 @@ impl Step<'_> {
                 self.next.settle = None;
             }
             self.next.wake_time = self.next.settle.as_ref().map(|settle| settle.conclusive_at);
-        } else if self.next.state == State::NeedsOperator {
+        } else if matches!(self.next.state, State::NeedsOperator | State::Running) {
             self.next.wake_time = None;
         }
     }

@@ -12,7 +12,7 @@ use super::{Policy, sold};
 #[cfg(feature = "failpoints")]
 use crate::failpoint;
 use crate::store::age::Age;
-use crate::store::operation::{Lock, Operation};
+use crate::store::operation::{Attempt, Lock, Operation};
 
 /// When something is to be looked at that waits for `after`: at the next tick of a clock that ticks at
 /// least eight times in that. So what waits for one upstream is due together, and one poll asks for many,
@@ -155,24 +155,17 @@ pub fn broken_invariant(operation: &Operation) -> Option<&'static str> {
         .filter(|attempt| attempt.effect == Effect::Spend && unresolved(attempt.outcome))
         .count();
     let unknown = last.is_some_and(|attempt| attempt.outcome == Outcome::Unknown);
-    let told = operation.turned_up_late() || !operation.duplicates.is_empty();
-    let applied_twice = attempts.iter().enumerate().any(|(index, attempt)| {
-        attempts[..index].iter().any(|earlier| {
-            !told
-                && attempt.outcome != Outcome::NotSent
-                && earlier.step == attempt.step
-                && attempt.effect == Effect::Spend
-                && matches!(earlier.outcome, Outcome::Applied | Outcome::Pending)
-        })
-    });
-    let rules: [(bool, &'static str); 10] = [
+    let begins_again = operation.state == State::Accepted
+        && attempts.iter().any(|it| it.step == operation.step && sold(it));
+    let rules: [(bool, &'static str); 11] = [
+        (begins_again, "a step that begins again although the upstream accepted it"),
         (
             attempts.iter().any(|it| sold(it) && it.outcome == Outcome::Absent),
             "a spend that the upstream accepted and that is taken for absent",
         ),
         (spends_unresolved > 1, "more than one unresolved attempt"),
         (open && operation.state != State::Running, "an open permit outside a running step"),
-        (applied_twice, "an attempt after one that was applied in the same step"),
+        (applied_twice(operation), "an attempt after one that was applied in the same step"),
         (
             unknown
                 && last.is_some_and(|attempt| attempt.effect == Effect::Spend)
@@ -214,6 +207,24 @@ pub fn broken_invariant(operation: &Operation) -> Option<&'static str> {
         ),
     ];
     rules.into_iter().find(|(broken, _)| *broken).map(|(_, rule)| rule)
+}
+
+/// Whether an attempt follows one that was applied in the same step, and nobody is told.
+fn applied_twice(operation: &Operation) -> bool {
+    let told = operation.turned_up_late() || !operation.duplicates.is_empty();
+    let follows = |attempt: &Attempt, earlier: &Attempt| {
+        attempt.outcome != Outcome::NotSent
+            && earlier.step == attempt.step
+            // An upstream may answer a repeated request with what it has made already.
+            && (earlier.upstream_id.is_empty() || earlier.upstream_id != attempt.upstream_id)
+            && attempt.effect == Effect::Spend
+            && matches!(earlier.outcome, Outcome::Applied | Outcome::Pending)
+    };
+    let mut attempts = operation.attempts.iter().enumerate();
+    !told
+        && attempts.any(|(index, attempt)| {
+            operation.attempts[..index].iter().any(|earlier| follows(attempt, earlier))
+        })
 }
 
 /// What the upstream says of a resource.

@@ -5,6 +5,7 @@
 mod accounts;
 mod doubt;
 mod late;
+mod observed;
 mod table;
 mod world;
 
@@ -12,13 +13,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
-use purveyor_sdk::plugin::v1::Op;
-use purveyor_sdk::v1::{Effect, Evidence};
+use purveyor_sdk::plugin::v1::find_response::{Absent, Found, Outcome as Finding, Several};
+use purveyor_sdk::plugin::v1::{FindResponse, Op};
+use purveyor_sdk::v1::operation::State;
+use purveyor_sdk::v1::{Effect, Evidence, UpstreamRef};
 use uuid::Uuid;
 
 use self::world::{Happening, World};
-use super::{Backoff, Event, Now, Policy};
+use super::{Backoff, Closing, Event, NewAttempt, Now, Policy, apply};
 use crate::engine::account::AccountOf;
+use crate::plugin::Spend;
 use crate::store::age::Age;
 use crate::store::operation::Operation;
 
@@ -129,4 +133,61 @@ fn what_waits_is_looked_at_together_and_never_early() {
     check(Duration::from_secs(20), 20_000, 17);
     check(Duration::from_secs(60), 60_000, 17);
     check(Duration::from_secs(3600), 10_000, 2);
+}
+
+/// Another process may know a time that is later by the slack, and must not end anything early.
+#[test]
+fn every_duration_is_longer_by_the_slack() {
+    let slack = Duration::from_secs(2);
+    let now = |seconds| Now { slack, ..now_at(seconds) };
+    let policy = policy(Evidence::Difference);
+    let take = |operation: &Operation, event, seconds| {
+        apply(operation, event, &policy, &now(seconds)).unwrap()
+    };
+    let attempt = || NewAttempt {
+        nonce: Uuid::from_u128(3),
+        call: "create".into(),
+        effect: Effect::Spend,
+        plugin: String::new(),
+        plugin_sha256: String::new(),
+    };
+    let looked = |outcome| Event::Looked(FindResponse { outcome: Some(outcome) });
+    let begun = take(&accepted(), begin("A1"), 1).operation;
+    let sent = take(&begun, Event::Permitted(attempt()), 1).operation;
+    assert_eq!(sent.attempts[0].permit_age, age_at(1) + slack);
+    assert_eq!(sent.update_age, age_at(1) + slack);
+    let unknown = take(&sent, Event::Recovered, 5).operation;
+    let settle = unknown.settle.clone().unwrap();
+    assert_eq!(settle.conclusive_at, age_at(5) + slack + SETTLE);
+    // The window has not passed before that.
+    let last = 5 + SETTLE.as_secs() + slack.as_secs();
+    let early = take(&unknown, looked(Finding::Absent(Absent {})), last - 1).operation;
+    assert_eq!(early.state, State::Reconciling);
+    let absent = take(&early, looked(Finding::Absent(Absent {})), last).operation;
+    assert_eq!(absent.state, State::Accepted);
+
+    let candidates = vec![UpstreamRef { id: "a".into(), ..UpstreamRef::default() }];
+    let doubted = take(&unknown, looked(Finding::Several(Several { candidates })), last).operation;
+    assert_eq!(doubted.settle.unwrap().escalate_at, Some(age_at(last) + slack + SETTLE));
+
+    // What a search may not take: what was closed within a window before the request was sent.
+    let outcome = Some(table::pending("a").unwrap());
+    let found = looked(Finding::Found(Found { upstream_id: "a".into(), outcome }));
+    let claims = take(&unknown, found, last).claims;
+    let sent = age_at(1) + slack;
+    assert_eq!(claims[0].closed_before, Some(sent - SETTLE - slack));
+
+    // It is looked back after a window.
+    let again = take(&absent, begin("A1"), last).operation;
+    let again = take(&again, Event::Permitted(attempt()), last).operation;
+    let spend = Spend {
+        call: "create".into(),
+        effect: Effect::Spend,
+        attempt: Some(2),
+        seen: table::success(Some("b")),
+        answer: None,
+    };
+    let closing = Closing { spend: Some(spend), said: table::done("b"), contest: None };
+    let done = take(&again, Event::Closed(closing), last).operation;
+    assert_eq!(done.wake_time, Some(age_at(last) + slack + SETTLE));
 }

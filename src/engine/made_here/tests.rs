@@ -15,6 +15,7 @@ use purveyor_sdk::v1::{
 use uuid::Uuid;
 
 use super::{dressed, foreign, recorded, upstream_id};
+use crate::engine::naming::is_named;
 use crate::store::age::Age;
 use crate::store::operation::{Attempt, Observed, Operation};
 
@@ -36,7 +37,7 @@ pub(in crate::engine) fn operation(op: Op, state: State) -> Operation {
     }
 }
 
-fn attempt(outcome: Outcome, upstream_id: &str) -> Attempt {
+pub(in crate::engine) fn attempt(outcome: Outcome, upstream_id: &str) -> Attempt {
     Attempt {
         number: 1,
         step: 1,
@@ -294,4 +295,25 @@ fn renewals_follow_their_operation() {
     check(Processing, State::Reconciling, OutcomeUnknown);
     check(Processing, State::Failed, Failed);
     check(Unspecified, State::Succeeded, Completed);
+}
+
+/// What was made too often is shown under the upstream's own name: whoever pays or cancels it by that name
+/// must not reach the one that the operation is.
+#[test]
+fn a_duplicate_has_not_the_name_of_its_operation() {
+    let named = |id: &str| UpstreamRef { id: id.to_owned(), ..UpstreamRef::default() };
+    let mut ordered = operation(Op::CreateOrder, State::Succeeded);
+    ordered.upstream = named("7");
+    ordered.attempts = vec![attempt(Outcome::Applied, "8"), attempt(Outcome::Applied, "7")];
+    ordered.duplicates = vec![named("8")];
+    for (id, ours) in [("7", true), ("8", false), ("8,9", false), ("7,9", true)] {
+        assert_eq!(is_named::<Order>(&ordered, id), ours, "{id}");
+    }
+    assert!(!is_named::<Renewal>(&ordered, "7"));
+    // What turned up late is one as well, and it is not taken for the one while that is not known yet.
+    ordered.candidates = std::mem::take(&mut ordered.duplicates);
+    assert!(!is_named::<Order>(&ordered, "8"));
+    ordered.duplicates = vec![named("8")];
+    ordered.upstream = UpstreamRef::default();
+    assert_eq!(upstream_id(&ordered), "7");
 }

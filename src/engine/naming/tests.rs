@@ -2,6 +2,7 @@
 //! is not there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use prost::Message;
@@ -17,9 +18,14 @@ use crate::engine::call::{Call, Written};
 use crate::engine::made_here::tests::operation;
 use crate::engine::orders::Orders;
 use crate::engine::{Caller, Engine, EngineConfig};
-use crate::plugin::{Environment, ManualClock, PluginsConfig, ProviderConfig, Registry};
+use crate::plugin::{
+    Environment, ManualClock, PluginsConfig, ProviderConfig, Registry, TimingOverride,
+};
 use crate::store::sqlite::SqliteStore;
 use crate::store::{NewOperation, Store};
+
+/// How long a list of the provider may lag.
+pub(in crate::engine) const LAG: Duration = Duration::from_secs(60);
 
 const ID: &str = "00000000-0000-0000-0000-000000000007";
 
@@ -96,13 +102,14 @@ fn a_wrong_name_names_its_field() {
 }
 
 /// An engine that sends nothing, and one configured provider without a plugin.
-async fn engine(folder: &TempDir) -> Engine {
+pub(in crate::engine) async fn engine(folder: &TempDir) -> Engine {
     let store: Arc<dyn Store> =
         Arc::new(SqliteStore::open(&folder.path().join("journal.db")).unwrap());
     let clock = Arc::new(ManualClock::new(Timestamp::from_second(1_700_000_000).unwrap()));
     let endpoint = "https://upstream.example/".parse().unwrap();
     let plugins = PluginsConfig { directory: folder.path().to_owned(), ..PluginsConfig::default() };
-    let accounts = vec![ProviderConfig::new("acme", "acme", endpoint)];
+    let timing = TimingOverride { listing_lag: Some(LAG), ..TimingOverride::default() };
+    let accounts = vec![ProviderConfig { timing, ..ProviderConfig::new("acme", "acme", endpoint) }];
     let registry = Registry::open(plugins, accounts, Environment::new(clock.clone())).await;
     let config = EngineConfig { hold: true, ..EngineConfig::default() };
     Engine::start(config, store, Arc::new(registry), clock).await.unwrap()
@@ -182,7 +189,7 @@ async fn a_repeat_is_answered_whatever_became_of_the_provider() {
         upstream_target: String::new(),
         exclusive: vec![format!("providers/acme/orders/{ID}")],
         start_before: None,
-        wait: std::time::Duration::ZERO,
+        wait: Duration::ZERO,
     };
     let first = engine.submit(submission).await.unwrap();
     match orders.create(&call(), asked(&ID.to_uppercase(), 1)).await.unwrap() {

@@ -4,12 +4,13 @@ use purveyor_sdk::plugin::v1::{Op, Resource, resource};
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::order::State as OrderState;
 use purveyor_sdk::v1::service::State as ServiceState;
-use purveyor_sdk::v1::{Date, Money, Order, OrderItem, OrderPricing, Service, Term};
+use purveyor_sdk::v1::{Date, Money, Order, OrderItem, OrderPricing, Service, Term, UpstreamRef};
 use uuid::Uuid;
 
-use super::{merged, overlaid, recorded, services_of};
+use super::{after, merged, overlaid, recorded, services_of};
 use crate::engine::made_here::tests::operation;
 use crate::store::ServiceRecord;
+use crate::store::age::Age;
 
 #[test]
 fn an_order_puts_its_services_on_record() {
@@ -113,6 +114,20 @@ fn what_is_not_told_stays_on_record() {
     let after = merged(before, told);
     assert_eq!(after.order, "providers/acme/orders/1");
     assert_eq!((after.quantity, after.state()), (2, ServiceState::Suspended));
+}
+
+/// An identifier that comes back is not gone.
+#[test]
+fn what_is_told_of_is_there() {
+    let told = |state: ServiceState| Service {
+        upstream: Some(UpstreamRef { id: "9".to_owned(), ..UpstreamRef::default() }),
+        state: state.into(),
+        ..Service::default()
+    };
+    let first = after(None, told(ServiceState::Active), "acme", Uuid::from_u128(1));
+    let gone = ServiceRecord { gone_since: Some(Age::from_nanos(5)), ..first };
+    let again = after(Some(gone), told(ServiceState::Active), "acme", Uuid::from_u128(2));
+    assert_eq!(again.gone_since, None);
 }
 
 #[test]

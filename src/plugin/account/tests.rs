@@ -133,8 +133,6 @@ fn account_owns_operations_of_both_versions_and_settings() {
     assert!(told.owns("X", "") && !told.owns("Y", ""));
     assert!(told.owns("X", "acme https://a.example:443 X") && told.owns("X", "acme - X"));
     assert!(!told.owns("X", "acme https://b.example:443 X"));
-    assert_eq!(told.shown_beside("X"), "acme https://a.example:443 X");
-    assert_eq!(told.shown_beside("Y"), "X");
     // What version 1 stored where the upstream tells nothing.
     let derived = account(AccountSetting::Shared, None);
     assert!(derived.owns("https://a.example/", "") && derived.owns("https://a.example", ""));
@@ -149,6 +147,45 @@ fn stored_identity_counts_only_where_it_was_told() {
     assert!(!accounts.recall("one", "other", "https://a.example:443", "X"));
     assert!(!accounts.recall("two", "acme", "https://a.example:443", "X"));
     assert!(accounts.recall("one", "acme", "https://a.example:443", "X"));
+}
+
+#[test]
+fn recalled_identity_is_replaced_by_a_newer_one() {
+    let accounts = accounts(&[
+        config("one", "https://a.example", AccountSetting::Unset),
+        config("two", "https://b.example", AccountSetting::Unset),
+    ]);
+    let recall = |provider: &str, origin: &str, identity: &str| {
+        assert!(accounts.recall(provider, "acme", origin, identity));
+    };
+    recall("one", "https://a.example:443", "X");
+    recall("two", "https://b.example:443", "Y");
+    assert!(accounts.may_write("one").is_ok());
+    // Another gateway was told that the second is the same account.
+    recall("two", "https://b.example:443", "X");
+    for provider in ["one", "two"] {
+        let refused = accounts.may_write(provider).expect_err("nobody says whether it is one");
+        assert_eq!(refused.reason, ErrorReason::AccountChanged, "{provider}");
+    }
+    // What this process is told counts, whatever was stored.
+    accounts.learn("two", "Y");
+    recall("two", "https://b.example:443", "X");
+    assert!(accounts.may_write("one").is_ok() && accounts.may_write("two").is_ok());
+}
+
+#[test]
+fn moved_endpoint_keeps_the_names_of_version_1_by_formerly_endpoint() {
+    let moved = ProviderConfig {
+        formerly_endpoint: Some("https://a.example/api/".parse().unwrap()),
+        ..config("one", "https://new.example", AccountSetting::Unset)
+    };
+    let account = accounts(&[moved]).account("one", None).unwrap();
+    for name in ["https://a.example/api/", "https://a.example/api", "https://new.example/"] {
+        assert!(account.owns(name, ""), "{name}");
+        assert!(account.former_keys.contains(&format!("acme/{name}")), "{name}");
+    }
+    assert!(!account.owns("https://b.example/", ""));
+    assert_eq!(account.legacy_key.as_deref(), Some("acme/https://a.example/api/"));
 }
 
 #[test]

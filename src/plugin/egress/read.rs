@@ -107,7 +107,6 @@ pub(super) async fn send(
             let message = format!("{} had no answer from the upstream", prepared.call.name);
             Error::unavailable(message).with_source(reason)
         })?;
-        egress.note_status(received.status);
         Ok((received.head(&prepared.url), received.body))
     };
     work.instrument(span).await

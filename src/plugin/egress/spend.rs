@@ -62,7 +62,7 @@ impl SpendTask {
         };
         let (egress, call) = (&self.egress, &self.prepared.call);
         if let Exchange::Complete(received) = &exchange {
-            egress.note_status(received.status);
+            egress.note_status(received.status.into());
         }
         let seen = classify::classify(call, &egress.manifest.proofs, &exchange);
         super::told(word(&seen), begin);

@@ -45,8 +45,11 @@ struct Known {
 struct Told {
     /// `None`: the plugin cannot tell.
     identity: Option<String>,
-    /// `None`: it has to be asked again.
-    asked: Option<BootInstant>,
+    /// When the upstream was asked.
+    asked: BootInstant,
+    /// How many refusals of a credential were noted before that. One more, and it is asked again: also
+    /// for a refusal that was noted while the answer was on its way.
+    refusals: u64,
 }
 
 /// An account, and whether the upstream was asked for it just now.
@@ -67,12 +70,6 @@ impl Identification {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn fresh(&self) -> Option<Told> {
-        let now = self.clock.boot();
-        let is_fresh = |asked: BootInstant| now.since(asked).is_some_and(|age| age < FRESH);
-        self.known().told.clone().filter(|told| told.asked.is_some_and(is_fresh))
-    }
-
     /// Why the upstream could not be asked, if it was asked in vain since there were `failures`.
     fn failed_since(&self, failures: u64) -> Option<Error> {
         let known = self.known();
@@ -90,40 +87,42 @@ impl Provider {
     ///
     /// As [`Provider::call`].
     pub async fn identify(&self) -> Result<Identified, Error> {
-        if self.lifecycle.take_refused_credential() {
-            self.forget_identity();
-        }
-        if let Some(told) = self.whose.fresh() {
+        if let Some(told) = self.fresh_identity() {
             return self.identified(told.identity.as_deref(), false);
         }
-        let failures = self.whose.known().failures;
-        let _asking = self.whose.asking.lock().await;
-        if let Some(told) = self.whose.fresh() {
+        let failures = self.identification.known().failures;
+        let _asking = self.identification.asking.lock().await;
+        if let Some(told) = self.fresh_identity() {
             return self.identified(told.identity.as_deref(), false);
         }
-        if let Some(error) = self.whose.failed_since(failures) {
+        if let Some(error) = self.identification.failed_since(failures) {
             return Err(error);
         }
-        let asked = self.ask_identity().await;
-        // What it was refused itself is told in its answer.
-        self.lifecycle.take_refused_credential();
-        let now = self.whose.clock.boot();
-        match asked {
+        let refusals = self.lifecycle.refusals();
+        match self.ask_identity().await {
             Ok(identity) => {
+                let asked = self.identification.clock.boot();
                 let identified = self.identified(identity.as_deref(), true)?;
-                self.whose.accounts.learn(self.id(), &identified.account.identity);
+                self.identification.accounts.learn(self.id(), &identified.account.identity);
                 self.lifecycle.share_limits(&identified.account.key);
-                let mut known = self.whose.known();
-                known.told = Some(Told { identity, asked: Some(now) });
+                self.identification.known().told = Some(Told { identity, asked, refusals });
                 Ok(identified)
             }
             Err(error) => {
-                let mut known = self.whose.known();
+                let mut known = self.identification.known();
                 known.failures += 1;
                 known.failed = Some((error.reason, error.message.clone()));
                 Err(error)
             }
         }
+    }
+
+    /// What the upstream told within the hour, unless a credential was refused since.
+    fn fresh_identity(&self) -> Option<Told> {
+        let (now, refusals) = (self.identification.clock.boot(), self.lifecycle.refusals());
+        let told = self.identification.known().told.clone()?;
+        let is_young = now.since(told.asked).is_some_and(|age| age < FRESH);
+        (is_young && told.refusals == refusals).then_some(told)
     }
 
     async fn ask_identity(&self) -> Result<Option<String>, Error> {
@@ -142,43 +141,55 @@ impl Provider {
     }
 
     fn identified(&self, identity: Option<&str>, asked: bool) -> Result<Identified, Error> {
-        let account = self.whose.accounts.account(self.id(), identity);
+        let account = self.identification.accounts.account(self.id(), identity);
         let account = account.ok_or_else(|| Error::fault("the provider is not registered"))?;
         Ok(Identified { account, asked })
     }
 
     /// The account as it was told to this process, however long ago.
     pub fn told_account(&self) -> Option<Account> {
-        let told = self.whose.known().told.clone()?;
-        self.whose.accounts.account(self.id(), told.identity.as_deref())
+        let told = self.identification.known().told.clone()?;
+        self.identification.accounts.account(self.id(), told.identity.as_deref())
     }
 
-    /// The account as far as it is known: as it was told, else as it was stored.
+    /// The account as far as it is known: as it was told, else as it was stored; by the configuration
+    /// where the plugin cannot tell.
     pub fn account(&self) -> Option<Account> {
         if let Some(told) = self.told_account() {
             return Some(told);
         }
-        let stored = self.whose.known().stored.clone()?;
-        // What is stored where the plugin cannot tell is what the configuration says.
-        let account = self.whose.accounts.account(self.id(), None)?;
-        if account.identity == stored {
-            return Some(account);
+        let stored = self.identification.known().stored.clone()?;
+        let from_configuration = self.identification.accounts.account(self.id(), None)?;
+        if self.cannot_identify() || from_configuration.identity == stored {
+            return Some(from_configuration);
         }
-        self.whose.accounts.account(self.id(), Some(&stored))
+        self.identification.accounts.account(self.id(), Some(&stored))
     }
 
     /// Takes over what was stored of its account, by this or another process. What was told at another
     /// origin or by another plugin is passed over.
     pub fn recall_account(&self, plugin: &str, origin: &str, identity: &str) {
-        if self.whose.accounts.recall(self.id(), plugin, origin, identity) {
-            self.whose.known().stored = Some(identity.to_owned());
+        if self.identification.accounts.recall(self.id(), plugin, origin, identity) {
+            self.identification.known().stored = Some(identity.to_owned());
         }
     }
 
-    /// Lets [`Provider::identify`] ask the upstream again.
+    /// Lets [`Provider::identify`] ask the upstream again: it has refused a credential.
     pub fn forget_identity(&self) {
-        if let Some(told) = &mut self.whose.known().told {
-            told.asked = None;
+        self.lifecycle.note_refusal();
+    }
+
+    /// Whether its plugin declares no method that tells the identity: then the configuration alone says
+    /// whose account it is, and what was stored under an earlier one does not count.
+    fn cannot_identify(&self) -> bool {
+        self.plugin.is_some() && self.method(Op::Identify).is_none()
+    }
+
+    /// Notes what the configuration says, where that is all there is to know.
+    pub(super) fn identify_from_configuration(&self) {
+        let from_configuration = self.identification.accounts.account(self.id(), None);
+        if let Some(account) = from_configuration.filter(|_| self.cannot_identify()) {
+            self.identification.accounts.learn(self.id(), &account.identity);
         }
     }
 
@@ -189,23 +200,23 @@ impl Provider {
     ///
     /// ACCOUNT_CHANGED, with what to set.
     pub fn may_write(&self) -> Result<(), Error> {
-        self.whose.accounts.may_write(self.id())
+        self.identification.accounts.may_write(self.id())
     }
 
     /// Why it takes no writes, for a person.
     pub fn undecided_account(&self) -> Option<String> {
-        self.whose.accounts.undecided(self.id())
+        self.identification.accounts.undecided(self.id())
     }
 
     /// An error of the plugin's; one that tells of the credential lets the account be asked again.
-    pub(super) fn noting(&self, error: Error) -> Error {
+    pub(super) fn note_credential_error(&self, error: Error) -> Error {
         if error.reason == ErrorReason::UpstreamCredentials {
             self.forget_identity();
         }
         error
     }
 
-    /// As [`Provider::noting`], for a step that was rejected.
+    /// As [`Provider::note_credential_error`], for a step that was rejected.
     pub(super) fn note_rejection(&self, outcome: Option<&StepOutcome>) {
         if let Some(Said::Rejected(rejected)) = outcome.and_then(|it| it.outcome.as_ref())
             && let Some(error) = &rejected.error

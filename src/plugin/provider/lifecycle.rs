@@ -74,9 +74,16 @@ impl Lifecycle {
         }
     }
 
-    /// Whether the upstream has refused a credential since this was asked last.
-    pub(super) fn take_refused_credential(&self) -> bool {
-        self.opening.as_ref().is_some_and(|opening| opening.egress.take_refused_credential())
+    /// How often the upstream has refused a credential.
+    pub(super) fn refusals(&self) -> u64 {
+        self.opening.as_ref().map_or(0, |opening| opening.egress.refusals())
+    }
+
+    /// Notes that it has refused one.
+    pub(super) fn note_refusal(&self) {
+        if let Some(opening) = &self.opening {
+            opening.egress.note_refusal();
+        }
     }
 
     /// The present instance, sound or not.

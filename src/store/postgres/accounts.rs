@@ -5,12 +5,12 @@ use tokio_postgres::Row;
 use uuid::Uuid;
 
 use super::fault::Fault;
+use super::holdings;
 use super::row::{Fields, Value};
 use super::session::Connection;
 use super::text::escaped;
 use super::write::{Turn, Work};
 use crate::store::columns::{integer, nanoseconds, timestamp};
-use crate::store::operation::Lock;
 use crate::store::{AccountAdoption, AccountRecord};
 
 #[async_trait]
@@ -20,11 +20,17 @@ impl Work for AccountAdoption {
     /// Puts the record, and brings what belongs to it under its key.
     async fn run(&self, connection: &Connection) -> Result<Turn<()>, Fault> {
         let record = &self.record;
+        let mut unchanged = Vec::new();
+        for (request_id, version, locks) in &self.holders {
+            if keep(connection, *request_id, *version).await? {
+                unchanged.push((*request_id, locks));
+            }
+        }
+        for (request_id, locks) in unchanged {
+            holdings::take(connection, locks, request_id).await?;
+        }
         for former in &self.formers {
             copy_claims(connection, former, &record.key, &self.foreign).await?;
-        }
-        for (request_id, version, locks) in &self.holders {
-            hold(connection, *request_id, *version, locks).await?;
         }
         let sql = "INSERT INTO accounts (provider, plugin, origin, identity, key, seen_time) \
                    VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (provider) \
@@ -63,26 +69,13 @@ async fn copy_claims(
     Ok(())
 }
 
-/// The row is kept from changing until this transaction ends, so that no lock outlives its operation.
-async fn hold(
-    connection: &Connection,
-    request_id: Uuid,
-    version: u64,
-    locks: &[Lock],
-) -> Result<(), Fault> {
+/// Keeps a row of that version from changing until this transaction ends, so that no lock outlives its
+/// operation. False where the row is of another version.
+async fn keep(connection: &Connection, request_id: Uuid, version: u64) -> Result<bool, Fault> {
     let sql = "SELECT 1 FROM operations WHERE request_id = $1 AND version = $2 FOR SHARE";
     let statement = connection.prepare_cached(sql).await?;
     let version = integer("version", version)?;
-    if connection.query_opt(&statement, &[&request_id, &version]).await?.is_none() {
-        return Ok(());
-    }
-    let keys: Vec<String> = locks.iter().map(|lock| escaped(&lock.0).into_owned()).collect();
-    let sql = "INSERT INTO locks (key, request_id) \
-               SELECT key, $2 FROM unnest($1::text[]) AS wanted (key) ORDER BY key COLLATE \"C\" \
-               ON CONFLICT (key) DO NOTHING";
-    let statement = connection.prepare_cached(sql).await?;
-    connection.execute(&statement, &[&keys, &request_id]).await?;
-    Ok(())
+    Ok(connection.query_opt(&statement, &[&request_id, &version]).await?.is_some())
 }
 
 /// All records.

@@ -1,22 +1,17 @@
 //! The log of commits that watchers follow. It must not be used to learn an operation's past: it
 //! shows each operation as it is now.
 //!
-//! A position is taken together with the transaction's id, so both have one order; and a change is
-//! shown when every transaction up to its own has ended. So nothing can turn up below what was
-//! shown. A long writing transaction of anybody on the same server keeps watchers waiting.
-
-use std::time::Duration;
+//! A position is taken together with the transaction's id, so both have one order; a transaction that
+//! makes several changes takes their positions side by side; and a change is shown when every
+//! transaction up to its own has ended. So nothing can turn up below what was shown. A long writing
+//! transaction of anybody on the same server keeps watchers waiting.
 
 use super::fault::Fault;
-use super::listing::page;
 use super::row::{self, Fields};
 use super::session::Connection;
-use crate::store::columns::{integer, unsigned};
+use crate::store::columns::{KEPT, integer, page, unsigned};
 use crate::store::operation::Operation;
 use crate::store::{Positions, StoredChange};
-
-/// How long a change is kept, by the store's age: as long as a resume token is valid.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How many changes are removed in one turn of pruning, so that no transaction is long.
 const PRUNE_MAX: i64 = 1000;
@@ -33,6 +28,30 @@ macro_rules! settled {
 pub(super) struct Place {
     pub(super) position: i64,
     pub(super) transaction_id: i64,
+}
+
+/// Kept while a position is taken; the function `take_position` in the schema names it too.
+const TAKING: &str = "SELECT pg_advisory_xact_lock(1347573337, 2)";
+
+/// The next positions, one for each of `count` changes of the running transaction, which must not have
+/// written anything before.
+///
+/// Nobody takes one between them: it would belong to a later transaction, and would not be shown yet when
+/// the ones around it are. Where there are several, all other takers wait until this transaction ends.
+/// It waits for none of them, because none has written anything.
+pub(super) async fn take_positions(
+    connection: &Connection,
+    count: usize,
+) -> Result<Vec<Place>, Fault> {
+    if count > 1 {
+        let statement = connection.prepare_cached(TAKING).await?;
+        connection.execute(&statement, &[]).await?;
+    }
+    let mut places = Vec::with_capacity(count);
+    for _ in 0..count {
+        places.push(take_position(connection).await?);
+    }
+    Ok(places)
 }
 
 /// The next position, for the running transaction, which must not have written anything before.

@@ -5,12 +5,12 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::fault::Fault;
-use super::listing::page;
 use super::row::{self, Fields, Value};
 use super::session::Connection;
 use super::text::{escaped, restored};
 use super::write::{Turn, Work};
 use crate::store::age::Age;
+use crate::store::columns::page;
 use crate::store::encoding::corrupt;
 use crate::store::operation::Operation;
 use crate::store::{Lease, Take, Wakes};

@@ -54,16 +54,26 @@ pub(super) async fn hold(
     if keys.is_empty() {
         return Ok(());
     }
+    take(connection, locks, request_id).await?;
+    let sql = "SELECT count(*) FROM locks WHERE request_id = $1";
+    let statement = connection.prepare_cached(sql).await?;
+    let held: i64 = connection.query_one(&statement, &[&request_id]).await?.try_get(0)?;
+    all(held, keys.len())
+}
+
+/// Takes locks that are free. What another operation holds stays with it.
+pub(super) async fn take(
+    connection: &Connection,
+    locks: &[Lock],
+    request_id: Uuid,
+) -> Result<(), Fault> {
     // In the order of the keys, so that two that want the same ones do not wait for each other.
     let sql = "INSERT INTO locks (key, request_id) \
                SELECT key, $2 FROM unnest($1::text[]) AS wanted (key) ORDER BY key COLLATE \"C\" \
                ON CONFLICT (key) DO NOTHING";
     let statement = connection.prepare_cached(sql).await?;
-    connection.execute(&statement, &[&keys, &request_id]).await?;
-    let sql = "SELECT count(*) FROM locks WHERE request_id = $1";
-    let statement = connection.prepare_cached(sql).await?;
-    let held: i64 = connection.query_one(&statement, &[&request_id]).await?.try_get(0)?;
-    all(held, keys.len())
+    connection.execute(&statement, &[&keys(locks), &request_id]).await?;
+    Ok(())
 }
 
 /// The first of `claims` that another operation's claim stands against.
@@ -102,12 +112,9 @@ pub(super) async fn claim(
     request_id: Uuid,
     age: Age,
 ) -> Result<(), Fault> {
+    let passed: Vec<HeldClaim> = claims.iter().filter_map(NewClaim::passed).collect();
+    close(connection, &passed, age).await?;
     let time = age.as_nanos();
-    let passed = claims.iter().filter_map(|new| {
-        let by = new.takes_from?;
-        Some(HeldClaim { claim: new.claim.clone(), by, origin: new.origin })
-    });
-    close_at(connection, passed, time).await?;
     let sql = "INSERT INTO claims (account, kind, upstream_id, request_id, origin, claim_time) \
                VALUES ($1, $2, $3, $4, $5, $6) \
                ON CONFLICT (account, upstream_id, kind) WHERE closed_time IS NULL DO NOTHING";
@@ -129,29 +136,22 @@ pub(super) async fn claim(
     Ok(())
 }
 
-/// Closes claims that are still held as they are named: their objects are gone.
+/// Closes claims that are still open and the named operations': their objects are gone, or pass on.
 pub(super) async fn close(
     connection: &Connection,
     closes: &[HeldClaim],
     age: Age,
 ) -> Result<(), Fault> {
-    close_at(connection, closes.iter().cloned(), age.as_nanos()).await
-}
-
-async fn close_at(
-    connection: &Connection,
-    closes: impl Iterator<Item = HeldClaim>,
-    time: i64,
-) -> Result<(), Fault> {
     let sql = "UPDATE claims SET closed_time = $5 WHERE account = $1 AND kind = $2 \
                AND upstream_id = $3 AND request_id = $4 AND closed_time IS NULL";
-    let mut sorted: Vec<HeldClaim> = closes.collect();
+    let time = age.as_nanos();
+    let mut sorted: Vec<&HeldClaim> = closes.iter().collect();
     sorted.sort_unstable_by(|one, other| one.claim.cmp(&other.claim));
     for HeldClaim { claim: Claim { account, kind, upstream_id }, by, .. } in sorted {
         let statement = connection.prepare_cached(sql).await?;
-        let (account, kind) = (escaped(&account), escaped(&kind));
+        let (account, kind) = (escaped(account), escaped(kind));
         let values: [super::row::Value<'_>; 5] =
-            [&account, &kind, &escaped(&upstream_id), &by, &time];
+            [&account, &kind, &escaped(upstream_id), by, &time];
         connection.execute(&statement, &values).await?;
     }
     Ok(())

@@ -8,19 +8,10 @@ use super::fault::Fault;
 use super::row::{self, Value};
 use super::session::Connection;
 use super::text::escaped;
+use crate::store::Query;
 use crate::store::age::Age;
-use crate::store::columns::nanoseconds;
+use crate::store::columns::{ENDED, OPEN, UNSUCCESSFUL, nanoseconds, page};
 use crate::store::operation::Operation;
-use crate::store::{PAGE_MAX, Query};
-
-/// The condition of the index `operations_open`; 7, 8 and 9 are the terminal states.
-const OPEN: &str = "state NOT IN (7, 8, 9)";
-
-/// The condition of the index `operations_listed_by_state`; 7 is Succeeded.
-const UNSUCCESSFUL: &str = "state <> 7";
-
-/// The condition of the index `operations_ended`.
-const ENDED: &str = "state IN (7, 8, 9)";
 
 /// The order of listings.
 const NEWEST_FIRST: &str = "ORDER BY create_time DESC, request_id DESC";
@@ -117,12 +108,6 @@ async fn select(
     let statement = connection.prepare_cached(&row::with_attempts(found)).await?;
     let rows = connection.query(&statement, values).await?;
     Ok(row::read(&rows)?.into_iter().map(|(_, operation)| operation).collect())
-}
-
-/// The limit of a query, which is never more than a page.
-pub(super) fn page(limit: usize) -> i64 {
-    // PAGE_MAX is far below what the database counts to.
-    i64::try_from(limit.min(PAGE_MAX)).unwrap_or(0)
 }
 
 /// Conditions, all of which hold, and their values in order.

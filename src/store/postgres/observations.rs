@@ -14,9 +14,7 @@ use super::session::Connection;
 use super::text::escaped;
 use super::write::{Turn, Work};
 use crate::store::age::Age;
-use crate::store::columns::overlooks;
-use crate::store::operation::{Observation, Observed, Operation};
-use purveyor_sdk::v1::operation::Outcome;
+use crate::store::operation::Observation;
 
 /// An observation by itself, as a write.
 pub(super) struct Observe {
@@ -89,20 +87,4 @@ pub(super) async fn observe(
     let now = now.as_nanos();
     connection.execute(&statement, &[&request_id, &now]).await?;
     Ok(())
-}
-
-/// Whether a change was made without knowing an observation.
-pub(super) async fn overlooked(connection: &Connection, next: &Operation) -> Result<bool, Fault> {
-    let fresh = |outcome| outcome == Outcome::Unspecified;
-    let mut attempts = next.attempts.iter();
-    // A permit that is just being given has none.
-    if attempts.all(|it| it.observed != Observed::Nothing || fresh(it.outcome)) {
-        return Ok(false);
-    }
-    let sql = "SELECT nonce FROM observations JOIN attempts USING (request_id, nonce) \
-               WHERE request_id = $1 AND attempts.observed = 0";
-    let statement = connection.prepare_cached(sql).await?;
-    let rows = connection.query(&statement, &[&next.request_id]).await?;
-    let unapplied = rows.iter().map(|row| row.try_get(0)).collect::<Result<Vec<Uuid>, _>>()?;
-    Ok(overlooks(next, &unapplied))
 }

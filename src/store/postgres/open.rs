@@ -91,8 +91,13 @@ pub(super) async fn open(sessions: &Sessions) -> Result<(Object, Meta), OpenErro
     })?;
     let cluster = Cluster::of(&connection).await?;
     let transaction = connection.transaction().await?;
-    // Who comes second waits here and finds the tables made.
+    // A migration takes as long as the store is large, and who comes second waits for it and finds the
+    // tables made.
+    let unlimited = "SET LOCAL statement_timeout TO 0; SET LOCAL lock_timeout TO 0";
+    transaction.batch_execute(unlimited).await?;
     transaction.batch_execute(MIGRATING).await?;
+    // Behind a long reader of the tables, as a dump, it would keep gateways from them that serve.
+    transaction.batch_execute("SET LOCAL lock_timeout TO '5s'").await?;
     migrate(&transaction, cluster).await?;
     let sql = format!("SELECT {} FROM meta", Meta::COLUMNS);
     let meta = Meta::read(&transaction.query_one(&sql, &[]).await?)?;

@@ -6,10 +6,11 @@ use uuid::Uuid;
 
 use super::changes::Place;
 use super::fault::Fault;
+use super::row::Value;
 use super::session::Connection;
 use super::write::{Turn, Work};
 use super::{changes, holdings, listing, observations, retention, row, services};
-use crate::store::columns::unsigned;
+use crate::store::columns;
 use crate::store::operation::Operation;
 use crate::store::{Accepted, Change, Committed, NewOperation, StoreError};
 
@@ -58,12 +59,9 @@ impl Work for Change {
         let loser = self.loser.as_deref();
         let changed: Vec<&Change> = [Some(self), loser].into_iter().flatten().collect();
         observations::alone(connection, changed.iter().map(|it| it.operation.request_id)).await?;
-        let against = match against(connection, self, &changed).await? {
-            None => match self.replace_all(connection, &changed).await? {
-                Some(place) => return Ok(Turn::Keep(Committed::Done, Some(place))),
-                None => return Ok(Turn::Leave(Committed::Stale)),
-            },
-            Some(against) => against,
+        let Some(against) = against(connection, self, &changed).await? else {
+            let place = self.replace_all(connection, &changed).await?;
+            return Ok(Turn::Keep(Committed::Done, place));
         };
         let Some(observation) = &self.observation else { return Ok(Turn::Leave(against)) };
         let Operation { request_id, update_age, .. } = self.operation;
@@ -73,38 +71,40 @@ impl Work for Change {
 }
 
 impl Change {
-    /// Writes all of it; `None` where a row is another than it was when it was looked at.
+    /// Writes all of it, and tells the place of the last change. It is begun again where a row is another
+    /// than it was when it was looked at.
     async fn replace_all(
         &self,
         connection: &Connection,
         changed: &[&Change],
     ) -> Result<Option<Place>, Fault> {
-        let mut last = None;
-        for change in changed {
-            let place = changes::take_position(connection).await?;
-            if !change.replace(connection, &place).await? {
-                return Ok(None);
-            }
-            last = Some(place);
+        let places = changes::take_positions(connection, changed.len()).await?;
+        for (change, place) in changed.iter().zip(&places) {
+            change.replace_row(connection, place).await?;
+        }
+        for Change { operation, locks, .. } in changed {
+            holdings::hold(connection, locks, operation.request_id).await?;
+        }
+        for Change { operation, claims, closes, .. } in changed {
+            let Operation { request_id, update_age, .. } = operation;
+            holdings::close(connection, closes, *update_age).await?;
+            holdings::claim(connection, claims, *request_id, *update_age).await?;
+        }
+        for Change { services, .. } in changed {
+            services::put_all(connection, services).await?;
         }
         if let Some(observation) = &self.observation {
             observations::insert(connection, self.operation.request_id, observation).await?;
         }
-        Ok(last)
+        Ok(places.last().copied())
     }
 
-    async fn replace(&self, connection: &Connection, place: &Place) -> Result<bool, Fault> {
-        let Self { operation, locks, claims, closes, services, .. } = self;
-        if !row::replace(connection, operation).await? {
-            return Ok(false);
+    async fn replace_row(&self, connection: &Connection, place: &Place) -> Result<(), Fault> {
+        if !row::replace(connection, &self.operation).await? {
+            return Err(Fault::Again);
         }
-        row::write_attempts(connection, operation).await?;
-        holdings::hold(connection, locks, operation.request_id).await?;
-        holdings::close(connection, closes, operation.update_age).await?;
-        holdings::claim(connection, claims, operation.request_id, operation.update_age).await?;
-        services::put_all(connection, services).await?;
-        changes::append(connection, place, operation).await?;
-        Ok(true)
+        row::write_attempts(connection, &self.operation).await?;
+        changes::append(connection, place, &self.operation).await
     }
 }
 
@@ -116,14 +116,14 @@ async fn against(
 ) -> Result<Option<Committed>, Fault> {
     let request_id = change.operation.request_id;
     for operation in changed.iter().map(|it| &it.operation) {
-        if stale(connection, operation).await?
-            || observations::overlooked(connection, operation).await?
-        {
+        if stale(connection, operation).await? {
             return Ok(Some(Committed::Stale));
         }
     }
-    if let Some((lock, by)) = holdings::held(connection, &change.locks, request_id).await? {
-        return Ok(Some(Committed::Held { lock, by }));
+    for Change { locks, operation, .. } in changed {
+        if let Some((lock, by)) = holdings::held(connection, locks, operation.request_id).await? {
+            return Ok(Some(Committed::Held { lock, by }));
+        }
     }
     if let Some(claimed) = holdings::claimed(connection, &change.claims, request_id).await? {
         return Ok(Some(claimed));
@@ -132,17 +132,16 @@ async fn against(
     Ok(outdated.then_some(Committed::Outdated))
 }
 
-/// Whether the stored row is not the one that `next` was made from. A row that does not exist is
-/// not. What is not stale here can be so when it is replaced, which looks again.
+/// Whether the stored operation is not the one that `next` was made from, or there is none. What is not
+/// stale here can be so when it is replaced, which looks again.
 async fn stale(connection: &Connection, next: &Operation) -> Result<bool, Fault> {
-    let sql = "SELECT version FROM operations WHERE request_id = $1 \
-               AND (state NOT IN (7, 8, 9) OR state = $2)";
+    let sql = "SELECT version, ARRAY (\
+               SELECT nonce FROM observations JOIN attempts USING (request_id, nonce) \
+               WHERE request_id = $1 AND attempts.observed = 0) \
+               FROM operations WHERE request_id = $1 AND (state NOT IN (7, 8, 9) OR state = $2)";
     let statement = connection.prepare_cached(sql).await?;
-    let request_id: Uuid = next.request_id;
-    let Some(row) = connection.query_opt(&statement, &[&request_id, &(next.state as i32)]).await?
-    else {
-        return Ok(true);
-    };
-    let stored = unsigned("version", row.try_get(0)?)?;
-    Ok(stored.checked_add(1) != Some(next.version))
+    let values: [Value<'_>; 2] = [&next.request_id, &(next.state as i32)];
+    let Some(row) = connection.query_opt(&statement, &values).await? else { return Ok(true) };
+    let (version, unapplied): (i64, Vec<Uuid>) = (row.try_get(0)?, row.try_get(1)?);
+    Ok(!columns::follows(next, version, &unapplied))
 }

@@ -18,16 +18,13 @@ use super::session::Connection;
 use super::{Shared, changes};
 use crate::store::StoreError;
 use crate::store::age::{Age, AgeReading};
-use crate::store::heartbeat::{AgeClock, Heartbeat, Machine, PERIOD};
+use crate::store::heartbeat::{AgeClock, Heartbeat, Machine, PERIOD, PRUNE_INTERVAL};
 
 /// How long a heartbeat may take before the store is held to be sick.
 const BEAT_MAX: Duration = Duration::from_secs(5);
 
 /// After so long without a heartbeat, by the store's age, a process is held to be gone.
 const GONE: Duration = Duration::from_secs(10);
-
-/// How often old changes are looked for. A minute more or less does not matter against seven days.
-const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often a heartbeat is tried again at once because another process came first.
 const TRIES: u32 = 20;

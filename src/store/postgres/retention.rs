@@ -5,16 +5,15 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::fault::Fault;
-use super::listing::page;
 use super::row::Fields;
 use super::session::Connection;
 use super::write::{Turn, Work};
-use crate::store::columns::{self, nanoseconds};
+use crate::store::columns::{self, nanoseconds, page};
 use crate::store::{EndedBefore, Pruned};
 
-/// Which operations ended before a time on both clocks, the oldest first. The one of the last change is left out:
-/// watchers wait for what comes after that change, and are shown it until then. Who prunes at the same
-/// time takes others.
+/// Which operations ended before a time on both clocks, the oldest first. The one of the last change is
+/// left out: watchers wait for what comes after that change, and are shown it until then. Who prunes at
+/// the same time takes others.
 pub(super) const ENDED: &str = "SELECT request_id FROM operations \
      WHERE state IN (7, 8, 9) AND update_age < $1 AND update_time < $2 \
      AND NOT EXISTS (SELECT FROM locks WHERE locks.request_id = operations.request_id) \

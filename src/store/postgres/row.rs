@@ -132,22 +132,33 @@ fn values<'a>(row: &'a OperationColumns<'_>) -> Vec<Value<'a>> {
     ]
 }
 
-/// Writes those attempts that are new or can have changed.
+/// Writes those attempts that are new or have changed.
 pub(super) async fn write_attempts(connection: &Connection, row: &Operation) -> Result<(), Fault> {
-    let stored = "SELECT count(*) FROM attempts WHERE request_id = $1";
-    let stored = connection.prepare_cached(stored).await?;
-    let stored: i64 = connection.query_one(&stored, &[&row.request_id]).await?.try_get(0)?;
-    let stored = usize::try_from(stored).map_err(|e| corrupt("attempts", e))?;
-    for attempt in changed_attempts(row, stored)? {
-        write_attempt(connection, row.request_id, attempt).await?;
+    let stored = stored_attempts(connection, row.request_id).await?;
+    for attempt in changed_attempts(row, &stored)? {
+        write_attempt(connection, row.request_id, &attempt).await?;
     }
     Ok(())
+}
+
+/// The attempts of an operation, without what the operation does not reflect yet.
+async fn stored_attempts(connection: &Connection, request_id: Uuid) -> Result<Vec<Attempt>, Fault> {
+    let sql = "SELECT number, step, nonce, call, effect, permit_time, outcome, message, upstream_id, \
+               plugin, plugin_sha256, answer_status, answer, observed, permit_age, NULL::integer \
+               FROM attempts WHERE request_id = $1 ORDER BY number";
+    let statement = connection.prepare_cached(sql).await?;
+    let rows = connection.query(&statement, &[&request_id]).await?;
+    let attempts = rows.iter().map(|row| {
+        let mut fields = Fields::of(row);
+        attempt(fields.value()?, &mut fields)
+    });
+    attempts.collect()
 }
 
 async fn write_attempt(
     connection: &Connection,
     request_id: Uuid,
-    attempt: &Attempt,
+    columns: &AttemptColumns<'_>,
 ) -> Result<(), Fault> {
     let sql = "INSERT INTO attempts (request_id, number, step, nonce, call, effect, permit_time, \
                outcome, message, upstream_id, plugin, plugin_sha256, answer_status, answer, \
@@ -157,21 +168,20 @@ async fn write_attempt(
                permit_time, outcome, message, upstream_id, plugin, plugin_sha256, answer_status, \
                answer, observed, permit_age) = \
                ($3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
-    let columns = AttemptColumns::of(attempt)?;
     let statement = connection.prepare_cached(sql).await?;
     let values: [Value<'_>; 16] = [
         &request_id,
         &columns.number,
         &columns.step,
         &columns.nonce,
-        &escaped(&attempt.call),
+        &escaped(&columns.call),
         &columns.effect,
         &columns.permit_time,
         &columns.outcome,
-        &escaped(&attempt.message),
-        &escaped(&attempt.upstream_id),
-        &escaped(&attempt.plugin),
-        &escaped(&attempt.plugin_sha256),
+        &escaped(&columns.message),
+        &escaped(&columns.upstream_id),
+        &escaped(&columns.plugin),
+        &escaped(&columns.plugin_sha256),
         &columns.answer_status,
         &columns.answer,
         &columns.observed,

@@ -6,14 +6,13 @@ use tokio_postgres::Row;
 
 use super::fault::Fault;
 use super::holdings;
-use super::listing::page;
 use super::row::Fields;
 use super::session::Connection;
 use super::text::escaped;
 use super::write::{Turn, Work};
 use crate::store::ServiceRecord;
 use crate::store::age::Age;
-use crate::store::columns::{integer, unsigned};
+use crate::store::columns::{integer, page, unsigned};
 use crate::store::encoding;
 use crate::store::operation::HeldClaim;
 
@@ -34,8 +33,8 @@ impl Work for Put {
         if outdated(connection, records).await? {
             return Ok(Turn::Leave(false));
         }
-        put_all(connection, records).await?;
         holdings::close(connection, &self.closes, self.now).await?;
+        put_all(connection, records).await?;
         Ok(Turn::Keep(true, None))
     }
 }

@@ -1,5 +1,8 @@
 //! Transactions that write: each is run whole, begun again where others came first, and read back
 //! where nobody said whether it was committed. It must not know what is written.
+//!
+//! What two transactions may both want is taken in one order, so that they do not wait for each other: the
+//! operations' advisory locks, positions, rows of operations, locks, claims, services.
 
 use std::sync::Arc;
 use std::time::Duration;

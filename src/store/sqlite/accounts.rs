@@ -9,19 +9,14 @@ use crate::store::columns::{integer, nanoseconds, timestamp};
 use crate::store::operation::Lock;
 use crate::store::{AccountAdoption, AccountRecord};
 
-/// Claims under another account, with the provider of the operation that made them, if it is kept.
-const CLAIMS: &str = "SELECT kind, upstream_id, claims.request_id, claim_time, provider, origin, \
-     closed_time FROM claims LEFT JOIN operations ON operations.request_id = claims.request_id \
-     WHERE claims.account = ?1 ORDER BY id";
-
 /// Puts a record, and brings what belongs to it under its key.
 pub(super) fn put(connection: &Connection, adoption: &AccountAdoption) -> Result<(), Fault> {
     let AccountRecord { provider, plugin, origin, identity, key, seen_time } = &adoption.record;
-    for former in &adoption.formers {
-        copy_claims(connection, former, key, &adoption.foreign)?;
-    }
     for (request_id, version, locks) in &adoption.holders {
         hold(connection, *request_id, *version, locks)?;
+    }
+    for former in &adoption.formers {
+        copy_claims(connection, former, key, &adoption.foreign)?;
     }
     let sql = "INSERT INTO accounts (provider, plugin, origin, identity, key, seen_time) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (provider) \
@@ -41,23 +36,17 @@ fn copy_claims(
 ) -> Result<(), Fault> {
     // One that was copied before may be closed by now, and stays so.
     let sql = "INSERT INTO claims \
-               (account, kind, upstream_id, request_id, claim_time, origin, closed_time) \
-               SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7 WHERE NOT EXISTS (SELECT 1 FROM claims \
-               WHERE account = ?1 AND kind = ?2 AND upstream_id = ?3 AND request_id = ?4) \
+               (account, kind, upstream_id, request_id, origin, claim_time, closed_time) \
+               SELECT ?2, kind, upstream_id, claims.request_id, origin, claim_time, closed_time \
+               FROM claims LEFT JOIN operations ON operations.request_id = claims.request_id \
+               WHERE claims.account = ?1 \
+               AND (provider IS NULL OR provider NOT IN (SELECT value FROM json_each(?3))) \
+               AND NOT EXISTS (SELECT 1 FROM claims AS there WHERE there.account = ?2 \
+               AND there.kind = claims.kind AND there.upstream_id = claims.upstream_id \
+               AND there.request_id = claims.request_id) ORDER BY kind, upstream_id, claims.id \
                ON CONFLICT (account, upstream_id, kind) WHERE closed_time IS NULL DO NOTHING";
-    let mut copy = connection.prepare_cached(sql)?;
-    let mut claims = connection.prepare_cached(CLAIMS)?;
-    let mut rows = claims.query([former])?;
-    while let Some(claim) = rows.next()? {
-        let provider: Option<String> = claim.get(4)?;
-        if provider.is_some_and(|provider| foreign.contains(&provider)) {
-            continue;
-        }
-        let (kind, upstream_id): (String, String) = (claim.get(0)?, claim.get(1)?);
-        let (request_id, time): ([u8; 16], i64) = (claim.get(2)?, claim.get(3)?);
-        let (origin, closed): (i32, Option<i64>) = (claim.get(5)?, claim.get(6)?);
-        copy.execute(params![key, kind, upstream_id, request_id, time, origin, closed])?;
-    }
+    let foreign = serde_json::Value::from(foreign).to_string();
+    connection.prepare_cached(sql)?.execute([former, key, &foreign])?;
     Ok(())
 }
 

@@ -23,11 +23,11 @@ fn heartbeat_of(row: &Row<'_>) -> Result<Heartbeat, rusqlite::Error> {
 }
 
 /// Writes the next heartbeat, which counts once it is committed. Alone with the file, nobody else can
-/// have advanced the age since it was read; that is checked all the same.
+/// have advanced the age since it was read; that is checked all the same, and is an error.
 pub(super) fn write(
     connection: &Connection,
     clock: &AgeClock,
-) -> Result<Option<Heartbeat>, rusqlite::Error> {
+) -> Result<Heartbeat, rusqlite::Error> {
     let stored = read(connection)?;
     let next = clock.next(&stored);
     let sql = "UPDATE meta SET age = ?1, boot_id = ?2, time_namespace = ?3, boot_ns = ?4 \
@@ -39,14 +39,12 @@ pub(super) fn write(
         next.boot_ns,
         stored.age.as_nanos(),
     ])?;
-    Ok((written == 1).then_some(next))
+    if written == 1 { Ok(next) } else { Err(rusqlite::Error::StatementChangedRows(written)) }
 }
 
 /// Writes a heartbeat in a transaction of its own.
 pub(super) fn commit(connection: &Connection, clock: &AgeClock) -> Result<(), rusqlite::Error> {
-    if let Some(heartbeat) = write(connection, clock)? {
-        clock.acknowledged(heartbeat);
-    }
+    clock.acknowledged(write(connection, clock)?);
     Ok(())
 }
 
@@ -61,4 +59,21 @@ pub(super) fn begin(connection: &Connection) -> Result<AgeClock, BeginError> {
 pub(super) enum BeginError {
     Machine(io::Error),
     Sqlite(rusqlite::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Connection, begin};
+    use crate::store::sqlite::schema;
+
+    #[test]
+    fn heartbeat_that_is_not_written_is_an_error() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut connection, 0).unwrap();
+        assert!(begin(&connection).is_ok());
+        let ignored =
+            "CREATE TRIGGER ignored BEFORE UPDATE ON meta BEGIN SELECT RAISE(IGNORE); END";
+        connection.execute_batch(ignored).unwrap();
+        assert!(begin(&connection).is_err());
+    }
 }

@@ -1,19 +1,13 @@
 //! The log of commits that watchers follow. It must not be used to learn an operation's past: it
 //! shows each operation as it is now.
 
-use std::time::Duration;
-
 use rusqlite::{Connection, params};
 
 use super::fault::Fault;
-use super::listing::page;
 use super::row;
-use crate::store::columns::{integer, unsigned};
+use crate::store::columns::{KEPT, integer, page, unsigned};
 use crate::store::operation::Operation;
 use crate::store::{Positions, StoredChange};
-
-/// How long a change is kept, by the store's age: as long as a resume token is valid.
-const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// How many changes are looked at in one turn of pruning, so that writes never wait long for it.
 pub(super) const PRUNE_MAX: u32 = 1000;

@@ -10,13 +10,18 @@
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
 use rusqlite::{Connection, ErrorCode};
+
+use super::beside;
+
+/// How the name of the file ends whose time says when the database was found whole.
+const NOTE: &str = ".whole";
 
 /// A file of so many pages, 4 MiB, is looked through wholly before it is used; that is hardly noticed.
 const PAGES_MAX: i64 = 1024;
@@ -116,7 +121,7 @@ impl Check {
 
     /// Begins, on a thread and a connection of its own, unless the file was found whole lately.
     pub(super) fn start(database: &Path, mut connection: Connection) -> io::Result<Self> {
-        let note = note(database);
+        let note = beside(database, NOTE);
         if lately(&note) {
             return Ok(Self::done());
         }
@@ -164,13 +169,6 @@ impl Drop for Check {
     }
 }
 
-/// The file beside the database whose time says when the database was found whole.
-fn note(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".whole");
-    PathBuf::from(name)
-}
-
 /// A time that is not over yet is wrong and counts for nothing.
 fn lately(note: &Path) -> bool {
     let noted = fs::metadata(note).and_then(|note| note.modified());
@@ -207,8 +205,8 @@ fn look(connection: &mut Connection, breaking_off: Arc<AtomicBool>) -> Option<Se
 #[cfg(test)]
 mod tests {
     use super::{
-        Check, Connection, Duration, LATELY, Looked, OpenOptions, PAGES_MAX, SystemTime, first,
-        note, thoroughly,
+        Check, Connection, Duration, LATELY, Looked, NOTE, OpenOptions, PAGES_MAX, SystemTime,
+        beside, first, thoroughly,
     };
     use crate::store::sqlite::schema;
 
@@ -235,7 +233,7 @@ mod tests {
         begun().unwrap().join().unwrap();
         assert!(begun().is_none());
         for wrong in [SystemTime::now() - LATELY, SystemTime::now() + Duration::from_secs(60)] {
-            let noted = OpenOptions::new().write(true).open(note(&database)).unwrap();
+            let noted = OpenOptions::new().write(true).open(beside(&database, NOTE)).unwrap();
             noted.set_modified(wrong).unwrap();
             begun().unwrap().join().unwrap();
         }

@@ -8,6 +8,7 @@ use super::fault::Fault;
 use super::listing;
 use super::row;
 use crate::store::age::Age;
+use crate::store::columns::page;
 use crate::store::operation::Operation;
 use crate::store::{Lease, Take, Wakes};
 
@@ -50,7 +51,7 @@ pub(super) const NEXT_WAITING: &str = "WITH RECURSIVE waiting (provider) AS (\
 /// Takes what is due.
 pub(super) fn take(connection: &Connection, take: &Take) -> Result<Vec<Operation>, Fault> {
     let now = take.now.as_nanos();
-    let due = listing::select(connection, &due_query(), params![now, listing::page(take.limit)])?;
+    let due = listing::select(connection, &due_query(), params![now, page(take.limit)])?;
     lease_all(connection, due, &take.lease)
 }
 
@@ -61,7 +62,7 @@ pub(super) fn take_waiting(
     take: &Take,
 ) -> Result<Vec<Operation>, Fault> {
     let now = take.now.as_nanos();
-    let values = params![now, listing::page(take.limit), provider];
+    let values = params![now, page(take.limit), provider];
     lease_all(connection, listing::select(connection, &waiting_query(), values)?, &take.lease)
 }
 

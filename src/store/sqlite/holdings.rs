@@ -54,9 +54,9 @@ pub(super) fn held(
     Ok(None)
 }
 
-/// Takes locks that are free or held by the operation itself.
+/// Takes locks that are free. What another operation holds stays with it: locks of new operations and of
+/// changes are looked for before, but not those of a change's loser or of an adopted account.
 pub(super) fn hold(connection: &Connection, locks: &[Lock], request_id: Uuid) -> Result<(), Fault> {
-    // Another holder was looked for in this transaction; what conflicts here is our own.
     let sql = "INSERT INTO locks (key, request_id) VALUES (?1, ?2) ON CONFLICT (key) DO NOTHING";
     let mut statement = connection.prepare_cached(sql)?;
     for lock in locks {
@@ -114,25 +114,20 @@ pub(super) fn claim(
     request_id: Uuid,
     age: Age,
 ) -> Result<(), Fault> {
-    let passed = "UPDATE claims SET closed_time = ?5 WHERE account = ?1 AND kind = ?2 \
-                  AND upstream_id = ?3 AND request_id = ?4 AND closed_time IS NULL";
+    let passed: Vec<HeldClaim> = claims.iter().filter_map(NewClaim::passed).collect();
+    close(connection, &passed, age)?;
     let sql = "INSERT INTO claims (account, kind, upstream_id, request_id, origin, claim_time) \
                VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
                ON CONFLICT (account, upstream_id, kind) WHERE closed_time IS NULL DO NOTHING";
-    let (mut pass, mut insert) =
-        (connection.prepare_cached(passed)?, connection.prepare_cached(sql)?);
-    let time = age.as_nanos();
-    for NewClaim { claim: Claim { account, kind, upstream_id }, origin, takes_from, .. } in claims {
-        if let Some(loser) = takes_from {
-            pass.execute(params![account, kind, upstream_id, loser.as_bytes(), time])?;
-        }
-        let by = request_id.as_bytes();
+    let mut insert = connection.prepare_cached(sql)?;
+    let (by, time) = (request_id.as_bytes(), age.as_nanos());
+    for NewClaim { claim: Claim { account, kind, upstream_id }, origin, .. } in claims {
         insert.execute(params![account, kind, upstream_id, by, *origin as i32, time])?;
     }
     Ok(())
 }
 
-/// Closes claims that are still held as they are named: their objects are gone.
+/// Closes claims that are still open and the named operations': their objects are gone, or pass on.
 pub(super) fn close(connection: &Connection, closes: &[HeldClaim], age: Age) -> Result<(), Fault> {
     let sql = "UPDATE claims SET closed_time = ?5 WHERE account = ?1 AND kind = ?2 \
                AND upstream_id = ?3 AND request_id = ?4 AND closed_time IS NULL";

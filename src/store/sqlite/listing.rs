@@ -8,19 +8,10 @@ use uuid::Uuid;
 
 use super::fault::Fault;
 use super::row;
+use crate::store::Query;
 use crate::store::age::Age;
-use crate::store::columns::nanoseconds;
+use crate::store::columns::{ENDED, OPEN, UNSUCCESSFUL, nanoseconds, page};
 use crate::store::operation::Operation;
-use crate::store::{PAGE_MAX, Query};
-
-/// The condition of the index `operations_open`; 7, 8 and 9 are the terminal states.
-const OPEN: &str = "state NOT IN (7, 8, 9)";
-
-/// The condition of the index `operations_listed_by_state`; 7 is Succeeded.
-const UNSUCCESSFUL: &str = "state <> 7";
-
-/// The condition of the index `operations_ended`.
-const ENDED: &str = "state IN (7, 8, 9)";
 
 /// One operation.
 pub(super) fn get(connection: &Connection, request_id: Uuid) -> Result<Option<Operation>, Fault> {
@@ -155,12 +146,6 @@ fn index(query: &Query) -> &'static str {
     } else {
         "operations_listed"
     }
-}
-
-/// The limit of a query, which is never more than a page.
-pub(super) fn page(limit: usize) -> i64 {
-    // PAGE_MAX is far below what SQLite counts to.
-    i64::try_from(limit.min(PAGE_MAX)).unwrap_or(0)
 }
 
 /// Conditions, all of which hold, and the values of their numbered places.

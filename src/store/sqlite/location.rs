@@ -111,7 +111,8 @@ fn check_file(path: &Path) -> Result<(), OpenError> {
     })
 }
 
-fn folder(path: &Path) -> &Path {
+/// The folder that a path names something in.
+pub(super) fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

@@ -154,10 +154,7 @@ fn real_path(path: &Path) -> Result<PathBuf, OpenError> {
     if let Ok(path) = path.canonicalize() {
         return Ok(path);
     }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
+    let folder = location::folder(path);
     let missing = || OpenError::DirectoryMissing(folder.to_owned());
     let name = path.file_name().ok_or_else(missing)?;
     Ok(folder.canonicalize().map_err(|_| missing())?.join(name))

@@ -1,12 +1,12 @@
-//! Accepting and committing operations. Every function looks at everything that could forbid the
-//! write before it writes, inside the transaction of the writer thread. It must not judge a
-//! transition: that a terminal state stays is all it knows of the protocol.
+//! Accepting and committing operations. Every function looks for its answer before it writes, inside the
+//! transaction of the writer thread; what turns out to be an error later is taken back whole. It must not
+//! judge a transition: that a terminal state stays is all it knows of the protocol.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::fault::Fault;
 use super::{changes, due, holdings, listing, observations, retention, row, services};
-use crate::store::columns::{overlooks, unsigned};
+use crate::store::columns;
 use crate::store::operation::Operation;
 use crate::store::{Accepted, Change, Committed, NewOperation, StoreError};
 
@@ -61,15 +61,16 @@ pub(super) fn commit(connection: &Connection, change: &Change) -> Result<Committ
 /// Why a change cannot be made.
 fn against(connection: &Connection, change: &Change) -> Result<Option<Committed>, Fault> {
     let request_id = change.operation.request_id;
-    let loser = change.loser.as_deref();
-    for operation in [Some(change), loser].into_iter().flatten().map(|it| &it.operation) {
-        let unapplied = observations::unapplied(connection, operation.request_id)?;
-        if stale(connection, operation)? || overlooks(operation, &unapplied) {
+    let changed = || [Some(change), change.loser.as_deref()].into_iter().flatten();
+    for operation in changed().map(|it| &it.operation) {
+        if stale(connection, operation)? {
             return Ok(Some(Committed::Stale));
         }
     }
-    if let Some((lock, by)) = holdings::held(connection, &change.locks, request_id)? {
-        return Ok(Some(Committed::Held { lock, by }));
+    for Change { locks, operation, .. } in changed() {
+        if let Some((lock, by)) = holdings::held(connection, locks, operation.request_id)? {
+            return Ok(Some(Committed::Held { lock, by }));
+        }
     }
     if let Some(claimed) = holdings::claimed(connection, &change.claims, request_id)? {
         return Ok(Some(claimed));
@@ -96,8 +97,7 @@ fn finish(connection: &Connection, operation: &Operation) -> Result<(), Fault> {
     changes::append(connection, operation)
 }
 
-/// Whether the stored row is not the one that `next` was made from. A row that does not exist is
-/// not.
+/// Whether the stored operation is not the one that `next` was made from, or there is none.
 fn stale(connection: &Connection, next: &Operation) -> Result<bool, Fault> {
     let sql = "SELECT version FROM operations WHERE request_id = ?1 \
                AND (state NOT IN (7, 8, 9) OR state = ?2)";
@@ -105,6 +105,7 @@ fn stale(connection: &Connection, next: &Operation) -> Result<bool, Fault> {
         .prepare_cached(sql)?
         .query_row(params![next.request_id.as_bytes(), next.state as i32], |row| row.get(0))
         .optional()?;
-    let Some(stored) = stored else { return Ok(true) };
-    Ok(unsigned("version", stored)?.checked_add(1) != Some(next.version))
+    let Some(version) = stored else { return Ok(true) };
+    let unapplied = observations::unapplied(connection, next.request_id)?;
+    Ok(!columns::follows(next, version, &unapplied))
 }

@@ -5,12 +5,11 @@ use rusqlite::{Connection, OptionalExtension, params};
 use uuid::Uuid;
 
 use super::fault::Fault;
-use super::listing::page;
-use crate::store::columns::{self, nanoseconds};
+use crate::store::columns::{self, nanoseconds, page};
 use crate::store::{EndedBefore, Pruned};
 
-/// Which operations ended before a time on both clocks, the oldest first. The one of the last change is left out:
-/// watchers wait for what comes after that change, and are shown it until then.
+/// Which operations ended before a time on both clocks, the oldest first. The one of the last change is
+/// left out: watchers wait for what comes after that change, and are shown it until then.
 pub(super) const ENDED: &str = "SELECT request_id FROM operations INDEXED BY operations_ended \
      WHERE state IN (7, 8, 9) AND update_age < ?1 AND update_time < ?2 \
      AND NOT EXISTS (SELECT 1 FROM locks WHERE locks.request_id = operations.request_id) \

@@ -128,14 +128,11 @@ pub(super) fn read(connection: &Connection, row: &Row<'_>) -> Result<Operation, 
     Ok(columns.into_operation(attempts)?)
 }
 
-/// Writes those attempts that are new or can have changed.
+/// Writes those attempts that are new or have changed.
 pub(super) fn write_attempts(connection: &Connection, row: &Operation) -> Result<(), Fault> {
-    let stored = "SELECT count(*) FROM attempts WHERE request_id = ?1";
-    let stored: u32 = connection
-        .prepare_cached(stored)?
-        .query_one([row.request_id.as_bytes()], |found| found.get(0))?;
-    for attempt in changed_attempts(row, stored as usize)? {
-        write_attempt(connection, row.request_id, attempt)?;
+    let stored = attempts(connection, row.request_id)?;
+    for attempt in changed_attempts(row, &stored)? {
+        write_attempt(connection, row.request_id, &attempt)?;
     }
     Ok(())
 }
@@ -143,7 +140,7 @@ pub(super) fn write_attempts(connection: &Connection, row: &Operation) -> Result
 fn write_attempt(
     connection: &Connection,
     request_id: Uuid,
-    attempt: &Attempt,
+    attempt: &AttemptColumns<'_>,
 ) -> Result<(), Fault> {
     let sql = "INSERT INTO attempts (request_id, number, step, nonce, call, effect, permit_time, \
                outcome, message, upstream_id, plugin, plugin_sha256, answer_status, answer, \
@@ -153,7 +150,6 @@ fn write_attempt(
                permit_time, outcome, message, upstream_id, plugin, plugin_sha256, answer_status, \
                answer, observed, permit_age) = \
                (?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
-    let attempt = AttemptColumns::of(attempt)?;
     connection.prepare_cached(sql)?.execute(params![
         request_id.as_bytes(),
         attempt.number,

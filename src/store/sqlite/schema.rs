@@ -116,7 +116,8 @@ mod tests {
         let mut connection = Connection::open_in_memory().unwrap();
         connection.pragma_update(None, "foreign_keys", true).unwrap();
         connection.execute_batch(MIGRATIONS[0]).unwrap();
-        let rows = "INSERT INTO meta VALUES (1, zeroblob(16), NULL); INSERT INTO operations VALUES (zeroblob(16), 7, 2, 1, 2, NULL, 0, 1, NULL, 1, 1, \
+        let rows = "INSERT INTO meta VALUES (1, zeroblob(16), NULL); INSERT INTO operations VALUES \
+                    (zeroblob(16), 7, 2, 1, 2, NULL, 0, 1, NULL, 1, 1, \
                     '', '', '', '', '', '', '', '', zeroblob(32), x'', x'', NULL, '', NULL, x'', x'', \
                     x'', NULL, NULL, x'', NULL, NULL); \
                     INSERT INTO claims VALUES ('account', 'order', '77', zeroblob(16), 2); \

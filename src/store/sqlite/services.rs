@@ -5,11 +5,10 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::fault::Fault;
 use super::holdings;
-use super::listing::page;
 use super::row::uuid;
 use crate::store::ServiceRecord;
 use crate::store::age::Age;
-use crate::store::columns::{integer, unsigned};
+use crate::store::columns::{integer, page, unsigned};
 use crate::store::encoding::{self, corrupt};
 use crate::store::operation::HeldClaim;
 
@@ -57,8 +56,8 @@ pub(super) fn put(
     if outdated(connection, &records)? {
         return Ok(false);
     }
-    put_all(connection, &records)?;
     holdings::close(connection, closes, now)?;
+    put_all(connection, &records)?;
     Ok(true)
 }
 

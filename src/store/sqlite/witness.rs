@@ -9,6 +9,12 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
+use super::beside;
+use super::location::folder;
+
+/// How the name of the file ends.
+const SUFFIX: &str = ".seen";
+
 /// What is noted: which store, and its last change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Noted {
@@ -27,7 +33,7 @@ impl Witness {
     /// Compares what is noted with what the database is; where nothing is noted, it is noted now. The
     /// text says why the database is doubted.
     pub(super) fn open(database: &Path, now: Noted) -> io::Result<Result<Self, String>> {
-        let path = beside(database);
+        let path = beside(database, SUFFIX);
         let doubt = match read(&path)? {
             None => None,
             Some(noted) if noted.store_id != now.store_id => {
@@ -47,7 +53,7 @@ impl Witness {
 
     /// Notes what the database is, whatever was noted before.
     pub(super) fn approve(database: &Path, now: Noted) -> io::Result<()> {
-        Self::note_new(beside(database), now).map(drop)
+        Self::note_new(beside(database, SUFFIX), now).map(drop)
     }
 
     /// Notes how far the journal is.
@@ -66,12 +72,6 @@ impl Witness {
     }
 }
 
-fn beside(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".seen");
-    PathBuf::from(name)
-}
-
 fn read(path: &Path) -> io::Result<Option<Noted>> {
     let text = match fs::read_to_string(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -86,16 +86,13 @@ fn read(path: &Path) -> io::Result<Option<Noted>> {
 
 /// Replaces the file whole, so that a crash leaves the one or the other.
 fn write(path: &Path, noted: Noted) -> io::Result<()> {
-    let mut next = path.as_os_str().to_owned();
-    next.push(".next");
-    let next = PathBuf::from(next);
+    let next = beside(path, ".next");
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
     writeln!(file, "{} {}", noted.store_id, noted.position)?;
     file.sync_all()?;
     fs::rename(&next, path)?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+    File::open(folder(path))?.sync_all()
 }
 
 #[cfg(test)]

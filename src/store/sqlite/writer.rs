@@ -1,6 +1,6 @@
 //! The one thread that owns the one writing connection: it commits what is queued in groups, empties the
-//! log, writes heartbeats, learns whether the disk does its work, and prunes when there is time. It must not know what a job
-//! writes.
+//! log, writes heartbeats, learns whether the disk does its work, and prunes when there is time. It must
+//! not know what a job writes.
 //!
 //! After a failed fsync the kernel may hold as written what the disk never got. Nothing is built upon
 //! that here: what was not acknowledged is written again from its first byte, because the next
@@ -29,7 +29,7 @@ use super::queue::{Queue, Queued};
 use super::watch::FileWatch;
 use super::witness::Witness;
 use crate::store::StoreError;
-use crate::store::heartbeat::{AgeClock, PERIOD};
+use crate::store::heartbeat::{AgeClock, PERIOD, PRUNE_INTERVAL};
 
 /// How many writes may wait; a task beyond that waits for its place. A few groups, so that the
 /// thread never runs dry and memory stays bounded.
@@ -38,13 +38,6 @@ const QUEUE_MAX: usize = 1024;
 /// How many writes share one commit at most. More would save next to nothing and lengthen the wait
 /// of the first.
 const GROUP_MAX: usize = 256;
-
-/// How long the thread sleeps at most when nothing is queued: how soon a sick store is found well,
-/// and how long pruning waits.
-const TURN: Duration = PERIOD;
-
-/// How often old changes are looked for. A minute more or less does not matter against seven days.
-const PRUNE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often it is noted how far the journal is, while it grows: so much a copy of it can be older
 /// without being seen.
@@ -226,7 +219,8 @@ impl Turns {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if self.watch.check().is_err() {
-                if due(&mut self.probed, TURN) {
+                // No heartbeat is written, but its time passes: the next wait is as long as ever.
+                if due(&mut self.heartbeat, PERIOD) {
                     self.save();
                 }
                 continue;
@@ -251,7 +245,7 @@ impl Turns {
     /// Learns whether the file can still be read, also while all that is needed of it is in memory.
     fn read(&mut self) {
         if self.health.well()
-            && due(&mut self.read, TURN)
+            && due(&mut self.read, PERIOD)
             && let Err(error) = self.watch.read()
         {
             self.health.unreadable();
@@ -302,9 +296,9 @@ impl Turns {
         open::empty_log(&self.connection)
     }
 
-    /// How long nothing but a job has to be done.
+    /// How long nothing but a job has to be done; how soon a sick store is found well, too.
     fn until_heartbeat(&self) -> Duration {
-        self.heartbeat.map_or(Duration::ZERO, |last| TURN.saturating_sub(last.elapsed()))
+        self.heartbeat.map_or(Duration::ZERO, |last| PERIOD.saturating_sub(last.elapsed()))
     }
 
     /// Advances the store's age. A heartbeat proves nothing for what a full disk refused, which needs more
@@ -411,7 +405,7 @@ impl Turns {
     /// Tries, while the store is sick, all that a disk may fail at, to learn when it is well. That also
     /// overwrites what a failed commit may have left in the log.
     fn probe(&mut self) {
-        if self.health.well() || !due(&mut self.probed, TURN) {
+        if self.health.well() || !due(&mut self.probed, PERIOD) {
             return;
         }
         match self.try_disk() {

@@ -16,7 +16,7 @@ use purveyor_simulators::{Fault, FaultKind, Kind};
 use crate::support::client::succeeded;
 use crate::support::requests::purchase;
 use crate::support::{
-    API_KEY, Gateway, HOUR, asked, built, configuration, provider, sold, upstream,
+    API_KEY, Gateway, HOUR, asked, built, configuration, provider, sold, until, upstream,
 };
 
 const WHO: &str = "hosting.account.info";
@@ -98,6 +98,56 @@ async fn identify_asks_again_after_an_hour_and_after_a_credential_was_refused() 
     upstream.inject(silent());
     provider.identify().await.expect_err("nobody answers");
     assert!(provider.told_account().is_some());
+}
+
+/// A refusal that comes while the identity is on its way says that the credential may have changed since.
+#[tokio::test]
+async fn identify_asks_again_after_a_refusal_that_came_while_it_was_asking() {
+    let upstream = upstream(Options::default()).await;
+    let (registry, _clock) = registry(vec![config("gandi", upstream.url())]).await;
+    let provider = registry.get("gandi").expect("it is configured");
+    let told = FaultKind::Fault { code: 510_150, text: "Error on object".to_owned() };
+    let refusals = [(told, 0), (FaultKind::Status { status: 401 }, 3)];
+    for (refusal, before) in refusals {
+        upstream.inject(Fault::next(WHO, FaultKind::Slow { ms: 3_600_000 }));
+        let asking = tokio::spawn({
+            let provider = Arc::clone(&provider);
+            async move { provider.identify().await }
+        });
+        until("it is asked", async || asked(&upstream, WHO) == before + 1).await;
+        upstream.inject(Fault::next(WHO, refusal));
+        let context = CallContext::default();
+        let read = provider.call(CallKind::Read, Op::ListServices, &[], &context).await;
+        read.expect_err("the credential is refused");
+        upstream.advance(Duration::from_secs(3600));
+        let identified = asking.await.expect("it ends").expect("it is told");
+        assert!(identified.asked);
+        let again = provider.identify().await.expect("it is told");
+        assert_eq!((again.asked, asked(&upstream, WHO)), (true, before + 3));
+        assert!(!provider.identify().await.expect("it is told").asked);
+        provider.forget_identity();
+    }
+}
+
+/// The configuration alone says whose account it is where the plugin cannot: what was stored under an
+/// earlier one does not count, not even until the first step.
+#[tokio::test]
+async fn changed_account_id_counts_at_once_where_the_plugin_does_not_identify() {
+    let ours = |id: &str, account_id: Option<&str>| {
+        let endpoint = format!("https://{id}.example").parse().expect("a URL");
+        let mut config = ProviderConfig::new(id, "klikk", endpoint);
+        config.credentials.insert("login".to_owned(), "user:password".to_owned().into());
+        ProviderConfig { account_id: account_id.map(str::to_owned), ..config }
+    };
+    let (registry, _clock) = registry(vec![ours("one", Some("B")), ours("two", Some("B"))]).await;
+    let one = registry.get("one").expect("it is configured");
+    one.recall_account("klikk", "https://one.example:443", "A");
+    let account = one.account().expect("it is stored");
+    assert_eq!(
+        (&*account.identity, account.key.as_str()),
+        ("B", "klikk https://one.example:443 B")
+    );
+    assert!(one.undecided_account().is_some_and(|why| why.contains("account B is known")));
 }
 
 /// Reads until the account's rate leaves no turn.

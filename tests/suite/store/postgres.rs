@@ -17,6 +17,8 @@ use super::samples::{id, new, operation};
 use crate::support::postgres::{config, connect, database, run, server};
 use crate::support::until;
 
+mod racing;
+
 /// A database of its own, made when it is opened first.
 #[derive(Default)]
 struct Database(tokio::sync::OnceCell<String>);
@@ -28,6 +30,10 @@ impl Database {
 
     async fn url(&self) -> String {
         server().url(self.name().await)
+    }
+
+    async fn connected(&self) -> tokio_postgres::Client {
+        connect(server(), self.name().await).await
     }
 
     async fn run(&self, sql: &str) {
@@ -79,6 +85,18 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
         matches!(error, OpenError::NewerSchema { found: 99, known } if known == version),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn migration_takes_as_long_as_it_needs() {
+    let database = Database::default();
+    let refuse_limits = "CREATE FUNCTION limited() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN \
+         IF current_setting('statement_timeout') <> '0' \
+         THEN RAISE EXCEPTION 'the migration may be broken off'; END IF; END $$; \
+         CREATE EVENT TRIGGER limited ON ddl_command_start EXECUTE FUNCTION limited()";
+    database.run(refuse_limits).await;
+    let opened = PostgresStore::open(&config(&database.url().await)).await;
+    assert!(opened.is_ok(), "{:?}", opened.err());
 }
 
 #[tokio::test]

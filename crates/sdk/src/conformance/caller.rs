@@ -152,6 +152,19 @@ impl Caller {
         Err(Failure::new(format_args!("still open after {PATIENCE:?}: {}", told(&operation))))
     }
 
+    /// The operation once something is true of it.
+    pub(super) async fn becomes(
+        &self,
+        name: &str,
+        it_is: impl Fn(&Operation) -> bool,
+    ) -> Outcome<Operation> {
+        until("the operation is as expected", async || {
+            let operation = self.operation(name).await?;
+            Ok(it_is(&operation).then_some(operation))
+        })
+        .await
+    }
+
     /// The operation as it is now.
     pub(super) async fn operation(&self, name: &str) -> Result<Operation, Refusal> {
         let request = GetOperationRequest { name: name.to_owned() };

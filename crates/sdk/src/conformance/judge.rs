@@ -47,6 +47,16 @@ pub(super) fn judge(trace: &Trace, loss: &Loss, ending: &Ending) -> Outcome<()> 
             (succeeded || asks) && whole && ending.sent == times,
             "it is found by its answer and succeeds, or a person is asked; it is not sent again",
         ),
+        // The answer is stored and counts, although another gateway has given it up.
+        (_, Case::TakenOver) => (
+            succeeded && whole && ending.sent == times,
+            "its late answer counts: it succeeds and is not sent again",
+        ),
+        // Nobody but a person can tell whose it is; what would follow is not sent.
+        (_, Case::Contested) => (
+            asks && (whole || nothing_of_it) && ending.sent <= times,
+            "a person is asked, and it is not sent again",
+        ),
         // What has come back under an identifier may be that of before, so a person may be asked.
         (_, Case::BoughtAgain) => (
             (succeeded && whole || asks && (whole || nothing_of_it)) && ending.sent <= times,
@@ -98,7 +108,7 @@ mod tests {
 
     /// A call that is sent once and sells one thing.
     fn check(case: Case, effect: Effect, evidence: Evidence, allowed: &[(State, u64, usize)]) {
-        let call = Traced { name: "buy".to_owned(), effect, times: 1 };
+        let call = Traced { name: "buy".to_owned(), effect, times: 1, named: true };
         let sold = vec!["add".to_owned()];
         let trace = Trace {
             op: Op::CreateOrder,
@@ -133,6 +143,9 @@ mod tests {
         let accepted = [(Succeeded, 1, 1), (Asks, 1, 1)];
         for evidence in [known, Evidence::None] {
             check(Case::PluginError, Effect::Spend, evidence, &accepted);
+            check(Case::TakenOver, Effect::Spend, evidence, &[(Succeeded, 1, 1)]);
+            let asked = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(sent, sales)| (Asks, sent, sales));
+            check(Case::Contested, Effect::Spend, evidence, &asked);
         }
         let owned = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(sent, sales)| (Asks, sent, sales));
         let owned = [&owned[..], &[(Succeeded, 0, 1), (Succeeded, 1, 1)]].concat();

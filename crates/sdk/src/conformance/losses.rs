@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use futures_util::pin_mut;
+use tonic::Code;
 
 use super::caller::{succeeded, until};
 use super::judge::{Ending, judge};
@@ -23,6 +24,9 @@ const STALL: Duration = Duration::from_millis(300);
 
 /// How long a caller would wait who does not hang up.
 const WAIT: prost_types::Duration = prost_types::Duration { seconds: 20, nanos: 0 };
+
+/// The writes that make something.
+const MAKES: [Op; 3] = [Op::CreateOrder, Op::CreateProduct, Op::CreateRenewal];
 
 /// What a write did when nothing went wrong.
 #[derive(Debug, Clone)]
@@ -43,6 +47,8 @@ pub(super) struct Traced {
     pub(super) effect: Effect,
     /// How often it was sent.
     pub(super) times: u64,
+    /// Whether its answer names what it made.
+    pub(super) named: bool,
 }
 
 /// What goes wrong, and with which call.
@@ -67,14 +73,19 @@ impl Trace {
             Case::LostAfter,
             Case::BoughtAgain,
             Case::PluginError,
+            Case::TakenOver,
+            Case::Contested,
             Case::HangUp,
             Case::RateLimit,
         ];
-        let losses = cases.into_iter().flat_map(each);
-        // What only prepares is no attempt, so nobody has seen it succeed when the plugin errs.
-        losses
-            .filter(|it| it.case != Case::PluginError || it.call.effect != Effect::Prepare)
-            .collect()
+        let kept = |loss: &Loss| match loss.case {
+            // What only prepares is no attempt, so nobody waits for its answer or has seen it succeed.
+            Case::PluginError | Case::TakenOver => loss.call.effect > Effect::Prepare,
+            // What is only changed keeps its identifier.
+            Case::Contested => loss.call.named && MAKES.contains(&self.op),
+            _ => true,
+        };
+        cases.into_iter().flat_map(each).filter(kept).collect()
     }
 }
 
@@ -87,13 +98,14 @@ pub(super) async fn traced<S: Subject>(
     prepared: &[String],
     moment: &Moment,
 ) -> Trace {
-    let attempted = operation.attempts.iter().map(|it| (it.call.clone(), it.effect()));
-    let prepared = prepared.iter().map(|call| (call.clone(), Effect::Prepare));
+    let attempted = operation.attempts.iter();
+    let attempted = attempted.map(|it| (it.call.clone(), it.effect(), !it.upstream_id.is_empty()));
+    let prepared = prepared.iter().map(|call| (call.clone(), Effect::Prepare, false));
     let mut calls: Vec<Traced> = Vec::new();
-    for (name, effect) in attempted.chain(prepared) {
+    for (name, effect, named) in attempted.chain(prepared) {
         let times = stage.asked_since(moment, &name).await;
         if times > 0 && calls.iter().all(|call| call.name != name) {
-            calls.push(Traced { name, effect, times });
+            calls.push(Traced { name, effect, times, named });
         }
     }
     Trace {
@@ -146,6 +158,8 @@ async fn lose<S: Subject>(
         Case::LostAfter | Case::BoughtAgain => Disturbance::LoseAfterCommit,
         Case::RateLimit => Disturbance::RateLimit,
         Case::PluginError => Disturbance::PluginError,
+        Case::TakenOver => Disturbance::TakenOver,
+        Case::Contested => Disturbance::Contested,
         _ => Disturbance::LoseBeforeCommit,
     };
     let moment = stage.moment().await;
@@ -175,7 +189,14 @@ async fn ends_true<S: Subject>(
     moment: &Moment,
 ) -> Outcome<()> {
     let accepted = stage.caller.accepted(sample).await?;
-    let operation = stage.caller.rests(&accepted.name).await?;
+    let operation = match loss.case {
+        // A person may be asked for a moment.
+        Case::TakenOver => stage.caller.becomes(&accepted.name, |it| it.done).await?,
+        Case::Contested => {
+            stage.caller.becomes(&accepted.name, |it| it.done || it.problem.is_some()).await?
+        }
+        _ => stage.caller.rests(&accepted.name).await?,
+    };
     let sold = stage.sold_since(moment).await;
     let ending = Ending {
         state: operation.state(),
@@ -187,6 +208,13 @@ async fn ends_true<S: Subject>(
     })?;
     if operation.state() == State::NeedsOperator {
         let done = sold.last().filter(|_| loss.case != Case::LostBefore);
+        let done = match (loss.case, done) {
+            (Case::Contested, Some(sale)) => {
+                refused(stage, &operation, sale).await?;
+                None
+            }
+            (_, done) => done,
+        };
         resolved(stage, &operation, done).await?;
     }
     Ok(())
@@ -199,25 +227,49 @@ async fn resolved<S: Subject>(
     operation: &Operation,
     sold: Option<&Sale>,
 ) -> Outcome<()> {
-    let (resolution, expected) = match sold {
+    let (told, expected) = match sold {
         Some(sale) => {
             (Resolution::Executed(Executed { upstream_id: sale.id.clone() }), State::Succeeded)
         }
         None => (Resolution::NotExecuted(NotExecuted { try_again: false }), State::Failed),
     };
-    let request = ResolveOperationRequest {
-        name: operation.name.clone(),
-        etag: operation.etag.clone(),
-        note: "the upstream's ledger was read".to_owned(),
-        resolution: Some(resolution),
-    };
-    stage.caller.resolve(request).await?;
+    stage.caller.resolve(resolution(operation, told)).await?;
     let operation = stage.caller.rests(&operation.name).await?;
     if operation.state() != expected {
         let told = super::caller::told(&operation);
         return Err(Failure::new(format_args!("a person's word does not end it: {told}")));
     }
     Ok(())
+}
+
+fn resolution(operation: &Operation, resolution: Resolution) -> ResolveOperationRequest {
+    ResolveOperationRequest {
+        name: operation.name.clone(),
+        etag: operation.etag.clone(),
+        note: "the upstream's ledger was read".to_owned(),
+        resolution: Some(resolution),
+    }
+}
+
+/// That a person's word does not give an operation what another one was answered.
+async fn refused<S: Subject>(
+    stage: &Stage<'_, S>,
+    operation: &Operation,
+    sale: &Sale,
+) -> Outcome<()> {
+    let Some(problem) = &operation.problem else {
+        return Err(Failure::new("the operation does not tell its problem"));
+    };
+    if problem.reason != "DUPLICATE_DETECTED" {
+        return Err(Failure::new(format_args!("the problem is {}", problem.reason)));
+    }
+    let executed = Resolution::Executed(Executed { upstream_id: sale.id.clone() });
+    match stage.caller.resolve(resolution(operation, executed)).await {
+        Err(refusal) => {
+            refusal.must_be(Code::InvalidArgument, "FIELD_VIOLATION", "executed.upstream_id")
+        }
+        Ok(_) => Err(Failure::new("a person's word gives it what another operation was answered")),
+    }
 }
 
 /// That a write goes on to its end when its caller hangs up in the middle of a call.

@@ -32,6 +32,12 @@ pub enum Case {
     LostAfter,
     /// A call was answered as a success, and the plugin failed afterwards.
     PluginError,
+    /// A call was answered as a success after another gateway had taken the operation over and not found
+    /// what was bought.
+    TakenOver,
+    /// A call was answered with an object that another operation was answered, and the gateway ended before
+    /// that was stored.
+    Contested,
     /// The upstream wants fewer calls: a read says so, a write waits and ends.
     RateLimit,
     /// The caller hangs up: a read leaves no connection open, a write goes on.
@@ -46,7 +52,7 @@ pub enum Case {
 
 impl Case {
     /// Every case, in the order of the table.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::Claims,
         Self::HappyPath,
         Self::Repeat,
@@ -58,6 +64,8 @@ impl Case {
         Self::LostBefore,
         Self::LostAfter,
         Self::PluginError,
+        Self::TakenOver,
+        Self::Contested,
         Self::RateLimit,
         Self::HangUp,
         Self::Deadline,
@@ -79,6 +87,8 @@ impl Case {
             Self::LostBefore => "lost before effect",
             Self::LostAfter => "lost after effect",
             Self::PluginError => "plugin errs",
+            Self::TakenOver => "answered after take-over",
+            Self::Contested => "contested before a crash",
             Self::RateLimit => "rate limit",
             Self::HangUp => "caller hangs up",
             Self::Deadline => "deadline passes",

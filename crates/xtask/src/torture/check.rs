@@ -17,6 +17,9 @@ use super::subject::{Entry, Order, Subject};
 /// How many problems are told one by one.
 const TOLD: usize = 20;
 
+/// Of fewer orders all may be refused by chance.
+const JUDGED: usize = 8;
+
 /// What was found at one provider. No order counts as `lost` and as `told_wrong`, and no sale as anything
 /// but `double` and `orphan`, which count sales and not orders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +41,8 @@ pub(crate) struct Score {
     pub(crate) orphan: usize,
     /// Operations that wait for a person.
     pub(crate) needs_operator: usize,
+    /// Sales under an id that an earlier sale of the account had.
+    pub(crate) came_back: usize,
 }
 
 /// What was found altogether.
@@ -81,7 +86,27 @@ impl Verdict {
             told_wrong: sum.told_wrong + score.told_wrong,
             orphan: sum.orphan + score.orphan,
             needs_operator: sum.needs_operator + score.needs_operator,
+            came_back: sum.came_back + score.came_back,
         })
+    }
+
+    /// Breaks the promise that every caller learns how its order ended: so many have not.
+    pub(crate) fn require_answers(&mut self, without: usize) {
+        if without > 0 {
+            self.problem(format!("{without} callers were not told how their order ended"));
+        }
+    }
+
+    /// Breaks the promise that orders are executed where a provider has sold less than half of them, or
+    /// nothing where a person is asked: a gateway that refuses everything breaks no other promise there.
+    pub(crate) fn require_sales(&mut self, subjects: &[Box<dyn Subject>]) {
+        for (subject, (name, score)) in subjects.iter().zip(self.scores.clone()) {
+            let Score { orders, sales, .. } = score;
+            let enough = if subject.asks_a_person() { sales > 0 } else { 2 * sales >= orders };
+            if orders >= JUDGED && !enough {
+                self.problem(format!("{name} sold only {sales} of {orders} orders"));
+            }
+        }
     }
 
     fn problem(&mut self, problem: String) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Result;
 use purveyor_sdk::v1::Operation;
 use purveyor_sdk::v1::operation::State;
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, watch};
 use tonic::{Code, Status};
 
 use super::call::{self, PATIENCE, Write, rests};
@@ -21,7 +21,8 @@ use super::subject::{Order, Subject};
 
 /// Two clients of one intent wait so long for each other, so that they send at once.
 const MEET: Duration = Duration::from_secs(2);
-/// So often one of two is refused after the other has ended; then it gives up.
+/// One of two clients of an intent gives up when it has been refused so often after the other one's
+/// operation has ended. Nobody else gives up.
 const REFUSED_MAX: u32 = 10;
 
 /// The orders and what all clients share.
@@ -39,6 +40,8 @@ pub(crate) struct Market {
     pub(crate) meetings: BTreeMap<usize, Barrier>,
     /// Which intents somebody has got an answer to that lasts.
     pub(crate) decided: Vec<AtomicBool>,
+    /// Which orders are done, with the end of what they made.
+    pub(crate) finished: watch::Sender<Vec<bool>>,
 }
 
 /// Where the two clients of each intent meet that is sent twice.
@@ -54,6 +57,7 @@ pub(crate) fn meetings(orders: &[Order]) -> BTreeMap<usize, Barrier> {
 pub(crate) async fn buy(market: Arc<Market>) -> Result<()> {
     while let Some(order) = market.orders.get(market.next.fetch_add(1, Ordering::SeqCst)) {
         Client::new(&market, order).order().await?;
+        market.finished.send_modify(|finished| finished[order.number] = true);
         market.done.fetch_add(1, Ordering::SeqCst);
     }
     Ok(())
@@ -98,6 +102,10 @@ impl<'a> Client<'a> {
 
     async fn order(mut self) -> Result<()> {
         let subject = self.market.subjects[self.order.subject].as_ref();
+        if let Some(after) = self.order.after {
+            self.market.finished.subscribe().wait_for(|finished| finished[after]).await?;
+            tokio::time::sleep(subject.reused_after()).await;
+        }
         if let Some(meeting) = self.market.meetings.get(&self.order.intent) {
             // The other one may be far behind, or already gone on.
             let _met = tokio::time::timeout(MEET, meeting.wait()).await;
@@ -131,7 +139,8 @@ impl<'a> Client<'a> {
                 Told::Operation(operation) => operation,
                 told => {
                     let decided = self.market.decided[self.order.intent].load(Ordering::SeqCst);
-                    refused += u32::from(matches!(told, Told::Refused) && decided);
+                    let may_give_up = decided && !sending.ends;
+                    refused += u32::from(matches!(told, Told::Refused) && may_give_up);
                     if !accepted && refused > REFUSED_MAX {
                         return Ok(None);
                     }
@@ -151,7 +160,7 @@ impl<'a> Client<'a> {
 
     /// One call.
     async fn call(&mut self, sending: &Sending, asks: bool) -> Result<Told> {
-        let channel = self.market.doors.any(&mut self.dice).await;
+        let channel = self.market.doors.any(&mut self.dice).await?;
         let wait = Duration::from_millis(self.dice.between(0, 3000));
         let manner = self.manner();
         let patience = match manner {
@@ -195,7 +204,7 @@ impl<'a> Client<'a> {
     async fn try_another_body(&mut self) -> Result<()> {
         let wrong = Order { wrong: true, ..self.order.clone() };
         let write = self.market.subjects[self.order.subject].write(&wrong);
-        let channel = self.market.doors.any(&mut self.dice).await;
+        let channel = self.market.doors.any(&mut self.dice).await?;
         let sent: Result<Operation, Status> =
             write.send(channel, &self.order.request_id, Duration::ZERO, PATIENCE).await;
         self.note(true, false, Answer::of(&sent))

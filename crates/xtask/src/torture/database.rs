@@ -61,17 +61,19 @@ impl Database {
         format!("postgres://{ROLE}@127.0.0.1:{}/postgres", self.network.port())
     }
 
-    /// Begins. The database lives until all is over.
-    pub(crate) fn unleash(self, fate: &Arc<Fate>) -> JoinHandle<()> {
+    /// Begins. The database lives until whoever waits for the thread drops it: a gateway that is started
+    /// meanwhile would not start without it.
+    pub(crate) fn unleash(mut self, fate: &Arc<Fate>) -> JoinHandle<Self> {
         let fate = Arc::clone(fate);
         thread::spawn(move || {
             if let Err(error) = self.suffer(&fate) {
                 fate.doors.break_off(format!("{error:#}"));
             }
+            self
         })
     }
 
-    fn suffer(mut self, fate: &Fate) -> Result<()> {
+    fn suffer(&mut self, fate: &Fate) -> Result<()> {
         let mut dice = Dice::new(fate.seed, 2000);
         while fate.rules.temper == Temper::Cruel && !fate.calm.load(Ordering::SeqCst) {
             rest(fate, dice.between(200, 1200));

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tonic::transport::{Channel, Endpoint};
@@ -99,27 +99,55 @@ impl Doors {
     }
 
     /// One of those that live, as soon as one does. Now and then it has died meanwhile.
-    pub(crate) async fn any(&self, dice: &mut Dice) -> Channel {
+    ///
+    /// # Errors
+    /// When the harness cannot go on.
+    pub(crate) async fn any(&self, dice: &mut Dice) -> Result<Channel> {
         let mut seen = self.open.subscribe();
         loop {
             let living: Vec<Channel> = seen.borrow_and_update().iter().flatten().cloned().collect();
+            // Asked after that look, or whoever breaks off between the two would wake nobody.
+            if let Some(why) = self.broken() {
+                bail!("{why}");
+            }
             let chosen = usize::try_from(dice.roll(living.len() as u64)).unwrap_or_default();
             if let Some(channel) = living.into_iter().nth(chosen) {
-                return channel;
+                return Ok(channel);
             }
             // The sender is ours, so this cannot fail.
             let _changed = seen.changed().await;
         }
     }
 
-    /// Says that the harness cannot go on.
+    /// Says that the harness cannot go on, to those too who wait for a gateway.
     pub(crate) fn break_off(&self, why: String) {
-        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
-        broken.get_or_insert(why);
+        self.broken.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(why);
+        self.open.send_modify(|_| {});
     }
 
     /// Why the harness cannot go on, if so.
     pub(crate) fn broken(&self) -> Option<String> {
         self.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use super::{Dice, Doors};
+
+    #[tokio::test(start_paused = true)]
+    async fn break_off_ends_the_wait_for_a_gateway() {
+        let doors = Arc::new(Doors::new(1));
+        let waiting = Arc::clone(&doors);
+        let waiting = tokio::spawn(async move { waiting.any(&mut Dice::new(1, 1)).await });
+        tokio::task::yield_now().await;
+        doors.break_off("no gateway starts".to_owned());
+        // Time passes when everybody waits, and then at once.
+        let ended = tokio::time::timeout(Duration::from_secs(1), waiting).await;
+        let error = ended.unwrap().unwrap().unwrap_err();
+        assert_eq!(error.to_string(), "no gateway starts");
     }
 }

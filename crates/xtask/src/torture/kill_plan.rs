@@ -195,7 +195,7 @@ impl Life {
     /// nobody has read is no witness, and no upstream that hides its sales can be bought from without.
     fn with_answers(dice: &mut Dice, rules: &Rules, failpoints: &mut Vec<String>) -> Self {
         failpoints.push(format!("stop={EXCHANGED}:{}", dice.between(2, 4)));
-        let pause = rules.lease.unwrap_or_default() + SHARED_MARGIN + millis(700);
+        let pause = rules.lease.unwrap_or_default() + SHARED_MARGIN + millis(1200);
         Self { stopped_for: Some(pause), ..Self::default() }
     }
 }
@@ -218,7 +218,7 @@ fn millis(millis: u64) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dice, End, Life, Rules, Temper};
+    use super::{Dice, End, Life, Rules, SHARED_MARGIN, Temper};
     use crate::torture::faults::TIMING;
     use crate::torture::site::LEASE;
 
@@ -267,7 +267,7 @@ mod tests {
         let rules = Rules { temper: Temper::Stopped, ..cruel() };
         for life in lives(&rules) {
             let pause = life.stopped_for.unwrap();
-            assert!(pause > LEASE && pause < LEASE + TIMING.settle());
+            assert!(pause > LEASE + SHARED_MARGIN && pause < LEASE + TIMING.settle());
         }
     }
 }

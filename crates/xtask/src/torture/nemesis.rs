@@ -1,13 +1,14 @@
 //! Who ends the gateways: a thread for each, which starts its gateway, lets it live for a moment, ends
 //! it in one of several ways, and begins again. It must not touch anything but its gateway's process.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use xtask::faketime;
 use xtask::process::Running;
@@ -82,22 +83,20 @@ fn lives(gateway: &Gateway, fate: &Fate) -> Result<()> {
             live(gateway, fate, &life, started)?;
         }
     }
-    let started = start_calm(gateway, fate, &mut failures)?;
+    let Some(started) = start_calm(gateway, fate, &mut failures)? else { return Ok(()) };
     fate.doors.open(gateway.index, started.address)?;
     while !fate.over.load(Ordering::SeqCst) {
         thread::sleep(LOOK);
     }
     fate.doors.close(gateway.index);
-    drop(started);
-    Ok(())
+    end_life(started.running, &End::Age)
 }
 
 /// The lives of a gateway that is restarted for the whole run, and asked to stop every other time.
 fn restarts(gateway: &Gateway, fate: &Fate) -> Result<()> {
     let mut dice = Dice::new(fate.seed, 1000 + gateway.index as u64);
     let (mut failures, mut asked) = (0, false);
-    while !fate.over.load(Ordering::SeqCst) {
-        let started = start_calm(gateway, fate, &mut failures)?;
+    while let Some(started) = start_calm(gateway, fate, &mut failures)? {
         // The last questions are for those that answer them.
         if !fate.calm.load(Ordering::SeqCst) {
             fate.doors.open(gateway.index, started.address)?;
@@ -112,22 +111,25 @@ fn restarts(gateway: &Gateway, fate: &Fate) -> Result<()> {
         fate.doors.close(gateway.index);
         asked = !asked;
         if asked {
-            started.running.stop().map(drop)?
+            let status = started.running.stop()?;
+            ensure!(status.success(), "a gateway that was asked to stop ended with {status}");
         } else {
-            started.running.kill()?
+            end_life(started.running, &End::Age)?;
         }
         fate.toll.restarts.fetch_add(1, Ordering::SeqCst);
     }
     Ok(())
 }
 
-/// Begins a life in which nothing goes wrong, however long its database is away.
-fn start_calm(gateway: &Gateway, fate: &Fate, failures: &mut u32) -> Result<Started> {
-    loop {
-        if let Some(started) = start(gateway, fate, &Life::default(), failures)? {
+/// Begins a life in which nothing goes wrong, however long its database is away. `None`: all is over.
+fn start_calm(gateway: &Gateway, fate: &Fate, failures: &mut u32) -> Result<Option<Started>> {
+    while !fate.over.load(Ordering::SeqCst) {
+        let started = start(gateway, fate, &Life::default(), failures)?;
+        if started.is_some() {
             return Ok(started);
         }
     }
+    Ok(None)
 }
 
 /// Begins a life. `None`: it ended before anybody could call, and for a good reason.
@@ -166,11 +168,14 @@ fn live(gateway: &Gateway, fate: &Fate, life: &Life, mut started: Started) -> Re
         End::Abort => rest(&mut started, fate, ABORT_LATEST)?,
         End::Stop { after, pause, then } => {
             rest(&mut started, fate, after)?;
-            signal(&started.running, Signal::STOP)?;
-            wait(fate, pause);
-            signal(&started.running, Signal::CONT)?;
-            fate.toll.stops.fetch_add(1, Ordering::SeqCst);
-            rest(&mut started, fate, then)?;
+            // The number of a process that is gone may be another's.
+            if started.running.runs()? {
+                signal(&started.running, Signal::STOP)?;
+                wait(fate, pause);
+                signal(&started.running, Signal::CONT)?;
+                fate.toll.stops.fetch_add(1, Ordering::SeqCst);
+                rest(&mut started, fate, then)?;
+            }
         }
         End::Age => rest(&mut started, fate, Duration::MAX)?,
     }
@@ -182,10 +187,23 @@ fn live(gateway: &Gateway, fate: &Fate, life: &Life, mut started: Started) -> Re
     drop(continuing);
     // Callers find out for themselves that it is gone.
     let process = running.id();
-    running.kill()?;
+    let ended = end_life(running, &life.end);
     faketime::clean_up(process);
+    ended?;
     fate.doors.close(gateway.index);
     fate.toll.crashes.fetch_add(1, Ordering::SeqCst);
+    Ok(())
+}
+
+/// Ends a gateway, which has to live until then: nothing but an abort that was asked for may have ended it.
+fn end_life(mut running: Running, how: &End) -> Result<()> {
+    let Some(status) = running.ended()? else { return running.kill() };
+    let aborted = status.signal() == Some(Signal::ABORT.as_raw());
+    ensure!(
+        *how == End::Abort && aborted,
+        "a gateway ended by itself with {status}\n{}",
+        running.last_words()
+    );
     Ok(())
 }
 
@@ -219,4 +237,37 @@ fn signal(running: &Running, signal: Signal) -> Result<()> {
 
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::time::Duration;
+
+    use super::{End, Running, end_life};
+
+    /// A program that has ended already.
+    fn ended(text: &str) -> Running {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shell = Command::new("sh");
+        shell.args(["-c", text]);
+        let mut running = Running::start("sh", shell, folder.path().join("log")).unwrap();
+        // Its output ends when it does.
+        assert!(running.wait_for(|_| None::<()>).is_err());
+        while running.runs().unwrap() {
+            std::thread::yield_now();
+        }
+        running
+    }
+
+    #[test]
+    fn gateway_that_ends_by_itself_is_no_planned_crash() {
+        let kill = End::Kill(Duration::from_secs(1));
+        for wrong in ["exit 0", "exit 101", "kill -SEGV $$"] {
+            assert!(end_life(ended(wrong), &kill).is_err(), "{wrong}");
+            assert!(end_life(ended(wrong), &End::Abort).is_err(), "{wrong}");
+        }
+        assert!(end_life(ended("kill -ABRT $$"), &End::Age).is_err());
+        end_life(ended("kill -ABRT $$"), &End::Abort).unwrap();
+    }
 }

@@ -41,10 +41,12 @@ fn text(what: &str, verdict: &Verdict, toll: &Toll, took: Duration) -> Result<St
     let count = |count: &AtomicU64| count.load(Ordering::SeqCst);
     let [crashes, databases, cuts] = [&toll.crashes, &toll.databases, &toll.cuts].map(count);
     let [stops, steps, restarts] = [&toll.stops, &toll.steps, &toll.restarts].map(count);
+    let came_back = total.came_back;
     let seconds = took.as_secs_f64();
     lines.push(format!(
         "{crashes} crashes of gateways, {stops} stopped and continued, {steps} steps of a wall clock, \
-         {restarts} restarts of the one that always restarts, in {seconds:.0} s"
+         {restarts} restarts of the one that always restarts, {came_back} ids that came back, in \
+         {seconds:.0} s"
     ));
     if databases + cuts > 0 {
         lines
@@ -57,7 +59,7 @@ fn text(what: &str, verdict: &Verdict, toll: &Toll, took: Duration) -> Result<St
 
 /// The run as one line of JSON.
 fn line(total: &Score, crashes: u64, took: Duration) -> Result<String> {
-    let Score { orders, sales, double, lost, told_wrong, orphan, needs_operator } = *total;
+    let Score { orders, sales, double, lost, told_wrong, orphan, needs_operator, .. } = *total;
     let seconds = took.as_secs();
     let line =
         Line { orders, crashes, sales, double, lost, told_wrong, orphan, needs_operator, seconds };
@@ -79,7 +81,7 @@ struct Line {
 }
 
 fn row(name: &str, score: &Score) -> String {
-    let Score { orders, sales, double, lost, told_wrong, orphan, needs_operator } = score;
+    let Score { orders, sales, double, lost, told_wrong, orphan, needs_operator, .. } = score;
     format!(
         "{name:<14} {orders:>7} {sales:>7} {double:>7} {lost:>6} {told_wrong:>10} {orphan:>7} \
          {needs_operator:>15}"

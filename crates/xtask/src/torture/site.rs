@@ -3,10 +3,9 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use xtask::artifacts::Artifacts;
 use xtask::configuration::{Configuration, Provider};
 
@@ -35,8 +34,6 @@ pub(crate) struct Site<'a> {
     pub(crate) subjects: &'a [Box<dyn Subject>],
     /// The simulators of each provider, those of one site after those of another.
     pub(crate) upstreams: &'a [Vec<Upstream>],
-    /// Whether the gateway is told that accounts of one identity are separate.
-    pub(crate) separate: bool,
 }
 
 impl Site<'_> {
@@ -79,12 +76,14 @@ impl Site<'_> {
     ) -> Vec<(String, Provider)> {
         let simulators = subject.simulators(self.options.accounts());
         let mut entries = Vec::new();
+        let separate = upstreams.len() > simulators;
         for (site, upstreams) in upstreams.chunks(simulators).enumerate() {
             let twice = twice(self.options, subject) && site == 0;
             for entry in 0..=usize::from(twice) {
                 let upstream = &upstreams[account % upstreams.len()];
                 let mut provider = timed(subject.provider(account, &upstream.url));
-                if self.separate && subject.tells_identity() {
+                if separate {
+                    // Its upstreams tell one identity of accounts that are two.
                     provider = provider.account("separate");
                 } else if twice && !subject.tells_identity() {
                     // The upstream does not say that both are one account.
@@ -95,28 +94,6 @@ impl Site<'_> {
         }
         entries
     }
-}
-
-/// Whether the gateway knows that accounts of one identity at two endpoints may be separate.
-///
-/// # Errors
-/// When it does not even take a configuration that says nothing of it.
-pub(crate) fn knows_separate_accounts(
-    artifacts: &Artifacts,
-    folder: &Path,
-    subject: &dyn Subject,
-) -> Result<bool> {
-    let folder = folder.join("probe");
-    fs::create_dir_all(&folder).with_context(|| format!("cannot make {folder:?}"))?;
-    let takes = |provider: Provider| -> Result<bool> {
-        let configuration = Configuration::new(artifacts).provider("probe", timed(provider));
-        let mut check = Command::new(artifacts.program("purveyor")?);
-        check.arg("check").arg("--config").arg(configuration.write(&folder)?);
-        Ok(check.output().context("cannot run the gateway")?.status.success())
-    };
-    let provider = subject.provider(0, "http://127.0.0.1:1");
-    ensure!(takes(provider.clone())?, "the gateway does not take the configuration of a run");
-    takes(provider.account("separate"))
 }
 
 /// The times that the simulators keep to. They do not count requests, and gateways that were killed

@@ -8,6 +8,7 @@ mod ovh;
 mod racknap;
 
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use purveyor_sdk::v1::Operation;
@@ -93,6 +94,11 @@ pub(crate) trait Subject: Send + Sync {
         None
     }
 
+    /// How long after its end an id comes back.
+    fn reused_after(&self) -> Duration {
+        Duration::ZERO
+    }
+
     /// The command by which sales are hidden from reads.
     fn hide(&self, _hidden: Hidden) -> Option<(&'static str, Value)> {
         None
@@ -131,6 +137,8 @@ pub(crate) struct Order {
     pub(crate) intent: usize,
     /// What it makes is ended again.
     pub(crate) ends: bool,
+    /// It is sent when what this order has made is ended and its id can come back.
+    pub(crate) after: Option<usize>,
     /// Another body than the right one: what must never be sold.
     pub(crate) wrong: bool,
 }

@@ -1,6 +1,8 @@
 //! What is bought: the orders of a run, dealt to providers, accounts and provider entries. It must not
 //! know what goes wrong when.
 
+use std::collections::BTreeMap;
+
 use super::dice::Dice;
 use super::options::{Hazard, Options};
 use super::subject::{Order, Subject};
@@ -37,10 +39,13 @@ pub(crate) fn twice(options: &Options, subject: &dyn Subject) -> bool {
 
 /// The orders, dealt to the providers and their accounts in turn.
 pub(crate) fn orders(options: &Options, subjects: &[Box<dyn Subject>], sites: usize) -> Vec<Order> {
-    let mut dice = Dice::new(options.seed, 2);
+    // Request ids have a sequence of their own: who is sent twice takes two.
+    let (mut dice, mut names) = (Dice::new(options.seed, 2), Dice::new(options.seed, 4));
     let mut orders: Vec<Order> = Vec::new();
     let accounts = options.accounts();
     let mut intents = 0;
+    // The last order of each account, where its id may come back.
+    let mut returning: BTreeMap<(usize, usize), usize> = BTreeMap::new();
     while orders.len() < options.orders() {
         let (subject, turn) = (intents % subjects.len(), intents / subjects.len());
         let (account, position) = (turn % accounts, turn / accounts);
@@ -48,12 +53,19 @@ pub(crate) fn orders(options: &Options, subjects: &[Box<dyn Subject>], sites: us
         // Drawn in any case, so that a seed deals the same orders whatever a run is spared.
         let (second, sandbox) = (dice.percent(50), dice.percent(50));
         let (twins, ends) = (dice.percent(TWINS), dice.percent(ENDED));
+        let request_ids = [names.uuid(), names.uuid()];
         let site = if sandbox && of.tells_identity() { sites - 1 } else { 0 };
         let entries = twice(options, of) && site == 0;
         let entry = usize::from(entries && second);
         let twins = twins && entries && of.renews();
         let first = orders.len();
-        for entry in [entry, 1 - entry].into_iter().take(1 + usize::from(twins)) {
+        let ends = ends && options.has(Hazard::ReturningIds);
+        let after = returning.remove(&(subject, account));
+        if ends && of.reuse_ids().is_some() {
+            returning.insert((subject, account), first);
+        }
+        let sent = [entry, 1 - entry].into_iter().zip(request_ids);
+        for (entry, request_id) in sent.take(1 + usize::from(twins)) {
             orders.push(Order {
                 number: orders.len(),
                 subject,
@@ -61,9 +73,10 @@ pub(crate) fn orders(options: &Options, subjects: &[Box<dyn Subject>], sites: us
                 account,
                 site,
                 position,
-                request_id: dice.uuid(),
+                request_id,
                 intent: first,
-                ends: ends && options.has(Hazard::ReturningIds),
+                ends,
+                after,
                 wrong: false,
             });
         }
@@ -76,8 +89,21 @@ pub(crate) fn orders(options: &Options, subjects: &[Box<dyn Subject>], sites: us
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{Options, orders};
+    use super::{Hazard, Options, Order, orders};
     use crate::torture::subject::named;
+
+    #[test]
+    fn seed_deals_the_same_orders_whatever_a_run_is_spared() {
+        let dealt = |without: Vec<Hazard>| {
+            let options = Options { without, ..Options::of_provider("ovh", 100) };
+            let orders = orders(&options, &named("ovh").unwrap(), 1).into_iter();
+            let first = orders.filter(|order| order.intent == order.number);
+            first.map(|order| order.request_id).collect::<Vec<_>>()
+        };
+        let (all, spared) = (dealt(Vec::new()), dealt(vec![Hazard::TwoEntries]));
+        assert!(all.len() < spared.len());
+        assert_eq!(all[..], spared[..all.len()]);
+    }
 
     #[test]
     fn twins_are_one_intent_through_two_entries() {
@@ -94,6 +120,36 @@ mod tests {
         let intents: BTreeSet<_> = orders.iter().map(|it| it.intent).collect();
         let bought: BTreeSet<_> = orders.iter().map(|it| (it.account, it.position)).collect();
         assert_eq!(intents.len(), bought.len());
+    }
+
+    #[test]
+    fn next_order_of_an_account_waits_for_an_end() {
+        let options = Options::of_provider("computestacks", 100);
+        let orders = orders(&options, &named("computestacks").unwrap(), 1);
+        let waiting: Vec<_> = orders.iter().filter(|it| it.after.is_some()).collect();
+        assert!(waiting.len() > 20, "{}", waiting.len());
+        for order in waiting {
+            let before = &orders[order.after.unwrap()];
+            // Clients take orders in turn, so that nobody waits for what nobody has taken.
+            assert!(before.ends && before.number < order.number);
+            assert_eq!((before.account, before.position + 1), (order.account, order.position));
+        }
+        let without = vec![Hazard::ReturningIds];
+        let spared = Options { without, ..options };
+        let orders = super::orders(&spared, &named("computestacks").unwrap(), 1);
+        assert!(orders.iter().all(|it| !it.ends && it.after.is_none()));
+    }
+
+    #[test]
+    fn test_runs_have_every_kind_of_order() {
+        for options in Options::of_test().iter().filter(|it| it.workload().is_none()) {
+            let orders = orders(options, &named("all").unwrap(), 2);
+            let count = |kind: fn(&&Order) -> bool| orders.iter().filter(kind).count();
+            assert!(count(|order| order.intent != order.number) > 1);
+            assert!(count(|order| order.site == 1) > 5);
+            assert!(count(|order| order.ends) > 10);
+            assert!(count(|order| order.after.is_some()) > 3);
+        }
     }
 
     #[test]

@@ -22,21 +22,21 @@ use crate::plugin::{Seen, Spend};
 use crate::store::operation::{Baseline, Note, Operation};
 
 /// An operation on its way, by one policy.
-struct Way {
-    operation: Operation,
-    policy: Policy,
-    seconds: u64,
-    claims: usize,
+pub(super) struct Way {
+    pub(super) operation: Operation,
+    pub(super) policy: Policy,
+    pub(super) seconds: u64,
+    pub(super) claims: usize,
 }
 
 impl Way {
     /// From the first permit.
-    fn begin(evidence: Evidence) -> Way {
+    pub(super) fn begin(evidence: Evidence) -> Way {
         Way { operation: running(evidence), policy: policy(evidence), seconds: 2, claims: 0 }
     }
 
     #[track_caller]
-    fn take(&mut self, event: Event) -> &mut Self {
+    pub(super) fn take(&mut self, event: Event) -> &mut Self {
         let change = apply(&self.operation, event, &self.policy, &now_at(self.seconds)).unwrap();
         self.operation = change.operation;
         self.claims += change.claims.len();
@@ -44,12 +44,12 @@ impl Way {
         self
     }
 
-    fn pass(&mut self, seconds: u64) -> &mut Self {
+    pub(super) fn pass(&mut self, seconds: u64) -> &mut Self {
         self.seconds += seconds;
         self
     }
 
-    fn close(&mut self, seen: Seen, said: Result<StepOutcome>) -> &mut Self {
+    pub(super) fn close(&mut self, seen: Seen, said: Result<StepOutcome>) -> &mut Self {
         let attempt = Some(self.operation.attempts.len() as u32);
         let call = "create".into();
         let spend = Spend { call, effect: Effect::Spend, attempt, seen, answer: None };
@@ -57,18 +57,18 @@ impl Way {
     }
 
     /// The answer is lost, and nothing is there when the window is over.
-    fn lost_and_absent(&mut self) -> &mut Self {
+    pub(super) fn lost_and_absent(&mut self) -> &mut Self {
         let absent = FindResponse { outcome: Some(Finding::Absent(Absent {})) };
         self.close(unproven(), panicked()).pass(SETTLE.as_secs() + 1).take(Event::Looked(absent))
     }
 
-    fn begin_again(&mut self, present: &[&str]) -> &mut Self {
+    pub(super) fn begin_again(&mut self, present: &[&str]) -> &mut Self {
         let present_ids = present.iter().map(|id| (*id).to_owned()).collect();
         let baseline = Baseline { evidence: vec![2], similarity: "shares 1".into(), present_ids };
         self.take(begin("A1")).take(Event::BaselineTaken(baseline))
     }
 
-    fn permit(&mut self) -> &mut Self {
+    pub(super) fn permit(&mut self) -> &mut Self {
         let nonce = Uuid::from_u128(2 + self.operation.attempts.len() as u128);
         let attempt = NewAttempt {
             nonce,
@@ -80,12 +80,12 @@ impl Way {
         self.take(Event::Permitted(attempt))
     }
 
-    fn send_again(&mut self) -> &mut Self {
+    pub(super) fn send_again(&mut self) -> &mut Self {
         self.begin_again(&["old"]).permit()
     }
 
     /// Looks once the window is over: what is found in each step.
-    fn look_back(&mut self, findings: &[(u32, Finding)]) -> &mut Self {
+    pub(super) fn look_back(&mut self, findings: &[(u32, Finding)]) -> &mut Self {
         let finding = |(step, outcome): &(u32, Finding)| LateFinding {
             step: *step,
             response: FindResponse { outcome: Some(outcome.clone()) },
@@ -94,14 +94,14 @@ impl Way {
         self.pass(SETTLE.as_secs() + 1).take(Event::LookedBack(findings))
     }
 
-    fn told(&self) -> Vec<&str> {
+    pub(super) fn told(&self) -> Vec<&str> {
         assert_eq!(self.operation.turned_up_late(), !self.operation.candidates.is_empty());
         assert_eq!(self.operation.wake_time, None, "it has looked");
         assert!(self.operation.given_up.is_empty(), "nothing is kept");
         self.operation.candidates.iter().map(|it| it.id.as_str()).collect()
     }
 
-    fn outcomes(&self) -> Vec<Outcome> {
+    pub(super) fn outcomes(&self) -> Vec<Outcome> {
         self.operation.attempts.iter().map(|it| it.outcome).collect()
     }
 }

@@ -293,7 +293,9 @@ fn another_account_stops_everything() {
     assert_eq!(stopped.error.unwrap().reason(), ErrorReason::AccountChanged);
     assert_eq!(
         stopped.message,
-        "the provider now points to account A2; this operation belongs to A1"
+        "the provider points to account A2, and this operation belongs to acme https://acme.example:443 \
+         A1; point the provider back (credentials, account_id, or formerly_endpoint after a move), or \
+         resolve it"
     );
     let begin = begin("A2");
     let mut moved = accepted();

@@ -244,8 +244,7 @@ impl World {
             let now = &self.operation;
             let named = now.own_ids().contains(sale);
             let told = now.duplicates.iter().chain(&now.candidates).any(|it| it.id == *sale);
-            let open = now.state == State::NeedsOperator;
-            assert!(named || told || open, "{sale} was observed and is not told: {self:#?}");
+            assert!(named || told, "{sale} was observed and is not told: {self:#?}");
         }
         let given_up = |at: usize| self.given_up(at as u32 + 1);
         if !self.unkept && self.observed.is_empty() {

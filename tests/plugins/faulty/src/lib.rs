@@ -2,7 +2,8 @@
 //! that are carried out one after the other. It is written against the boundary itself, because the
 //! SDK would keep it from most of what it does here.
 //!
-//! The script stands in `upstream_id` of a call's context, and in the configuration for `open`.
+//! The script stands in `upstream_id` of a call's context, and in the configuration for `open`. Identify,
+//! whose context is empty, has one of its own.
 //!
 //! | word | what it does |
 //! |---|---|
@@ -24,6 +25,7 @@
 //! | `cleanup` | from here on panics when the call is dropped |
 //! | `start` | first word alone: panics in `start` |
 //! | `say:done:ID` `say:rejected:PROOF` `say:pending` `say:garbage` | ends with that answer |
+//! | `say:account:ID` | ends as an identify does |
 //! | `fail` | ends with the last error, if there was one |
 //!
 //! `word=mode` sends `mode` along, which tells the test's upstream how to answer.
@@ -36,7 +38,10 @@ use std::sync::Arc;
 use prost::Message;
 use purveyor_abi::guest::{Call, Host, Plugin};
 use purveyor_abi::{Code, Reply, ReplyFuture};
-use purveyor_sdk::plugin::v1::{CallContext, Error, OpenRequest};
+use purveyor_sdk::plugin::v1::{CallContext, Error, Op, OpenRequest};
+
+/// What an identify does: it is refused the credential once, and tells the account all the same.
+const IDENTIFY: &str = "read=refused say:account:A-1";
 
 /// An instance.
 pub struct Faulty {
@@ -61,7 +66,10 @@ impl Plugin for Faulty {
 
     fn start(&self, call: Call<'_>, _request: &[u8]) -> Result<ReplyFuture, Code> {
         let context = CallContext::decode(call.info.context).map_err(|_| Code::MALFORMED)?;
-        let script = context.upstream_id;
+        let script = match Op::try_from(call.info.op.cast_signed()) {
+            Ok(Op::Identify) => IDENTIFY.to_owned(),
+            _ => context.upstream_id,
+        };
         assert!(!script.starts_with("start"), "told to panic in start");
         let (host, id) = (Arc::clone(&self.host), call.info.id);
         Ok(call.reply_with(async move {

@@ -10,7 +10,9 @@ use purveyor_abi::guest::Host;
 use purveyor_abi::{Fault, ReplyFuture};
 use purveyor_sdk::plugin::v1::resource::Kind;
 use purveyor_sdk::plugin::v1::step_outcome::{Done, Outcome, Pending, Rejected};
-use purveyor_sdk::plugin::v1::{Error, HostOp, HttpRequest, HttpResponse, Resource, StepOutcome};
+use purveyor_sdk::plugin::v1::{
+    Error, HostOp, HttpRequest, HttpResponse, IdentifyResponse, Resource, StepOutcome,
+};
 use purveyor_sdk::v1::{Order, UpstreamRef};
 
 /// Runs a script to its end, and gives the bytes of the answer.
@@ -157,6 +159,7 @@ fn answer(says: &str) -> Vec<u8> {
         "rejected" => {
             Outcome::Rejected(Rejected { proof: value.to_owned(), ..Rejected::default() })
         }
+        "account" => return IdentifyResponse { account: value.to_owned() }.encode_to_vec(),
         "garbage" => return vec![0xff; 7],
         other => panic!("{other:?} is nothing that can be said"),
     };

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use purveyor::store::operation::Claim;
+use purveyor::store::operation::{Claim, HeldClaim, Origin};
 use purveyor::store::{
-    Accepted, AccountAdoption, AccountRecord, Committed, EndedBefore, NewOperation, Store,
+    Accepted, AccountAdoption, AccountRecord, Change, Committed, EndedBefore, NewOperation, Store,
 };
 use purveyor_sdk::v1::operation::State;
 
@@ -78,6 +78,28 @@ pub(super) async fn brings_claims_of_the_old_name_under_the_key(home: Arc<dyn Ho
             assert_eq!(former, Some(id(n)), "older versions may still look for it");
         }
         assert_eq!(found, [1, 2, 3, 4, 6]);
+    }
+}
+
+pub(super) async fn brings_a_claim_that_was_closed_and_taken_again(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    store.accept(new(operation(1))).await.unwrap();
+    let held = HeldClaim { claim: claim("77"), by: id(1), origin: Origin::Answer };
+    let mut stored = operation(1);
+    for (claims, closes) in
+        [(claims(["77"]), vec![]), (vec![], vec![held.clone()]), (claims(["77"]), vec![])]
+    {
+        let change = Change { claims, closes, ..next(&stored, |_| {}) };
+        stored = change.operation.clone();
+        assert_eq!(store.commit(change).await.unwrap(), Committed::Done);
+    }
+    let formers = vec!["account".to_owned()];
+    let adoption = AccountAdoption { formers, ..adoption(record("one", KEY)) };
+    let ours = HeldClaim { claim: Claim { account: KEY.to_owned(), ..claim("77") }, ..held };
+    for _ in 0..2 {
+        store.put_account(adoption.clone()).await.unwrap();
+        assert_eq!(store.open_claims(KEY, "77").await.unwrap(), std::slice::from_ref(&ours));
+        assert_eq!(store.closed_ids(KEY, aged(0)).await.unwrap(), ["77"]);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use purveyor::store::operation::{HeldClaim, NewClaim, Origin};
+use purveyor::store::operation::{HeldClaim, Lock, NewClaim, Origin};
 use purveyor::store::{Change, Committed, Store};
 use purveyor_sdk::v1::operation::State;
 use uuid::Uuid;
@@ -76,6 +76,20 @@ pub(super) async fn open_claim_stays_where_its_loser_has_changed(home: Arc<dyn H
     let change = Change { loser: Some(Box::new(stale)), ..taking(Some(id(1))) };
     assert_eq!(store.commit(change).await.unwrap(), Committed::Stale);
     assert_eq!(store.get(id(2)).await.unwrap(), Some(operation(2)));
+}
+
+pub(super) async fn lock_that_another_holds_stands_against_a_loser(home: Arc<dyn Home>) {
+    let store = claimed(&home, 3).await;
+    let lock = Lock("order".to_owned());
+    let holding = Change { locks: vec![lock.clone()], ..next(&operation(3), |_| {}) };
+    assert_eq!(store.commit(holding).await.unwrap(), Committed::Done);
+    let lost = Change {
+        locks: vec![lock.clone()],
+        ..next(&store.get(id(1)).await.unwrap().unwrap(), |_| {})
+    };
+    let change = Change { loser: Some(Box::new(lost)), ..taking(Some(id(1))) };
+    assert_eq!(store.commit(change).await.unwrap(), Committed::Held { lock, by: id(3) });
+    assert_eq!(store.get(id(2)).await.unwrap(), Some(operation(2)), "nothing is stored");
 }
 
 pub(super) async fn open_claim_passes_on_with_its_loser(home: Arc<dyn Home>) {

@@ -223,3 +223,24 @@ pub(super) async fn updates_the_last_two_attempts(home: Arc<dyn Home>) {
     assert!(matches!(refused, Err(StoreError::Invalid(_))), "an attempt vanished: {refused:?}");
     assert_eq!(store.get(id(1)).await.unwrap(), Some(stored));
 }
+
+pub(super) async fn updates_an_attempt_that_others_follow(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    store.accept(new(operation(1))).await.unwrap();
+    let sent = next(&operation(1), |operation| {
+        operation.attempts = (1..=4).map(|number| attempt(1, number)).collect();
+        operation.attempts[0].outcome = Outcome::Applied;
+        operation.attempts[1].outcome = Outcome::Unknown;
+        operation.attempts[2].outcome = Outcome::NotSent;
+        operation.attempts[3].outcome = Outcome::NotSent;
+    });
+    assert_eq!(store.commit(sent.clone()).await.unwrap(), Committed::Done);
+    // What decides is the second, and any of them can be told something late.
+    let found = next(&sent.operation, |operation| {
+        operation.attempts[0].outcome = Outcome::Unknown;
+        operation.attempts[1].outcome = Outcome::NotSent;
+        "77".clone_into(&mut operation.attempts[1].upstream_id);
+    });
+    assert_eq!(store.commit(found.clone()).await.unwrap(), Committed::Done);
+    assert_eq!(store.get(id(1)).await.unwrap(), Some(found.operation));
+}

@@ -84,6 +84,13 @@ pub(super) async fn change_that_overlooks_an_observation_is_stale(home: Arc<dyn 
     let found = store.get(id(1)).await.unwrap().unwrap();
     assert_eq!((found.version, found.attempts.len()), (stored.version, 1));
     assert_eq!(found.wake_time, Some(aged(5)));
+    // Read while its permit was open.
+    store.accept(new(operation(2))).await.unwrap();
+    let open = next(&operation(2), |operation| operation.attempts = vec![attempt(2, 1)]);
+    assert_eq!(store.commit(open.clone()).await.unwrap(), Committed::Done);
+    store.observe(id(2), observation(2, "78"), aged(5)).await.unwrap();
+    let later = next(&open.operation, |operation| operation.wake_time = None);
+    assert_eq!(store.commit(later).await.unwrap(), Committed::Stale);
 }
 
 pub(super) async fn first_observation_stays(home: Arc<dyn Home>) {

@@ -75,6 +75,9 @@ impl<'a> Books<'a> {
     pub(super) fn audit(&mut self, verdict: &mut Verdict) {
         self.score.orders = self.orders.iter().filter(|it| is_first(it.order)).count();
         self.score.sales = self.sales.len();
+        let ids: BTreeSet<_> = self.sales.iter().map(|sale| (sale.holder, sale.id)).collect();
+        let reuses = self.subject.reuse_ids().is_some();
+        self.score.came_back = if reuses { self.sales.len() - ids.len() } else { 0 };
         self.count_doubles(verdict);
         let mut orders = std::mem::take(&mut self.orders);
         // Who names a sale owns it; what is left belongs to those that ended otherwise.

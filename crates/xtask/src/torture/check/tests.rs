@@ -18,6 +18,7 @@ fn order(number: usize) -> Order {
         request_id: format!("id-{number}"),
         intent: number,
         ends: false,
+        after: None,
         wrong: false,
     }
 }
@@ -146,6 +147,48 @@ fn success_that_names_another_item_is_told_wrong() {
     assert_eq!(verdict.total().told_wrong, 1, "{:?}", verdict.problems);
 }
 
+#[test]
+fn end_that_is_never_accepted_is_told_wrong() {
+    let check = |ends: &[Line], expected: usize| {
+        let verdict = judged(vec![sale(0, "a"), sale(1, "b")], &both(), ends);
+        assert_eq!(verdict.total().told_wrong, expected, "{:?}", verdict.problems);
+    };
+    let refused = || Answer::Error { code: "Aborted".to_owned(), message: String::new() };
+    let refused =
+        |ends: bool| Line { ends, answer: refused(), ..line(0, false, State::Failed, "") };
+    let accepted = || Line { ends: true, ..line(0, false, State::Failed, "") };
+    check(&[refused(true), refused(true)], 1);
+    check(&[refused(true), accepted()], 0);
+    check(&[refused(false)], 0);
+    // That its purchase was accepted is nothing about its end.
+    check(&[line(0, false, State::Succeeded, "a"), refused(true)], 1);
+}
+
+#[test]
+fn callers_without_an_answer_are_a_broken_promise() {
+    let mut verdict = judged(vec![sale(0, "a"), sale(1, "b")], &both(), &[]);
+    verdict.require_answers(0);
+    assert!(verdict.holds());
+    verdict.require_answers(3);
+    assert_eq!(verdict.problems, ["3 callers were not told how their order ended"]);
+    assert!(!verdict.holds());
+}
+
+#[test]
+fn provider_that_sells_too_little_is_a_broken_promise() {
+    let check = |provider: &'static str, orders: usize, sales: usize, enough: bool| {
+        let score = Score { orders, sales, ..Score::default() };
+        let mut verdict = Verdict { scores: vec![(provider, score)], ..Verdict::default() };
+        verdict.require_sales(&named(provider).unwrap());
+        assert_eq!(verdict.holds(), enough, "{provider}: {:?}", verdict.problems);
+    };
+    check("computestacks", 16, 8, true);
+    check("computestacks", 16, 7, false);
+    check("racknap", 16, 1, true);
+    check("racknap", 16, 0, false);
+    check("racknap", 7, 0, true);
+}
+
 /// Two orders of one intent, and how they ended.
 fn twins(first: Option<(State, &str)>, second: Option<(State, &str)>, sold: &[&str]) -> Score {
     let subjects = named("gandi").unwrap();
@@ -203,8 +246,9 @@ fn id_that_came_back_is_another_sale() {
             operations: &operations,
         };
         let verdict = check(&evidence);
-        let Score { double, told_wrong, orphan, .. } = verdict.total();
+        let Score { double, told_wrong, orphan, came_back, .. } = verdict.total();
         assert_eq!([double, told_wrong, orphan], expected, "{:?}", verdict.problems);
+        assert_eq!(came_back, 1);
     };
     let (first, ended) = (entry("product_add", 0), entry("product_delete", 0));
     let second = entry("product_add", 1);

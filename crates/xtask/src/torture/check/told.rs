@@ -44,7 +44,10 @@ pub(super) fn wrong(bought: &Bought<'_>, ended: bool) -> Option<String> {
             return wrong;
         }
     }
-    None
+    let mut ends = bought.told.iter().filter(|line| line.ends).peekable();
+    let refused =
+        ends.peek().is_some() && !ends.any(|line| matches!(line.answer, Answer::Operation { .. }));
+    refused.then(|| "its end was never accepted".to_owned())
 }
 
 /// A state that was told as final stays, with all that belongs to it.

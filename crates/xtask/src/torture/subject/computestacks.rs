@@ -3,6 +3,7 @@
 //! of its own. A product that is made twice has the same label twice.
 
 use std::process::Command;
+use std::time::Duration;
 
 use purveyor_sdk::v1::operation::Result as Made;
 use purveyor_sdk::v1::price::Tax;
@@ -19,7 +20,7 @@ use crate::torture::call::Write;
 
 /// An identifier comes back when no window of anybody who saw its earlier product is open any more. One
 /// that comes back sooner is for a person to judge: a listing does not tell the two products apart.
-const REUSED_AFTER_MS: u64 = 10_000;
+const REUSED_AFTER: Duration = Duration::from_secs(10);
 
 pub(super) struct ComputeStacks;
 
@@ -116,7 +117,12 @@ impl Subject for ComputeStacks {
     }
 
     fn reuse_ids(&self) -> Option<(&'static str, Value)> {
-        Some(("/mode", json!({ "reuse_ids": true, "reuse_ids_after_ms": REUSED_AFTER_MS })))
+        let after = REUSED_AFTER.as_millis();
+        Some(("/mode", json!({ "reuse_ids": true, "reuse_ids_after_ms": after })))
+    }
+
+    fn reused_after(&self) -> Duration {
+        REUSED_AFTER
     }
 
     fn tells_account(&self) -> bool {

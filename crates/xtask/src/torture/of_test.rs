@@ -1,0 +1,116 @@
+//! The runs that belong to the project's tests: several at a time, and what has to have gone wrong in them.
+//! It must not know how a run goes.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, anyhow, ensure};
+use xtask::artifacts::{self, Profile};
+
+use super::check::Score;
+use super::options::{Options, Store};
+use super::{Ran, run_built};
+
+/// How many runs go on at once: most of a run is waiting.
+const WORKERS: usize = 3;
+
+/// Runs them all.
+///
+/// # Errors
+/// As [`super::run`], with all that failed; and when something that the runs are about did not go wrong.
+pub(crate) fn test() -> Result<Vec<String>> {
+    let artifacts = artifacts::build_as(Profile::Dev, true)?;
+    let waiting = Mutex::new(VecDeque::from(Options::of_test()));
+    let ended = Mutex::new(Vec::new());
+    let take = || waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let work = || {
+        while let Some(options) = take() {
+            let begin = Instant::now();
+            // A panic fails its run alone.
+            let ran = catch_unwind(AssertUnwindSafe(|| run_built(&options, &artifacts)));
+            let ran = ran.unwrap_or_else(|_| Err(anyhow!("it panicked")));
+            let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+            ended.push((options, ran, begin.elapsed()));
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..WORKERS {
+            scope.spawn(work);
+        }
+    });
+    let ended = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (mut summaries, mut failed, mut plain) = (Vec::new(), Vec::new(), Vec::new());
+    for (options, ran, took) in &ended {
+        match ran {
+            Ok(ran) => {
+                summaries.push(summary(&options.told(), &ran.score, *took));
+                if options.workload().is_none() {
+                    plain.push((options.store(), ran));
+                }
+            }
+            Err(error) => failed.push(format!("{}: {error:#}", options.told())),
+        }
+    }
+    if failed.is_empty() {
+        failed.extend(missing(&plain));
+    }
+    let of = ended.len();
+    ensure!(failed.is_empty(), "{} of {of} runs\n\n{}", failed.len(), failed.join("\n"));
+    Ok(summaries)
+}
+
+fn summary(what: &str, score: &Score, took: Duration) -> String {
+    let Score { orders, double, told_wrong, .. } = score;
+    let seconds = took.as_secs();
+    format!("{what}: {orders} orders, {double} double, {told_wrong} told wrong, {seconds} s")
+}
+
+/// What did not happen in any of the runs without a control: a promise that nothing has tried is not kept.
+fn missing(plain: &[(Store, &Ran)]) -> Option<String> {
+    let toll = |count: fn(&Ran) -> &AtomicU64| {
+        plain.iter().map(|(_, ran)| count(ran).load(Ordering::SeqCst)).sum::<u64>()
+    };
+    let shared = || plain.iter().filter(|(store, _)| *store == Store::Postgres);
+    let restarts = shared().map(|(_, ran)| ran.toll.restarts.load(Ordering::SeqCst)).sum::<u64>();
+    let hazards = [
+        ("crashes of a gateway", toll(|ran| &ran.toll.crashes)),
+        ("gateways stopped and continued", toll(|ran| &ran.toll.stops)),
+        ("steps of a wall clock", toll(|ran| &ran.toll.steps)),
+        ("restarts on PostgreSQL", restarts),
+        ("ids that came back", plain.iter().map(|(_, ran)| ran.score.came_back as u64).sum()),
+    ];
+    let missing = hazards.into_iter().filter(|(_, count)| *count == 0).map(|(hazard, _)| hazard);
+    let missing: Vec<&str> = missing.collect();
+    (!missing.is_empty())
+        .then(|| format!("the runs without a control had no {}", missing.join(", no ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::nemesis::Toll;
+    use super::{Ran, Score, Store, missing};
+
+    #[test]
+    fn missing_names_what_never_happened() {
+        let ran = |count: u64| Ran {
+            score: Score { came_back: 1, ..Score::default() },
+            toll: Toll {
+                crashes: count.into(),
+                stops: 1.into(),
+                steps: 1.into(),
+                restarts: count.into(),
+                ..Toll::default()
+            },
+        };
+        let (good, calm) = (ran(1), ran(0));
+        assert_eq!(missing(&[(Store::Postgres, &good), (Store::Sqlite, &calm)]), None);
+        let told = missing(&[(Store::Postgres, &calm), (Store::Sqlite, &good)]).unwrap();
+        assert!(told.ends_with("had no restarts on PostgreSQL"), "{told}");
+        let told = missing(&[(Store::Sqlite, &calm)]).unwrap();
+        assert!(told.ends_with("no crashes of a gateway, no restarts on PostgreSQL"), "{told}");
+    }
+}
