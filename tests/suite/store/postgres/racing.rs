@@ -9,6 +9,7 @@ use purveyor_sdk::v1::operation::{Outcome, State};
 use tokio_postgres::Client;
 
 use super::super::samples::{aged, attempt, claim, claims, id, new, next, operation};
+use super::super::conformance::Home as _;
 use super::Database;
 use crate::support::until;
 
@@ -53,6 +54,7 @@ async fn commit_of_two_operations_leaves_no_position_between_theirs() {
     }
     let first = Change { claims: claims(["77"]), ..next(&operation(1), |_| {}) };
     assert_eq!(store.commit(first.clone()).await.unwrap(), Committed::Done);
+    database.settled().await;
     let before = store.positions().await.unwrap().last;
 
     // The commit waits for this row, and has a place among the changes by then.
