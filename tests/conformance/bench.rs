@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use purveyor_sdk::conformance::{Disturbance, Sale};
+use purveyor_sdk::conformance::{Disturbance, Failure, Outcome, Sale};
 use purveyor_simulators::{Fault, FaultKind, Simulator};
 use tempfile::TempDir;
 use xtask::artifacts::Artifacts;
@@ -122,7 +122,10 @@ impl<P> Bench<P> {
     }
 
     /// Arms a fault for the next request of a call; `false` where there is no such fault.
-    pub(crate) fn disturb(&self, call: &str, disturbance: Disturbance) -> bool {
+    ///
+    /// # Errors
+    /// When the gateway cannot be asked for it.
+    pub(crate) fn disturb(&self, call: &str, disturbance: Disturbance) -> Outcome<bool> {
         let kind = match disturbance {
             Disturbance::LoseBeforeCommit => FaultKind::DropBeforeCommit,
             Disturbance::LoseAfterCommit => FaultKind::DropAfterCommit,
@@ -132,24 +135,37 @@ impl<P> Bench<P> {
             Disturbance::TakenOver => return self.ask("taken-over", call),
             Disturbance::RateLimit => match (self.calls.rate_limit)() {
                 Some(kind) => kind,
-                None => return false,
+                None => return Ok(false),
             },
         };
         self.fail(call, kind);
-        true
+        Ok(true)
+    }
+
+    /// Whether every fault that was armed has struck.
+    pub(crate) fn struck(&self) -> bool {
+        self.upstream.armed().is_empty() && !self.asked().exists()
+    }
+
+    /// The file that asks for something to happen in the gateway, until it does.
+    fn asked(&self) -> PathBuf {
+        self.errors.join(&self.provider)
     }
 
     /// Asks for something to happen in the gateway. One without failpoints cannot be brought to that.
-    fn ask(&self, what: &str, call: &str) -> bool {
-        let asked = self.errors.join(&self.provider);
-        cfg!(feature = "failpoints") && std::fs::write(asked, format!("{what} {call}")).is_ok()
+    fn ask(&self, what: &str, call: &str) -> Outcome<bool> {
+        if !cfg!(feature = "failpoints") {
+            return Ok(false);
+        }
+        let asked = std::fs::write(self.asked(), format!("{what} {call}"));
+        asked.map(|()| true).map_err(Failure::new)
     }
 
     /// Takes back every disturbance that has not struck.
     pub(crate) fn calm(&self) {
         self.upstream.clear_faults();
         // There is none, unless one was asked for.
-        let _none = std::fs::remove_file(self.errors.join(&self.provider));
+        let _none = std::fs::remove_file(self.asked());
     }
 
     /// Arms any fault for the next request of a call.

@@ -171,8 +171,12 @@ impl Subject for ComputeStacks {
         self.bench.upstream.connections().open
     }
 
-    async fn disturb(&self, call: &str, disturbance: Disturbance) -> bool {
+    async fn disturb(&self, call: &str, disturbance: Disturbance) -> Outcome<bool> {
         self.bench.disturb(call, disturbance)
+    }
+
+    async fn struck(&self) -> bool {
+        self.bench.struck()
     }
 
     async fn calm(&self) {

@@ -51,6 +51,11 @@ fn run(arguments: &[String]) -> Result<Vec<Report>> {
     if !SHOWN.iter().any(|name| wanted(name)) {
         return Ok(reports);
     }
+    if !cfg!(feature = "failpoints") {
+        println!(
+            "without the feature `failpoints` no plugin can be brought to err, so nothing shows that"
+        );
+    }
     let artifacts = artifacts::build_as(Profile::Dev, cfg!(feature = "failpoints"))?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start a runtime")?;
     let shows = [

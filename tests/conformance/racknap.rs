@@ -178,8 +178,12 @@ impl Subject for RackNap {
         self.0.upstream.connections().open
     }
 
-    async fn disturb(&self, call: &str, disturbance: Disturbance) -> bool {
+    async fn disturb(&self, call: &str, disturbance: Disturbance) -> Outcome<bool> {
         self.0.disturb(call, disturbance)
+    }
+
+    async fn struck(&self) -> bool {
+        self.0.struck()
     }
 
     async fn calm(&self) {

@@ -10,6 +10,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use xtask::artifacts::{self, Profile};
 use xtask::process::Running;
 use xtask::tools;
 
@@ -77,6 +78,8 @@ fn say(line: &str) {
 
 /// The demo as a newcomer has it, after its walk.
 fn demo(folder: &Path) -> (Running, String) {
+    // The demo builds what it shows, without failpoints; how long that takes is nobody's wait.
+    artifacts::build(Profile::Dev).unwrap();
     let mut command = Command::new(built().program("xtask").unwrap());
     command.args(["demo", "--listen", "127.0.0.1:0"]);
     let mut demo = Running::start("the demo", command, folder.join("demo.log")).unwrap();

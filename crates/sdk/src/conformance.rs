@@ -126,7 +126,15 @@ pub trait Subject {
 
     /// Lets the upstream go wrong at the next request of `call`, a name of the manifest; `false` where
     /// this upstream has no such way to go wrong.
-    fn disturb(&self, call: &str, disturbance: Disturbance) -> impl Future<Output = bool>;
+    ///
+    /// # Errors
+    ///
+    /// When the upstream has it and cannot be brought to it.
+    fn disturb(&self, call: &str, disturbance: Disturbance) -> impl Future<Output = Outcome<bool>>;
+
+    /// Whether every disturbance since the last [`Subject::calm`] has struck. A case whose disturbance did
+    /// not strike shows nothing, and fails.
+    fn struck(&self) -> impl Future<Output = bool>;
 
     /// Takes back every disturbance that has not struck, and whatever [`Subject::rejection`] set up.
     fn calm(&self) -> impl Future<Output = ()>;

@@ -102,6 +102,12 @@ impl<P> Simulator<P> {
         self.rig.faults().set_table(table);
     }
 
+    /// Every fault that can still strike; a table has no end and is not among them.
+    #[must_use]
+    pub fn armed(&self) -> Vec<Fault> {
+        self.rig.faults().armed()
+    }
+
     /// Disarms every fault, the table too.
     pub fn clear_faults(&self) {
         self.rig.faults().clear();

@@ -79,8 +79,8 @@ impl Trace {
             Case::RateLimit,
         ];
         let kept = |loss: &Loss| match loss.case {
-            // What only prepares is no attempt, so nobody waits for its answer.
-            Case::TakenOver => loss.call.effect > Effect::Prepare,
+            // What only prepares is no attempt, so nobody has seen it succeed, or waits for its answer.
+            Case::PluginError | Case::TakenOver => loss.call.effect != Effect::Prepare,
             // What is only changed keeps its identifier.
             Case::Contested => loss.call.named && MAKES.contains(&self.op),
             _ => true,
@@ -163,10 +163,21 @@ async fn lose<S: Subject>(
         _ => Disturbance::LoseBeforeCommit,
     };
     let moment = stage.moment().await;
-    if !stage.subject.disturb(&loss.call.name, disturbance).await {
-        return None;
+    match stage.subject.disturb(&loss.call.name, disturbance).await {
+        Ok(true) => {}
+        Ok(false) => return None,
+        Err(failure) => return Some(Err(failure)),
     }
-    Some(ends_true(stage, trace, loss, sample, &moment).await)
+    Some(struck(stage, ends_true(stage, trace, loss, sample, &moment).await).await)
+}
+
+/// What a case comes to that went well: nothing is shown where nothing went wrong.
+async fn struck<S: Subject>(stage: &Stage<'_, S>, outcome: Outcome<()>) -> Outcome<()> {
+    outcome?;
+    if stage.subject.struck().await {
+        return Ok(());
+    }
+    Err(Failure::new("the disturbance did not strike"))
 }
 
 /// That the operation ends in a state that is true, and leads to one effect at most.
@@ -274,8 +285,10 @@ async fn hang_up<S: Subject>(
         name = format!("operations/{}", frame.request_id);
     }
     let moment = stage.moment().await;
-    if !stage.subject.disturb(&call.name, Disturbance::Stall(STALL)).await {
-        return None;
+    match stage.subject.disturb(&call.name, Disturbance::Stall(STALL)).await {
+        Ok(true) => {}
+        Ok(false) => return None,
+        Err(failure) => return Some(Err(failure)),
     }
     let gone_on = async {
         leave(stage, call, sample, &moment).await?;
@@ -287,7 +300,7 @@ async fn hang_up<S: Subject>(
         }
         Ok(())
     };
-    Some(gone_on.await)
+    Some(struck(stage, gone_on.await).await)
 }
 
 /// Hangs up as soon as the upstream has the call.

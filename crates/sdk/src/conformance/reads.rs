@@ -159,8 +159,10 @@ async fn rate_limited<S: Subject>(
     calls: &[String],
 ) -> Option<Outcome<()>> {
     stage.subject.calm().await;
-    if !disturbed(stage, calls, Disturbance::RateLimit).await {
-        return None;
+    match disturbed(stage, calls, Disturbance::RateLimit).await {
+        Ok(true) => {}
+        Ok(false) => return None,
+        Err(failure) => return Some(Err(failure)),
     }
     Some(match request.send(&stage.caller).await {
         Err(refusal) => refusal.must_be(Code::ResourceExhausted, "UPSTREAM_RATE_LIMIT", ""),
@@ -180,8 +182,10 @@ async fn given_up<S: Subject>(
     if let Err(failure) = stage.caller.quiet().await {
         return Some(Err(failure));
     }
-    if !disturbed(stage, calls, Disturbance::Stall(STALL)).await {
-        return None;
+    match disturbed(stage, calls, Disturbance::Stall(STALL)).await {
+        Ok(true) => {}
+        Ok(false) => return None,
+        Err(failure) => return Some(Err(failure)),
     }
     Some(give_up(stage, request, deadline).await)
 }
@@ -275,12 +279,12 @@ async fn disturbed<S: Subject>(
     stage: &Stage<'_, S>,
     calls: &[String],
     disturbance: Disturbance,
-) -> bool {
+) -> Outcome<bool> {
     let mut any = false;
     for call in calls {
-        any |= stage.subject.disturb(call, disturbance).await;
+        any |= stage.subject.disturb(call, disturbance).await?;
     }
-    any
+    Ok(any)
 }
 
 #[cfg(test)]
