@@ -341,10 +341,7 @@ impl Engine {
                     return self.record(operation, Event::Closed(closing), policy).await;
                 }
                 refused => {
-                    tracing::warn!(
-                        request_id = %operation.request_id, provider = operation.provider, ?refused,
-                        "an operation was changed by somebody else"
-                    );
+                    changed_by_others(&operation, &refused);
                     if let Some(observation) = observation {
                         self.keep_observed(operation.request_id, observation).await?;
                     }
@@ -377,6 +374,13 @@ impl Engine {
             tries += 1;
         }
     }
+}
+
+fn changed_by_others(operation: &Operation, refused: &Committed) {
+    tracing::warn!(
+        request_id = %operation.request_id, provider = operation.provider, ?refused,
+        "an operation was changed by somebody else"
+    );
 }
 
 /// What the host saw of the request that the step sent.
@@ -509,8 +513,9 @@ impl Permits for StepPermits {
                 let message = format!("a similar spend is not decided: operations/{by}");
                 Err(Error::new(ErrorReason::OperationInProgress, message))
             }
-            (Committed::Stale | Committed::Claimed { .. } | Committed::Outdated, _) => {
+            (refused @ (Committed::Stale | Committed::Claimed { .. } | Committed::Outdated), _) => {
                 run.lost = true;
+                changed_by_others(&run.operation, &refused);
                 let message = "the operation was changed by somebody else";
                 Err(Error::new(ErrorReason::OperationState, message))
             }

@@ -147,7 +147,7 @@ impl<P> Bench<P> {
         self.upstream.armed().is_empty() && !self.asked().exists()
     }
 
-    /// The file that asks for something to happen in the gateway, until it happens.
+    /// The file that asks for something to happen in the gateway, until it does.
     fn asked(&self) -> PathBuf {
         self.errors.join(&self.provider)
     }

@@ -79,8 +79,8 @@ impl Trace {
             Case::RateLimit,
         ];
         let kept = |loss: &Loss| match loss.case {
-            // What only prepares is no attempt, so nobody waits for its answer or has seen it succeed.
-            Case::PluginError | Case::TakenOver => loss.call.effect > Effect::Prepare,
+            // What only prepares is no attempt, so nobody has seen it succeed, or waits for its answer.
+            Case::PluginError | Case::TakenOver => loss.call.effect != Effect::Prepare,
             // What is only changed keeps its identifier.
             Case::Contested => loss.call.named && MAKES.contains(&self.op),
             _ => true,

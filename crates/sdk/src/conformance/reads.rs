@@ -187,16 +187,17 @@ async fn given_up<S: Subject>(
         Ok(false) => return None,
         Err(failure) => return Some(Err(failure)),
     }
-    Some(give_up(stage, request, deadline).await)
+    Some(give_up(stage, request, calls, deadline).await)
 }
 
 async fn give_up<S: Subject>(
     stage: &Stage<'_, S>,
     request: Request,
+    calls: &[String],
     deadline: Option<Duration>,
 ) -> Outcome<()> {
     let during = match deadline {
-        Some(deadline) => overdue(stage, &stage.caller.within(deadline), request).await?,
+        Some(deadline) => overdue(stage, &stage.caller.within(deadline), request, calls).await?,
         None => hung_up(stage, &stage.caller, request).await?,
     };
     until("the upstream's connection is closed", async || {
@@ -227,8 +228,16 @@ async fn overdue<S: Subject>(
     stage: &Stage<'_, S>,
     caller: &Caller,
     request: Request,
+    calls: &[String],
 ) -> Outcome<u64> {
-    for _ in 0..TRIES {
+    for attempt in 0..TRIES {
+        if attempt > 0 {
+            // The call before may have met the stall, which is for one request.
+            stage.subject.calm().await;
+            for call in calls {
+                let _stalls = stage.subject.disturb(call, Disturbance::Stall(STALL)).await;
+            }
+        }
         let moment = stage.moment().await;
         let call = request.clone().send(caller);
         let stalled = stalled(stage, &moment);
