@@ -345,15 +345,17 @@ pub(super) fn changed_attempts<'a>(
 }
 
 /// Whether an operation follows what is stored: it is of the next version, and reflects each observation
-/// that the stored attempts do not reflect.
+/// that the stored attempts do not reflect. Several are reflected one after the other: what reflects one
+/// may leave those that it was read with.
 pub(super) fn follows(next: &Operation, stored_version: i64, unapplied: &[Uuid]) -> bool {
-    let reflects = |nonce: &Uuid| {
-        let attempt = next.attempts.iter().find(|attempt| attempt.nonce == *nonce);
-        attempt.is_some_and(|attempt| attempt.observed != Observed::Nothing)
-    };
+    let attempt = |nonce: &Uuid| next.attempts.iter().find(|attempt| attempt.nonce == *nonce);
+    let reflects = |nonce: &Uuid| attempt(nonce).is_some_and(|it| it.observed != Observed::Nothing);
+    let leaves = |nonce: &Uuid| attempt(nonce).is_some_and(|it| it.unapplied.is_some());
     let before = next.version.checked_sub(1);
     let is_next = before.is_some_and(|before| i64::try_from(before) == Ok(stored_version));
-    is_next && unapplied.iter().all(reflects)
+    let knows = |nonce: &Uuid| reflects(nonce) || leaves(nonce);
+    let applies = unapplied.is_empty() || unapplied.iter().any(reflects);
+    is_next && applies && unapplied.iter().all(knows)
 }
 
 /// Whether a new claim passes one of the operation `by`, which is closed since a time or open.

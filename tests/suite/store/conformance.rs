@@ -98,6 +98,7 @@ const PROPERTIES: &[(&str, Property)] = properties![
     listing::shows_what_is_blocked,
     observing::refused_change_keeps_its_observation,
     observing::change_that_overlooks_an_observation_is_stale,
+    observing::observations_are_applied_one_after_the_other,
     observing::first_observation_stays,
     observing::records_are_put_with_the_operation_or_not_at_all,
     pruning::removes_only_what_ended_before,

@@ -93,6 +93,35 @@ pub(super) async fn change_that_overlooks_an_observation_is_stale(home: Arc<dyn 
     assert_eq!(store.commit(later).await.unwrap(), Committed::Stale);
 }
 
+/// Two attempts whose answers were read by nobody in time.
+pub(super) async fn observations_are_applied_one_after_the_other(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    let stored = sent(&*store, 1).await;
+    let twice = next(&stored, |operation| operation.attempts.push(attempt(1, 2)));
+    assert_eq!(store.commit(twice).await.unwrap(), Committed::Done);
+    store.observe(id(1), observation(1, "77"), aged(5)).await.unwrap();
+    let read_before = store.get(id(1)).await.unwrap().unwrap();
+    let second = Observation { nonce: attempt(1, 2).nonce, ..observation(1, "78") };
+    store.observe(id(1), second, aged(5)).await.unwrap();
+    let applies = |operation: &mut Operation, index: usize| {
+        operation.attempts[index].observed = Observed::Accepted;
+        operation.attempts[index].unapplied = None;
+    };
+    // Read before the second came.
+    let one = next(&read_before, |operation| applies(operation, 0));
+    assert_eq!(store.commit(one).await.unwrap(), Committed::Stale);
+    let read = store.get(id(1)).await.unwrap().unwrap();
+    let none = next(&read, |operation| operation.wake_time = None);
+    assert_eq!(store.commit(none).await.unwrap(), Committed::Stale);
+    for index in [0, 1] {
+        let read = store.get(id(1)).await.unwrap().unwrap();
+        assert!(read.attempts[index].unapplied.is_some());
+        let one = next(&read, |operation| applies(operation, index));
+        assert_eq!(store.commit(one).await.unwrap(), Committed::Done);
+    }
+    assert!(!store.get(id(1)).await.unwrap().unwrap().has_unapplied());
+}
+
 pub(super) async fn first_observation_stays(home: Arc<dyn Home>) {
     let store = home.open().await;
     sent(&*store, 1).await;

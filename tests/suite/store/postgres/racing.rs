@@ -8,8 +8,8 @@ use purveyor::store::{Change, Committed, Store};
 use purveyor_sdk::v1::operation::{Outcome, State};
 use tokio_postgres::Client;
 
-use super::super::samples::{aged, attempt, claim, claims, id, new, next, operation};
 use super::super::conformance::Home as _;
+use super::super::samples::{aged, attempt, claim, claims, id, new, next, operation};
 use super::Database;
 use crate::support::until;
 
