@@ -73,19 +73,24 @@ pub(in crate::engine) async fn store(
 async fn answered(engine: &Engine, id: &str) {
     let ours =
         store(engine, ANSWERED, State::OutcomeUnknown, attempt(Outcome::Unknown, ""), vec![]).await;
+    observe(engine, &ours.attempts[0], id).await;
+}
+
+/// Stores that one of its attempts was answered `id`.
+async fn observe(engine: &Engine, sent: &Attempt, id: &str) {
     let order = Order { upstream: Some(named(id)), ..Order::default() };
     let view = Some(Resource { kind: Some(resource::Kind::Order(order)) });
     let pending = Said::Pending(Pending { handle: vec![1], after: None, view });
     let spend = Spend {
         call: "order.create".into(),
-        effect: ours.attempts[0].effect,
-        attempt: Some(1),
+        effect: sent.effect,
+        attempt: Some(sent.number),
         seen: Seen::Success { upstream_id: Some(id.into()), id_kind: "order".into() },
         answer: None,
     };
     let said = Ok(StepOutcome { outcome: Some(pending) });
     let closing = Closing { spend: Some(spend), said, contest: None };
-    let observation = super::of(ANSWERED, &closing).unwrap();
+    let observation = super::of(sent.nonce, &closing).unwrap();
     engine.store().observe(ANSWERED, observation, engine.age()).await.unwrap();
 }
 
@@ -95,6 +100,37 @@ async fn get(engine: &Engine, id: Uuid) -> Operation {
 
 async fn holder(engine: &Engine, id: &str) -> Option<Uuid> {
     engine.store().claimant(&claim(id)).await.unwrap()
+}
+
+/// An answer that came when a second attempt had been sent, and the second one's, both stored before any
+/// was applied.
+#[tokio::test]
+async fn answers_of_two_attempts_are_applied_one_after_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&folder).await;
+    let absent = attempt(Outcome::Absent, "");
+    let first = store(&engine, ANSWERED, State::Running, absent, vec![]).await;
+    let second = Attempt {
+        number: 2,
+        nonce: FOUND,
+        outcome: Outcome::Unspecified,
+        ..first.attempts[0].clone()
+    };
+    let attempts = vec![first.attempts[0].clone(), second];
+    let sent = Operation { version: 3, attempts, ..first };
+    assert_eq!(engine.store().commit(Change::of(sent.clone())).await.unwrap(), Committed::Done);
+    for (sent, id) in sent.attempts.iter().zip(["a", "b"]) {
+        observe(&engine, sent, id).await;
+    }
+    // Not applied at all they would be tried for ever.
+    let applied = engine.apply_observations(ANSWERED);
+    let applied = tokio::time::timeout(Duration::from_secs(60), applied).await;
+    assert_eq!(applied.expect("it ends").unwrap(), Applied::All);
+    let ours = get(&engine, ANSWERED).await;
+    assert!(!ours.has_unapplied());
+    let ends: Vec<_> = ours.attempts.iter().map(|it| (it.outcome, &*it.upstream_id)).collect();
+    assert_eq!(ends, [(Outcome::Applied, "a"), (Outcome::Pending, "b")]);
+    assert_eq!(ours.duplicates, [named("a")], "what was sold as well is told");
 }
 
 #[tokio::test]
