@@ -56,6 +56,7 @@ use self::committing::Committing;
 use self::line::Lines;
 use self::machine::{Backoff, Now, is_by_account};
 use self::poll::PollPlaces;
+use self::records::Gone;
 use self::replicas::UnderWay;
 use self::retention::RETENTION_MIN;
 use self::waiters::Waiters;
@@ -132,6 +133,7 @@ struct Inner {
     replica: Uuid,
     waiters: Waiters,
     adopted: Adopted,
+    gone: Gone,
     committing: Committing,
     lines: Lines,
     /// Something may be due.
@@ -168,6 +170,7 @@ impl Engine {
                 replica: Uuid::new_v4(),
                 waiters: Waiters::default(),
                 adopted: Adopted::default(),
+                gone: Gone::default(),
                 committing: Committing::default(),
                 lines: Lines::default(),
                 due: Notify::new(),

@@ -139,15 +139,13 @@ pub trait Store: Send + Sync + 'static {
     /// what was removed.
     async fn prune(&self, ended: EndedBefore, limit: usize) -> Result<usize, StoreError>;
 
-    /// Puts a service on record, replacing what stood there, and closes the claims that `closes` names
-    /// and that are still open and the same operation's, whatever their origin. False, and nothing is
-    /// done, where the stored record is of another version than `record`.
-    async fn put_service(
-        &self,
-        record: ServiceRecord,
-        closes: Vec<HeldClaim>,
-        now: Age,
-    ) -> Result<bool, StoreError>;
+    /// Closes those claims that are still open and the same operation's, whatever their origin: their
+    /// objects are gone. May be repeated.
+    async fn close_claims(&self, closes: Vec<HeldClaim>, now: Age) -> Result<(), StoreError>;
+
+    /// Puts a service on record, replacing what stood there. False, and nothing is done, where the stored
+    /// record is of another version than `record`.
+    async fn put_service(&self, record: ServiceRecord) -> Result<bool, StoreError>;
 
     /// One service on record.
     async fn service(

@@ -12,8 +12,8 @@ use prost::Message;
 use purveyor_sdk::names::{Parent, ProductName, ProviderName};
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::v1::{
-    CreateProductRequest, DeleteProductRequest, GetProductRequest, ListProductsRequest,
-    ListProductsResponse, Product, UpdateProductRequest,
+    CreateProductRequest, DeleteProductRequest, ErrorReason, GetProductRequest,
+    ListProductsRequest, ListProductsResponse, Product, UpdateProductRequest,
 };
 use purveyor_sdk::{Error, Result};
 
@@ -71,6 +71,17 @@ impl Products {
         let provider = self.engine.able(name.provider(), Op::GetProduct)?;
         let bytes = request.encode_to_vec();
         let answer = read_raw(&provider, Op::GetProduct, &bytes, name.id(), call.deadline).await;
+        let shown = match &answer {
+            Ok(_) => Some(true),
+            Err(error) if error.reason == ErrorReason::ProductNotFound => Some(false),
+            Err(_) => None,
+        };
+        if let Some(present) = shown
+            && let Err(error) = self.engine.product_read_showed(&provider, name.id(), present).await
+        {
+            // What was read is true all the same.
+            tracing::warn!(provider = provider.id(), %error, "what a read showed is not recorded");
+        }
         answer.map_err(|error| about(error, &request.name))
     }
 
@@ -207,7 +218,7 @@ impl Products {
 
 async fn page_of(page: PageOf, request: &ListProductsRequest) -> Result<Page<Product>> {
     let cursor = String::from_utf8(page.cursor).map_err(|error| {
-        Error::new(purveyor_sdk::v1::ErrorReason::PageTokenInvalid, "the token is not of this list")
+        Error::new(ErrorReason::PageTokenInvalid, "the token is not of this list")
             .with_source(error)
     })?;
     let asked = request.for_page(page.name.to_string(), page.size, cursor);

@@ -1,6 +1,9 @@
 //! Services on record: what was adopted, bought here or acted upon. Beside what the upstream tells
 //! they hold what only we know; where it tells nothing they are all there is.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use purveyor_sdk::etag;
 use purveyor_sdk::names::ServiceName;
 use purveyor_sdk::plugin::v1::{Op, resource};
@@ -16,6 +19,7 @@ use super::Engine;
 use super::machine::{Now, Policy, SERVICE_KIND, delivered};
 use super::policy::{AccountNames, listing_lag};
 use crate::plugin::Provider;
+use crate::store::age::Age;
 use crate::store::operation::{HeldClaim, Operation};
 use crate::store::{ServiceRecord, StoreError};
 
@@ -121,20 +125,84 @@ impl Engine {
                 Some(since)
             }
         };
-        let mut closes = Vec::new();
-        if gone_since.is_some_and(|since| since < now)
-            && let Some(account) = provider.account()
-        {
-            let names = AccountNames::of(&account);
-            let names = names.all().cloned();
-            closes = self.claims_of_object(names, upstream_id, Op::TerminateService).await?;
-            if closes.is_empty() {
-                return Ok(());
-            }
+        if gone_since.is_some_and(|since| since < now) {
+            return self.close_gone(provider, upstream_id, Op::TerminateService).await;
         }
         // Where somebody else has put the record meanwhile, the next read tells the same.
         let record = ServiceRecord { gone_since, ..record };
-        self.store().put_service(record, closes, now).await.map(drop)
+        self.store().put_service(record).await.map(drop)
+    }
+
+    /// As [`Engine::read_showed`], of a product that was made here. Nothing is on record of products, so what
+    /// a read showed is known to this process alone, and the next one begins anew.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails.
+    pub(super) async fn product_read_showed(
+        &self,
+        provider: &Provider,
+        upstream_id: &str,
+        present: bool,
+    ) -> Result<(), StoreError> {
+        if present {
+            self.inner.gone.is_there(provider.id(), upstream_id);
+            return Ok(());
+        }
+        let Now { age, slack, .. } = self.now().await?;
+        let since = self.inner.gone.since(provider.id(), upstream_id, age);
+        if since == age || age < since + listing_lag(provider) + slack {
+            return Ok(());
+        }
+        self.close_gone(provider, upstream_id, Op::DeleteProduct).await?;
+        self.inner.gone.is_there(provider.id(), upstream_id);
+        Ok(())
+    }
+
+    /// Closes the claims on what is gone.
+    async fn close_gone(
+        &self,
+        provider: &Provider,
+        upstream_id: &str,
+        ended_by: Op,
+    ) -> Result<(), StoreError> {
+        let Some(account) = provider.account() else { return Ok(()) };
+        let names = AccountNames::of(&account);
+        let closes = self.claims_of_object(names.all().cloned(), upstream_id, ended_by).await?;
+        if closes.is_empty() {
+            return Ok(());
+        }
+        let Now { age, .. } = self.now().await?;
+        self.store().close_claims(closes, age).await
+    }
+}
+
+/// The products that a read of this process has shown to be gone, by provider and identifier, and the age at
+/// the first such read.
+#[derive(Debug, Default)]
+pub(super) struct Gone(Mutex<BTreeMap<(String, String), Age>>);
+
+/// So many are remembered. Identifiers that never were are asked for as well.
+const GONE_MAX: usize = 10_000;
+
+impl Gone {
+    /// Since when it is gone; from `now` on where that is new.
+    fn since(&self, provider: &str, upstream_id: &str, now: Age) -> Age {
+        let mut gone = self.products();
+        let key = (provider.to_owned(), upstream_id.to_owned());
+        if gone.len() >= GONE_MAX && !gone.contains_key(&key) {
+            // They are noticed again by the next read of each.
+            gone.clear();
+        }
+        *gone.entry(key).or_insert(now)
+    }
+
+    fn is_there(&self, provider: &str, upstream_id: &str) {
+        self.products().remove(&(provider.to_owned(), upstream_id.to_owned()));
+    }
+
+    fn products(&self) -> MutexGuard<'_, BTreeMap<(String, String), Age>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

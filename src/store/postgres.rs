@@ -283,13 +283,12 @@ impl Store for PostgresStore {
         self.shared().write(Prune { ended, limit }).await
     }
 
-    async fn put_service(
-        &self,
-        record: ServiceRecord,
-        closes: Vec<HeldClaim>,
-        now: Age,
-    ) -> Result<bool, StoreError> {
-        self.shared().write(services::Put { record, closes, now }).await
+    async fn close_claims(&self, closes: Vec<HeldClaim>, now: Age) -> Result<(), StoreError> {
+        self.shared().write(holdings::Close { closes, now }).await
+    }
+
+    async fn put_service(&self, record: ServiceRecord) -> Result<bool, StoreError> {
+        self.shared().write(services::Put(record)).await
     }
 
     async fn service(

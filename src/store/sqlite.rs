@@ -280,13 +280,12 @@ impl Store for SqliteStore {
         self.writer.write(move |connection| retention::prune(connection, ended, limit)).await
     }
 
-    async fn put_service(
-        &self,
-        record: ServiceRecord,
-        closes: Vec<HeldClaim>,
-        now: Age,
-    ) -> Result<bool, StoreError> {
-        self.writer.write(move |connection| services::put(connection, record, &closes, now)).await
+    async fn close_claims(&self, closes: Vec<HeldClaim>, now: Age) -> Result<(), StoreError> {
+        self.writer.write(move |connection| holdings::close(connection, &closes, now)).await
+    }
+
+    async fn put_service(&self, record: ServiceRecord) -> Result<bool, StoreError> {
+        self.writer.write(move |connection| services::put(connection, record)).await
     }
 
     async fn service(

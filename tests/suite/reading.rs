@@ -12,7 +12,6 @@ use purveyor_sdk::v1::{
 };
 use purveyor_simulators::gandi::{AccountSeed, Mode, Options, ShortCredit};
 use purveyor_simulators::{Cents, Fault, FaultKind};
-use rusqlite::{Connection, OpenFlags};
 use tonic::Code;
 
 use crate::support::client::{succeeded, told};
@@ -174,15 +173,8 @@ async fn a_service_that_reads_show_gone_for_a_listings_lag_is_nobodys_any_more()
     let client = program.client().await;
     let service = client.bought(purchase("gandi", &[("shares", 1)])).await.name;
     let (_, id) = service.rsplit_once('/').expect("a service's name");
-    let open = |program: &Program| {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
-        let path = program.folder().join("purveyor.db");
-        let connection = Connection::open_with_flags(path, flags).expect("it opens");
-        let open = "SELECT count(*) FROM claims WHERE upstream_id = ?1 AND closed_time IS NULL";
-        connection.query_row(open, [id], |row| row.get::<_, i64>(0)).expect("it is read")
-    };
     client.service(&service).await.expect("it is there");
-    let claimed = open(&program);
+    let claimed = program.open_claims(id);
     assert!(claimed > 0);
     let elsewhere = Gateway::start(lagging(50)).await;
     let ended = elsewhere.client().await.services().terminate_service(end(&service)).await;
@@ -190,7 +182,7 @@ async fn a_service_that_reads_show_gone_for_a_listings_lag_is_nobodys_any_more()
     for _ in 0..3 {
         let (_, reason, _) = told(&client.service(&service).await.expect_err("it is gone"));
         assert_eq!(reason, "SERVICE_NOT_FOUND");
-        assert_eq!(open(&program), claimed, "a list that lags an hour shows nothing yet");
+        assert_eq!(program.open_claims(id), claimed, "a list that lags an hour shows nothing yet");
     }
     let folder = program.kill();
     lagging(50).write(folder.path()).expect("the configuration is written");
@@ -198,7 +190,7 @@ async fn a_service_that_reads_show_gone_for_a_listings_lag_is_nobodys_any_more()
     let client = program.client().await;
     until("its claims are closed", async || {
         client.service(&service).await.expect_err("it is gone");
-        open(&program) == 0
+        program.open_claims(id) == 0
     })
     .await;
 }

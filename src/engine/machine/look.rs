@@ -12,7 +12,7 @@ use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, UpstreamRef};
 use uuid::Uuid;
 
 use super::{Step, rules};
-use crate::store::operation::Origin;
+use crate::store::operation::{Attempt, Origin};
 
 /// A setting is sent so often, a settle window apart. An upstream that has not told its outcome by then
 /// does not know the answer that is expected of it, which a person has to see, and which a journal that
@@ -164,14 +164,30 @@ impl Step<'_> {
             let handle = std::mem::take(&mut self.next.handle);
             return self.wait(handle, Duration::ZERO, None);
         }
-        self.claim_found(&upstream_id, Origin::Operator);
         self.next.duplicates.retain(|it| it.id != upstream_id);
-        self.mark(Outcome::Applied, "an operator found that it was executed");
+        if self.is_of_earlier_attempt(&upstream_id) {
+            let kind = self.policy.id_kind.clone();
+            self.claim_object(&upstream_id, &kind, Origin::Operator, None);
+        } else {
+            self.claim_found(&upstream_id, Origin::Operator);
+            self.mark(Outcome::Applied, "an operator found that it was executed");
+        }
         self.next.upstream.id = upstream_id;
         match outcome.and_then(|outcome| outcome.outcome) {
             Some(said @ (Said::Done(_) | Said::Pending(_) | Said::Next(_))) => self.go_on(said),
             _ => self.succeed(None),
         }
+    }
+
+    /// Whether an attempt is known to have made that object, and the last one moved nothing.
+    fn is_of_earlier_attempt(&self, upstream_id: &str) -> bool {
+        let last = self.next.current().map(|last| last.outcome);
+        let made = |it: &Attempt| {
+            it.upstream_id == upstream_id
+                && matches!(it.outcome, Outcome::Applied | Outcome::Pending)
+        };
+        matches!(last, Some(Outcome::Rejected | Outcome::Absent))
+            && self.next.attempts.iter().any(made)
     }
 
     fn claim_found(&mut self, upstream_id: &str, origin: Origin) {

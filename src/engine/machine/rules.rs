@@ -211,7 +211,10 @@ pub fn broken_invariant(operation: &Operation) -> Option<&'static str> {
 
 /// Whether an attempt follows one that was applied in the same step, and nobody is told.
 fn applied_twice(operation: &Operation) -> bool {
-    let told = operation.turned_up_late() || !operation.duplicates.is_empty();
+    let told = operation.turned_up_late()
+        || !operation.duplicates.is_empty()
+        // A person has seen it.
+        || !operation.notes.is_empty();
     let follows = |attempt: &Attempt, earlier: &Attempt| {
         attempt.outcome != Outcome::NotSent
             && earlier.step == attempt.step

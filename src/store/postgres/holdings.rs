@@ -7,16 +7,34 @@
 
 use std::collections::BTreeSet;
 
+use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::fault::Fault;
 use super::row::Fields;
 use super::session::Connection;
 use super::text::escaped;
+use super::write::{Turn, Work};
 use crate::store::Committed;
 use crate::store::age::Age;
 use crate::store::columns::{self, passes};
 use crate::store::operation::{Claim, HeldClaim, Lock, NewClaim};
+
+/// Claims that are closed by themselves, as a write.
+pub(super) struct Close {
+    pub(super) closes: Vec<HeldClaim>,
+    pub(super) now: Age,
+}
+
+#[async_trait]
+impl Work for Close {
+    type Output = ();
+
+    async fn run(&self, connection: &Connection) -> Result<Turn<()>, Fault> {
+        close(connection, &self.closes, self.now).await?;
+        Ok(Turn::Keep((), None))
+    }
+}
 
 /// The first of `locks` that another operation holds, and that operation.
 pub(super) async fn held(

@@ -5,7 +5,6 @@ use prost::Message;
 use tokio_postgres::Row;
 
 use super::fault::Fault;
-use super::holdings;
 use super::row::Fields;
 use super::session::Connection;
 use super::text::escaped;
@@ -14,26 +13,19 @@ use crate::store::ServiceRecord;
 use crate::store::age::Age;
 use crate::store::columns::{integer, page, unsigned};
 use crate::store::encoding;
-use crate::store::operation::HeldClaim;
 
 /// A record by itself, as a write; false where it is outdated.
-pub(super) struct Put {
-    pub(super) record: ServiceRecord,
-    pub(super) closes: Vec<HeldClaim>,
-    pub(super) now: Age,
-}
+pub(super) struct Put(pub(super) ServiceRecord);
 
 #[async_trait]
 impl Work for Put {
     type Output = bool;
 
-    /// Puts a record and closes claims.
     async fn run(&self, connection: &Connection) -> Result<Turn<bool>, Fault> {
-        let records = std::slice::from_ref(&self.record);
+        let records = std::slice::from_ref(&self.0);
         if outdated(connection, records).await? {
             return Ok(Turn::Leave(false));
         }
-        holdings::close(connection, &self.closes, self.now).await?;
         put_all(connection, records).await?;
         Ok(Turn::Keep(true, None))
     }

@@ -4,13 +4,11 @@ use prost::Message;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::fault::Fault;
-use super::holdings;
 use super::row::uuid;
 use crate::store::ServiceRecord;
 use crate::store::age::Age;
 use crate::store::columns::{integer, page, unsigned};
 use crate::store::encoding::{self, corrupt};
-use crate::store::operation::HeldClaim;
 
 /// Whether one of the records was read in another version than the stored one.
 pub(super) fn outdated(connection: &Connection, records: &[ServiceRecord]) -> Result<bool, Fault> {
@@ -46,17 +44,11 @@ pub(super) fn put_all(connection: &Connection, records: &[ServiceRecord]) -> Res
 }
 
 /// Puts one record, and closes claims; false where the record is outdated.
-pub(super) fn put(
-    connection: &Connection,
-    record: ServiceRecord,
-    closes: &[HeldClaim],
-    now: Age,
-) -> Result<bool, Fault> {
+pub(super) fn put(connection: &Connection, record: ServiceRecord) -> Result<bool, Fault> {
     let records = [record];
     if outdated(connection, &records)? {
         return Ok(false);
     }
-    holdings::close(connection, closes, now)?;
     put_all(connection, &records)?;
     Ok(true)
 }

@@ -5,6 +5,7 @@ use purveyor_sdk::prost_types::Duration as Wait;
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::product::{Offer, Package, Shape};
+use purveyor_sdk::v1::service::State as ServiceState;
 use purveyor_sdk::v1::{
     CreateProductRequest, Money, Operation, Price, Product, Term, TerminateServiceRequest,
 };
@@ -209,4 +210,6 @@ async fn a_termination_that_is_never_answered_ends_with_a_person() {
     let done = resolve(&client, &asking, executed("1334")).await.expect("told");
     succeeded(client.done(&done.name).await);
     assert_eq!((upstream.requests()[TERMINATE], sales(&upstream).len()), (sent, 0));
+    let service = client.service("providers/racknap/services/1334").await.expect("on record");
+    assert_eq!(service.state(), ServiceState::Terminated, "{service:#?}");
 }

@@ -10,6 +10,7 @@ use purveyor_simulators::racknap::Mode as RackNapMode;
 use super::later::{computestacks, product};
 use super::stage::{attempts, problem, racknap, record};
 use crate::support::client::{Client, order, succeeded};
+use crate::support::program::Program;
 use crate::support::requests::{end, request_id};
 use crate::support::{Gateway, configuration, until};
 
@@ -71,12 +72,41 @@ async fn service_bought_terminated_and_bought_again_under_one_id_succeeds() {
     .await;
 }
 
+/// Somebody else deletes what was bought, reads that are a listing's lag apart show that, and its identifier
+/// is given out again.
+#[tokio::test]
+async fn product_that_reads_show_gone_is_bought_again_under_its_id() {
+    use purveyor_sdk::v1::GetProductRequest;
+
+    let (upstream, provider) = computestacks().await;
+    upstream.set_mode(StacksMode { reuse_ids: true, ..StacksMode::default() });
+    let configured = configuration().provider("computestacks", provider);
+    let gateway = Program::start(configured.clone());
+    let client = gateway.client().await;
+    let buy = async || {
+        let create = client.products().create_product(product()).await.expect("accepted");
+        made(&succeeded(client.done(&create.into_inner().name).await))
+    };
+    let name = buy().await;
+    let (_, id) = name.rsplit_once('/').expect("a product's name");
+    assert!(gateway.open_claims(id) > 0);
+    let elsewhere = Gateway::start(configured).await;
+    delete(&elsewhere.client().await, &name).await;
+    until("its claims are closed", async || {
+        let request = GetProductRequest { name: name.clone(), ..GetProductRequest::default() };
+        client.products().get_product(request).await.expect_err("it is gone");
+        gateway.open_claims(id) == 0
+    })
+    .await;
+    assert_eq!(buy().await, name);
+    assert_eq!(upstream.requests().get("POST /api/admin/products"), Some(&2));
+}
+
 /// Somebody else deletes what was bought, its identifier is given out again, and the gateway ends when it
 /// has seen that and not told it.
 #[cfg(feature = "failpoints")]
 #[tokio::test]
 async fn contested_answer_outlives_a_crash_before_it_is_told() {
-    use crate::support::program::Program;
     use purveyor_sdk::v1::GetOperationRequest;
     use purveyor_sdk::v1::operation::State;
 

@@ -64,6 +64,7 @@ const PROPERTIES: &[(&str, Property)] = properties![
     claiming::open_claim_passes_on_with_its_loser,
     claiming::open_claim_stays_where_its_loser_has_changed,
     claiming::lock_that_another_holds_stands_against_a_loser,
+    claiming::closes_claims_by_themselves,
     claiming::closes_only_what_is_held_as_named,
     committing::replaces_only_the_version_before,
     committing::lets_one_of_two_racers_win,

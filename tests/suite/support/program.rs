@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use rusqlite::{Connection, OpenFlags};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tonic::transport::Endpoint;
@@ -155,6 +156,15 @@ impl Program {
     pub(crate) fn said(&self, text: &str) -> usize {
         let log = fs::read_to_string(self.folder().join("gateway.log"));
         log.expect("the gateway has a log").matches(text).count()
+    }
+
+    /// How many open claims its embedded store has on an identifier.
+    pub(crate) fn open_claims(&self, upstream_id: &str) -> i64 {
+        let path = self.folder().join("purveyor.db");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let store = Connection::open_with_flags(path, flags).expect("it opens");
+        let open = "SELECT count(*) FROM claims WHERE upstream_id = ?1 AND closed_time IS NULL";
+        store.query_row(open, [upstream_id], |row| row.get(0)).expect("it is read")
     }
 
     /// Where its store and its log are.

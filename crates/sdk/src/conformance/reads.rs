@@ -234,9 +234,7 @@ async fn overdue<S: Subject>(
         if attempt > 0 {
             // The call before may have met the stall, which is for one request.
             stage.subject.calm().await;
-            for call in calls {
-                let _stalls = stage.subject.disturb(call, Disturbance::Stall(STALL)).await;
-            }
+            disturbed(stage, calls, Disturbance::Stall(STALL)).await?;
         }
         let moment = stage.moment().await;
         let call = request.clone().send(caller);

@@ -229,6 +229,8 @@ fn a_step_that_was_accepted_is_never_begun_again() {
         let outcome = Some(Box::new(pending("a").unwrap()));
         way.resolve(Resolution::Executed { upstream_id: "a".into(), outcome });
         assert_eq!((way.operation.state, way.duplicates()), (State::WaitingUpstream, vec![]));
+        let ids: Vec<_> = way.operation.attempts.iter().map(|it| it.upstream_id.as_str()).collect();
+        assert_eq!(ids, ["a", ""], "the later one moved nothing");
         for try_again in [true, false] {
             let mut way = late(after);
             way.resolve(Resolution::NotExecuted { try_again });

@@ -107,6 +107,15 @@ pub(super) async fn open_claim_passes_on_with_its_loser(home: Arc<dyn Home>) {
     assert_eq!(store.changes(before, 9).await.unwrap().len(), 2, "watchers see both");
 }
 
+pub(super) async fn closes_claims_by_themselves(home: Arc<dyn Home>) {
+    let store = claimed(&home, 1).await;
+    for (by, left) in [(9, 1), (1, 0), (1, 0)] {
+        store.close_claims(vec![held(by, Origin::Answer)], aged(100)).await.unwrap();
+        assert_eq!(store.open_claims("account", "77").await.unwrap().len(), left, "{by}");
+    }
+    assert_eq!(store.closed_ids("account", aged(100)).await.unwrap(), ["77"]);
+}
+
 pub(super) async fn closes_only_what_is_held_as_named(home: Arc<dyn Home>) {
     let store = claimed(&home, 2).await;
     close(&*store, 2, 9, 100).await;

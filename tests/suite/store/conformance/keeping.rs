@@ -71,7 +71,7 @@ pub(super) async fn shows_everything_after_reopening(home: Arc<dyn Home>) {
         expected.insert(0, change.operation);
     }
     let record = record("acme", "1");
-    assert!(store.put_service(unread(&record), Vec::new(), aged(0)).await.unwrap());
+    assert!(store.put_service(unread(&record)).await.unwrap());
     drop(store);
 
     let store = home.open().await;
@@ -114,10 +114,10 @@ pub(super) async fn keeps_services(home: Arc<dyn Home>) {
     let ids = ["A", "B", "a", "aa", "b", "ä"];
     for upstream_id in ids.iter().rev() {
         let new = unread(&record("acme", upstream_id));
-        assert!(store.put_service(new, Vec::new(), aged(0)).await.unwrap());
+        assert!(store.put_service(new).await.unwrap());
     }
     let other = unread(&record("other", "c"));
-    assert!(store.put_service(other, Vec::new(), aged(0)).await.unwrap());
+    assert!(store.put_service(other).await.unwrap());
     let mut after = String::new();
     let mut seen = Vec::new();
     loop {
@@ -134,14 +134,14 @@ pub(super) async fn replaces_only_the_record_that_was_read(home: Arc<dyn Home>) 
     let store = home.open().await;
     for provider in ["acme", "other"] {
         let new = unread(&record(provider, if provider == "acme" { "a" } else { "c" }));
-        assert!(store.put_service(new, Vec::new(), aged(0)).await.unwrap());
+        assert!(store.put_service(new).await.unwrap());
     }
     let replaced = ServiceRecord { operation: id(2), ..record("acme", "a") };
-    assert!(store.put_service(replaced.clone(), Vec::new(), aged(0)).await.unwrap());
+    assert!(store.put_service(replaced.clone()).await.unwrap());
     let stored = ServiceRecord { version: 2, ..replaced.clone() };
     assert_eq!(store.service("acme", "a").await.unwrap().as_ref(), Some(&stored));
     // Whoever has read the one before does not replace it.
-    assert!(!store.put_service(replaced, Vec::new(), aged(0)).await.unwrap());
+    assert!(!store.put_service(replaced).await.unwrap());
     assert_eq!(store.service("acme", "a").await.unwrap(), Some(stored));
     assert_eq!(store.service("other", "a").await.unwrap(), None);
 }
