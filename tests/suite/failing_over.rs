@@ -111,7 +111,7 @@ async fn a_promotion_under_a_running_gateway_stops_spends_until_it_is_confirmed(
 
     let held = "nothing is spent";
     until("it is noticed", async || program.said(held) > 0).await;
-    until("health tells", async || !program.serves().await).await;
+    until("health tells of it", async || !program.serves().await).await;
     let held = accepted(&program).await;
     assert!(held.message.contains("purveyor store confirm"), "{held:#?}");
     let known: Vec<_> = client.all_operations().await.into_iter().map(|it| it.name).collect();
@@ -120,7 +120,7 @@ async fn a_promotion_under_a_running_gateway_stops_spends_until_it_is_confirmed(
 
     let confirmed = confirm(program.folder());
     assert!(confirmed.status.success(), "{confirmed:?}");
-    until("health tells", async || program.serves().await).await;
+    until("health tells of the confirmation", async || program.serves().await).await;
     succeeded(client.done(&held.name).await);
     assert_eq!((sold(&upstream, Kind::ProductAdd).len(), asked(&upstream, CREATE)), (3, 3));
 }
