@@ -60,6 +60,8 @@ struct State {
     /// The last commit of ours that was acknowledged.
     acknowledged: Option<Place>,
     doubt: Option<Doubt>,
+    /// How often a doubt was ended by an operator. What was asked for before that is not missed any more.
+    ended: u64,
 }
 
 struct Doubt {
@@ -95,9 +97,9 @@ impl Doubts {
         cluster: Cluster,
     ) -> Result<Result<(), String>, Error> {
         let Some(opened) = self.opened.get() else { return Ok(Ok(())) };
-        let acknowledged = {
+        let (acknowledged, ended) = {
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.acknowledged
+            (state.acknowledged, state.ended)
         };
         let (position, transaction_id) =
             acknowledged.map_or((0, 0), |place| (place.position, place.transaction_id));
@@ -112,18 +114,20 @@ impl Doubts {
         if meta.store_id != *opened {
             return Ok(Err("this is another store than the one that was opened".to_owned()));
         }
-        let missing = !row.try_get::<_, bool>(4)?;
+        let missing = (!row.try_get::<_, bool>(4)?).then_some(ended);
         self.judge(&meta, cluster, missing);
         Ok(Ok(()))
     }
 
-    fn judge(&self, meta: &Meta, cluster: Cluster, missing: bool) {
+    /// `missing`: that the last acknowledged commit is, and how many doubts were ended when it was asked for.
+    fn judge(&self, meta: &Meta, cluster: Cluster, missing: Option<u64>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let approved = state.doubt.as_ref().is_some_and(|doubt| doubt.approvals < meta.approvals);
         if approved {
             // What is missing was looked at by a person.
             state.doubt = None;
             state.acknowledged = None;
+            state.ended += 1;
             tracing::warn!("an operator approved the store; spends go on");
         }
         let why = if meta.approved != cluster {
@@ -132,7 +136,7 @@ impl Doubts {
                 name(meta.approved),
                 name(cluster)
             ))
-        } else if missing && !approved {
+        } else if missing == Some(state.ended) {
             Some("a commit that the store acknowledged is missing".to_owned())
         } else {
             None
@@ -165,14 +169,14 @@ mod tests {
     #[test]
     fn another_timeline_is_doubted_until_it_is_approved() {
         let doubts = Doubts::default();
-        doubts.judge(&meta(HOME, 0), HOME, false);
+        doubts.judge(&meta(HOME, 0), HOME, None);
         assert_eq!(doubts.doubt(), None);
-        doubts.judge(&meta(HOME, 0), PROMOTED, false);
+        doubts.judge(&meta(HOME, 0), PROMOTED, None);
         assert!(doubts.doubt().unwrap().contains("timeline 2"));
         // The way back loses as much, and time alone heals nothing.
-        doubts.judge(&meta(HOME, 0), HOME, false);
+        doubts.judge(&meta(HOME, 0), HOME, None);
         assert!(doubts.doubt().is_some());
-        doubts.judge(&meta(PROMOTED, 1), PROMOTED, false);
+        doubts.judge(&meta(PROMOTED, 1), PROMOTED, None);
         assert_eq!(doubts.doubt(), None);
     }
 
@@ -180,12 +184,28 @@ mod tests {
     fn a_missing_commit_is_doubted_until_it_is_approved() {
         let doubts = Doubts::default();
         doubts.acknowledged(Place { position: 5, transaction_id: 50 });
-        doubts.judge(&meta(HOME, 3), HOME, true);
+        doubts.judge(&meta(HOME, 3), HOME, Some(0));
         assert!(doubts.doubt().unwrap().contains("missing"));
-        doubts.judge(&meta(HOME, 3), HOME, true);
+        doubts.judge(&meta(HOME, 3), HOME, Some(0));
         assert!(doubts.doubt().is_some());
-        doubts.judge(&meta(HOME, 4), HOME, true);
+        doubts.judge(&meta(HOME, 4), HOME, Some(0));
         assert_eq!(doubts.doubt(), None);
         assert!(doubts.state.lock().unwrap().acknowledged.is_none(), "it is not asked for again");
+    }
+
+    /// Two connections ask after the approval, and both have asked for the commit that is missing.
+    #[test]
+    fn what_was_asked_for_before_an_approval_raises_no_new_doubt() {
+        let doubts = Doubts::default();
+        doubts.acknowledged(Place { position: 5, transaction_id: 50 });
+        doubts.judge(&meta(HOME, 3), HOME, Some(0));
+        assert!(doubts.doubt().is_some());
+        for _ in 0..2 {
+            doubts.judge(&meta(HOME, 4), HOME, Some(0));
+            assert_eq!(doubts.doubt(), None);
+        }
+        // What is acknowledged and missing later is another loss.
+        doubts.judge(&meta(HOME, 4), HOME, Some(1));
+        assert!(doubts.doubt().is_some());
     }
 }
