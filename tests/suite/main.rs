@@ -1,4 +1,5 @@
-//! The gateway's integration tests, in one binary: linking is what takes the time.
+//! The gateway's integration tests, in one binary: linking is what takes the time. They begin in the order of
+//! their names, and `demo`, which builds for itself, shall not be the last.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "the whole crate is tests")]
 
@@ -16,6 +17,7 @@ mod changing;
 mod clocks;
 mod config;
 mod crashing;
+mod demo;
 mod disk_faults;
 mod doubting;
 mod failing_over;
@@ -45,5 +47,4 @@ mod starting;
 mod store;
 mod support;
 mod tidy;
-mod tour;
 mod watching;
