@@ -44,8 +44,8 @@ pub trait Store: Send + Sync + 'static {
     /// missing. A stored terminal operation is replaced only by one in the same state. Where an
     /// observation is stored that neither the stored nor the new attempts reflect, the change is stale:
     /// whoever made it did not know of it. Of several, a change that reflects one may leave those that its
-    /// operation was read with ([`Attempt::unapplied`](operation::Attempt::unapplied)). Claims date from `change.operation.update_age`; a lease stays
-    /// as it is.
+    /// operation was read with ([`Attempt::unapplied`](operation::Attempt::unapplied)). Claims date from
+    /// `change.operation.update_age`; a lease stays as it is.
     async fn commit(&self, change: Change) -> Result<Committed, StoreError>;
 
     /// Stores what the host observed of an attempt, unless that attempt has an observation already, and

@@ -15,7 +15,7 @@ use crate::{shipped, torture};
 const CONFORMANCE: &str = "provider-conformance";
 
 /// How many tests of a program run at a time.
-const TEST_THREADS: &str = "6";
+const TEST_THREADS: &str = "8";
 
 /// The priority of what can wait.
 const LATER: i32 = 10;
