@@ -11,7 +11,7 @@ use purveyor_sdk::{Error, Result};
 
 use super::Engine;
 use super::account::{check_owner, owned};
-use super::machine::{Event, LateFinding, Policy, apply, locks, renewal_order, transient};
+use super::machine::{Event, LateFinding, Now, Policy, apply, locks, renewal_order, transient};
 use super::policy::{SETTLE_DEFAULT, listing_lag};
 use super::step::{context, logged, write};
 use super::unstored::log_whole;
@@ -24,12 +24,18 @@ impl Engine {
     /// Looks once; `None`: the operation is somebody else's now.
     pub(super) async fn look(&self, operation: Operation) -> Result<Option<Operation>, StoreError> {
         let policy = self.policy(&operation);
+        let asked = self.now().await?.age;
         let event = match self.find(&operation).await {
             Ok(event) => event,
             Err(error) => Event::LookFailed(error),
         };
         failpoint::pass(Place::Looked);
-        let Some(change) = logged(apply(&operation, event, &policy, &self.now().await?)) else {
+        let mut now = self.now().await?;
+        if let Event::Looked(FindResponse { outcome: Some(Finding::Absent(_)) }) = &event {
+            // What was not there then may have come since: an answer may take as long as a window.
+            now.age = asked;
+        }
+        let Some(change) = logged(apply(&operation, event, &policy, &now)) else {
             return Ok(None);
         };
         let held = locks(&operation, &policy);
@@ -70,11 +76,14 @@ impl Engine {
         operation: Operation,
     ) -> Result<Option<Operation>, StoreError> {
         let policy = self.policy(&operation);
+        // What was not there then may have come since.
+        let asked = self.now().await?.age;
         let event = match self.find_late(&operation).await {
             Ok(findings) => Event::LookedBack(findings),
             Err(error) => Event::LookBackFailed(error),
         };
-        let Some(change) = logged(apply(&operation, event, &policy, &self.now().await?)) else {
+        let now = Now { age: asked, ..self.now().await? };
+        let Some(change) = logged(apply(&operation, event, &policy, &now)) else {
             return Ok(None);
         };
         match self.commit_finding(&operation, change).await? {

@@ -4,19 +4,19 @@
 mod ending;
 mod shared;
 
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use purveyor_sdk::v1::CreateOrderRequest;
 use purveyor_sdk::v1::operation::State;
 use purveyor_simulators::gandi::{Gandi, Options};
-use purveyor_simulators::{Fault, Kind, Simulator};
+use purveyor_simulators::{Fault, FaultKind, Kind, Simulator};
 use xtask::configuration::Configuration;
 
 use crate::support::client::{Client, order, succeeded};
 use crate::support::program::Program;
 use crate::support::requests::purchase;
 use crate::support::wall_clock::WallClock;
-use crate::support::{HOUR, LATER, asked, configuration, provider, sold, until, upstream};
+use crate::support::{Gateway, HOUR, LATER, asked, configuration, provider, sold, until, upstream};
 
 const CREATE: &str = "hosting.product.create";
 const LIST: &str = "operation.list";
@@ -90,6 +90,25 @@ async fn embedded_store_stopped_for_longer_than_its_window_sells_once() {
     until("it looks again", async || asked(&upstream, LIST) > before + 1).await;
     assert_eq!(asked(&upstream, CREATE), 1, "what nobody watched is no part of the window");
     upstream.advance(HOUR);
+    succeeded(client.done(&name).await);
+    assert_eq!((sold(&upstream, Kind::ProductAdd).len(), asked(&upstream, CREATE)), (1, 1));
+}
+
+/// A list that was made before the window ended and is read after it proves nothing: the sale shows itself in
+/// between. Looks are so far apart that one falls between what is told of and the end of the window.
+#[tokio::test]
+async fn list_that_was_asked_for_before_the_window_ended_proves_nothing() {
+    let upstream = upstream(Options::default()).await;
+    // With what belongs to it, a window of little more than six seconds.
+    let provider = provider(&upstream).timing("attempt_timeout_ms", 4000);
+    let gateway = Gateway::start(configuration().provider("gandi", provider)).await;
+    let client = gateway.client().await;
+    upstream.inject(Fault::next(CREATE, FaultKind::LateCommit { ms: 5600 }));
+    let sent = Instant::now();
+    let name = client.order(shares()).await.expect("accepted").name;
+    until("half of the window is over", async || sent.elapsed() > Duration::from_millis(3500))
+        .await;
+    upstream.inject(Fault::next(LIST, FaultKind::Slow { ms: 3000 }).committed());
     succeeded(client.done(&name).await);
     assert_eq!((sold(&upstream, Kind::ProductAdd).len(), asked(&upstream, CREATE)), (1, 1));
 }
