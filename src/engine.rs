@@ -20,6 +20,8 @@ mod observation;
 pub mod operations;
 pub mod options;
 pub mod orders;
+#[cfg(feature = "failpoints")]
+mod other_gateway;
 pub mod outcome;
 pub mod page_token;
 pub mod policy;

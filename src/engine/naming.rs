@@ -18,6 +18,7 @@ use super::call::Call;
 use super::made_here::{Made, upstream_id};
 use super::policy::{AccountNames, id_kinds};
 use super::reading::{naming, read};
+use super::records::shows;
 use crate::plugin::{Availability, Provider};
 use crate::store::operation::{Claim, Operation};
 
@@ -209,12 +210,7 @@ impl Engine {
         }
         let request = GetServiceRequest { name: name.to_string() };
         let asked = read(provider, Op::GetService, &request, name.id(), call.deadline).await;
-        let shown = match &asked {
-            Ok(_) => Some(true),
-            Err(error) if error.reason == ErrorReason::ServiceNotFound => Some(false),
-            Err(_) => None,
-        };
-        if let Some(present) = shown
+        if let Some(present) = shows(&asked, ErrorReason::ServiceNotFound)
             && let Err(error) = self.read_showed(provider, name.id(), present).await
         {
             // What was read is true all the same.

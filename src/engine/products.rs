@@ -24,6 +24,7 @@ use super::listing::{Asked, ListRequest, Listed, Page, PageOf, list};
 use super::naming::{parse, require};
 use super::page_token::PageTokens;
 use super::reading::{about, read, read_raw};
+use super::records::shows;
 use super::writing::{Draft, Target, check_etag};
 use crate::plugin::Provider;
 
@@ -71,12 +72,7 @@ impl Products {
         let provider = self.engine.able(name.provider(), Op::GetProduct)?;
         let bytes = request.encode_to_vec();
         let answer = read_raw(&provider, Op::GetProduct, &bytes, name.id(), call.deadline).await;
-        let shown = match &answer {
-            Ok(_) => Some(true),
-            Err(error) if error.reason == ErrorReason::ProductNotFound => Some(false),
-            Err(_) => None,
-        };
-        if let Some(present) = shown
+        if let Some(present) = shows(&answer, ErrorReason::ProductNotFound)
             && let Err(error) = self.engine.product_read_showed(&provider, name.id(), present).await
         {
             // What was read is true all the same.

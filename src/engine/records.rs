@@ -11,7 +11,7 @@ use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::order::State as OrderState;
 use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::service::State as ServiceState;
-use purveyor_sdk::v1::{Order, OrderItem, Price, Service, UpstreamRef};
+use purveyor_sdk::v1::{ErrorReason, Order, OrderItem, Price, Service, UpstreamRef};
 
 use uuid::Uuid;
 
@@ -118,16 +118,11 @@ impl Engine {
             (true, None) => return Ok(()),
             (true, Some(_)) => None,
             (false, None) => Some(now),
-            (false, Some(since)) => {
-                if now < since + lag + slack {
-                    return Ok(());
-                }
-                Some(since)
+            (false, Some(since)) if now < since + lag + slack => return Ok(()),
+            (false, Some(_)) => {
+                return self.close_gone(provider, upstream_id, Op::TerminateService, now).await;
             }
         };
-        if gone_since.is_some_and(|since| since < now) {
-            return self.close_gone(provider, upstream_id, Op::TerminateService).await;
-        }
         // Where somebody else has put the record meanwhile, the next read tells the same.
         let record = ServiceRecord { gone_since, ..record };
         self.store().put_service(record).await.map(drop)
@@ -151,10 +146,10 @@ impl Engine {
         }
         let Now { age, slack, .. } = self.now().await?;
         let since = self.inner.gone.since(provider.id(), upstream_id, age);
-        if since == age || age < since + listing_lag(provider) + slack {
+        if age < since + listing_lag(provider) + slack {
             return Ok(());
         }
-        self.close_gone(provider, upstream_id, Op::DeleteProduct).await?;
+        self.close_gone(provider, upstream_id, Op::DeleteProduct, age).await?;
         self.inner.gone.is_there(provider.id(), upstream_id);
         Ok(())
     }
@@ -165,6 +160,7 @@ impl Engine {
         provider: &Provider,
         upstream_id: &str,
         ended_by: Op,
+        now: Age,
     ) -> Result<(), StoreError> {
         let Some(account) = provider.account() else { return Ok(()) };
         let names = AccountNames::of(&account);
@@ -172,8 +168,7 @@ impl Engine {
         if closes.is_empty() {
             return Ok(());
         }
-        let Now { age, .. } = self.now().await?;
-        self.store().close_claims(closes, age).await
+        self.store().close_claims(closes, now).await
     }
 }
 
@@ -203,6 +198,15 @@ impl Gone {
 
     fn products(&self) -> MutexGuard<'_, BTreeMap<(String, String), Age>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a read shows that something is there; `None` where it shows neither that nor that it is gone.
+pub(super) fn shows<T>(read: &purveyor_sdk::Result<T>, not_found: ErrorReason) -> Option<bool> {
+    match read {
+        Ok(_) => Some(true),
+        Err(error) if error.reason == not_found => Some(false),
+        Err(_) => None,
     }
 }
 

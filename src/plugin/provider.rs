@@ -1,5 +1,5 @@
-//! One configured way to an upstream account, as the rest of the host uses it: bytes in, bytes out, and every promise of
-//! the manifest kept. What a spend came to is told, never judged.
+//! One configured way to an upstream account, as the rest of the host uses it: bytes in, bytes out, and
+//! every promise of the manifest kept. What a spend came to is told, never judged.
 
 use std::sync::Arc;
 use std::time::Duration;

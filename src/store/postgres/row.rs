@@ -20,8 +20,8 @@ use crate::store::operation::{Attempt, Operation};
 /// What is given to a statement.
 pub(super) type Value<'a> = &'a (dyn ToSql + Sync);
 
-/// One placeholder for each column.
-macro_rules! placeholders {
+/// One parameter for each column.
+macro_rules! parameters {
     () => {
         "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
          $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36"
@@ -39,7 +39,7 @@ const INSERT: &str = concat!(
     "INSERT INTO operations (",
     operation_columns!(),
     ", lease_replica, lease_until) VALUES (",
-    placeholders!(),
+    parameters!(),
     ", $37, $38) ON CONFLICT (request_id) DO NOTHING"
 );
 
@@ -48,7 +48,7 @@ const REPLACE: &str = concat!(
     "UPDATE operations SET (",
     operation_columns!(),
     ") = (",
-    placeholders!(),
+    parameters!(),
     ") WHERE request_id = $1 AND version + 1 = $3 \
        AND (state NOT IN (7, 8, 9) OR state = $2)"
 );

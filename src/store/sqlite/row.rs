@@ -13,8 +13,8 @@ use crate::store::columns::{
 use crate::store::encoding::{self, corrupt};
 use crate::store::operation::{Attempt, Operation};
 
-/// One placeholder for each column.
-macro_rules! placeholders {
+/// One parameter for each column.
+macro_rules! parameters {
     () => {
         "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
          ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36"
@@ -26,14 +26,14 @@ pub(super) const COLUMNS: &str = operation_columns!();
 
 /// Writes a new row.
 pub(super) const INSERT: &str =
-    concat!("INSERT INTO operations (", operation_columns!(), ") VALUES (", placeholders!(), ")");
+    concat!("INSERT INTO operations (", operation_columns!(), ") VALUES (", parameters!(), ")");
 
 /// Replaces the row that has this request id.
 pub(super) const REPLACE: &str = concat!(
     "UPDATE operations SET (",
     operation_columns!(),
     ") = (",
-    placeholders!(),
+    parameters!(),
     ") WHERE request_id = ?1"
 );
 

@@ -146,7 +146,7 @@ const CASES: [Case; 12] = [
         duplicates: &["a"],
     },
     Case {
-        name: "absent, the next one was refused for now",
+        name: "absent, the next one was refused and may be repeated",
         way: |way| {
             way.lost_and_absent().send_again().close(refusable(true), rejected("fault"));
             assert_eq!(way.operation.state, State::Accepted);
