@@ -209,14 +209,15 @@ impl Engine {
             return Ok(FoundService { name, upstream_id, live: None });
         }
         let request = GetServiceRequest { name: name.to_string() };
-        let asked = read(provider, Op::GetService, &request, name.id(), call.deadline).await;
-        if let Some(present) = shows(&asked, ErrorReason::ServiceNotFound)
-            && let Err(error) = self.read_showed(provider, name.id(), present).await
+        let asked = self.age();
+        let answer = read(provider, Op::GetService, &request, name.id(), call.deadline).await;
+        if let Some(present) = shows(&answer, ErrorReason::ServiceNotFound)
+            && let Err(error) = self.read_showed(provider, name.id(), present, asked).await
         {
             // What was read is true all the same.
             tracing::warn!(provider = provider.id(), %error, "what a read showed is not recorded");
         }
-        let service: Service = asked?;
+        let service: Service = answer?;
         let told = service.upstream.as_ref().map(|upstream| upstream.id.as_str());
         let upstream_id = told.filter(|id| !id.is_empty()).unwrap_or(name.id()).to_owned();
         let name = ServiceName::new(name.provider().clone(), upstream_id.as_str())

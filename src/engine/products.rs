@@ -71,9 +71,11 @@ impl Products {
         let name: ProductName = parse(&request.name, "name")?;
         let provider = self.engine.able(name.provider(), Op::GetProduct)?;
         let bytes = request.encode_to_vec();
+        let asked = self.engine.age();
         let answer = read_raw(&provider, Op::GetProduct, &bytes, name.id(), call.deadline).await;
         if let Some(present) = shows(&answer, ErrorReason::ProductNotFound)
-            && let Err(error) = self.engine.product_read_showed(&provider, name.id(), present).await
+            && let Err(error) =
+                self.engine.product_read_showed(&provider, name.id(), present, asked).await
         {
             // What was read is true all the same.
             tracing::warn!(provider = provider.id(), %error, "what a read showed is not recorded");

@@ -97,8 +97,8 @@ impl Engine {
         Ok(closed)
     }
 
-    /// Keeps what a read of a service showed: reads that are a listing's lag apart, or more, and show that
-    /// it is gone, end the claims on it. Only a service on record is kept book of.
+    /// Keeps what a read of a service showed that was begun at `asked`: reads that are a listing's lag apart,
+    /// or more, and show that it is gone, end the claims on it. Only a service on record is kept book of.
     ///
     /// # Errors
     ///
@@ -108,6 +108,7 @@ impl Engine {
         provider: &Provider,
         upstream_id: &str,
         present: bool,
+        asked: Age,
     ) -> Result<(), StoreError> {
         let Some(record) = self.store().service(provider.id(), upstream_id).await? else {
             return Ok(());
@@ -118,7 +119,7 @@ impl Engine {
             (true, None) => return Ok(()),
             (true, Some(_)) => None,
             (false, None) => Some(now),
-            (false, Some(since)) if now < since + lag + slack => return Ok(()),
+            (false, Some(since)) if asked < since + lag + slack => return Ok(()),
             (false, Some(_)) => {
                 return self.close_gone(provider, upstream_id, Op::TerminateService, now).await;
             }
@@ -139,6 +140,7 @@ impl Engine {
         provider: &Provider,
         upstream_id: &str,
         present: bool,
+        asked: Age,
     ) -> Result<(), StoreError> {
         if present {
             self.inner.gone.is_there(provider.id(), upstream_id);
@@ -146,7 +148,7 @@ impl Engine {
         }
         let Now { age, slack, .. } = self.now().await?;
         let since = self.inner.gone.since(provider.id(), upstream_id, age);
-        if age < since + listing_lag(provider) + slack {
+        if asked < since + listing_lag(provider) + slack {
             return Ok(());
         }
         self.close_gone(provider, upstream_id, Op::DeleteProduct, age).await?;

@@ -1,5 +1,6 @@
 //! What operations put on record, and how records and the upstream's word go together.
 
+use purveyor_sdk::names::ProviderName;
 use purveyor_sdk::plugin::v1::{Op, Resource, resource};
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::order::State as OrderState;
@@ -9,6 +10,7 @@ use uuid::Uuid;
 
 use super::{after, merged, overlaid, recorded, services_of};
 use crate::engine::made_here::tests::operation;
+use crate::engine::naming::tests::{LAG, engine};
 use crate::store::ServiceRecord;
 use crate::store::age::Age;
 
@@ -161,4 +163,26 @@ fn the_upstream_knows_better_but_not_everything() {
     assert_eq!(shown.aliases, ["providers/acme/services/x"]);
     let alone = recorded(record(""));
     assert!(alone.recorded_only && !alone.etag.is_empty());
+}
+
+/// Two reads of which the second was begun a lag after the first was answered end the claims, and none that
+/// was begun before, however late its answer came.
+#[tokio::test]
+async fn what_reads_show_counts_from_when_they_were_begun() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine(&folder).await;
+    let provider = engine.configured(&ProviderName::new("acme").unwrap()).unwrap();
+    let is_gone_since = || engine.inner.gone.products().values().next().copied();
+    let read = async |asked: Age| {
+        engine.product_read_showed(&provider, "9", false, asked).await.unwrap();
+        is_gone_since()
+    };
+    let since = read(engine.age()).await.expect("it is noticed");
+    let enough = since + LAG + engine.store().age().slack;
+    assert_eq!(read(since).await, Some(since));
+    assert_eq!(read(Age::from_nanos(enough.as_nanos() - 1)).await, Some(since));
+    assert_eq!(read(enough).await, None, "it is over with it");
+    read(enough).await;
+    engine.product_read_showed(&provider, "9", true, enough).await.unwrap();
+    assert_eq!(is_gone_since(), None, "it is there again");
 }
