@@ -114,6 +114,16 @@ pub trait Store: Send + Sync + 'static {
         closed_since: Age,
     ) -> Result<Vec<String>, StoreError>;
 
+    /// The newest identifiers of one kind of an account that are claimed, and were before `before`: the
+    /// newest first, at most `limit`.
+    async fn newest_claims(
+        &self,
+        account: &str,
+        kind: &str,
+        before: Age,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError>;
+
     /// Operations blocked by `request_id`, oldest first.
     async fn blocked_by(&self, request_id: Uuid) -> Result<Vec<Operation>, StoreError>;
 

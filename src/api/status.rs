@@ -140,6 +140,7 @@ fn code(reason: ErrorReason) -> Code {
         | ErrorReason::OperationState
         | ErrorReason::AccountChanged
         | ErrorReason::UpstreamFailed
+        | ErrorReason::EffectNotSeen
         | ErrorReason::StateConflict => Code::FailedPrecondition,
         ErrorReason::OperationInProgress
         | ErrorReason::EtagMismatch

@@ -45,7 +45,7 @@ impl Config {
         mistakes.extend(self.credentials(provider, manifest));
         mistakes.extend(self.settings(provider, manifest));
         if !self.development {
-            mistakes.extend(self.floors(provider, manifest.timing.as_ref()));
+            mistakes.extend(self.floors(provider, manifest));
             mistakes.extend(self.rate(provider, manifest));
         }
     }
@@ -108,14 +108,17 @@ impl Config {
         unknown.collect()
     }
 
-    fn floors(&self, provider: &ProviderConfig, floors: Option<&Timing>) -> Vec<Mistake> {
-        let Some(floors) = floors else { return Vec::new() };
+    fn floors(&self, provider: &ProviderConfig, manifest: &Manifest) -> Vec<Mistake> {
+        let floors = manifest.timing.unwrap_or_default();
+        let lags = manifest.methods.iter().filter_map(|method| method.effect_lag);
+        let effect_lag = lags.max_by_key(|lag| (lag.seconds, lag.nanos));
         let configured = &provider.timing;
         let pairs = [
             ("attempt_timeout_ms", configured.attempt_timeout, &floors.attempt_timeout),
             ("upstream_idle_ms", configured.upstream_idle, &floors.upstream_idle),
             ("upstream_processing_ms", configured.upstream_processing, &floors.upstream_processing),
             ("listing_lag_ms", configured.listing_lag, &floors.listing_lag),
+            ("effect_lag_ms", configured.effect_lag, &effect_lag),
         ];
         let mistakes = pairs.into_iter().filter_map(|(key, configured, floor)| {
             let floor = Duration::try_from((*floor)?).ok()?;

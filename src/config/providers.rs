@@ -242,6 +242,7 @@ fn timing(mut section: Section<'_>) -> TimingOverride {
         upstream_idle: time("upstream_idle_ms"),
         upstream_processing: time("upstream_processing_ms"),
         listing_lag: time("listing_lag_ms"),
+        effect_lag: time("effect_lag_ms"),
     };
     section.end();
     timing

@@ -151,7 +151,23 @@ fn capability(provider: &Provider, method: &Method) -> Option<MethodCapability> 
         max_items: method.max_items,
         cancel_policies: method.cancel_policies.clone(),
         can_leave_unpaid: method.can_leave_unpaid,
-        notices: method.notices.clone(),
+        notices: method.notices.iter().cloned().chain(unread(method)).collect(),
+        confirmation: method.confirmation,
+        effect_lag: match method.confirmation() {
+            Confirmation::Read => {
+                provider.effect_lag(method.op()).and_then(|it| it.try_into().ok())
+            }
+            Confirmation::Answer | Confirmation::Unspecified => None,
+        },
+    })
+}
+
+/// What a caller should know of a write whose effect nobody can read.
+fn unread(method: &Method) -> Option<Notice> {
+    (method.confirmation() == Confirmation::Answer).then(|| Notice {
+        reason: "EFFECT_NOT_READ".to_owned(),
+        message: "the effect cannot be read upstream; its answer counts as the effect".to_owned(),
+        ..Notice::default()
     })
 }
 

@@ -169,6 +169,7 @@ impl Engine {
             evidence: answer.evidence,
             similarity: answer.similarity,
             present_ids: answer.present_ids,
+            highest_id: answer.highest_id,
         }))
     }
 

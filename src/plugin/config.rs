@@ -115,6 +115,8 @@ pub struct TimingOverride {
     pub upstream_processing: Option<Duration>,
     /// How long something that exists may be missing from listings.
     pub listing_lag: Option<Duration>,
+    /// How long an effect may lag behind the upstream's final word, for all methods.
+    pub effect_lag: Option<Duration>,
 }
 
 /// So many requests in a period.

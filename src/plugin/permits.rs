@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use purveyor_sdk::Error;
-use purveyor_sdk::v1::Effect;
+use purveyor_sdk::v1::{Effect, Price};
 
 use super::clock::BootInstant;
 use super::provider::PluginInfo;
@@ -37,6 +37,8 @@ pub struct PermitRequest {
     pub effect: Effect,
     /// The plugin whose call it is.
     pub plugin: Arc<PluginInfo>,
+    /// What it will charge, where the plugin has just read it.
+    pub price: Option<Price>,
 }
 
 /// The committed right to write one request.

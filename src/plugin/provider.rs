@@ -111,6 +111,13 @@ impl Provider {
         self.manifest.methods.iter().find(|method| method.op() == op)
     }
 
+    /// How long the effect of a write may lag behind the upstream's final word; `None`: nobody has said.
+    pub fn effect_lag(&self, op: Op) -> Option<Duration> {
+        let declared = self.method(op).and_then(|method| method.effect_lag);
+        let declared = declared.and_then(|lag| lag.try_into().ok());
+        self.config().timing.effect_lag.or(declared)
+    }
+
     /// The strongest effect among the upstream calls of a method; READ when it makes none.
     pub fn effect(&self, op: Op) -> Effect {
         let calls = self.method(op).map(|method| method.calls.as_slice()).unwrap_or_default();

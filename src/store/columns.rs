@@ -21,7 +21,7 @@ macro_rules! operation_columns {
          blocked_by, protocol, op, owner, actor, trace_id, provider, account, target, \
          upstream_target, start_before, fingerprint, exclusive, upstream, settle, message, error, \
          candidates, notes, handle, baseline, view, request, given_up, duplicates, create_age, \
-         update_age, account_key"
+         update_age, account_key, pending_end"
     };
 }
 pub(super) use operation_columns;
@@ -86,6 +86,8 @@ pub(super) struct OperationColumns<'a> {
     pub(super) create_age: i64,
     pub(super) update_age: i64,
     pub(super) account_key: Cow<'a, str>,
+    /// NULL in nearly every row.
+    pub(super) pending_end: Option<Cow<'a, [u8]>>,
 }
 
 impl<'a> OperationColumns<'a> {
@@ -133,6 +135,7 @@ impl<'a> OperationColumns<'a> {
             create_age: row.create_age.as_nanos(),
             update_age: row.update_age.as_nanos(),
             account_key: Cow::Borrowed(&row.account_key),
+            pending_end: row.pending_end.as_ref().map(|end| encoding::pending_end(end).into()),
         })
     }
 
@@ -183,6 +186,7 @@ impl<'a> OperationColumns<'a> {
                 .map_or(Ok(Vec::new()), |bytes| encoding::from_sequence("duplicates", bytes))?,
             blocked_by: self.blocked_by,
             settle: self.settle.as_deref().map(encoding::from_settle).transpose()?,
+            pending_end: self.pending_end.as_deref().map(encoding::from_pending_end).transpose()?,
             notes: encoding::from_notes(&self.notes)?,
         })
     }

@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use prost::Message;
-use purveyor_sdk::plugin::v1::BaselineResponse;
+use purveyor_sdk::plugin::v1::{BaselineResponse, Error};
 use uuid::Uuid;
 
 use super::StoreError;
 use super::age::Age;
-use super::operation::{Baseline, GivenUp, Note, Settle};
+use super::operation::{Baseline, EndKind, GivenUp, Note, PendingEnd, Settle};
 
 /// A sequence of messages, each with its length before it.
 pub(super) fn sequence<M: Message>(messages: &[M]) -> Vec<u8> {
@@ -62,14 +62,16 @@ pub(super) fn baseline(baseline: &Baseline) -> Vec<u8> {
         evidence: baseline.evidence.clone(),
         similarity: baseline.similarity.clone(),
         present_ids: baseline.present_ids.clone(),
+        highest_id: baseline.highest_id.clone(),
     }
     .encode_to_vec()
 }
 
 /// The evidence of [`baseline`].
 pub(super) fn from_baseline(bytes: &[u8]) -> Result<Baseline, StoreError> {
-    let BaselineResponse { evidence, similarity, present_ids } = message("baseline", bytes)?;
-    Ok(Baseline { evidence, similarity, present_ids })
+    let BaselineResponse { evidence, similarity, present_ids, highest_id } =
+        message("baseline", bytes)?;
+    Ok(Baseline { evidence, similarity, present_ids, highest_id })
 }
 
 /// What steps are looked for by once more, as a sequence; `None` where there is none.
@@ -121,6 +123,24 @@ pub(super) fn settle_begun_again(bytes: &[u8], age: Age) -> Result<Vec<u8>, Stor
     let before = from_settle(bytes)?;
     let conclusive_at = age + before.window;
     Ok(settle(&Settle { conclusive_at, escalate_at: None, ..before }))
+}
+
+/// How an operation ends unless something else shows first.
+pub(super) fn pending_end(end: &PendingEnd) -> Vec<u8> {
+    PendingEndRecord {
+        kind: end.kind as i32,
+        since: end.since.as_nanos(),
+        error: Some(end.error.clone()),
+    }
+    .encode_to_vec()
+}
+
+/// The end of [`pending_end`].
+pub(super) fn from_pending_end(bytes: &[u8]) -> Result<PendingEnd, StoreError> {
+    let PendingEndRecord { kind, since, error } = message("pending_end", bytes)?;
+    let known = EndKind::ALL.into_iter().find(|it| *it as i32 == kind);
+    let kind = known.ok_or_else(|| corrupt("pending_end", format_args!("kind {kind}")))?;
+    Ok(PendingEnd { kind, since: Age::from_nanos(since), error: error.unwrap_or_default() })
 }
 
 /// What operators said, as a sequence.
@@ -179,6 +199,17 @@ struct SettleRecord {
     conclusive_at: i64,
     #[prost(sfixed64, optional, tag = "7")]
     escalate_at: Option<i64>,
+}
+
+/// [`PendingEnd`] as it is kept.
+#[derive(Clone, PartialEq, prost::Message)]
+struct PendingEndRecord {
+    #[prost(int32, tag = "1")]
+    kind: i32,
+    #[prost(sfixed64, tag = "2")]
+    since: i64,
+    #[prost(message, optional, tag = "3")]
+    error: Option<Error>,
 }
 
 /// [`Note`] as it is kept.

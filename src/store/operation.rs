@@ -95,6 +95,8 @@ pub struct Operation {
     pub blocked_by: Option<Uuid>,
     /// From when absence counts as proof.
     pub settle: Option<Settle>,
+    /// How it ends unless something else shows first.
+    pub pending_end: Option<PendingEnd>,
     /// What operators said.
     pub notes: Vec<Note>,
 }
@@ -190,6 +192,18 @@ pub struct Baseline {
     pub similarity: String,
     /// Upstream identifiers that existed before.
     pub present_ids: Vec<String>,
+    /// Where identifiers only grow: the highest that existed before; else empty.
+    pub highest_id: String,
+}
+
+impl Baseline {
+    /// Whether an upstream identifier was given out before.
+    pub fn holds(&self, id: &str) -> bool {
+        let number = |id: &str| id.parse::<u128>().ok();
+        let up_to = number(&self.highest_id);
+        self.present_ids.iter().any(|it| it == id)
+            || number(id).zip(up_to).is_some_and(|(id, highest)| id <= highest)
+    }
 }
 
 /// What a step is looked for by once more, after an attempt of it was taken for absent.
@@ -215,6 +229,36 @@ pub struct Settle {
     /// From when objects that could be it, and have stood there since the window ended, are for a person
     /// to judge; `None` while there are none.
     pub escalate_at: Option<Age>,
+}
+
+/// How an operation ends unless something else shows first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PendingEnd {
+    /// What it waits for.
+    pub kind: EndKind,
+    /// Since which age the upstream has said so without a break.
+    pub since: Age,
+    /// What it ends or waits for an operator with.
+    pub error: Error,
+}
+
+/// What an operation waits for that does not go on upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndKind {
+    /// The upstream has said its final word; the effect does not show yet.
+    EffectAwaited = 1,
+    /// The upstream's word about accepted work is missing, lapsed or not known.
+    Unclear = 2,
+    /// Everything that can be read shows that the accepted work was not done.
+    NotDone = 3,
+    /// The upstream refused the last attempt; one look for the effect comes before the end.
+    Refused = 4,
+}
+
+impl EndKind {
+    /// All of them.
+    pub const ALL: [EndKind; 4] =
+        [EndKind::EffectAwaited, EndKind::Unclear, EndKind::NotDone, EndKind::Refused];
 }
 
 /// What an operator said.
@@ -344,6 +388,7 @@ impl Operation {
             duplicates: Vec::new(),
             blocked_by: None,
             settle: None,
+            pending_end: None,
             notes: Vec::new(),
         }
     }

@@ -257,6 +257,19 @@ impl Store for PostgresStore {
             .await
     }
 
+    async fn newest_claims(
+        &self,
+        account: &str,
+        kind: &str,
+        before: Age,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        self.shared
+            .sessions
+            .read(async |c| holdings::newest_claims(c, account, kind, before, limit).await)
+            .await
+    }
+
     async fn blocked_by(&self, request_id: Uuid) -> Result<Vec<Operation>, StoreError> {
         self.shared.sessions.read(async |c| listing::blocked_by(c, request_id).await).await
     }

@@ -254,6 +254,21 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn newest_claims(
+        &self,
+        account: &str,
+        kind: &str,
+        before: Age,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let (account, kind) = (account.to_owned(), kind.to_owned());
+        self.readers
+            .read(move |connection| {
+                holdings::newest_claims(connection, &account, &kind, before, limit)
+            })
+            .await
+    }
+
     async fn blocked_by(&self, request_id: Uuid) -> Result<Vec<Operation>, StoreError> {
         self.readers.read(move |connection| listing::blocked_by(connection, request_id)).await
     }

@@ -12,6 +12,8 @@ use syn::{Attribute, Ident, LitInt, LitStr, Meta, Result, Token, parenthesized};
 pub(crate) struct Method {
     pub(crate) calls: Vec<LitStr>,
     evidence: Option<Ident>,
+    confirmation: Option<Ident>,
+    effect_lag: Option<LitInt>,
     flags: Vec<Ident>,
     max_items: Option<LitInt>,
     terms: Vec<LitStr>,
@@ -64,6 +66,8 @@ impl Method {
             "updates" => self.updates = strings(meta)?,
             "cancel" => self.cancel = cancel_policies(meta)?,
             "evidence" => self.evidence = Some(evidence(meta)?),
+            "confirmation" => self.confirmation = Some(confirmation(meta)?),
+            "effect_lag" => self.effect_lag = Some(meta.value()?.parse()?),
             "max_items" => self.max_items = Some(meta.value()?.parse()?),
             "notice" => self.notices.push(Notice::parse(meta)?),
             flag if FLAGS.contains(&flag) => self.flags.push(word.clone()),
@@ -75,15 +79,16 @@ impl Method {
 
     /// The fields of `declare::Method` that are said, the op aside.
     pub(crate) fn fields(&self) -> TokenStream {
-        let Self { calls, terms, updates, flags, max_items, .. } = self;
+        let Self { calls, terms, updates, flags, max_items, effect_lag, .. } = self;
         let words = self.words();
-        let max_items = max_items.iter();
+        let (max_items, effect_lag) = (max_items.iter(), effect_lag.iter());
         quote! {
             calls: &[#(#calls),*],
             terms: &[#(#terms),*],
             updates: &[#(#updates),*],
             #(#flags: true,)*
             #(max_items: #max_items,)*
+            #(effect_lag_seconds: #effect_lag,)*
             #words
         }
     }
@@ -91,12 +96,14 @@ impl Method {
     /// The fields whose values are words of an enum, or notices.
     fn words(&self) -> TokenStream {
         let evidence = self.evidence.iter().map(variant);
+        let confirmation = self.confirmation.iter().map(variant);
         let cancel = self.cancel.iter().map(variant);
         let notices = self.notices.iter().map(|Notice { reason, message, source }| {
             quote!(::purveyor_sdk::declare::Note::new(#reason, #message, #source))
         });
         quote! {
             #(evidence: ::purveyor_sdk::v1::Evidence::#evidence,)*
+            #(confirmation: ::purveyor_sdk::v1::Confirmation::#confirmation,)*
             cancel: &[#(::purveyor_sdk::v1::CancelPolicy::#cancel),*],
             notices: &[#(#notices),*],
         }
@@ -131,14 +138,20 @@ fn strings(meta: &ParseNestedMeta<'_>) -> Result<Vec<LitStr>> {
 }
 
 fn evidence(meta: &ParseNestedMeta<'_>) -> Result<Ident> {
+    one_of(meta, &["reference", "natural", "difference", "none"])
+}
+
+fn confirmation(meta: &ParseNestedMeta<'_>) -> Result<Ident> {
+    one_of(meta, &["read", "answer"])
+}
+
+fn one_of(meta: &ParseNestedMeta<'_>, words: &[&str]) -> Result<Ident> {
     let word: Ident = meta.value()?.parse()?;
-    match word.to_string().as_str() {
-        "reference" | "natural" | "difference" | "none" => Ok(word),
-        _ => Err(syn::Error::new(
-            word.span(),
-            "evidence is one of reference, natural, difference, none",
-        )),
+    if words.contains(&word.to_string().as_str()) {
+        return Ok(word);
     }
+    let name = meta.path.get_ident().map(Ident::to_string).unwrap_or_default();
+    Err(syn::Error::new(word.span(), format!("{name} is one of {}", words.join(", "))))
 }
 
 fn cancel_policies(meta: &ParseNestedMeta<'_>) -> Result<Vec<Ident>> {

@@ -12,7 +12,7 @@ pub use answer::{MAX_CONDITIONS, Proof, Shape};
 use crate::op::OpKind;
 pub use crate::plugin::v1::credential::Placement;
 use crate::plugin::v1::{BodyFormat, Op};
-use crate::v1::{CancelPolicy, Effect, Evidence};
+use crate::v1::{CancelPolicy, Confirmation, Effect, Evidence};
 
 /// One upstream request that the plugin may make.
 ///
@@ -271,6 +271,11 @@ pub struct Method {
     pub cancel: &'static [CancelPolicy],
     /// Notices of the upstream's documents about it.
     pub notices: &'static [Note],
+    /// How it is known that a write took effect; unspecified for reads.
+    pub confirmation: Confirmation,
+    /// How long the effect may lag behind the upstream's final word, in seconds; with
+    /// `Confirmation::Read`.
+    pub effect_lag_seconds: u32,
 }
 
 impl Method {
@@ -291,6 +296,8 @@ impl Method {
             updates: &[],
             cancel: &[],
             notices: &[],
+            confirmation: Confirmation::Unspecified,
+            effect_lag_seconds: 0,
         }
     }
 

@@ -12,7 +12,7 @@ use crate::declare::Call;
 use crate::error::{Error, Result};
 use crate::plugin::v1::{self, HostOp, HttpField, HttpRequest, HttpResponse};
 use crate::target;
-use crate::v1::ErrorReason;
+use crate::v1::{ErrorReason, Price};
 
 /// The way to the upstream, within one call.
 #[derive(Clone, Copy)]
@@ -88,6 +88,13 @@ impl Request<'_> {
                 self.invalid = Some(Error::fault("the time-out is too long").with_source(error));
             }
         }
+        self
+    }
+
+    /// What the call will charge, as it was just read. The host lets the request out only if that is
+    /// within the caller's limit.
+    pub fn price(mut self, price: Option<Price>) -> Self {
+        self.head.price = price;
         self
     }
 

@@ -43,7 +43,7 @@ pub use error::{Error, Result, UPSTREAM_CODE};
 pub use host::Host;
 pub use http::{Answer, Http};
 pub use provider::Provider;
-pub use step::{CarryOn, Deleted, Finding, Progress, Resource, Step};
+pub use step::{CarryOn, Deleted, Finding, Progress, Resource, Standing, Step, Traces};
 pub use term::Period;
 pub use write::{Attempt, Baseline, Evidence, Find, PollItem, Write, WriteRequest};
 

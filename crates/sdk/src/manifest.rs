@@ -14,7 +14,7 @@ use crate::declare::{
 use crate::dispatch::Dispatch;
 use crate::plugin::v1::r#match;
 use crate::plugin::v1::{self, Manifest, Match};
-use crate::v1::Notice;
+use crate::v1::{Confirmation, Notice};
 
 /// The manifest of a provider.
 pub fn of<P: Dispatch>() -> Manifest {
@@ -53,6 +53,9 @@ fn method(method: &Method) -> v1::Method {
         notices: method.notices.iter().map(notice).collect(),
         charges_at_once: method.charges_at_once,
         takes_prices: method.takes_prices,
+        confirmation: method.confirmation.into(),
+        effect_lag: (method.confirmation == Confirmation::Read)
+            .then(|| Duration { seconds: method.effect_lag_seconds.into(), nanos: 0 }),
     }
 }
 

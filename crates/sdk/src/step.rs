@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::plugin::v1::find_response::{self, Absent, Found, Several};
+use crate::plugin::v1::find_response::{self, Absent, Found};
 use crate::plugin::v1::poll_outcome::{self, Failed};
 use crate::plugin::v1::step_outcome::{self, Done, Next, Outcome, Pending, Rejected, Unknown};
 use crate::plugin::v1::{self, FindResponse, PollOutcome, StepOutcome};
@@ -12,6 +12,8 @@ use crate::v1::{Order, Price, Product, Renewal, Service, UpstreamRef};
 
 /// Any resource, or the name of one that is gone.
 pub use crate::plugin::v1::resource::Kind as Resource;
+/// What the upstream's word about accepted work amounts to, where it does not go on.
+pub use crate::plugin::v1::step_outcome::Standing;
 
 /// How one step of a write ended. The gateway believes it only where its own record of the upstream
 /// call agrees; what it cannot believe is unknown. An `Err` instead of a step is for what failed
@@ -74,6 +76,20 @@ pub enum Progress {
         /// The resource as it is now.
         view: Option<Resource>,
     },
+    /// It does not go on, and what was asked for does not show. When that lasts for the method's effect
+    /// lag, the operation ends or waits for an operator, as the standing says.
+    Stands {
+        /// What the next `poll` needs.
+        handle: Vec<u8>,
+        /// How long from now to look again.
+        after: Duration,
+        /// The resource as it is now.
+        view: Option<Resource>,
+        /// What the upstream's word amounts to.
+        standing: Standing,
+        /// What it ends with when that lasts.
+        error: Error,
+    },
     /// One step is done, another follows.
     Next {
         /// What the next step needs.
@@ -97,20 +113,47 @@ pub enum Progress {
 /// What became of a spend whose answer was lost.
 #[derive(Debug)]
 pub enum Finding {
-    /// It was done.
+    /// It was done: what was found bears our mark, or is tied to the request.
     Found {
         /// The identifier of what it made; empty where it makes nothing.
         upstream_id: String,
         /// How the operation goes on, as if the step had returned it: done, pending or next.
         step: Box<Step<Resource>>,
     },
-    /// It is not there now.
-    Absent,
-    /// More than one could be it.
-    Several(Vec<UpstreamRef>),
+    /// Nothing is there that is known to be ours. The gateway judges what that proves.
+    Absent(Traces),
+}
+
+/// What speaks against the absence of a spend that is not found; nothing, where it is empty.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Traces {
+    /// Objects that are new since the baseline and that nothing explains: they are not among
+    /// [`crate::Find::claimed_ids`], and bear no mark of [`crate::Find::other_request_ids`].
+    pub unexplained: Vec<UpstreamRef>,
+    /// Why what was read cannot prove absence; empty: it can.
+    pub incomplete: String,
+    /// How often the change that was asked for has happened to its target since the baseline.
+    pub effects: i32,
+    /// Objects that are new and bear the mark of another request, one for each mark.
+    pub marked_ids: Vec<String>,
 }
 
 impl Finding {
+    /// Nothing is there, and nothing speaks against it.
+    pub fn absent() -> Self {
+        Self::Absent(Traces::default())
+    }
+
+    /// Nothing is known to be ours, and these could be it.
+    pub fn unexplained(unexplained: Vec<UpstreamRef>) -> Self {
+        Self::Absent(Traces { unexplained, ..Traces::default() })
+    }
+
+    /// Nothing is known to be ours, and what was read proves nothing.
+    pub fn incomplete(why: impl Into<String>) -> Self {
+        Self::Absent(Traces { incomplete: why.into(), ..Traces::default() })
+    }
+
     /// It was done, and this is how the operation goes on.
     pub fn found(upstream_id: impl Into<String>, step: Step<Resource>) -> Self {
         Self::Found { upstream_id: upstream_id.into(), step: Box::new(step) }
@@ -203,6 +246,11 @@ impl TryFrom<Progress> for PollOutcome {
             Progress::Next { handle, view, price } => {
                 poll_outcome::Outcome::Next(Next { handle, view: wire(view), price })
             }
+            Progress::Stands { handle, after, view, standing, error } => {
+                let pending = pending(handle, after, view)?;
+                let (standing, error) = (standing.into(), Some(error.into()));
+                poll_outcome::Outcome::Pending(Pending { standing, error, ..pending })
+            }
             Progress::Failed { error, view } => poll_outcome::Outcome::Failed(Failed {
                 error: Some(error.into()),
                 view: wire(view),
@@ -226,8 +274,10 @@ impl TryFrom<Finding> for FindResponse {
                 let outcome = Some((*step).try_into()?);
                 find_response::Outcome::Found(Found { upstream_id, outcome })
             }
-            Finding::Absent => find_response::Outcome::Absent(Absent {}),
-            Finding::Several(candidates) => find_response::Outcome::Several(Several { candidates }),
+            Finding::Absent(Traces { unexplained, incomplete, effects, marked_ids }) => {
+                let absent = Absent { unexplained, incomplete, effects, marked_ids };
+                find_response::Outcome::Absent(absent)
+            }
         };
         Ok(Self { outcome: Some(outcome) })
     }
@@ -244,7 +294,7 @@ fn pending(
 ) -> Result<step_outcome::Pending> {
     let after = prost_types::Duration::try_from(after)
         .map_err(|error| Error::fault("the wait is too long").with_source(error))?;
-    Ok(Pending { handle, after: Some(after), view: wire(view) })
+    Ok(Pending { handle, after: Some(after), view: wire(view), ..Pending::default() })
 }
 
 impl From<Product> for Resource {

@@ -1,8 +1,11 @@
 //! The writes as the gateway accepted them, decoded, for quotes, evidence, progress and searches.
 
+use std::future::Future;
+
 use prost::{DecodeError, Message};
 use prost_types::Timestamp;
 
+use crate::error::Result;
 use crate::plugin::v1::{self, Op, find_request, poll_request};
 use crate::v1::{
     CancelOrderRequest, CreateOrderRequest, CreateProductRequest, CreateRenewalRequest,
@@ -42,6 +45,9 @@ pub struct Evidence {
     pub similarity: String,
     /// Upstream identifiers that exist already and so cannot be what this spend makes.
     pub present_ids: Vec<String>,
+    /// Where identifiers are numbers that only grow: the highest that is given out already, and
+    /// `present_ids` then hold what is beside it and the lower ones.
+    pub highest_id: String,
 }
 
 /// One operation that waits for its upstream.
@@ -70,6 +76,44 @@ pub struct Find {
     pub claimed_ids: Vec<String>,
     /// Set when an operator says which upstream object it is: answer found for it, or absent.
     pub upstream_id: String,
+    /// Requests of the same method on the account whose outcome is not known either. What bears the
+    /// mark of one of them is explained by it, one object for each mark.
+    pub other_request_ids: Vec<String>,
+    /// Identifiers that a whole listing shows, newest first. One that is not listed and cannot be read
+    /// by itself is gone, and the next one counts.
+    pub witness_ids: Vec<String>,
+}
+
+impl Find {
+    /// Why a listing is not whole; empty: it is. A whole listing shows the newest of what stood in the
+    /// baseline (`known`, newest first) and the newest of [`Find::witness_ids`], unless reading them by
+    /// their identifiers shows that they are gone; then the next of each counts. Where nothing is
+    /// known, nothing shows that a listing is whole.
+    ///
+    /// # Errors
+    ///
+    /// What kept an object from being read.
+    pub async fn incomplete<F: Future<Output = Result<bool>>>(
+        &self,
+        known: &[String],
+        listed: impl Fn(&str) -> bool,
+        exists: impl Fn(String) -> F,
+    ) -> Result<String> {
+        let mut shown = false;
+        for ids in [known, &self.witness_ids] {
+            for id in ids {
+                if listed(id) {
+                    shown = true;
+                    break;
+                }
+                if exists(id.clone()).await? {
+                    return Ok(format!("{id} exists and is not listed"));
+                }
+            }
+        }
+        let unknown = "nothing that the account is known to have is listed";
+        Ok(if shown { String::new() } else { unknown.to_owned() })
+    }
 }
 
 /// One attempt whose outcome matters.
@@ -225,19 +269,24 @@ impl FromWire for Find {
             attempts,
             claimed_ids: wire.claimed_ids,
             upstream_id: wire.upstream_id,
+            other_request_ids: wire.other_request_ids,
+            witness_ids: wire.witness_ids,
         })
     }
 }
 
 impl From<Evidence> for v1::BaselineResponse {
-    fn from(Evidence { evidence, similarity, present_ids }: Evidence) -> Self {
-        Self { evidence, similarity, present_ids }
+    fn from(evidence: Evidence) -> Self {
+        let Evidence { evidence, similarity, present_ids, highest_id } = evidence;
+        Self { evidence, similarity, present_ids, highest_id }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{FromWire, Op, PollItem, Write, WriteRequest};
+    use futures_util::FutureExt;
+
+    use super::{Find, FromWire, Op, PollItem, Write, WriteRequest};
     use crate::op::{OPS, OpKind};
     use crate::plugin::v1::{self, poll_request::Item};
     use crate::v1::CreateOrderRequest;
@@ -260,6 +309,46 @@ mod tests {
     }
 
     #[test]
+    fn incomplete_listing_lacks_what_exists_or_knows_nothing() {
+        /// `known` and `witnesses` are newest first; identifiers from 50 on are gone.
+        fn check(known: &[&str], witnesses: &[&str], listed: &[&str], expected: &str) {
+            let texts = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+            let find = Find { witness_ids: texts(witnesses), ..find() };
+            let exists = |id: String| std::future::ready(Ok(id.parse::<u32>().unwrap() < 50));
+            let known = texts(known);
+            let told = find.incomplete(&known, |id| listed.contains(&id), exists);
+            assert_eq!(told.now_or_never().unwrap().unwrap(), expected);
+        }
+        let nothing = "nothing that the account is known to have is listed";
+        check(&[], &[], &["7"], nothing);
+        check(&["7"], &[], &["7"], "");
+        check(&["7"], &["9"], &["7", "9"], "");
+        check(&["7"], &["9"], &["7"], "9 exists and is not listed");
+        check(&["8", "7"], &[], &["7"], "8 exists and is not listed");
+        check(&["50", "7"], &[], &["7"], "");
+        check(&["50"], &["51"], &["7"], nothing);
+        check(&["50"], &["51", "9"], &["9"], "");
+    }
+
+    fn find() -> Find {
+        Find {
+            write: Write {
+                request: CreateOrderRequest::default().into(),
+                request_id: String::new(),
+                upstream_id: String::new(),
+            },
+            step: 1,
+            handle: Vec::new(),
+            evidence: Vec::new(),
+            attempts: Vec::new(),
+            claimed_ids: Vec::new(),
+            upstream_id: String::new(),
+            other_request_ids: Vec::new(),
+            witness_ids: Vec::new(),
+        }
+    }
+
+    #[test]
     fn what_breaks_the_contract_is_refused() {
         fn check(op: Op, request: &[u8], expected: bool) {
             let write =
@@ -273,6 +362,6 @@ mod tests {
         check(Op::Unspecified, &[], false);
         let nothing = v1::PollRequest { items: vec![Item { write: None, handle: vec![] }] };
         assert_eq!(Vec::<PollItem>::from_wire(nothing), None);
-        assert_eq!(super::Find::from_wire(v1::FindRequest::default()), None);
+        assert_eq!(Find::from_wire(v1::FindRequest::default()), None);
     }
 }

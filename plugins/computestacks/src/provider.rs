@@ -89,7 +89,7 @@ impl purveyor_sdk::Provider for ComputeStacks {
             "products.get",
             "billing_plans.get"
         ),
-        evidence = difference,
+        evidence = difference, confirmation = read, effect_lag = 60,
         absence_is_proof,
         asks_upstream,
         notice(
@@ -115,7 +115,7 @@ impl purveyor_sdk::Provider for ComputeStacks {
             "products.get",
             "billing_plans.get"
         ),
-        evidence = natural,
+        evidence = natural, confirmation = read, effect_lag = 60,
         absence_is_proof,
         asks_upstream,
         updates(
@@ -152,7 +152,7 @@ impl purveyor_sdk::Provider for ComputeStacks {
 
     #[method(
         calls("products.delete", "oauth.token", "products.get"),
-        evidence = natural,
+        evidence = natural, confirmation = read, effect_lag = 60,
         absence_is_proof,
         asks_upstream
     )]

@@ -94,7 +94,7 @@ impl purveyor_sdk::Provider for Gandi {
 
     #[method(
         calls("product.create", "hosting.account.info", "operation.list", "catalog.list", "contact.balance"),
-        evidence = difference,
+        evidence = difference, confirmation = read, effect_lag = 600,
         absence_is_proof,
         asks_upstream,
         price_known,
@@ -132,7 +132,7 @@ impl purveyor_sdk::Provider for Gandi {
 
     #[method(
         calls("operation.cancel", "operation.list", "operation.info"),
-        evidence = natural,
+        evidence = natural, confirmation = read, effect_lag = 600,
         absence_is_proof,
         asks_upstream,
         cancel(immediately)
@@ -157,7 +157,7 @@ impl purveyor_sdk::Provider for Gandi {
 
     #[method(
         calls("product.update", "hosting.account.info", "operation.list", "catalog.list", "contact.balance"),
-        evidence = difference,
+        evidence = difference, confirmation = read, effect_lag = 600,
         absence_is_proof,
         asks_upstream,
         price_known,
@@ -188,7 +188,7 @@ impl purveyor_sdk::Provider for Gandi {
 
     #[method(
         calls("product.delete", "hosting.account.info", "operation.list", "contact.balance"),
-        evidence = difference,
+        evidence = difference, confirmation = read, effect_lag = 600,
         absence_is_proof,
         asks_upstream,
         notice(
@@ -216,7 +216,7 @@ impl purveyor_sdk::Provider for Gandi {
 
     #[method(
         calls("product.renew", "hosting.account.info", "operation.list", "catalog.list", "contact.balance"),
-        evidence = difference,
+        evidence = difference, confirmation = read, effect_lag = 600,
         absence_is_proof,
         asks_upstream,
         price_known,

@@ -97,7 +97,7 @@ impl purveyor_sdk::Provider for Klikk {
 
     #[method(
         calls("order_create", "order_list", "order_status", "server_list"),
-        evidence = reference,
+        evidence = reference, confirmation = read, effect_lag = 3600,
         absence_is_proof,
         max_items = 50,
         notice(
@@ -132,7 +132,7 @@ impl purveyor_sdk::Provider for Klikk {
 
     #[method(
         calls("order_cancel", "order_status", "server_list"),
-        evidence = natural,
+        evidence = natural, confirmation = read, effect_lag = 3600,
         asks_upstream,
         cancel(at_term_end),
         notice(

@@ -114,7 +114,7 @@ impl purveyor_sdk::Provider for Ovh {
             "infos.put.short", "infos.put.long", "auth.time", "service.get", "infos.get.short",
             "infos.get.long"
         ),
-        evidence = natural,
+        evidence = natural, confirmation = read, effect_lag = 3600,
         asks_upstream,
         updates(
             "renewal_policy",
@@ -138,7 +138,7 @@ impl purveyor_sdk::Provider for Ovh {
 
     #[method(
         calls("service.suspend", "auth.time", "service.get", "infos.get.short", "infos.get.long"),
-        evidence = natural,
+        evidence = natural, confirmation = read, effect_lag = 3600,
         asks_upstream
     )]
     async fn suspend_service(
@@ -151,7 +151,7 @@ impl purveyor_sdk::Provider for Ovh {
 
     #[method(
         calls("service.reopen", "auth.time", "service.get", "infos.get.short", "infos.get.long"),
-        evidence = natural,
+        evidence = natural, confirmation = read, effect_lag = 3600,
         asks_upstream
     )]
     async fn resume_service(
@@ -164,7 +164,7 @@ impl purveyor_sdk::Provider for Ovh {
 
     #[method(
         calls("service.terminate", "auth.time", "service.get", "infos.get.short", "infos.get.long"),
-        evidence = natural,
+        evidence = natural, confirmation = read, effect_lag = 3600,
         asks_upstream
     )]
     async fn terminate_service(
@@ -197,7 +197,7 @@ impl purveyor_sdk::Provider for Ovh {
             "order.status", "order.details", "order.detail", "order.extension", "order.means",
             "mean.list", "mean.get", "method.list", "method.get"
         ),
-        evidence = natural,
+        evidence = natural, confirmation = read, effect_lag = 3600,
         absence_is_proof,
         asks_upstream,
         price_known,
@@ -308,7 +308,7 @@ impl purveyor_sdk::Provider for Ovh {
             "order.details", "order.detail", "order.extension", "order.means", "mean.list",
             "mean.get", "method.list", "method.get"
         ),
-        evidence = natural,
+        evidence = natural, confirmation = read, effect_lag = 3600,
         absence_is_proof,
         asks_upstream,
         price_known

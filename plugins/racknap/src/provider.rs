@@ -67,7 +67,7 @@ impl purveyor_sdk::Provider for RackNap {
     // No terms are declared: a declared one recurs, and three of the thirteen cycles do not.
     #[method(
         calls("service/create"),
-        evidence = none,
+        evidence = none, confirmation = answer,
         price_known,
         takes_prices,
         max_items = 1
@@ -76,7 +76,7 @@ impl purveyor_sdk::Provider for RackNap {
         orders::create(self, cx, &request).await
     }
 
-    #[method(calls("service/suspend"), evidence = none)]
+    #[method(calls("service/suspend"), evidence = none, confirmation = answer)]
     async fn suspend_service(
         &self,
         cx: &Cx,
@@ -85,7 +85,7 @@ impl purveyor_sdk::Provider for RackNap {
         services::change(self, cx, services::Change::Suspend, &request.name).await
     }
 
-    #[method(calls("service/unsuspend"), evidence = none)]
+    #[method(calls("service/unsuspend"), evidence = none, confirmation = answer)]
     async fn resume_service(
         &self,
         cx: &Cx,
@@ -94,7 +94,7 @@ impl purveyor_sdk::Provider for RackNap {
         services::change(self, cx, services::Change::Resume, &request.name).await
     }
 
-    #[method(calls("service/terminate"), evidence = none)]
+    #[method(calls("service/terminate"), evidence = none, confirmation = answer)]
     async fn terminate_service(
         &self,
         cx: &Cx,

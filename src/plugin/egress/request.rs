@@ -8,6 +8,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
 use purveyor_sdk::Error;
 use purveyor_sdk::plugin::v1::{BodyFormat, Call, HttpField, HttpRequest};
+use purveyor_sdk::v1::Price;
 use purveyor_sdk::{body, target};
 use url::Url;
 
@@ -60,6 +61,8 @@ pub(in crate::plugin) struct Prepared {
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) timeout: Duration,
+    /// What it will charge, as the plugin has just read it.
+    pub(super) price: Option<Price>,
 }
 
 /// Why a request is not put together.
@@ -145,7 +148,8 @@ pub(super) fn prepare(
     }
     let asked = request.timeout.and_then(|timeout| Duration::try_from(timeout).ok());
     let timeout = asked.map_or(attempt_timeout, |asked| asked.min(attempt_timeout));
-    Ok(Prepared { call: call.clone(), method, url, headers, body, timeout })
+    let price = request.price.clone();
+    Ok(Prepared { call: call.clone(), method, url, headers, body, timeout, price })
 }
 
 /// Refuses bytes that are another call than the one they are sent under.

@@ -120,6 +120,7 @@ impl SpendTask {
             call: self.prepared.call.name.clone(),
             effect: self.prepared.call.effect(),
             plugin: Arc::clone(&self.egress.plugin),
+            price: self.prepared.price.clone(),
         };
         let permit = self
             .permits

@@ -243,6 +243,23 @@ pub(super) async fn claimed_ids(
     rows.iter().map(|row| Ok(Fields::of(row).text()?.into_owned())).collect()
 }
 
+/// The identifiers of a kind that are claimed in an account and were before an age, the newest first.
+pub(super) async fn newest_claims(
+    connection: &Connection,
+    account: &str,
+    kind: &str,
+    before: Age,
+    limit: usize,
+) -> Result<Vec<String>, Fault> {
+    let sql = "SELECT upstream_id FROM claims WHERE account = $1 AND claim_time < $2 AND kind = $3 \
+               AND closed_time IS NULL ORDER BY claim_time DESC LIMIT $4";
+    let statement = connection.prepare_cached(sql).await?;
+    let (before, limit) = (before.as_nanos(), columns::page(limit));
+    let values: [super::row::Value<'_>; 4] = [&escaped(account), &before, &escaped(kind), &limit];
+    let rows = connection.query(&statement, &values).await?;
+    rows.iter().map(|row| Ok(Fields::of(row).text()?.into_owned())).collect()
+}
+
 /// Each key once, as it is sent.
 fn keys(locks: &[Lock]) -> Vec<String> {
     let keys: BTreeSet<_> = locks.iter().map(|lock| escaped(&lock.0).into_owned()).collect();

@@ -22,6 +22,11 @@ pub(super) const CLAIMED_IDS: &str = "SELECT DISTINCT upstream_id FROM claims IN
      WHERE account = ?1 AND claim_time >= ?2 AND request_id <> ?3 \
      AND (closed_time IS NULL OR closed_time >= ?4) ORDER BY upstream_id";
 
+/// The newest open claims of a kind in an account before an age.
+pub(super) const NEWEST_CLAIMS: &str = "SELECT upstream_id FROM claims INDEXED BY claims_by_time \
+     WHERE account = ?1 AND claim_time < ?2 AND kind = ?3 AND closed_time IS NULL \
+     ORDER BY claim_time DESC LIMIT ?4";
+
 /// What was closed in an account since an age.
 pub(super) const CLOSED_IDS: &str = "SELECT DISTINCT upstream_id FROM claims INDEXED BY claims_closed \
      WHERE account = ?1 AND closed_time >= ?2 ORDER BY upstream_id";
@@ -196,4 +201,18 @@ pub(super) fn claimed_ids(
         })?
         .collect::<Result<Vec<_>, _>>()?;
     Ok(ids)
+}
+
+/// The identifiers of a kind that are claimed in an account and were before an age, the newest first.
+pub(super) fn newest_claims(
+    connection: &Connection,
+    account: &str,
+    kind: &str,
+    before: Age,
+    limit: usize,
+) -> Result<Vec<String>, Fault> {
+    let mut statement = connection.prepare_cached(NEWEST_CLAIMS)?;
+    let values = params![account, before.as_nanos(), kind, columns::page(limit)];
+    let ids = statement.query_map(values, |row| row.get(0))?;
+    Ok(ids.collect::<Result<Vec<_>, _>>()?)
 }

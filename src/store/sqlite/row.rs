@@ -17,7 +17,7 @@ use crate::store::operation::{Attempt, Operation};
 macro_rules! parameters {
     () => {
         "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-         ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36"
+         ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37"
     };
 }
 
@@ -77,6 +77,7 @@ pub(super) fn write(connection: &Connection, sql: &str, row: &Operation) -> Resu
         row.create_age,
         row.update_age,
         row.account_key,
+        row.pending_end,
     ])?;
     Ok(())
 }
@@ -124,6 +125,7 @@ pub(super) fn read(connection: &Connection, row: &Row<'_>) -> Result<Operation, 
         create_age: row.get("create_age")?,
         update_age: row.get("update_age")?,
         account_key: text(row, "account_key")?,
+        pending_end: optional(row, "pending_end")?,
     };
     Ok(columns.into_operation(attempts)?)
 }

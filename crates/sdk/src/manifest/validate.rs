@@ -14,7 +14,7 @@ use crate::plugin::v1::{
     BodyFormat, Call, Credential, Manifest, Match, Method, Op, Proof, Success,
 };
 use crate::term::Period;
-use crate::v1::{CancelPolicy, Effect, Evidence};
+use crate::v1::{CancelPolicy, Confirmation, Effect, Evidence};
 
 /// The most bytes of a plugin's name: it becomes part of metrics and file names.
 const MAX_NAME_BYTES: usize = 32;
@@ -255,9 +255,11 @@ impl Problems<'_> {
             }
         }
         let evidence = method.evidence() != Evidence::Unspecified;
+        let confirmation = method.confirmation() != Confirmation::Unspecified;
         match kind {
             OpKind::Write => {
                 self.check(evidence, place, "a write has to say its evidence");
+                self.check(confirmation, place, "a write has to say how its effect is known");
                 let changes = strongest > Effect::Read;
                 self.check(changes, place, "a write has to make a call that is more than a read");
             }
@@ -270,6 +272,8 @@ impl Problems<'_> {
             }
         }
         self.check(kind == OpKind::Write || !evidence, place, "only writes have evidence");
+        let effect = kind == OpKind::Write || !confirmation;
+        self.check(effect, place, "only writes have an effect to confirm");
         self.details(method, place);
     }
 
@@ -282,6 +286,10 @@ impl Problems<'_> {
             let good = normal.as_deref() == Ok(term);
             self.check(good, format!("{place}.terms"), format!("{term:?} is not in normal form"));
         }
+        let read = method.confirmation() == Confirmation::Read;
+        let lag = method.effect_lag.map(std::time::Duration::try_from);
+        let good = if read { matches!(lag, Some(Ok(_))) } else { lag.is_none() };
+        self.check(good, format!("{place}.effect_lag"), "goes with a confirmation by a read");
         self.check(method.max_items >= 0, format!("{place}.max_items"), "is negative");
         let known = |policy: &i32| {
             CancelPolicy::try_from(*policy).is_ok_and(|one| one != CancelPolicy::Unspecified)

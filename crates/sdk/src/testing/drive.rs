@@ -172,6 +172,7 @@ impl<P: Exported> TestHost<P> {
             attempts: vec![attempt],
             claimed_ids: claimed.iter().map(|id| (*id).to_owned()).collect(),
             upstream_id: upstream_id.to_owned(),
+            ..FindRequest::default()
         };
         self.find(&request).await?.outcome.ok_or_else(|| missing("outcome of the search"))
     }

@@ -18,7 +18,7 @@ impl Provider for Acme {
         Ok(Self)
     }
 
-    #[method(calls("create"), evidence = none)]
+    #[method(calls("create"), evidence = none, confirmation = read, effect_lag = 60)]
     async fn create_order(&self, _: &Cx, _: CreateOrderRequest) -> Result<Step<Order>> {
         Ok(Step::unknown(""))
     }

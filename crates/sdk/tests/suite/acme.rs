@@ -93,7 +93,7 @@ impl Provider for Acme {
 
     #[method(
         calls("order.create", "order.status"),
-        evidence = difference,
+        evidence = difference, confirmation = read, effect_lag = 60,
         price_known,
         max_items = 3,
         terms("P1M", "P1Y"),
@@ -113,7 +113,7 @@ impl Provider for Acme {
         }
     }
 
-    #[method(calls("server.suspend"), evidence = none)]
+    #[method(calls("server.suspend"), evidence = none, confirmation = read, effect_lag = 60)]
     async fn suspend_service(&self, cx: &Cx, _: SuspendServiceRequest) -> Result<Step<Service>> {
         cx.http().call("server.suspend").segment(cx.upstream_id()).send().await?;
         Ok(Step::Done(Service::default()))
@@ -134,7 +134,7 @@ impl Provider for Acme {
     }
 
     async fn find(&self, _: &Cx, _: Find) -> Result<Finding> {
-        Ok(Finding::Absent)
+        Ok(Finding::absent())
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) async fn find(
 ) -> Result<Finding> {
     let id = stacks.product_id(&request.name, "name")?;
     Ok(match stacks.client.product(cx, id).await? {
-        Some(_) => Finding::Absent,
+        Some(_) => Finding::absent(),
         None => Finding::found("", gone(request).map(Resource::from)),
     })
 }

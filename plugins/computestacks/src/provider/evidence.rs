@@ -33,6 +33,7 @@ pub(super) async fn baseline(stacks: &ComputeStacks, cx: &Cx, asked: Baseline) -
                 present_ids: alike.iter().map(i64::to_string).collect(),
                 evidence: encode(&Before::Products { alike })?,
                 similarity: format!("product {}", plain(label)),
+                ..Evidence::default()
             })
         }
         WriteRequest::UpdateProduct(request) => {
@@ -58,7 +59,7 @@ pub(super) async fn find(stacks: &ComputeStacks, cx: &Cx, find: Find) -> Result<
         Before::Rules { product, task, .. } => stacks.find_rule(cx, &find, product, &task).await,
         Before::Setting => stacks.find_change(cx, &find).await,
         // Nothing was sent after this evidence.
-        Before::Blocked { .. } => Ok(Finding::Absent),
+        Before::Blocked { .. } => Ok(Finding::absent()),
     }
 }
 
@@ -95,9 +96,9 @@ impl ComputeStacks {
         };
         if !find.upstream_id.is_empty() {
             let named = names::counted(&find.upstream_id).filter(|id| !before.contains(id));
-            let Some(id) = named else { return Ok(Finding::Absent) };
+            let Some(id) = named else { return Ok(Finding::absent()) };
             let row = self.client.product(cx, id).await?;
-            return row.as_ref().map_or(Ok(Finding::Absent), found);
+            return row.as_ref().map_or(Ok(Finding::absent()), found);
         }
         let label = wanted.label.as_deref().unwrap_or_default();
         let new = |row: &Row| {
@@ -109,9 +110,11 @@ impl ComputeStacks {
         let fitting: Vec<&Row> = new.iter().filter(|row| row.is_made_as(&wanted)).collect();
         match (fitting.as_slice(), new.as_slice()) {
             ([one], _) => found(one),
-            ([], []) => Ok(Finding::Absent),
-            ([], all) => Ok(Finding::Several(all.iter().map(Row::upstream).collect())),
-            (several, _) => Ok(Finding::Several(several.iter().map(|it| it.upstream()).collect())),
+            ([], []) => Ok(Finding::absent()),
+            ([], all) => Ok(Finding::unexplained(all.iter().map(Row::upstream).collect())),
+            (several, _) => {
+                Ok(Finding::unexplained(several.iter().map(|it| it.upstream()).collect()))
+            }
         }
     }
 
@@ -124,7 +127,7 @@ impl ComputeStacks {
         let resources: Vec<_> =
             plan.resources.iter().filter(|it| it.product == Some(product)).collect();
         let ids: Vec<i64> = match task {
-            Task::Nothing => return Ok(Finding::Absent),
+            Task::Nothing => return Ok(Finding::absent()),
             Task::Resource => resources.iter().map(|resource| resource.id).collect(),
             Task::Rule { phase, offer, regions, .. } => {
                 let lines = self.lines_of(&find.write)?;
@@ -147,8 +150,8 @@ impl ComputeStacks {
                 let handle = encode(&Handle::Rules { product })?;
                 Ok(Finding::found("", Step::<Resource>::next(handle)))
             }
-            [] | [_] => Ok(Finding::Absent),
-            several => Ok(Finding::Several(several.iter().map(|id| reference(*id)).collect())),
+            [] | [_] => Ok(Finding::absent()),
+            several => Ok(Finding::unexplained(several.iter().map(|id| reference(*id)).collect())),
         }
     }
 
@@ -159,11 +162,11 @@ impl ComputeStacks {
         };
         let update = self.read_update(request)?;
         let Some(row) = self.client.product(cx, update.id).await? else {
-            return Ok(Finding::Absent);
+            return Ok(Finding::absent());
         };
         let wanted: Changes = update.changes(&row)?;
         if !row.is(&wanted) {
-            return Ok(Finding::Absent);
+            return Ok(Finding::absent());
         }
         let plan = self.billing_plan(cx).await?;
         let step = self.updated(&row, plan.as_ref(), &update)?;
@@ -183,7 +186,7 @@ fn product_of(handle: &[u8]) -> Result<Option<i64>> {
 }
 
 fn told(before: Before, similarity: String) -> Result<Evidence> {
-    Ok(Evidence { evidence: encode(&before)?, similarity, present_ids: Vec::new() })
+    Ok(Evidence { evidence: encode(&before)?, similarity, ..Evidence::default() })
 }
 
 fn reference(id: i64) -> purveyor_sdk::v1::UpstreamRef {

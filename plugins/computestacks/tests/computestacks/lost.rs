@@ -81,8 +81,8 @@ async fn what_is_alike_and_does_not_fit_is_for_a_person() {
     let check = async |product: Product, expected: &[&str]| {
         bench.make(product).await;
         match bench.plugin.search(&write, &at, &[], "").await.unwrap() {
-            Found::Several(several) => {
-                let ids: Vec<_> = several.candidates.iter().map(|it| it.id.as_str()).collect();
+            Found::Absent(several) => {
+                let ids: Vec<_> = several.unexplained.iter().map(|it| it.id.as_str()).collect();
                 assert_eq!(ids, expected);
             }
             other => panic!("{other:?}"),
@@ -193,8 +193,8 @@ async fn a_place_in_the_plan_that_is_there_twice_is_for_a_person() {
     let again = bench.plugin.step_at(&write, &at).await.unwrap();
     assert!(matches!(again, Stepped::Next(_)));
     let looked = bench.plugin.search(&write, &at, &[], "").await.unwrap();
-    let Found::Several(several) = looked else { panic!("{looked:?}") };
-    assert_eq!(several.candidates.len(), 2);
+    let Found::Absent(several) = looked else { panic!("{looked:?}") };
+    assert_eq!(several.unexplained.len(), 2);
 }
 
 #[tokio::test]

@@ -63,7 +63,7 @@ pub(super) async fn baseline(
     let target = next_target(&operations, &progress, &request.item_id).map(|it| it.id);
     let before = Before { target, ..Before::default() };
     let similarity = target.map(|id| format!("operation.cancel {id}")).unwrap_or_default();
-    Ok(Evidence { evidence: encode(&before)?, similarity, present_ids: Vec::new() })
+    Ok(Evidence { evidence: encode(&before)?, similarity, ..Evidence::default() })
 }
 
 /// What became of a cancellation: the operation's own step says it.
@@ -75,12 +75,12 @@ pub(super) async fn find(
 ) -> Result<Finding> {
     let before: Before = decode(&find.evidence)?;
     let mut progress = progress_of(&find.handle)?;
-    let Some(target) = before.target else { return Ok(Finding::Absent) };
+    let Some(target) = before.target else { return Ok(Finding::absent()) };
     let operations = gandi.operations_of(cx, &find.write.upstream_id, &request.name).await?;
     let cancelled =
         |operation: &Operation| operation.id == target && operation.stage() == Stage::Cancelled;
     if !operations.iter().any(cancelled) {
-        return Ok(Finding::Absent);
+        return Ok(Finding::absent());
     }
     progress.cancelled.push(target);
     let step = gandi.cancelled(&operations, progress, &request.item_id)?;

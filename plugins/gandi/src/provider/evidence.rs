@@ -45,6 +45,7 @@ pub(super) async fn baseline(gandi: &Gandi, cx: &Cx, asked: Baseline) -> Result<
         evidence: encode(&before)?,
         similarity: similarity(&wanted, &listed),
         present_ids: before.operations.iter().map(i64::to_string).collect(),
+        ..Evidence::default()
     })
 }
 
@@ -73,8 +74,8 @@ pub(super) async fn find(gandi: &Gandi, cx: &Cx, find: Find) -> Result<Finding> 
     match (fitting.as_slice(), new.as_slice()) {
         ([one], _) => gandi.found(cx, &find, &before, one).await,
         ([], []) => gandi.absent(cx, &wanted, &find.write, &before).await,
-        ([], all) => Ok(Finding::Several(all.iter().map(Operation::upstream).collect())),
-        (several, _) => Ok(Finding::Several(several.iter().map(|it| it.upstream()).collect())),
+        ([], all) => Ok(Finding::unexplained(all.iter().map(Operation::upstream).collect())),
+        (several, _) => Ok(Finding::unexplained(several.iter().map(|it| it.upstream()).collect())),
     }
 }
 
@@ -143,13 +144,13 @@ impl Gandi {
         before: &Before,
         kind: Kind,
     ) -> Result<Finding> {
-        let Some(id) = upstream_id(&find.upstream_id) else { return Ok(Finding::Absent) };
+        let Some(id) = upstream_id(&find.upstream_id) else { return Ok(Finding::absent()) };
         match self.client.operation(cx, id).await {
             Ok(operation) if operation.is(kind) && !before.operations.contains(&id) => {
                 self.found(cx, find, before, &operation).await
             }
-            Ok(_) => Ok(Finding::Absent),
-            Err(error) if error.reason == ErrorReason::OrderNotFound => Ok(Finding::Absent),
+            Ok(_) => Ok(Finding::absent()),
+            Err(error) if error.reason == ErrorReason::OrderNotFound => Ok(Finding::absent()),
             Err(error) => Err(error),
         }
     }
@@ -203,7 +204,7 @@ impl Gandi {
         write: &Write,
         before: &Before,
     ) -> Result<Finding> {
-        let Some(id) = wanted.product else { return Ok(Finding::Absent) };
+        let Some(id) = wanted.product else { return Ok(Finding::absent()) };
         let was = before.products.iter().find(|product| product.id == id);
         let account = self.client.account(cx).await?;
         let is = account.products()?.iter().find(|owned| owned.id == id);
@@ -218,8 +219,8 @@ impl Gandi {
             }
             _ => None,
         };
-        Ok(changed.map_or(Finding::Absent, |message| {
-            Finding::Several(vec![UpstreamRef {
+        Ok(changed.map_or(Finding::absent(), |message| {
+            Finding::unexplained(vec![UpstreamRef {
                 id: id.to_string(),
                 message: format!("{message}, and no operation is listed"),
                 ..UpstreamRef::default()

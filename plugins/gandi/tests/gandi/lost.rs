@@ -77,10 +77,10 @@ async fn several_that_fit_are_for_a_person() {
     let write = order(vec![item("shares", 1, 1)]);
     let at = lose(&bench, &write, FaultKind::DropAfterCommit).await;
     bench.buy("shares", 1, 1).await;
-    let Found::Several(several) = bench.search(&write, &at, &[], "").await.unwrap() else {
+    let Found::Absent(several) = bench.search(&write, &at, &[], "").await.unwrap() else {
         panic!()
     };
-    let ids: Vec<_> = several.candidates.iter().map(|it| it.id.as_str()).collect();
+    let ids: Vec<_> = several.unexplained.iter().map(|it| it.id.as_str()).collect();
     assert_eq!(ids, ["637367", "637366"]);
 }
 
@@ -90,10 +90,10 @@ async fn something_new_that_does_not_fit_is_no_absence() {
     let write = order(vec![item("shares", 1, 1)]);
     let at = lose(&bench, &write, FaultKind::DropBeforeCommit).await;
     bench.buy("disk", 1, 1).await;
-    let Found::Several(several) = bench.search(&write, &at, &[], "").await.unwrap() else {
+    let Found::Absent(several) = bench.search(&write, &at, &[], "").await.unwrap() else {
         panic!()
     };
-    assert_eq!(several.candidates.len(), 1);
+    assert_eq!(several.unexplained.len(), 1);
     let absent = bench.search(&write, &at, &["637366"], "").await.unwrap();
     assert!(matches!(absent, Found::Absent(_)));
 }
@@ -169,10 +169,10 @@ async fn a_change_without_its_operation_is_no_absence() {
         let at = lose(&bench, write, FaultKind::DropAfterCommit).await;
         // The change shows before the list does.
         bench.set(|mode| mode.listing_lag_ms = 3_600_000);
-        let Found::Several(several) = bench.search(write, &at, &[], "").await.unwrap() else {
+        let Found::Absent(several) = bench.search(write, &at, &[], "").await.unwrap() else {
             panic!("{which}");
         };
-        assert_eq!(several.candidates[0].id, service.upstream.as_ref().unwrap().id);
+        assert_eq!(several.unexplained[0].id, service.upstream.as_ref().unwrap().id);
     }
 }
 

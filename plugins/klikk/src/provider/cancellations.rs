@@ -49,7 +49,7 @@ pub(super) async fn find(
 ) -> Result<Finding> {
     let (told, item) = klikk.cancellable(cx, request, &find.write.upstream_id).await?;
     if !is_cancelled(&told, item) {
-        return Ok(Finding::Absent);
+        return Ok(Finding::absent());
     }
     let servers = klikk.servers_of(cx, &[&told]).await?;
     let step = Step::Done(Resource::from(klikk.order(&told, &servers)?));

@@ -32,6 +32,7 @@ pub(super) async fn baseline(klikk: &Klikk, cx: &Cx, asked: Baseline) -> Result<
         // With its marks no order is like another.
         similarity: if tokens { token::of(&asked.write.request_id, 0) } else { String::new() },
         present_ids: before.present.iter().map(u64::to_string).collect(),
+        ..Evidence::default()
     })
 }
 
@@ -70,9 +71,9 @@ impl Klikk {
             ours = self.marked_singly(cx, untold, &marks).await?;
         }
         match ours.as_slice() {
-            [] => Ok(Finding::Absent),
+            [] => Ok(Finding::absent()),
             [one] => self.found(cx, write, one).await,
-            several => Ok(Finding::Several(several.iter().map(candidate).collect())),
+            several => Ok(Finding::unexplained(several.iter().map(candidate).collect())),
         }
     }
 
@@ -106,7 +107,7 @@ impl Klikk {
             !before.present.contains(&order.id) && !find.claimed_ids.contains(&order.id.to_string())
         });
         let new: Vec<UpstreamRef> = new.map(candidate).collect();
-        Ok(if new.is_empty() { Finding::Absent } else { Finding::Several(new) })
+        Ok(if new.is_empty() { Finding::absent() } else { Finding::unexplained(new) })
     }
 
     /// The order that an operator names. One that was there before, or that carries the marks of
@@ -118,16 +119,16 @@ impl Klikk {
         request: &CreateOrderRequest,
         before: &Before,
     ) -> Result<Finding> {
-        let Some(id) = id_of(&find.upstream_id) else { return Ok(Finding::Absent) };
+        let Some(id) = id_of(&find.upstream_id) else { return Ok(Finding::absent()) };
         if before.present.contains(&id) {
-            return Ok(Finding::Absent);
+            return Ok(Finding::absent());
         }
         match self.client.order(cx, id).await {
             Ok(told) if fits(&told, request, &marks(&find.write, request)) => {
                 self.found(cx, &find.write, &told).await
             }
-            Ok(_) => Ok(Finding::Absent),
-            Err(error) if error.reason == ErrorReason::OrderNotFound => Ok(Finding::Absent),
+            Ok(_) => Ok(Finding::absent()),
+            Err(error) if error.reason == ErrorReason::OrderNotFound => Ok(Finding::absent()),
             Err(error) => Err(error),
         }
     }

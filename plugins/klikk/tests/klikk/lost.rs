@@ -27,7 +27,7 @@ async fn without_marks() -> Bench {
 
 fn ids(found: &Found) -> Vec<&str> {
     match found {
-        Found::Several(several) => several.candidates.iter().map(|it| it.id.as_str()).collect(),
+        Found::Absent(several) => several.unexplained.iter().map(|it| it.id.as_str()).collect(),
         other => panic!("{other:?}"),
     }
 }

@@ -51,7 +51,7 @@ pub(super) async fn find(ovh: &Ovh, cx: &Cx, find: Find) -> Result<Finding> {
                 let infos = ovh.infos_of(cx, &service).await?;
                 let shown = wanted.is_shown(&service, infos.as_ref());
                 if !shown && !wanted.is_under_way(&service) {
-                    return Ok(Finding::Absent);
+                    return Ok(Finding::absent());
                 }
                 let view = ovh.service(id, &service, infos.as_ref())?;
                 let step = if shown {
@@ -102,17 +102,17 @@ impl Ovh {
         renewal: Option<&CreateRenewalRequest>,
     ) -> Result<Finding> {
         if !find.upstream_id.is_empty() && names::counted(&find.upstream_id) != Some(order) {
-            return Ok(Finding::Absent);
+            return Ok(Finding::absent());
         }
         let seen = match self.seen(cx, order).await {
             Ok(seen) => seen,
             Err(error) if error.reason == ErrorReason::OrderNotFound => {
-                return Ok(Finding::Several(vec![gone(order)]));
+                return Ok(Finding::unexplained(vec![gone(order)]));
             }
             Err(error) => return Err(error),
         };
         match seen.status.as_ref() {
-            Some(status) if status.is_unpaid() => Ok(Finding::Absent),
+            Some(status) if status.is_unpaid() => Ok(Finding::absent()),
             Some(status) if status.is_paid() || status.is_checked() => {
                 let step: Step<Resource> = match renewal {
                     Some(request) => {
@@ -125,7 +125,7 @@ impl Ovh {
                 let made = if renewal.is_some() { order.to_string() } else { String::new() };
                 Ok(Finding::Found { upstream_id: made, step: Box::new(step) })
             }
-            _ => Ok(Finding::Several(vec![seen.upstream()])),
+            _ => Ok(Finding::unexplained(vec![seen.upstream()])),
         }
     }
 

@@ -17,7 +17,7 @@ pub(super) fn find(racknap: &RackNap, request: &Find) -> Result<Finding> {
             }
             // The upstream cannot be asked; what is no number of a service is none, whoever says so.
             if number(named, 1, "upstream_id").is_err() {
-                return Ok(Finding::Absent);
+                return Ok(Finding::absent());
             }
             let upstream = UpstreamRef { id: named.to_owned(), ..UpstreamRef::default() };
             let order = racknap.order(order, &racknap.line(order)?, upstream)?;
@@ -32,7 +32,7 @@ pub(super) fn find(racknap: &RackNap, request: &Find) -> Result<Finding> {
     let id = service_id(&request.write.upstream_id, name)?;
     if named != id.to_string() {
         // Nothing tells that it was done. Sending it again ends in the same state.
-        return Ok(Finding::Absent);
+        return Ok(Finding::absent());
     }
     let service = racknap.changed(change, id, UpstreamRef::default())?;
     Ok(Finding::found(named, Step::Done(service.into())))

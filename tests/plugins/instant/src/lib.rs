@@ -65,7 +65,7 @@ impl Provider for Instant {
         Err(Error::product_not_found(&request.name))
     }
 
-    #[method(calls("order.create", "order.find"), evidence = reference, absence_is_proof, max_items = 1)]
+    #[method(calls("order.create", "order.find"), evidence = reference, confirmation = read, effect_lag = 60, absence_is_proof, max_items = 1)]
     async fn create_order(&self, cx: &Cx, request: CreateOrderRequest) -> Result<Step<Order>> {
         let item = request.order.as_ref().and_then(|order| order.items.first());
         let body = json!({
@@ -85,7 +85,7 @@ impl Provider for Instant {
         let reference = &request.write.request_id;
         let answer = cx.http().call("order.find").query("reference", reference).send().await?;
         let found = document(&answer)?;
-        let Some(first) = found.get(0) else { return Ok(Finding::Absent) };
+        let Some(first) = found.get(0) else { return Ok(Finding::absent()) };
         let order = self.order(&CreateOrderRequest::default(), reference, first)?;
         let upstream_id = order.upstream.clone().unwrap_or_default().id;
         Ok(Finding::Found { upstream_id, step: Box::new(Step::Done(Resource::Order(order))) })
