@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
-use purveyor_sdk::plugin::v1::{Manifest, Timing};
+use purveyor_sdk::plugin::v1::Manifest;
 
 use super::Config;
 use super::document::nearest;

@@ -5,11 +5,13 @@
 //! nobody and stores nothing, so that every order of events can be tried. Nothing else in the
 //! engine changes an operation.
 
+mod await_effect;
 mod close;
 mod event;
 mod late;
 mod look;
 mod observed;
+mod refusal;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -31,7 +33,9 @@ use crate::store::Change;
 use crate::store::age::Age;
 use crate::store::operation::{Attempt, NewClaim, Note, Observed, Operation, Origin, Settle};
 
-pub use self::event::{Closing, Contest, Event, LateFinding, NewAttempt, Refusal, Resolution};
+pub use self::event::{
+    Closing, Contest, Event, LateFinding, Looked, NewAttempt, Refusal, Resolution,
+};
 pub use self::rules::{
     broken_invariant, delivered, is_by_account, locks, renewal_order, target_of, transient,
 };
@@ -77,10 +81,19 @@ pub struct Policy {
     pub account_shared: bool,
     /// From a lost answer until absence counts.
     pub settle: Duration,
+    /// How long the effect may lag behind the upstream's final word.
+    pub effect_lag: Duration,
     /// How attempts that may be repeated are spaced.
     pub retry: Backoff,
     /// How looks at an unknown outcome are spaced.
     pub look: Backoff,
+}
+
+impl Policy {
+    /// Whether the upstream can be asked what became of a request.
+    pub fn can_search(&self) -> bool {
+        !matches!(self.evidence, Evidence::None | Evidence::Unspecified)
+    }
 }
 
 /// Doubling delays.
@@ -166,13 +179,18 @@ impl Step<'_> {
             }
             (WaitingUpstream, Event::Contested(contest)) => self.ask_about_contest(&contest),
             (Running, Event::Recovered) => self.recover(),
-            (WaitingUpstream, Event::Polled(outcome)) => self.polled(outcome),
-            (WaitingUpstream, Event::PollFailed(error)) => self.poll_failed(&error),
-            (OutcomeUnknown | Reconciling, Event::Looked(found)) => self.looked(found),
-            (OutcomeUnknown | Reconciling, Event::LookFailed(error)) => self.look_failed(&error),
-            (OutcomeUnknown | Reconciling, Event::FoundClaimed { by, upstream_id }) => {
-                self.found_claimed(by, upstream_id);
+            (WaitingUpstream | NeedsOperator, Event::Polled(outcome)) => self.polled(outcome),
+            (WaitingUpstream | NeedsOperator, Event::PollFailed(error)) => self.poll_failed(&error),
+            (OutcomeUnknown | Reconciling | NeedsOperator, Event::Looked(looked)) => {
+                self.looked(looked);
             }
+            (OutcomeUnknown | Reconciling | NeedsOperator, Event::LookFailed(error)) => {
+                self.look_failed(&error);
+            }
+            (
+                OutcomeUnknown | Reconciling | NeedsOperator,
+                Event::FoundClaimed { by, upstream_id },
+            ) => self.found_claimed(by, upstream_id),
             (Succeeded | Failed, Event::LookedBack(findings)) if self.next.wake_time.is_some() => {
                 self.looked_back(findings);
             }
@@ -180,7 +198,7 @@ impl Step<'_> {
                 self.look_back_failed(&error);
             }
             (
-                Accepted | WaitingUpstream | OutcomeUnknown | Reconciling,
+                Accepted | WaitingUpstream | OutcomeUnknown | Reconciling | NeedsOperator,
                 Event::AccountChanged { now },
             ) => self.account_changed(&now),
             (Accepted, Event::CancelRequested) if self.nothing_sent() => {
@@ -327,6 +345,7 @@ impl Step<'_> {
         self.next.notes.push(note);
         self.next.error = None;
         self.next.candidates.clear();
+        self.next.wake_time = None;
         match resolution {
             Resolution::Executed { upstream_id, outcome } => self.executed(upstream_id, outcome),
             Resolution::NotExecuted { try_again } => {
@@ -401,6 +420,7 @@ impl Step<'_> {
         self.next.candidates.clear();
         self.next.message.clear();
         self.next.error = None;
+        self.next.pending_end = None;
         self.look_back_later();
     }
 
@@ -433,15 +453,27 @@ impl Step<'_> {
     /// Loud: it does not go on until a person has looked.
     fn ask_operator(&mut self, message: String) {
         self.next.state = State::NeedsOperator;
-        self.next.wake_time = None;
         self.next.blocked_by = None;
         self.next.message = message;
+        self.read_on();
     }
 
     /// As above, where there is a word for it.
     fn ask_operator_because(&mut self, problem: Error) {
-        self.ask_operator(problem.message.clone());
+        let message = problem.message.clone();
         self.next.error = Some(problem.into());
+        self.ask_operator(message);
+    }
+
+    /// What waits for an operator is read again, as seldom as anything is, where a read can end it.
+    fn read_on(&mut self) {
+        let reason = self.next.error.as_ref().map(purveyor_sdk::plugin::v1::Error::reason);
+        let decided =
+            matches!(reason, Some(ErrorReason::AccountChanged | ErrorReason::DuplicateDetected));
+        let unknown = self.next.current().is_some_and(|it| it.outcome == Outcome::Unknown);
+        let reads = !decided && (self.next.is_polled() || (unknown && self.policy.can_search()));
+        let at = self.now.age + self.policy.look.longest;
+        self.next.wake_time = reads.then_some(at);
     }
 
     fn wait(&mut self, handle: Vec<u8>, after: Duration, view: Option<Resource>) {
@@ -450,6 +482,8 @@ impl Step<'_> {
         self.next.handle = handle;
         self.next.tries = 0;
         self.next.settle = None;
+        self.next.error = None;
+        self.next.pending_end = None;
         self.next.candidates.clear();
         self.next.message.clear();
         self.next.wake_time = Some(rules::tick(self.now.age, after));
@@ -460,13 +494,15 @@ impl Step<'_> {
         self.next.step += 1;
         self.next.handle = handle;
         self.next.settle = None;
-        self.next.candidates.clear();
         self.again_now();
     }
 
     fn again_now(&mut self) {
         self.next.state = State::Accepted;
         self.next.baseline = None;
+        self.next.pending_end = None;
+        self.next.error = None;
+        self.next.candidates.clear();
         self.next.tries = 0;
         self.next.message.clear();
         self.next.wake_time = Some(self.now.age);

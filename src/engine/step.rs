@@ -141,11 +141,7 @@ impl Engine {
         if operation.step == 1 {
             self.check_price(provider, operation).await?;
         }
-        let evident = matches!(
-            policy.evidence,
-            Evidence::Difference | Evidence::Natural | Evidence::Reference
-        );
-        if !evident || policy.effect != Effect::Spend {
+        if !policy.can_search() || policy.effect < Effect::Setting {
             return Ok(None);
         }
         let request = BaselineRequest {
@@ -432,6 +428,12 @@ impl Permits for StepPermits {
         if let Some(provider) = self.engine.inner.providers.get(&run.operation.provider) {
             // Another process may have learnt it since the step began.
             provider.may_write()?;
+        }
+        if request.effect == Effect::Spend
+            && let Some(limit) = price::limit(&run.operation)?
+        {
+            // What was quoted may have changed since.
+            price::within(request.price.as_ref(), &limit)?;
         }
         let now = self.engine.now().await?;
         let deadline = self.engine.inner.clock.boot().plus(PERMIT_LIFE);
