@@ -60,7 +60,7 @@ impl Engine {
     /// REQUEST_ID_REUSED, OPERATION_IN_PROGRESS, STORE_UNAVAILABLE; then nothing was stored. After
     /// STORE_UNAVAILABLE the same call may be repeated.
     pub async fn submit(&self, submission: Submission) -> Result<Operation> {
-        let (request_id, wait) = (submission.request_id, submission.wait);
+        let wait = submission.wait;
         let engine = self.clone();
         let accepted = tokio::spawn(async move { engine.accept(submission).await }).await;
         let operation = accepted.map_err(|error| {
@@ -69,7 +69,7 @@ impl Engine {
         if operation.done() || wait.is_zero() {
             return Ok(operation);
         }
-        Ok(self.wait_until(request_id, wait).await?.unwrap_or(operation))
+        self.wait(&operation, wait).await
     }
 
     /// What a write would do and cost; nothing is stored and nothing is sent that costs anything.
