@@ -17,7 +17,7 @@ use super::machine;
 use super::{Caller, Engine};
 use crate::failpoint::{self, Place};
 use crate::plugin::Provider;
-use crate::store::operation::{Lock, Operation};
+use crate::store::operation::Operation;
 use crate::store::{Accepted, Lease, NewOperation, Pruned, StoreError};
 
 /// A write, checked and ready to be stored.
@@ -131,7 +131,11 @@ impl Engine {
                 "the request_id belongs to another request",
             )),
             Accepted::Pruned(pruned) => Err(removed(&pruned, &operation)),
-            Accepted::Held { lock, by } => Err(in_progress(&operation, &lock, by)),
+            Accepted::Held { lock, by } => {
+                let target = machine::target_of(&operation, &lock);
+                let what = format!("{target} has a write that has not ended");
+                Err(self.blocker(by).await?.in_progress(what))
+            }
             Accepted::Outdated => {
                 Err(Error::new(ErrorReason::Internal, "a write without records is outdated"))
             }
@@ -199,11 +203,4 @@ pub(super) fn removed(pruned: &Pruned, request: &Operation) -> Error {
     Error::new(ErrorReason::RequestIdReused, message)
         .with_metadata("state", pruned.state.as_str_name())
         .with_metadata("end_time", pruned.end_time.to_string())
-}
-
-fn in_progress(operation: &Operation, lock: &Lock, by: Uuid) -> Error {
-    let target = machine::target_of(operation, lock);
-    let message = format!("{target} has a write that has not ended: operations/{by}");
-    Error::new(ErrorReason::OperationInProgress, message)
-        .with_metadata("operation", format!("operations/{by}"))
 }
