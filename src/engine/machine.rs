@@ -23,9 +23,9 @@ use purveyor_sdk::Error;
 use purveyor_sdk::plugin::v1::Resource;
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence};
-use uuid::Uuid;
 
 use super::account::{AccountOf, changed};
+use super::blocker::Blocker;
 use super::line::LOOK_FOR_ONESELF;
 #[cfg(feature = "failpoints")]
 use crate::failpoint;
@@ -164,7 +164,7 @@ impl Step<'_> {
             (Accepted, Event::Deferred(error)) => self.deferred(&error),
             (Accepted, Event::Unblocked) if self.next.blocked_by.is_some() => self.unblocked(),
             (Accepted | Running, Event::Blocked { by }) if self.open_attempt().is_none() => {
-                self.blocked(by)
+                self.blocked(&by)
             }
             (Running, Event::BaselineTaken(baseline)) if self.open_attempt().is_none() => {
                 self.next.baseline = Some(baseline);
@@ -212,7 +212,7 @@ impl Step<'_> {
 
     /// Nothing is started after `start_before`; a write that has begun upstream is carried on.
     fn begin(&mut self, account: AccountOf, belongs: &Result<(), String>) {
-        if self.too_late() {
+        if self.too_late(None) {
             return;
         }
         if self.next.account.is_empty() {
@@ -245,29 +245,39 @@ impl Step<'_> {
     }
 
     fn deferred(&mut self, error: &Error) {
-        if !self.too_late() {
+        self.next.blocked_by = None;
+        if !self.too_late(None) {
             self.again_later(error.to_string());
         }
     }
 
-    fn too_late(&mut self) -> bool {
+    /// Whether `start_before` has passed; then it has failed, and the error names what it waited for.
+    fn too_late(&mut self, waited_for: Option<&Blocker>) -> bool {
         let late = self.now.wall > self.next.start_before && self.nothing_applied();
         if late {
             let message = format!("nothing was sent before {}", self.next.start_before);
-            self.fail(Error::new(ErrorReason::NotStarted, message));
+            self.fail(match waited_for {
+                Some(blocker) => blocker.not_started(message),
+                None => Error::new(ErrorReason::NotStarted, message),
+            });
         }
         late
     }
 
     fn unblocked(&mut self) {
         self.next.blocked_by = None;
+        self.next.message.clear();
         self.next.tries = 0;
         self.next.wake_time = Some(self.now.age);
     }
 
-    fn blocked(&mut self, by: Uuid) {
+    fn blocked(&mut self, by: &Blocker) {
+        if self.too_late(Some(by)) {
+            return;
+        }
         self.next.state = State::Accepted;
-        self.next.blocked_by = Some(by);
+        self.next.blocked_by = Some(by.request_id);
+        self.next.message = format!("waits for {by}");
         let at = self.now.age + LOOK_FOR_ONESELF;
         self.next.wake_time = Some(self.not_past_start_before(at));
     }

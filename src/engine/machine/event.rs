@@ -7,6 +7,7 @@ use purveyor_sdk::v1::Effect;
 use uuid::Uuid;
 
 use crate::engine::account::AccountOf;
+use crate::engine::blocker::Blocker;
 use crate::plugin::Spend;
 use crate::store::operation::{Baseline, Note};
 
@@ -27,8 +28,8 @@ pub enum Event {
     Deferred(Error),
     /// What the step needs is held by another operation.
     Blocked {
-        /// By whom.
-        by: Uuid,
+        /// By which.
+        by: Blocker,
     },
     /// What it waited for may be free.
     Unblocked,

@@ -23,6 +23,7 @@ use uuid::Uuid;
 use self::world::{Happening, World};
 use super::{Backoff, Closing, Event, NewAttempt, Now, Policy, apply};
 use crate::engine::account::AccountOf;
+use crate::engine::blocker::Blocker;
 use crate::plugin::Spend;
 use crate::store::age::Age;
 use crate::store::operation::Operation;
@@ -67,6 +68,13 @@ pub(super) fn begin(account: &str) -> Event {
     let belongs = if account == "A1" { Ok(()) } else { Err(account.to_owned()) };
     let key = format!("acme https://acme.example:443 {account}");
     Event::Begin { account: AccountOf { identity: account.to_owned(), key }, belongs }
+}
+
+/// Another operation, which is in that state, holds what the step needs.
+pub(super) fn blocked(state: State) -> Event {
+    let request_id = Uuid::from_u128(9);
+    let unresolved = (state == State::NeedsOperator).then_some(request_id);
+    Event::Blocked { by: Blocker { request_id, state, unresolved } }
 }
 
 pub(super) fn accepted() -> Operation {

@@ -8,7 +8,7 @@ use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Order, Renewal, UpstreamRe
 use purveyor_sdk::{Error, Result};
 use uuid::Uuid;
 
-use super::{accepted, begin, now_at, policy};
+use super::{accepted, begin, blocked, now_at, policy};
 use crate::engine::machine::{Closing, Event, NewAttempt, apply, locks};
 use crate::plugin::{ProofSeen, Seen, Spend};
 use crate::store::Change;
@@ -208,6 +208,36 @@ fn nothing_is_started_after_start_before() {
     let policy = policy(Evidence::Difference);
     let on = apply(&begun, begin("A1"), &policy, &now_at(601)).unwrap();
     assert_eq!(on.operation.state, State::Running);
+}
+
+#[test]
+fn wait_past_start_before_fails_naming_the_blocker() {
+    let check = |state: State, waits_for: &str| {
+        let policy = policy(Evidence::Difference);
+        let blocker = format!("operations/{}", Uuid::from_u128(9));
+        let step = |operation: &Operation, seconds| {
+            apply(operation, blocked(state), &policy, &now_at(seconds)).unwrap().operation
+        };
+        let waiting = step(&accepted(), 599);
+        assert_eq!(
+            (waiting.state, waiting.blocked_by),
+            (State::Accepted, Some(Uuid::from_u128(9)))
+        );
+        assert_eq!(waiting.message, format!("waits for {blocker}, {waits_for}"));
+        // Whether it looks for itself, or is refused the lock in its step.
+        let running = apply(&waiting, begin("A1"), &policy, &now_at(600)).unwrap().operation;
+        for before in [waiting, running] {
+            let late = step(&before, 601);
+            assert_eq!((late.state, late.blocked_by), (State::Failed, None));
+            let error = late.error.unwrap();
+            assert_eq!(error.reason(), ErrorReason::NotStarted);
+            assert_eq!(error.metadata["operation"], blocker);
+            let message = format!(": it waited for {blocker}, {waits_for}");
+            assert!(error.message.ends_with(&message), "{}", error.message);
+        }
+    };
+    check(State::Running, "which is RUNNING");
+    check(State::NeedsOperator, "which needs an operator");
 }
 
 /// A renewal whose unpaid order was made and whose payment comes next.

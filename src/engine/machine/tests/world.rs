@@ -15,7 +15,7 @@ use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Order, UpstreamRef};
 use uuid::Uuid;
 
-use super::{accepted, begin, now_at};
+use super::{accepted, begin, blocked, now_at};
 use crate::engine::machine::{
     Closing, Event, LateFinding, NewAttempt, Now, Policy, Resolution, apply, broken_invariant,
 };
@@ -178,7 +178,7 @@ impl World {
                 self.offer(Event::AccountChanged { now: "A2".into() });
             }
             Happening::Blocked => {
-                self.offer(Event::Blocked { by: Uuid::from_u128(9) });
+                self.offer(blocked(State::Running));
             }
             Happening::AnswerArrives { plugin_fails } => self.answer_arrives(plugin_fails),
             Happening::ClaimLost => {
