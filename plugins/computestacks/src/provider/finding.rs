@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use purveyor_sdk::names;
-use purveyor_sdk::v1::UpstreamRef;
+use purveyor_sdk::v1::{ErrorReason, UpstreamRef};
 use purveyor_sdk::{Cx, Error, Find, Finding, Resource, Result, Step, Traces, WriteRequest};
 
-use super::evidence::alike;
+use super::evidence::{alike, is_final};
 use super::{ComputeStacks, deletion, rules};
 use crate::checkpoint::{Before, Handle, Task, decode, encode};
 use crate::model::{Changes, Identity, LABEL, Likeness, Plan, Row, digest};
@@ -16,7 +16,19 @@ use crate::model::{Changes, Identity, LABEL, Likeness, Plan, Row, digest};
 /// How many products of the baseline are asked for one by one where a list lacks them.
 const KNOWN: usize = 50;
 
+/// What keeps a search from deciding, and does not pass, is told as such: a search that fails proves as
+/// little as one that finds nothing, and no setting may be sent again for it.
 pub(super) async fn find(stacks: &ComputeStacks, cx: &Cx, find: Find) -> Result<Finding> {
+    let named = !find.upstream_id.is_empty();
+    match decide(stacks, cx, find).await {
+        Err(error) if !named && (is_final(&error) || error.reason == ErrorReason::PluginFault) => {
+            Ok(Finding::incomplete(error.message))
+        }
+        decided => decided,
+    }
+}
+
+async fn decide(stacks: &ComputeStacks, cx: &Cx, find: Find) -> Result<Finding> {
     if let WriteRequest::DeleteProduct(request) = &find.write.request {
         return deletion::find(stacks, cx, request, &find.evidence).await;
     }
@@ -114,7 +126,8 @@ impl ComputeStacks {
         let incomplete =
             find.incomplete(&known.highest(), |id| listed.contains(id), exists).await?;
         let unexplained = new.iter().map(|row| row.upstream()).collect();
-        Ok(Finding::Absent(Traces { unexplained, incomplete, ..Traces::default() }))
+        let alike_ids = tied.iter().map(|row| row.id.to_string()).collect();
+        Ok(Finding::Absent(Traces { unexplained, incomplete, alike_ids, ..Traces::default() }))
     }
 
     /// Whether what the step was to make is there. An operator who names something else is told
@@ -163,9 +176,13 @@ impl ComputeStacks {
             }
             _ => String::new(),
         };
-        let effects = i32::try_from(new.len()).unwrap_or(i32::MAX);
+        // What is lacking is not there, so no new rule is just what was asked for; each place is.
+        let alike_ids = match task {
+            Task::Resource => new.iter().map(i64::to_string).collect(),
+            _ => Vec::new(),
+        };
         let unexplained = new.into_iter().map(reference).collect();
-        Ok(Finding::Absent(Traces { unexplained, incomplete, effects, ..Traces::default() }))
+        Ok(Finding::Absent(Traces { unexplained, incomplete, alike_ids, ..Traces::default() }))
     }
 
     /// Why a plan is not whole; empty: it is. A whole plan shows the newest product that stood in it and
