@@ -198,9 +198,11 @@ impl Step<'_> {
                 self.look_back_failed(&error);
             }
             (
-                Accepted | WaitingUpstream | OutcomeUnknown | Reconciling | NeedsOperator,
+                Accepted | WaitingUpstream | OutcomeUnknown | Reconciling,
                 Event::AccountChanged { now },
             ) => self.account_changed(&now),
+            // What it waits for is known; it is read on when the provider points back.
+            (NeedsOperator, Event::AccountChanged { .. }) => self.read_on(),
             (Accepted, Event::CancelRequested) if self.nothing_sent() => {
                 self.end(State::Cancelled);
             }
