@@ -128,6 +128,7 @@ impl Order {
             amount: refund.unwrap_or(self.amount),
             currency: account.currency.clone(),
             fingerprint: self.fingerprint.clone(),
+            person: false,
         }
     }
 }
