@@ -8,7 +8,7 @@ use purveyor_sdk::time::Zone;
 use purveyor_sdk::{Answer, Cx, Error, Result};
 
 use crate::error::{self, proof};
-use crate::model::{Due, Members, Order, Server, not_understood, rows};
+use crate::model::{Due, Members, Order, Server, ServerStates, not_understood, rows};
 
 /// The credential in `X-Account-Token`.
 pub(crate) const ACCOUNT_TOKEN: &str = "account-token";
@@ -20,6 +20,7 @@ pub(crate) struct Client {
     /// The credential that is sent.
     pub(crate) credential: &'static str,
     pub(crate) zone: Zone,
+    pub(crate) server_states: ServerStates,
 }
 
 /// One item to be ordered.
@@ -137,7 +138,7 @@ impl Client {
         let body = json!({ "action": "server_list", "order_item_id": item.unwrap_or(0) });
         let answer = self.read(cx, "server_list", &body).await?;
         let servers = rows(&answer, "servers")?.into_iter();
-        let servers = servers.map(|row| Server::read(row, &self.zone));
+        let servers = servers.map(|row| Server::read(row, &self.zone, &self.server_states));
         let servers = servers.collect::<Result<Vec<_>>>()?;
         // An upstream that does not filter must not show one server as another.
         Ok(servers

@@ -17,7 +17,7 @@ use purveyor_sdk::{
 
 use crate::client::{ACCOUNT_TOKEN, Client, LOGIN};
 use crate::config::{Authentication, KlikkConfig, Sold};
-use crate::model::Statuses;
+use crate::model::{ServerStates, Statuses};
 
 mod declare;
 
@@ -25,6 +25,7 @@ mod products;
 mod quotes;
 
 mod cancellations;
+mod delivery;
 mod lines;
 mod order_view;
 mod orders;
@@ -64,7 +65,11 @@ impl purveyor_sdk::Provider for Klikk {
         };
         host.require(credential)?;
         Ok(Self {
-            client: Client { credential, zone: host.time_zone().clone() },
+            client: Client {
+                credential,
+                zone: host.time_zone().clone(),
+                server_states: ServerStates::new(&config.server_states),
+            },
             catalogue: config.catalogue()?,
             statuses: Statuses::new(&config.statuses),
             item_tokens: config.item_tokens,
