@@ -64,7 +64,12 @@ impl purveyor_sdk::Provider for Klikk {
         };
         host.require(credential)?;
         Ok(Self {
-            client: Client { credential, zone: host.time_zone().clone() },
+            client: Client {
+                credential,
+                zone: host.time_zone().clone(),
+                proofs: Self::PROOFS,
+                refusal_words: host.refusal_words().to_vec(),
+            },
             catalogue: config.catalogue()?,
             statuses: Statuses::new(&config.statuses),
             item_tokens: config.item_tokens,

@@ -92,7 +92,6 @@ async fn only_what_the_application_itself_says_refuses() {
         (403, "forbidden", ErrorReason::UpstreamCredentials),
         (404, "missing", ErrorReason::UpstreamApiGone),
         (422, "invalid", ErrorReason::UpstreamRejected),
-        (429, "throttled", ErrorReason::UpstreamRateLimit),
     ];
     let bench = Bench::new().await;
     for (code, proof, reason) in cases {
@@ -107,6 +106,33 @@ async fn only_what_the_application_itself_says_refuses() {
         assert_eq!(error.metadata["upstream_code"], code.to_string());
     }
     assert!(bench.done().is_empty());
+}
+
+#[tokio::test]
+async fn limit_of_requests_refuses_in_its_own_word_alone() {
+    let check = async |mode: Mode, fault: Option<FaultKind>, expected: &str| {
+        let bench = Bench::new().await;
+        let write = create(package("s"));
+        let at = bench.before(&write, Position::default()).await;
+        bench.upstream.set_mode(mode);
+        match &fault {
+            Some(kind) => bench.upstream.inject(Fault::next(CREATE, kind.clone())),
+            // The one request that the limit allows.
+            None => drop(bench.get("providers/test/products/1").await),
+        }
+        let told = match bench.plugin.step_at(&write, &at).await.unwrap() {
+            Stepped::Rejected(rejected) => rejected.proof,
+            Stepped::Unknown(_) => "unknown".to_owned(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(told, expected, "{fault:?}");
+    };
+    check(Mode { rate_limit: 1, ..Mode::default() }, None, "throttled").await;
+    for code in [408, 409, 425, 429] {
+        let fault = FaultKind::Fault { code, text: "Throttled".to_owned() };
+        check(Mode::default(), Some(fault), "unknown").await;
+    }
+    check(Mode::default(), Some(FaultKind::Status { status: 429 }), "unknown").await;
 }
 
 #[tokio::test]

@@ -14,17 +14,11 @@ use crate::model::{
 const MAX_IDS: usize = 100_000;
 
 /// The proofs of a payment.
-pub(crate) const PAY_PROOFS: &[&str] = &[
-    proof::NOT_ADMITTED,
-    proof::SIGNATURE,
-    proof::CLOCK,
-    proof::PAYMENT_REFUSED,
-    proof::MISSING,
-    proof::PARAMETER,
-];
+pub(crate) const PAY_PROOFS: &[&str] =
+    &[proof::NOT_ADMITTED, proof::SIGNATURE, proof::CLOCK, proof::PAYMENT_REFUSED, proof::MISSING];
 
-/// The proofs of a change of a service. A change can be sent again, so that a conflict and a refusal
-/// by the account's rights are safe to believe.
+/// The proofs of a change of a service. A change can be sent again, so that a refused parameter and a
+/// refusal by the account's rights are safe to believe.
 pub(crate) const CHANGE_PROOFS: &[&str] = &[
     proof::NOT_ADMITTED,
     proof::SIGNATURE,
@@ -32,7 +26,6 @@ pub(crate) const CHANGE_PROOFS: &[&str] = &[
     proof::MISSING,
     proof::NOT_ACTIVE,
     proof::PARAMETER,
-    proof::CONFLICT,
     proof::FORBIDDEN,
 ];
 

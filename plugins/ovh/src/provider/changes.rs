@@ -74,12 +74,16 @@ pub(super) fn wanted(request: &WriteRequest) -> Result<Option<(&str, Wanted)>> {
     }))
 }
 
-/// SUSPEND_FIRST for the end of a service that is not suspended.
+/// SUSPEND_FIRST for the end of a service that is not suspended, STATE_CONFLICT for what has ended: what
+/// the upstream says of it itself is a conflict, which proves nothing.
 pub(super) fn check_act(act: Act, service: &model::Service) -> Result<()> {
     match (act, service.state()) {
         (Act::Terminate, State::Active | State::Expired | State::Resuming | State::Suspending) => {
             let message = "the upstream terminates suspended services only";
             Err(Error::new(ErrorReason::SuspendFirst, message))
+        }
+        (Act::Suspend | Act::Resume, State::Terminating | State::Terminated) => {
+            Err(Error::new(ErrorReason::StateConflict, "the service has ended"))
         }
         _ => Ok(()),
     }

@@ -37,7 +37,7 @@ pub(crate) fn manifest() -> Manifest {
                 ..Call::default()
             },
         ],
-        proofs: vec![proof("no-credit", "NO_CREDIT", false), proof("busy", "BUSY", true)],
+        proofs: vec![proof("no-credit", "NO_CREDIT", 400), proof("busy", "BUSY", 429)],
         configuration_schema: r#"{"type":"object"}"#.to_owned(),
         credentials: vec![Credential {
             name: "api-key".to_owned(),
@@ -100,14 +100,15 @@ fn success(effect: Effect) -> Success {
     }
 }
 
-fn proof(name: &str, code: &str, may_repeat: bool) -> Proof {
+/// Another attempt may follow what is asked for too often.
+fn proof(name: &str, code: &str, status: i32) -> Proof {
     let test = Some(Test::Equals(code.to_owned()));
     Proof {
         name: name.to_owned(),
-        status_min: 400,
-        status_max: 499,
+        status_min: status,
+        status_max: status,
         format: BodyFormat::Json.into(),
         matches: vec![Match { pointer: "/code".to_owned(), test }],
-        may_repeat,
+        may_repeat: status == 429,
     }
 }
