@@ -6,6 +6,7 @@
 
 pub mod accept;
 pub mod account;
+pub mod blocker;
 pub mod call;
 mod committing;
 pub mod executor;

@@ -85,8 +85,8 @@ async fn operation(
     Ok(shown(&waited, &call.caller, |age| engine.wall_at(age)))
 }
 
-/// The operation when it is done, needs an operator, or `wanted` or the deadline or the server's time
-/// is over.
+/// The operation when it is done, comes to need an operator, or `wanted` or the deadline or the server's
+/// time is over.
 pub(crate) async fn wait_for(
     engine: &Engine,
     arrival: &Arrival,
@@ -99,7 +99,7 @@ pub(crate) async fn wait_for(
         return Ok(operation);
     }
     tokio::select! {
-        waited = engine.wait(&call.caller, operation.request_id, timeout) => waited,
+        waited = engine.wait(&operation, timeout) => waited,
         () = arrival.left() => engine.operation(&call.caller, operation.request_id).await,
     }
 }

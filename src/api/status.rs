@@ -163,13 +163,14 @@ fn code(reason: ErrorReason) -> Code {
 /// anything is stored or sent.
 fn may_repeat(error: &Error) -> bool {
     match error.reason {
-        ErrorReason::OperationInProgress
-        | ErrorReason::UpstreamRateLimit
+        ErrorReason::UpstreamRateLimit
         | ErrorReason::UpstreamUnavailable
-        | ErrorReason::ProviderUnavailable
         | ErrorReason::StoreUnavailable => true,
-        // An answer that is too large is too large again.
-        ErrorReason::Overloaded => error.retry_after.is_some(),
+        // An answer that is too large is too large again, an operation may wait for an operator, and a
+        // quarantined provider for a restart.
+        ErrorReason::Overloaded
+        | ErrorReason::OperationInProgress
+        | ErrorReason::ProviderUnavailable => error.retry_after.is_some(),
         _ => false,
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
-use purveyor_sdk::plugin::v1::{Manifest, Timing};
+use purveyor_sdk::body;
+use purveyor_sdk::plugin::v1::Manifest;
+use purveyor_sdk::plugin::v1::r#match::Test;
 
 use super::Config;
 use super::document::nearest;
@@ -44,6 +46,7 @@ impl Config {
     ) {
         mistakes.extend(self.credentials(provider, manifest));
         mistakes.extend(self.settings(provider, manifest));
+        mistakes.extend(self.refusal_words(provider, manifest));
         if !self.development {
             mistakes.extend(self.floors(provider, manifest));
             mistakes.extend(self.rate(provider, manifest));
@@ -108,6 +111,33 @@ impl Config {
         unknown.collect()
     }
 
+    /// Words of refusal for a plugin that takes none, and those that are its words of success.
+    fn refusal_words(&self, provider: &ProviderConfig, manifest: &Manifest) -> Vec<Mistake> {
+        let refusals = manifest.proofs.iter().flat_map(|proof| &proof.matches);
+        let taken =
+            refusals.filter(|one| matches!(&one.test, Some(Test::Words(it)) if it.configurable));
+        let pointers: Vec<&str> = taken.map(|one| one.pointer.as_str()).collect();
+        if pointers.is_empty() && !provider.refusal_words.is_empty() {
+            let message = format!("plugin {:?} takes no words of refusal", provider.plugin);
+            return vec![self.mistake(
+                provider,
+                "refusal_words",
+                message,
+                Some("leave it out".into()),
+            )];
+        }
+        let shapes = manifest.calls.iter().flat_map(|call| [&call.success, &call.payment_due]);
+        let conditions = shapes.flatten().flat_map(|shape| &shape.matches);
+        let there = conditions.filter(|one| pointers.contains(&one.pointer.as_str()));
+        let success: Vec<String> = there.flat_map(|one| words_of(one.test.as_ref())).collect();
+        let wrong = provider.refusal_words.iter().enumerate();
+        let wrong = wrong.filter(|(_, word)| body::is_word(word, &success)).map(|(index, word)| {
+            let message = format!("{word:?} is a word of success to plugin {:?}", provider.plugin);
+            self.mistake(provider, &format!("refusal_words.{index}"), message, None)
+        });
+        wrong.collect()
+    }
+
     fn floors(&self, provider: &ProviderConfig, manifest: &Manifest) -> Vec<Mistake> {
         let floors = manifest.timing.unwrap_or_default();
         let lags = manifest.methods.iter().filter_map(|method| method.effect_lag);
@@ -158,6 +188,15 @@ impl Config {
     ) -> Mistake {
         let key = format!("providers.{}.{key}", provider.id);
         Mistake { line: self.lines.of(&key), key, message, hint }
+    }
+}
+
+/// The words that a condition of success is met by.
+fn words_of(test: Option<&Test>) -> Vec<String> {
+    match test {
+        Some(Test::Equals(text)) => vec![text.clone()],
+        Some(Test::Words(it)) => it.words.clone(),
+        _ => Vec::new(),
     }
 }
 

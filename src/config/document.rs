@@ -203,6 +203,21 @@ impl<'d> Section<'d> {
         entries.collect()
     }
 
+    /// A list of texts, each with its place; what is none is a mistake and left out.
+    pub(crate) fn texts(&mut self, key: &'static str) -> Vec<Found<'d, String>> {
+        let Some((place, value)) = self.look(key) else { return Vec::new() };
+        let DeValue::Array(items) = value else {
+            place.refuse(format!("is {}, not a list of texts", kind(value)));
+            return Vec::new();
+        };
+        let texts = items.iter().enumerate().filter_map(|(index, item)| {
+            let place = place.below(&index.to_string(), &item.span());
+            let found = Found { value: item.get_ref(), place };
+            Some(Found { value: found.text()?.to_owned(), place: found.place })
+        });
+        texts.collect()
+    }
+
     /// Where a key stands, when it is there.
     pub(crate) fn place_of(&mut self, key: &'static str) -> Option<Place<'d>> {
         self.look(key).map(|(place, _)| place)

@@ -22,6 +22,9 @@ const DISPLAY_NAME_MAX_CHARS: usize = 100;
 const ID_MAX_BYTES: usize = 63;
 /// The longest identity of an account that the configuration gives.
 const ACCOUNT_ID_MAX_BYTES: usize = 256;
+/// The most words of refusal, and the longest: each answer to a write is compared with all of them.
+const REFUSAL_WORDS_MAX: usize = 64;
+const REFUSAL_WORD_MAX_BYTES: usize = 200;
 /// The longest name of a plugin; its stamp has room for no more.
 const PLUGIN_MAX_BYTES: usize = 32;
 
@@ -56,6 +59,7 @@ fn provider(
     let account = account(s);
     let account_id = account_id(s);
     let formerly_endpoint = formerly_endpoint(s, endpoint.as_ref());
+    let refusal_words = refusal_words(s, context);
     let allow_private_addresses = s.or("allow_private_addresses", false);
     let credentials = credentials(s, context);
     let configuration = settings::read(s.entries("settings"), &mut context.lines);
@@ -79,6 +83,7 @@ fn provider(
         account,
         account_id,
         formerly_endpoint,
+        refusal_words,
         credentials,
         configuration,
         ca_file,
@@ -151,6 +156,28 @@ fn account_id(section: &mut Section<'_>) -> Option<String> {
         ));
     }
     Some(id.value)
+}
+
+fn refusal_words(section: &mut Section<'_>, context: &mut Context<'_>) -> Vec<String> {
+    let words = section.texts("refusal_words");
+    let list = section.place_of("refusal_words");
+    if let Some(list) = list.as_ref().filter(|_| words.len() > REFUSAL_WORDS_MAX) {
+        list.refuse(format!("has {} words, more than {REFUSAL_WORDS_MAX}", words.len()));
+    }
+    context.lines.note(list);
+    let words = words.into_iter().map(|word| {
+        if word.value.trim().is_empty()
+            || word.value.len() > REFUSAL_WORD_MAX_BYTES
+            || word.value.chars().any(char::is_control)
+        {
+            word.place.refuse(format!(
+                "is blank, longer than {REFUSAL_WORD_MAX_BYTES} bytes or not one line"
+            ));
+        }
+        context.lines.note(Some(word.place));
+        word.value
+    });
+    words.collect()
 }
 
 fn url(found: Found<'_, String>) -> Option<Url> {

@@ -17,7 +17,7 @@ use super::machine;
 use super::{Caller, Engine};
 use crate::failpoint::{self, Place};
 use crate::plugin::Provider;
-use crate::store::operation::{Lock, Operation};
+use crate::store::operation::Operation;
 use crate::store::{Accepted, Lease, NewOperation, Pruned, StoreError};
 
 /// A write, checked and ready to be stored.
@@ -60,7 +60,7 @@ impl Engine {
     /// REQUEST_ID_REUSED, OPERATION_IN_PROGRESS, STORE_UNAVAILABLE; then nothing was stored. After
     /// STORE_UNAVAILABLE the same call may be repeated.
     pub async fn submit(&self, submission: Submission) -> Result<Operation> {
-        let (request_id, wait) = (submission.request_id, submission.wait);
+        let wait = submission.wait;
         let engine = self.clone();
         let accepted = tokio::spawn(async move { engine.accept(submission).await }).await;
         let operation = accepted.map_err(|error| {
@@ -69,7 +69,7 @@ impl Engine {
         if operation.done() || wait.is_zero() {
             return Ok(operation);
         }
-        Ok(self.wait_until(request_id, wait).await?.unwrap_or(operation))
+        self.wait(&operation, wait).await
     }
 
     /// What a write would do and cost; nothing is stored and nothing is sent that costs anything.
@@ -131,7 +131,7 @@ impl Engine {
                 "the request_id belongs to another request",
             )),
             Accepted::Pruned(pruned) => Err(removed(&pruned, &operation)),
-            Accepted::Held { lock, by } => Err(in_progress(&operation, &lock, by)),
+            Accepted::Held { lock, by } => Err(self.in_the_way(&operation, &lock, by).await?),
             Accepted::Outdated => {
                 Err(Error::new(ErrorReason::Internal, "a write without records is outdated"))
             }
@@ -199,11 +199,4 @@ pub(super) fn removed(pruned: &Pruned, request: &Operation) -> Error {
     Error::new(ErrorReason::RequestIdReused, message)
         .with_metadata("state", pruned.state.as_str_name())
         .with_metadata("end_time", pruned.end_time.to_string())
-}
-
-fn in_progress(operation: &Operation, lock: &Lock, by: Uuid) -> Error {
-    let target = machine::target_of(operation, lock);
-    let message = format!("{target} has a write that has not ended: operations/{by}");
-    Error::new(ErrorReason::OperationInProgress, message)
-        .with_metadata("operation", format!("operations/{by}"))
 }

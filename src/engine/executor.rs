@@ -136,6 +136,11 @@ impl Engine {
                 State::Accepted => Box::pin(self.step(operation)).await,
                 State::OutcomeUnknown | State::Reconciling => Box::pin(self.look(operation)).await,
                 State::Succeeded | State::Failed => Box::pin(self.look_back(operation)).await,
+                // What waits for an operator is read on, alone and seldom.
+                State::NeedsOperator if operation.is_polled() => {
+                    return self.follow_up(vec![operation]).await;
+                }
+                State::NeedsOperator => Box::pin(self.look(operation)).await,
                 // What waits for its upstream is asked for together with others.
                 _ => return,
             };

@@ -10,7 +10,8 @@ use purveyor_sdk::v1::operation::State;
 use uuid::Uuid;
 
 use super::Engine;
-use super::machine::{Event, apply, locks};
+use super::blocker::Blocker;
+use super::machine::{Event, apply, is_by_account, locks};
 use crate::store::operation::{Lock, Operation};
 use crate::store::{Committed, StoreError};
 
@@ -85,12 +86,32 @@ impl Engine {
     ) -> Result<Option<Operation>, StoreError> {
         let policy = self.policy(&operation);
         self.inner.lines.join(lock.clone(), &operation);
-        let blocked = self.record(operation, Event::Blocked { by }, &policy).await?;
+        let request_id = operation.request_id;
+        // What is to be stored does not fail because a name cannot be completed.
+        let blocker = self.blocker(by).await.unwrap_or_else(|_| Blocker::unread(by));
+        let blocked = self.record(operation, Event::Blocked { by: blocker }, &policy).await?;
+        if blocked.as_ref().is_none_or(Operation::done) {
+            self.inner.lines.leave(request_id);
+        }
         // Whoever let go before we stood in line could not see us.
         if !self.held_by(by).await?.contains(&lock) {
             self.let_next(&lock).await;
         }
         Ok(blocked)
+    }
+
+    /// The lock that a waiting operation still waits for, and who holds it. While there is one, trying
+    /// again would only take the account's lock from others and ask the upstream for nothing. Locks by
+    /// account are left to the store: an operation may have been stored without one (`can_spare`).
+    pub(super) async fn waits_for(
+        &self,
+        waiting: &Operation,
+    ) -> Result<Option<(Lock, Uuid)>, StoreError> {
+        let Some(by) = waiting.blocked_by else { return Ok(None) };
+        let (held, policy) = (self.held_by(by).await?, self.policy(waiting));
+        let mut needs = self.needs(waiting).into_iter();
+        let awaited = needs.rfind(|lock| held.contains(lock) && !is_by_account(lock, &policy));
+        Ok(awaited.map(|lock| (lock, by)))
     }
 
     async fn held_by(&self, request_id: Uuid) -> Result<Vec<Lock>, StoreError> {

@@ -3,15 +3,18 @@
 use prost::Message;
 use prost_types::Timestamp;
 use purveyor_sdk::plugin::v1::find_request::Attempt;
-use purveyor_sdk::plugin::v1::find_response::{Outcome as Finding, Several};
+use purveyor_sdk::plugin::v1::find_response::{Absent, Outcome as Finding};
 use purveyor_sdk::plugin::v1::{CallContext, CallKind, FindRequest, FindResponse, Op};
-use purveyor_sdk::v1::operation::Outcome;
+use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, UpstreamRef};
 use purveyor_sdk::{Error, Result};
+use uuid::Uuid;
 
 use super::Engine;
 use super::account::{check_owner, owned};
-use super::machine::{Event, LateFinding, Now, Policy, apply, locks, renewal_order, transient};
+use super::machine::{
+    Event, LateFinding, Looked, Now, Policy, apply, locks, renewal_order, transient,
+};
 use super::policy::{SETTLE_DEFAULT, listing_lag};
 use super::step::{context, logged, write};
 use super::unstored::log_whole;
@@ -19,6 +22,9 @@ use crate::failpoint::{self, Place};
 use crate::plugin::Provider;
 use crate::store::operation::{GivenUp, Operation};
 use crate::store::{self, Change, Committed, PAGE_MAX, Query, StoreError};
+
+/// How many objects are named by which a listing is seen to be whole.
+const WITNESSES: usize = 4;
 
 impl Engine {
     /// Looks once; `None`: the operation is somebody else's now.
@@ -31,7 +37,7 @@ impl Engine {
         };
         failpoint::pass(Place::Looked);
         let mut now = self.now().await?;
-        if let Event::Looked(FindResponse { outcome: Some(Finding::Absent(_)) }) = &event {
+        if matches!(&event, Event::Looked(looked) if is_absent(&looked.response)) {
             // What was not there then may have come since: an answer may take as long as a window.
             now.age = asked;
         }
@@ -160,20 +166,59 @@ impl Engine {
         if let Err(now) = check_owner(operation, &account) {
             return Ok(Event::AccountChanged { now });
         }
+        // Known before the upstream is asked: what waits then may have got what is found.
+        let waiting = self.waiting_for_alike(operation).await?;
         let mut request = self.find_request(operation).await?;
         if let Some(found) = self.find_answered(&provider, operation, &request).await? {
-            return Ok(Event::Looked(found));
+            return Ok(Event::Looked(found.into()));
         }
         request.upstream_id.clear();
-        let response = self.ask_to_find(&provider, &request, &context(operation)).await?;
-        if matches!(response.outcome, Some(Finding::Absent(_))) {
-            let candidates = self.find_come_back(&provider, operation, &request).await?;
-            if !candidates.is_empty() {
-                let outcome = Some(Finding::Several(Several { candidates }));
-                return Ok(Event::Looked(FindResponse { outcome }));
+        let mut response = self.ask_to_find(&provider, &request, &context(operation)).await?;
+        if let Some(Finding::Absent(absent)) = &mut response.outcome {
+            absent.unexplained.extend(self.find_come_back(&provider, operation, &request).await?);
+        }
+        Ok(Event::Looked(Looked { response, claimed_ids: request.claimed_ids, waiting }))
+    }
+
+    /// Other accepted orders of the account that wait for what they bought, where what is new is found by
+    /// comparing lists: it may be theirs.
+    async fn waiting_for_alike(&self, operation: &Operation) -> Result<Vec<Uuid>> {
+        let policy = self.policy(operation);
+        let compares = policy.evidence == Evidence::Difference && operation.op == Op::CreateOrder;
+        if !compares {
+            return Ok(Vec::new());
+        }
+        let waiting = self.of_the_account(operation, &[State::WaitingUpstream]).await?;
+        Ok(waiting.into_iter().map(|it| it.request_id).collect())
+    }
+
+    /// Other operations of the same method on the same account that are in one of these states.
+    async fn of_the_account(
+        &self,
+        operation: &Operation,
+        states: &[State],
+    ) -> Result<Vec<Operation>> {
+        let account = (&operation.account, &operation.account_key);
+        let mut query = Query {
+            states: states.to_vec(),
+            ops: vec![operation.op],
+            open_only: true,
+            limit: PAGE_MAX,
+            ..Query::default()
+        };
+        let mut others = Vec::new();
+        loop {
+            let page = self.inner.store.list(&query).await?;
+            let Some(last) = page.last() else { return Ok(others) };
+            query.after = Some((last.create_time, last.request_id));
+            let full = page.len() >= PAGE_MAX;
+            others.extend(page.into_iter().filter(|it| {
+                it.request_id != operation.request_id && (&it.account, &it.account_key) == account
+            }));
+            if !full {
+                return Ok(others);
             }
         }
-        Ok(Event::Looked(response))
     }
 
     /// What is there again under an identifier whose object was gone shortly before, or since: a listing
@@ -260,7 +305,7 @@ impl Engine {
     }
 
     pub(super) async fn find_request(&self, operation: &Operation) -> Result<FindRequest> {
-        let Policy { gate, aliases, legacy_gate, settle, .. } = self.policy(operation);
+        let Policy { gate, aliases, legacy_gate, settle, id_kind, .. } = self.policy(operation);
         let slack = self.inner.store.age().slack;
         // What was claimed shortly before may have been missing from the list that is compared with. What
         // was claimed earlier stood there, unless it is gone and its identifier has come back.
@@ -270,6 +315,12 @@ impl Engine {
         // What was gone a window before the request was sent, and is there again, may be ours.
         let sent = operation.current().map_or(operation.create_age, |last| last.permit_age);
         let closed_since = sent - settle - slack;
+        let store = &self.inner.store;
+        let witness_ids = store.newest_claims(&gate, &id_kind, since, WITNESSES).await?;
+        let undecided =
+            [State::Running, State::OutcomeUnknown, State::Reconciling, State::NeedsOperator];
+        let others = self.of_the_account(operation, &undecided).await?;
+        let other_request_ids = others.iter().map(|it| it.request_id.to_string()).collect();
         let mut claimed_ids = Vec::new();
         for account in std::iter::once(gate).chain(aliases).chain(legacy_gate) {
             let claimed =
@@ -299,8 +350,14 @@ impl Engine {
             attempts,
             claimed_ids,
             upstream_id: String::new(),
+            other_request_ids,
+            witness_ids,
         })
     }
+}
+
+fn is_absent(response: &FindResponse) -> bool {
+    matches!(response.outcome, Some(Finding::Absent(Absent { .. })))
 }
 
 #[cfg(test)]

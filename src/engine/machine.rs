@@ -5,11 +5,13 @@
 //! nobody and stores nothing, so that every order of events can be tried. Nothing else in the
 //! engine changes an operation.
 
+mod await_effect;
 mod close;
 mod event;
 mod late;
 mod look;
 mod observed;
+mod refusal;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -21,9 +23,9 @@ use purveyor_sdk::Error;
 use purveyor_sdk::plugin::v1::Resource;
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence};
-use uuid::Uuid;
 
 use super::account::{AccountOf, changed};
+use super::blocker::Blocker;
 use super::line::LOOK_FOR_ONESELF;
 #[cfg(feature = "failpoints")]
 use crate::failpoint;
@@ -31,7 +33,9 @@ use crate::store::Change;
 use crate::store::age::Age;
 use crate::store::operation::{Attempt, NewClaim, Note, Observed, Operation, Origin, Settle};
 
-pub use self::event::{Closing, Contest, Event, LateFinding, NewAttempt, Refusal, Resolution};
+pub use self::event::{
+    Closing, Contest, Event, LateFinding, Looked, NewAttempt, Refusal, Resolution,
+};
 pub use self::rules::{
     broken_invariant, delivered, is_by_account, locks, renewal_order, target_of, transient,
 };
@@ -77,10 +81,19 @@ pub struct Policy {
     pub account_shared: bool,
     /// From a lost answer until absence counts.
     pub settle: Duration,
+    /// How long the effect may lag behind the upstream's final word.
+    pub effect_lag: Duration,
     /// How attempts that may be repeated are spaced.
     pub retry: Backoff,
     /// How looks at an unknown outcome are spaced.
     pub look: Backoff,
+}
+
+impl Policy {
+    /// Whether the upstream can be asked what became of a request.
+    pub fn can_search(&self) -> bool {
+        !matches!(self.evidence, Evidence::None | Evidence::Unspecified)
+    }
 }
 
 /// Doubling delays.
@@ -151,7 +164,7 @@ impl Step<'_> {
             (Accepted, Event::Deferred(error)) => self.deferred(&error),
             (Accepted, Event::Unblocked) if self.next.blocked_by.is_some() => self.unblocked(),
             (Accepted | Running, Event::Blocked { by }) if self.open_attempt().is_none() => {
-                self.blocked(by)
+                self.blocked(&by)
             }
             (Running, Event::BaselineTaken(baseline)) if self.open_attempt().is_none() => {
                 self.next.baseline = Some(baseline);
@@ -166,13 +179,18 @@ impl Step<'_> {
             }
             (WaitingUpstream, Event::Contested(contest)) => self.ask_about_contest(&contest),
             (Running, Event::Recovered) => self.recover(),
-            (WaitingUpstream, Event::Polled(outcome)) => self.polled(outcome),
-            (WaitingUpstream, Event::PollFailed(error)) => self.poll_failed(&error),
-            (OutcomeUnknown | Reconciling, Event::Looked(found)) => self.looked(found),
-            (OutcomeUnknown | Reconciling, Event::LookFailed(error)) => self.look_failed(&error),
-            (OutcomeUnknown | Reconciling, Event::FoundClaimed { by, upstream_id }) => {
-                self.found_claimed(by, upstream_id);
+            (WaitingUpstream | NeedsOperator, Event::Polled(outcome)) => self.polled(outcome),
+            (WaitingUpstream | NeedsOperator, Event::PollFailed(error)) => self.poll_failed(&error),
+            (OutcomeUnknown | Reconciling | NeedsOperator, Event::Looked(looked)) => {
+                self.looked(looked);
             }
+            (OutcomeUnknown | Reconciling | NeedsOperator, Event::LookFailed(error)) => {
+                self.look_failed(&error);
+            }
+            (
+                OutcomeUnknown | Reconciling | NeedsOperator,
+                Event::FoundClaimed { by, upstream_id },
+            ) => self.found_claimed(by, upstream_id),
             (Succeeded | Failed, Event::LookedBack(findings)) if self.next.wake_time.is_some() => {
                 self.looked_back(findings);
             }
@@ -183,6 +201,8 @@ impl Step<'_> {
                 Accepted | WaitingUpstream | OutcomeUnknown | Reconciling,
                 Event::AccountChanged { now },
             ) => self.account_changed(&now),
+            // What it waits for is known; it is read on when the provider points back.
+            (NeedsOperator, Event::AccountChanged { .. }) => self.read_on(),
             (Accepted, Event::CancelRequested) if self.nothing_sent() => {
                 self.end(State::Cancelled);
             }
@@ -194,7 +214,7 @@ impl Step<'_> {
 
     /// Nothing is started after `start_before`; a write that has begun upstream is carried on.
     fn begin(&mut self, account: AccountOf, belongs: &Result<(), String>) {
-        if self.too_late() {
+        if self.too_late(None) {
             return;
         }
         if self.next.account.is_empty() {
@@ -227,29 +247,39 @@ impl Step<'_> {
     }
 
     fn deferred(&mut self, error: &Error) {
-        if !self.too_late() {
+        self.next.blocked_by = None;
+        if !self.too_late(None) {
             self.again_later(error.to_string());
         }
     }
 
-    fn too_late(&mut self) -> bool {
+    /// Whether `start_before` has passed; then it has failed, and the error names what it waited for.
+    fn too_late(&mut self, waited_for: Option<&Blocker>) -> bool {
         let late = self.now.wall > self.next.start_before && self.nothing_applied();
         if late {
             let message = format!("nothing was sent before {}", self.next.start_before);
-            self.fail(Error::new(ErrorReason::NotStarted, message));
+            self.fail(match waited_for {
+                Some(blocker) => blocker.not_started(message),
+                None => Error::new(ErrorReason::NotStarted, message),
+            });
         }
         late
     }
 
     fn unblocked(&mut self) {
         self.next.blocked_by = None;
+        self.next.message.clear();
         self.next.tries = 0;
         self.next.wake_time = Some(self.now.age);
     }
 
-    fn blocked(&mut self, by: Uuid) {
+    fn blocked(&mut self, by: &Blocker) {
+        if self.too_late(Some(by)) {
+            return;
+        }
         self.next.state = State::Accepted;
-        self.next.blocked_by = Some(by);
+        self.next.blocked_by = Some(by.request_id);
+        self.next.message = format!("waits for {by}");
         let at = self.now.age + LOOK_FOR_ONESELF;
         self.next.wake_time = Some(self.not_past_start_before(at));
     }
@@ -327,6 +357,7 @@ impl Step<'_> {
         self.next.notes.push(note);
         self.next.error = None;
         self.next.candidates.clear();
+        self.next.wake_time = None;
         match resolution {
             Resolution::Executed { upstream_id, outcome } => self.executed(upstream_id, outcome),
             Resolution::NotExecuted { try_again } => {
@@ -401,6 +432,7 @@ impl Step<'_> {
         self.next.candidates.clear();
         self.next.message.clear();
         self.next.error = None;
+        self.next.pending_end = None;
         self.look_back_later();
     }
 
@@ -433,15 +465,27 @@ impl Step<'_> {
     /// Loud: it does not go on until a person has looked.
     fn ask_operator(&mut self, message: String) {
         self.next.state = State::NeedsOperator;
-        self.next.wake_time = None;
         self.next.blocked_by = None;
         self.next.message = message;
+        self.read_on();
     }
 
     /// As above, where there is a word for it.
     fn ask_operator_because(&mut self, problem: Error) {
-        self.ask_operator(problem.message.clone());
+        let message = problem.message.clone();
         self.next.error = Some(problem.into());
+        self.ask_operator(message);
+    }
+
+    /// What waits for an operator is read again, as seldom as anything is, where a read can end it.
+    fn read_on(&mut self) {
+        let reason = self.next.error.as_ref().map(purveyor_sdk::plugin::v1::Error::reason);
+        let decided =
+            matches!(reason, Some(ErrorReason::AccountChanged | ErrorReason::DuplicateDetected));
+        let unknown = self.next.current().is_some_and(|it| it.outcome == Outcome::Unknown);
+        let reads = !decided && (self.next.is_polled() || (unknown && self.policy.can_search()));
+        let at = self.now.age + self.policy.look.longest;
+        self.next.wake_time = reads.then_some(at);
     }
 
     fn wait(&mut self, handle: Vec<u8>, after: Duration, view: Option<Resource>) {
@@ -450,6 +494,8 @@ impl Step<'_> {
         self.next.handle = handle;
         self.next.tries = 0;
         self.next.settle = None;
+        self.next.error = None;
+        self.next.pending_end = None;
         self.next.candidates.clear();
         self.next.message.clear();
         self.next.wake_time = Some(rules::tick(self.now.age, after));
@@ -460,13 +506,15 @@ impl Step<'_> {
         self.next.step += 1;
         self.next.handle = handle;
         self.next.settle = None;
-        self.next.candidates.clear();
         self.again_now();
     }
 
     fn again_now(&mut self) {
         self.next.state = State::Accepted;
         self.next.baseline = None;
+        self.next.pending_end = None;
+        self.next.error = None;
+        self.next.candidates.clear();
         self.next.tries = 0;
         self.next.message.clear();
         self.next.wake_time = Some(self.now.age);

@@ -69,27 +69,15 @@ impl Engine {
         Ok(self.inner.store.list(&query).await?)
     }
 
-    /// The operation when it is done, needs an operator, or `timeout` is over.
+    /// The operation when it is done, comes to need an operator, or `timeout` is over. `known` is the
+    /// operation as the caller's request found it: one that needed an operator then is answered when
+    /// that has changed, so that waiting for it again and again does not spin.
     ///
     /// # Errors
     ///
-    /// As [`Engine::operation`].
-    pub async fn wait(
-        &self,
-        caller: &Caller,
-        request_id: Uuid,
-        timeout: Duration,
-    ) -> Result<Operation> {
-        self.operation(caller, request_id).await?;
-        let operation = self.wait_until(request_id, timeout).await?;
-        operation.ok_or_else(|| not_found(request_id))
-    }
-
-    pub(super) async fn wait_until(
-        &self,
-        request_id: Uuid,
-        timeout: Duration,
-    ) -> Result<Option<Operation>> {
+    /// OPERATION_NOT_FOUND, STORE_UNAVAILABLE.
+    pub async fn wait(&self, known: &Operation, timeout: Duration) -> Result<Operation> {
+        let request_id = known.request_id;
         let over = tokio::time::sleep(timeout);
         tokio::pin!(over);
         let waiter = self.inner.waiters.join(request_id);
@@ -98,10 +86,8 @@ impl Engine {
             tokio::pin!(changed);
             changed.as_mut().enable();
             let operation = self.inner.store.get(request_id).await?;
-            let settled = operation.as_ref().is_none_or(|operation| {
-                operation.done() || operation.state == State::NeedsOperator
-            });
-            if settled || self.stopping() {
+            let operation = operation.ok_or_else(|| not_found(request_id))?;
+            if operation.done() || needs_operator_anew(&operation, known) || self.stopping() {
                 return Ok(operation);
             }
             tokio::select! {
@@ -137,8 +123,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// PERMISSION_DENIED, OPERATION_NOT_FOUND, FIELD_VIOLATION, ETAG_MISMATCH, OPERATION_STATE, and
-    /// those of the provider while it is looked up.
+    /// PERMISSION_DENIED, OPERATION_NOT_FOUND, FIELD_VIOLATION, ETAG_MISMATCH, OPERATION_STATE,
+    /// OPERATION_IN_PROGRESS, and those of the provider while it is looked up.
     pub async fn resolve(
         &self,
         caller: &Caller,
@@ -182,9 +168,8 @@ impl Engine {
                 let message = format!("{} belongs to operations/{by} already", claim.upstream_id);
                 Err(Error::field("executed.upstream_id", message))
             }
-            (Committed::Stale | Committed::Held { .. } | Committed::Outdated, _) => {
-                Err(etag_mismatch())
-            }
+            (Committed::Held { lock, by }, held) => Err(self.in_the_way(&held, &lock, by).await?),
+            (Committed::Stale | Committed::Outdated, _) => Err(etag_mismatch()),
         }
     }
 
@@ -219,6 +204,21 @@ impl Engine {
             )),
         }
     }
+}
+
+/// Whether an operation needs an operator, and did not when it was read before, or for another reason.
+/// What is read upstream meanwhile changes the operation without that.
+fn needs_operator_anew(operation: &Operation, known: &Operation) -> bool {
+    let Operation { state, message, error, candidates, duplicates, attempts, notes, .. } =
+        operation;
+    let is_known = *state == known.state
+        && *message == known.message
+        && *error == known.error
+        && *candidates == known.candidates
+        && *duplicates == known.duplicates
+        && attempts.len() == known.attempts.len()
+        && notes.len() == known.notes.len();
+    *state == State::NeedsOperator && !is_known
 }
 
 fn check_resolution(request: &ResolveOperationRequest) -> Result<()> {

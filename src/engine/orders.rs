@@ -164,7 +164,7 @@ impl Orders {
         let fingerprint = request.fingerprint();
         let cursor = self.tokens.upstream_cursor(METHOD, &fingerprint, &request.page_token)?;
         let found = self.engine.find_made::<Order>(&provider, name.provider(), name.id()).await?;
-        placed(&found)?;
+        self.placed(&found).await?;
         let asked = request.for_page(found.name, size, cursor);
         let (op, deadline) = (Op::ListPaymentMethods, call.deadline);
         let mut response: ListPaymentMethodsResponse =
@@ -213,7 +213,7 @@ impl Orders {
         let name: OrderName = parse(&request.name, "name")?;
         let provider = self.engine.able(name.provider(), Op::GetOrderSecrets)?;
         let found = self.engine.find_made::<Order>(&provider, name.provider(), name.id()).await?;
-        placed(&found)?;
+        self.placed(&found).await?;
         tracing::info!(
             target: "purveyor::audit",
             owner = call.caller.owner, actor = call.caller.actor, order = found.name,
@@ -243,7 +243,7 @@ impl Orders {
             exclusive: vec![found.name.clone()],
         };
         if draft.known.is_none() {
-            placed(&found)?;
+            self.placed(&found).await?;
             if !etag.is_empty() {
                 let page =
                     PageOf::one(Arc::clone(provider), name.provider(), Source::Upstream, call);
@@ -253,20 +253,19 @@ impl Orders {
         }
         Ok(target)
     }
-}
 
-/// Refuses what can be done only to an order that the upstream has.
-fn placed(found: &Found) -> Result<()> {
-    let Some(operation) = found.operation.as_ref().filter(|_| found.upstream_id.is_empty()) else {
-        return Ok(());
-    };
-    let maker = format!("operations/{}", operation.request_id);
-    let error = if operation.done() {
-        let message = format!("{} was never placed upstream; see {maker}", found.name);
-        Error::new(ErrorReason::StateConflict, message)
-    } else {
-        let message = format!("{} is not known to the upstream yet; see {maker}", found.name);
-        Error::new(ErrorReason::OperationInProgress, message)
-    };
-    Err(error.with_metadata("operation", maker).with_metadata("resource", &found.name))
+    /// Refuses what can be done only to an order that the upstream has.
+    async fn placed(&self, found: &Found) -> Result<()> {
+        let unplaced = found.operation.as_ref().filter(|_| found.upstream_id.is_empty());
+        let Some(maker) = unplaced else { return Ok(()) };
+        let error = if maker.done() {
+            let name = format!("operations/{}", maker.request_id);
+            let message = format!("{} was never placed upstream; see {name}", found.name);
+            Error::new(ErrorReason::StateConflict, message).with_metadata("operation", name)
+        } else {
+            let what = format!("{} is not known to the upstream yet", found.name);
+            self.engine.as_blocker(maker).await?.in_progress(what)
+        };
+        Err(error.with_metadata("resource", &found.name))
+    }
 }

@@ -18,9 +18,9 @@ impl Engine {
         operation: &Operation,
         policy: &Policy,
     ) -> Result<(), StoreError> {
-        let absent = FindResponse { outcome: Some(Finding::Absent(Absent {})) };
+        let absent = FindResponse { outcome: Some(Finding::Absent(Absent::default())) };
         let mut now = self.now().await?;
-        for event in [Event::Recovered, Event::Looked(absent)] {
+        for event in [Event::Recovered, Event::Looked(absent.into())] {
             let Some(stored) = self.inner.store.get(operation.request_id).await? else { break };
             if let Some(settle) = &stored.settle {
                 now.age = settle.conclusive_at;

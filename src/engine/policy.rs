@@ -49,6 +49,7 @@ fn of(provider: &Provider, operation: &Operation, config: &EngineConfig) -> Poli
         absence_is_proof: method.is_some_and(|method| method.absence_is_proof),
         account_shared: provider.config().account_shared,
         settle: failpoint::settle(settle(provider.timing()).unwrap_or(SETTLE_DEFAULT)),
+        effect_lag: provider.effect_lag(op).unwrap_or(SETTLE_DEFAULT),
         retry: config.retry,
         look: config.look,
     }
@@ -141,6 +142,7 @@ fn without_provider(operation: &Operation, config: &EngineConfig) -> Policy {
         absence_is_proof: false,
         account_shared: false,
         settle: SETTLE_DEFAULT,
+        effect_lag: SETTLE_DEFAULT,
         retry: config.retry,
         look: config.look,
     }

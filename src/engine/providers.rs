@@ -11,9 +11,9 @@ use purveyor_sdk::plugin::v1::{Method, Op, Rate};
 use purveyor_sdk::term::Period;
 use purveyor_sdk::v1::provider::State;
 use purveyor_sdk::v1::{
-    CheckProviderRequest, CheckProviderResponse, Effect, GetProviderRequest, ListProvidersRequest,
-    ListProvidersResponse, MethodCapability, Notice, Plugin, Provider as Shown, ProviderLimits,
-    Term,
+    CheckProviderRequest, CheckProviderResponse, Confirmation, Effect, GetProviderRequest,
+    ListProvidersRequest, ListProvidersResponse, MethodCapability, Notice, Plugin,
+    Provider as Shown, ProviderLimits, Term,
 };
 
 use super::Engine;

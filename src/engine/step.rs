@@ -38,6 +38,9 @@ impl Engine {
     /// Runs the next step; `None`: the operation is somebody else's now.
     pub(super) async fn step(&self, accepted: Operation) -> Result<Option<Operation>, StoreError> {
         self.inner.lines.leave(accepted.request_id);
+        if let Some((lock, by)) = self.waits_for(&accepted).await? {
+            return self.stand_in_line(accepted, lock, by).await;
+        }
         let Some(begun) = Box::pin(self.begin(&accepted)).await? else { return Ok(None) };
         let (running, provider, policy) = match begun {
             Begun::Running(running, provider, policy) => (running, provider, policy),
@@ -141,11 +144,7 @@ impl Engine {
         if operation.step == 1 {
             self.check_price(provider, operation).await?;
         }
-        let evident = matches!(
-            policy.evidence,
-            Evidence::Difference | Evidence::Natural | Evidence::Reference
-        );
-        if !evident || policy.effect != Effect::Spend {
+        if !policy.can_search() || policy.effect < Effect::Setting {
             return Ok(None);
         }
         let request = BaselineRequest {
@@ -433,6 +432,12 @@ impl Permits for StepPermits {
             // Another process may have learnt it since the step began.
             provider.may_write()?;
         }
+        if request.effect == Effect::Spend
+            && let Some(limit) = price::limit(&run.operation)?
+        {
+            // What was quoted may have changed since.
+            price::within(request.price.as_ref(), &limit)?;
+        }
         let now = self.engine.now().await?;
         let deadline = self.engine.inner.clock.boot().plus(PERMIT_LIFE);
         let attempt = NewAttempt {
@@ -457,8 +462,7 @@ impl Permits for StepPermits {
             }
             (Committed::Held { lock, by }, _) => {
                 run.held = Some((lock, by));
-                let message = format!("a similar spend is not decided: operations/{by}");
-                Err(Error::new(ErrorReason::OperationInProgress, message))
+                Err(self.engine.blocker(by).await?.in_progress("a similar spend is not decided"))
             }
             (refused @ (Committed::Stale | Committed::Claimed { .. } | Committed::Outdated), _) => {
                 run.lost = true;
@@ -508,6 +512,7 @@ pub(super) fn context(operation: &Operation) -> CallContext {
             .unwrap_or_default(),
         request_id: operation.request_id.to_string(),
         step: i32::try_from(operation.step).unwrap_or(i32::MAX),
+        guards: Vec::new(),
     }
 }
 

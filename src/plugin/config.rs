@@ -51,6 +51,8 @@ pub struct ProviderConfig {
     pub account_id: Option<String>,
     /// The endpoint that the account was known at before it moved: locks and claims stay.
     pub formerly_endpoint: Option<Url>,
+    /// Words by which this upstream refuses, beside those that the plugin declares.
+    pub refusal_words: Vec<String>,
     /// The credentials by name.
     pub credentials: BTreeMap<String, SecretString>,
     /// The plugin's own table.
@@ -86,6 +88,7 @@ impl ProviderConfig {
             account: AccountSetting::default(),
             account_id: None,
             formerly_endpoint: None,
+            refusal_words: Vec::new(),
             credentials: BTreeMap::new(),
             configuration: serde_json::Value::Object(serde_json::Map::new()),
             ca_file: None,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use prost::Message;
+use purveyor_sdk::manifest::add_refusal_words;
 use purveyor_sdk::plugin::v1::OpenRequest;
 use zeroize::Zeroizing;
 
@@ -114,6 +115,7 @@ impl Request {
             endpoint: config.endpoint.to_string(),
             time_zone: config.time_zone.clone(),
             credentials: config.credentials.keys().cloned().collect(),
+            refusal_words: config.refusal_words.clone(),
         };
         let encoded = Zeroizing::new(request.encode_to_vec());
         for grant in request.grants.drain(..) {
@@ -174,10 +176,16 @@ fn opening(
     environment: &Environment,
     limiters: &Arc<Limiters>,
 ) -> Result<Opening, egress::EgressError> {
+    // What an answer proves is decided in egress alone, so nobody else needs the operator's words.
+    let mut manifest = Arc::clone(&plugin.manifest);
+    if !config.refusal_words.is_empty() {
+        let proofs = &mut Arc::make_mut(&mut manifest).proofs;
+        add_refusal_words(proofs, &config.refusal_words);
+    }
     let egress = Egress::open(
         config,
         Arc::new(PluginInfo::of(plugin)),
-        Arc::clone(&plugin.manifest),
+        manifest,
         Arc::clone(&environment.clock),
         Arc::clone(&environment.resolver),
         Arc::clone(limiters),

@@ -80,7 +80,6 @@ pub(super) fn given_up(steps: &[GivenUp]) -> Option<Vec<u8>> {
         step: it.step,
         handle: it.handle.clone(),
         baseline: it.baseline.as_ref().map(baseline),
-        looked: it.looked,
     };
     let records: Vec<_> = steps.iter().map(record).collect();
     (!records.is_empty()).then(|| sequence(&records))
@@ -90,9 +89,9 @@ pub(super) fn given_up(steps: &[GivenUp]) -> Option<Vec<u8>> {
 pub(super) fn from_given_up(bytes: &[u8]) -> Result<Vec<GivenUp>, StoreError> {
     from_sequence("given_up", bytes)?
         .into_iter()
-        .map(|GivenUpRecord { step, handle, baseline, looked }| {
+        .map(|GivenUpRecord { step, handle, baseline }| {
             let baseline = baseline.as_deref().map(from_baseline).transpose()?;
-            Ok(GivenUp { step, handle, baseline, looked })
+            Ok(GivenUp { step, handle, baseline })
         })
         .collect()
 }
@@ -223,7 +222,7 @@ struct NoteRecord {
     text: String,
 }
 
-/// [`GivenUp`] as it is kept.
+/// [`GivenUp`] as it is kept. Tag 4 was a flag, and is never used for anything else.
 #[derive(Clone, PartialEq, prost::Message)]
 struct GivenUpRecord {
     #[prost(uint32, tag = "1")]
@@ -232,8 +231,6 @@ struct GivenUpRecord {
     handle: Vec<u8>,
     #[prost(bytes = "vec", optional, tag = "3")]
     baseline: Option<Vec<u8>>,
-    #[prost(bool, tag = "4")]
-    looked: bool,
 }
 
 /// A list of names as it is kept.

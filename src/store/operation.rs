@@ -152,16 +152,19 @@ pub enum Observed {
     PaymentDue = 3,
     /// A complete answer that satisfies a declared proof of rejection.
     Rejected = 4,
+    /// A complete answer that refuses by its status, and that no declared proof covers.
+    Undeclared = 5,
 }
 
 impl Observed {
     /// All of them.
-    pub const ALL: [Observed; 5] = [
+    pub const ALL: [Observed; 6] = [
         Observed::Nothing,
         Observed::NotSent,
         Observed::Accepted,
         Observed::PaymentDue,
         Observed::Rejected,
+        Observed::Undeclared,
     ];
 
     /// Whether the upstream has told that the request took effect. Such a spend is never absent.
@@ -215,8 +218,6 @@ pub struct GivenUp {
     pub handle: Vec<u8>,
     /// What was there before the first attempt that was taken for absent.
     pub baseline: Option<Baseline>,
-    /// Whether it was looked for again because nothing more could be sent.
-    pub looked: bool,
 }
 
 /// From when absence counts as proof, by the store's age.
@@ -436,6 +437,12 @@ impl Operation {
     pub fn follows(&self, upstream_id: &str) -> bool {
         let pending = self.attempts.iter().any(|attempt| attempt.outcome == Outcome::Pending);
         pending && !self.handle.is_empty() && self.own_ids().iter().any(|id| id == upstream_id)
+    }
+
+    /// Whether the upstream has accepted work that a poll follows.
+    pub fn is_polled(&self) -> bool {
+        let last = self.current().map(|last| last.outcome);
+        last == Some(Outcome::Pending) && !self.handle.is_empty()
     }
 
     /// The upstream's identifiers that are known to be this operation's own.

@@ -15,16 +15,17 @@ use purveyor::api::limits::Limits;
 use purveyor::engine::{Engine, EngineConfig};
 use purveyor::plugin::{Clock, Environment, PluginsConfig, Registry, SystemClock};
 use purveyor::store::age::Age;
-use purveyor::store::operation::Operation;
+use purveyor::store::operation::{Lock, Operation};
 use purveyor::store::sqlite::SqliteStore;
-use purveyor::store::{Accepted, NewOperation, Store};
+use purveyor::store::{Accepted, Change, Committed, NewOperation, Store};
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::v1::operation::{Result as Outcome, State};
 use purveyor_sdk::v1::order;
+use purveyor_sdk::v1::resolve_operation_request::{NotExecuted, Resolution};
 use purveyor_sdk::v1::watch_operations_response::Event;
 use purveyor_sdk::v1::{
     CancelOperationRequest, GetOperationRequest, ListOperationsRequest, OperationFilter,
-    WaitOperationRequest, WatchOperationsRequest,
+    ResolveOperationRequest, WaitOperationRequest, WatchOperationsRequest,
 };
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -68,6 +69,21 @@ impl Gateway {
         name
     }
 
+    /// Puts an operation into the journal that needs an operator.
+    async fn needing_operator(&self, number: u128) -> String {
+        let name = self.accepted(number).await;
+        let accepted = operation(number);
+        let next = Operation {
+            version: 2,
+            state: State::NeedsOperator,
+            wake_time: None,
+            message: "somebody has to look".to_owned(),
+            ..self.store.get(accepted.request_id).await.unwrap().unwrap()
+        };
+        assert_eq!(self.store.commit(Change::of(next)).await.unwrap(), Committed::Done);
+        name
+    }
+
     async fn client(&self) -> OperationsClient<Channel> {
         OperationsClient::new(self.rig.channel().await)
     }
@@ -80,6 +96,7 @@ fn operation(number: u128) -> Operation {
         actor: "local".to_owned(),
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
         target: format!("providers/acme/orders/{}", Uuid::from_u128(number)),
+        exclusive: vec![format!("providers/acme/orders/{}", Uuid::from_u128(number))],
         fingerprint: [0; 32],
         start_before: now + Duration::from_secs(600),
         ..Operation::new(Uuid::from_u128(number), Op::CreateOrder, "acme", now, Age::from_nanos(0))
@@ -179,6 +196,63 @@ async fn waiting_ends_in_time_and_with_the_operation() {
     let cancelled = client.cancel_operation(cancel).await.unwrap().into_inner();
     assert_eq!(cancelled.state(), State::Cancelled);
     assert_eq!(waiting.await.unwrap().unwrap().into_inner(), cancelled);
+}
+
+#[tokio::test]
+async fn wait_for_what_needs_an_operator_lasts_its_time_or_until_that_changes() {
+    let gateway = Gateway::start().await;
+    let name = gateway.needing_operator(1).await;
+    let mut client = gateway.client().await;
+    let wait = |timeout: Duration| WaitOperationRequest {
+        name: name.clone(),
+        timeout: Some(timeout.try_into().unwrap()),
+    };
+    let short = Duration::from_millis(60);
+    let begin = Instant::now();
+    for _ in 0..3 {
+        let waited = client.wait_operation(wait(short)).await.unwrap().into_inner();
+        assert_eq!((waited.state(), waited.etag.as_str()), (State::NeedsOperator, "2"));
+    }
+    assert!(begin.elapsed() >= 3 * short, "{:?}", begin.elapsed());
+    // The call's deadline bounds it all the same.
+    let mut bounded = tonic::Request::new(wait(Duration::from_secs(600)));
+    bounded.set_timeout(Duration::from_millis(400));
+    assert!(!client.wait_operation(bounded).await.unwrap().into_inner().done);
+
+    let mut waiting = gateway.client().await;
+    let long = wait(Duration::from_secs(600));
+    let waiting = tokio::spawn(async move { waiting.wait_operation(long).await });
+    let resolution = ResolveOperationRequest {
+        name: name.clone(),
+        etag: "2".to_owned(),
+        note: "it is not there".to_owned(),
+        resolution: Some(Resolution::NotExecuted(NotExecuted { try_again: false })),
+    };
+    let resolved = client.resolve_operation(resolution).await.unwrap().into_inner();
+    assert_eq!(resolved.state(), State::Failed);
+    assert_eq!(waiting.await.unwrap().unwrap().into_inner(), resolved);
+}
+
+#[tokio::test]
+async fn resolve_of_what_another_operation_holds_names_that_one() {
+    let gateway = Gateway::start().await;
+    let name = gateway.needing_operator(1).await;
+    let holder = operation(2);
+    let lock = Lock(operation(1).target);
+    let new = NewOperation { locks: vec![lock.clone()], ..NewOperation::of(holder.clone()) };
+    assert_eq!(gateway.store.accept(new).await.unwrap(), Accepted::Stored);
+    let resolution = ResolveOperationRequest {
+        name,
+        etag: "2".to_owned(),
+        note: "it is not there".to_owned(),
+        resolution: Some(Resolution::NotExecuted(NotExecuted { try_again: true })),
+    };
+    let status = gateway.client().await.resolve_operation(resolution).await.unwrap_err();
+    assert_eq!((status.code(), &*reason(&status)), (Code::Aborted, "OPERATION_IN_PROGRESS"));
+    let named = format!("operations/{}", holder.request_id);
+    assert_eq!(status.get_details_error_info().unwrap().metadata["operation"], named);
+    let message = format!("{} has a write that has not ended: {named}, which is ACCEPTED", lock.0);
+    assert_eq!(status.message(), message);
 }
 
 #[tokio::test]

@@ -9,7 +9,10 @@ use std::time::Duration;
 use prost_types::Duration as ProtoDuration;
 use purveyor::config::{Environment, LogFormat, Store, load_with};
 use purveyor::plugin::AccountSetting;
-use purveyor_sdk::plugin::v1::{Credential, Manifest, Rate, Timing};
+use purveyor_sdk::plugin::v1::r#match::Test;
+use purveyor_sdk::plugin::v1::{
+    Call, Credential, Manifest, Match, Proof, Rate, Success, Timing, Words,
+};
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
@@ -92,6 +95,7 @@ endpoint = "http://127.0.0.1:8080/api"
 display_name = "Acme"
 time_zone = "Europe/Paris"
 account_shared = true
+refusal_words = ["Avvist", " nei "]
 account = "separate"
 account_id = "AB 12"
 formerly_endpoint = "https://old.acme.example/"
@@ -132,6 +136,7 @@ period_ms = 2000
         (acme.account, acme.account_id.as_deref()),
         (AccountSetting::Separate, Some("AB 12"))
     );
+    assert_eq!(acme.refusal_words, ["Avvist", " nei "]);
     assert_eq!(
         acme.formerly_endpoint.as_ref().map(url::Url::as_str),
         Some("https://old.acme.example/")
@@ -303,6 +308,25 @@ fn account_settings_that_make_no_sense_are_refused() {
     ] {
         let expected = format!("purveyor.toml:10: providers.acme.{expected}");
         check_provider(&format!("{ACME}{line}"), &expected);
+    }
+}
+
+#[test]
+fn refusal_words_that_are_none_are_refused_by_their_place() {
+    check_provider(&format!("{ACME}refusal_words = []"), "");
+    let many = vec!["\"no\""; 65].join(", ");
+    let long = "é".repeat(101);
+    let none = "is blank, longer than 200 bytes or not one line";
+    for (line, expected) in [
+        ("\"no\"".to_owned(), "refusal_words: is a text, not a list of texts".to_owned()),
+        ("[\"no\", 5]".to_owned(), "refusal_words.1: is a whole number, not a text".to_owned()),
+        ("[\"no\", \" \"]".to_owned(), format!("refusal_words.1: {none}")),
+        ("[\"no\\nmore\"]".to_owned(), format!("refusal_words.0: {none}")),
+        (format!("[\"{long}\"]"), format!("refusal_words.0: {none}")),
+        (format!("[{many}]"), "refusal_words: has 65 words, more than 64".to_owned()),
+    ] {
+        let expected = format!("purveyor.toml:10: providers.acme.{expected}");
+        check_provider(&format!("{ACME}refusal_words = {line}"), &expected);
     }
 }
 
@@ -525,12 +549,16 @@ fn manifest() -> Manifest {
 /// Reads a provider with these lines, which has to succeed, and compares what its plugin says.
 #[track_caller]
 fn check_declared(lines: &str, expected: &str) {
+    check_declared_by(&manifest(), lines, expected);
+}
+
+#[track_caller]
+fn check_declared_by(manifest: &Manifest, lines: &str, expected: &str) {
     let folder = folder();
     let file = folder.path().join("purveyor.toml");
     fs::write(&file, format!("{BASE}[providers.acme]\n{lines}\n")).unwrap();
     let config = load_with(&file, &environment()).unwrap();
-    let manifest = manifest();
-    let manifests = BTreeMap::from([("acme".to_owned(), &manifest)]);
+    let manifests = BTreeMap::from([("acme".to_owned(), manifest)]);
     let report = match config.check_declared(&manifests, &["broken"]) {
         Ok(()) => String::new(),
         Err(report) => report.to_string(),
@@ -587,4 +615,42 @@ fn what_the_plugin_demands() {
         "{keyed}timing.listing_lag_ms = 1\nrate = {{ requests = 31, period_ms = 2000 }}\n[engine]\ndevelopment = true"
     );
     check_declared(&lifted, "");
+}
+
+#[test]
+fn refusal_words_are_checked_against_the_manifest() {
+    let condition = |pointer: &str, test| Match { pointer: pointer.to_owned(), test: Some(test) };
+    let success = Success {
+        matches: vec![
+            condition("/status", Test::Equals("Success".to_owned())),
+            condition("/kind", Test::Equals("Order".to_owned())),
+        ],
+        ..Success::default()
+    };
+    let proof = |configurable| {
+        let words = Words { words: vec!["Error".to_owned()], configurable };
+        Proof { matches: vec![condition("/status", Test::Words(words))], ..Proof::default() }
+    };
+    let declares = |configurable| Manifest {
+        calls: vec![Call { success: Some(success.clone()), ..Call::default() }],
+        proofs: vec![proof(configurable)],
+        credentials: Vec::new(),
+        ..manifest()
+    };
+    let words = |words: &str| format!("{ACME}refusal_words = [{words}]");
+    for none in [declares(false), Manifest { proofs: Vec::new(), ..declares(false) }] {
+        check_declared_by(
+            &none,
+            &words("\"Avvist\""),
+            "purveyor.toml:10: providers.acme.refusal_words: plugin \"acme\" takes no words of refusal; leave it out",
+        );
+        check_declared_by(&none, &words(""), "");
+    }
+    // A word of success elsewhere in the answer is none where refusals stand.
+    check_declared_by(&declares(true), &words("\"Avvist\", \"Order\", \"error\""), "");
+    check_declared_by(
+        &declares(true),
+        &words("\"Avvist\",\n\" SUCCESS\""),
+        "purveyor.toml:11: providers.acme.refusal_words.1: \" SUCCESS\" is a word of success to plugin \"acme\"",
+    );
 }

@@ -1,21 +1,28 @@
 //! What people do about operations: taking back what was not sent, and deciding what only a person can.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use purveyor_sdk::prost_types;
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::resolve_operation_request::{Executed, NotExecuted, Resolution};
-use purveyor_sdk::v1::{CancelOperationRequest, Operation, ResolveOperationRequest};
+use purveyor_sdk::v1::{
+    CancelOperationRequest, CancelOrderRequest, CreateOrderRequest, Operation,
+    ResolveOperationRequest,
+};
 use purveyor_simulators::gandi::{AccountSeed, Gandi, Mode, Options};
 use purveyor_simulators::{Clock, Fault, FaultKind, Instruments, Kind, Simulator};
 use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 use xtask::configuration::Configuration;
 
 use crate::support::client::{Client, order, reason, succeeded, told};
 use crate::support::program::Program;
-use crate::support::requests::purchase;
+use crate::support::requests::{end, purchase, quantity, request_id};
 use crate::support::{
-    Gateway, asked, configuration, elsewhere, gandi, provider, sold, spends, until, upstream,
+    Gateway, HOUR, LATER, asked, configuration, elsewhere, gandi, provider, sold, spends, until,
+    upstream,
 };
 
 const CREATE: &str = "hosting.product.create";
@@ -185,6 +192,85 @@ async fn cancellable(client: &Client, operation: &Operation) -> Operation {
     };
     until("it is taken back", cancelled).await;
     client.operation(&operation.name).await
+}
+
+/// What an error says of the operation that is in the way: its name, when to try again, and the message.
+fn in_the_way(status: &Status) -> (String, Option<Duration>, String) {
+    let (code, reason, _) = told(status);
+    assert_eq!((code, reason.as_str()), (Code::Aborted, "OPERATION_IN_PROGRESS"), "{status:?}");
+    let info = status.get_details_error_info().expect("every error has its info");
+    let again = status.get_details_retry_info().and_then(|it| it.retry_delay);
+    (info.metadata["operation"].clone(), again, status.message().to_owned())
+}
+
+#[tokio::test]
+async fn write_behind_an_operation_says_when_to_retry_unless_an_operator_is_needed() {
+    let (configuration, upstream) = shared().await;
+    let gateway = Gateway::start(configuration).await;
+    let client = gateway.client().await;
+    let service = client.bought(purchase("gandi", &[("shares", 2)])).await;
+    let first = |name: &str| format!("; an operator has to resolve {name} first");
+
+    // An order that the upstream may not have, and a service that is being changed.
+    upstream.inject(Fault::next(CREATE, LATER));
+    let order = client.order(purchase("gandi", &[("disk", 1)])).await.expect("accepted");
+    client.reaches(&order.name, State::Reconciling).await;
+    let cancel = async || {
+        let request = CancelOrderRequest {
+            name: order.target.clone(),
+            request_id: request_id(),
+            ..CancelOrderRequest::default()
+        };
+        in_the_way(&client.orders().cancel_order(request).await.expect_err("it is open"))
+    };
+    let (name, again, message) = cancel().await;
+    assert_eq!((&name, again.is_some()), (&order.name, true));
+    assert!(message.ends_with(&format!("{name}, which is RECONCILING")), "{message}");
+    upstream.advance(HOUR);
+    assert_eq!(client.done(&order.name).await.state(), State::NeedsOperator);
+    let (name, again, message) = cancel().await;
+    assert_eq!((&name, again), (&order.name, None));
+    assert!(message.ends_with(&first(&name)), "{message}");
+
+    upstream.inject(Fault::next("hosting.product.update", LATER));
+    let update = client.services().update_service(quantity(&service.name, 5)).await;
+    let update = update.expect("accepted").into_inner();
+    client.reaches(&update.name, State::Reconciling).await;
+    let terminate = async || {
+        let refused = client.services().terminate_service(end(&service.name)).await;
+        in_the_way(&refused.expect_err("it is being changed"))
+    };
+    let (name, again, message) = terminate().await;
+    assert_eq!((&name, again.is_some()), (&update.name, true));
+    assert!(message.ends_with(&format!("{name}, which is RECONCILING")), "{message}");
+    upstream.advance(HOUR);
+    assert_eq!(client.done(&update.name).await.state(), State::NeedsOperator);
+    let (name, again, message) = terminate().await;
+    assert_eq!((&name, again), (&update.name, None));
+    assert!(message.ends_with(&first(&name)), "{message}");
+}
+
+#[tokio::test]
+async fn repeated_write_waits_out_its_time_while_an_operator_is_needed() {
+    let (configuration, upstream) = shared().await;
+    let gateway = Gateway::start(configuration).await;
+    let client = gateway.client().await;
+    upstream.inject(Fault::next(CREATE, FaultKind::DropAfterCommit));
+    // The first answer comes as soon as a person is needed.
+    let minute = prost_types::Duration { seconds: 60, nanos: 0 };
+    let request = CreateOrderRequest { wait: Some(minute), ..purchase("gandi", &[("shares", 2)]) };
+    let begin = Instant::now();
+    let asking = client.order(request.clone()).await.expect("accepted");
+    assert_eq!(asking.state(), State::NeedsOperator);
+    assert!(begin.elapsed() < Duration::from_secs(50), "{:?}", begin.elapsed());
+
+    let short = Duration::from_millis(60);
+    let again = CreateOrderRequest { wait: Some(short.try_into().expect("short")), ..request };
+    let begin = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(client.order(again.clone()).await.expect("known"), asking);
+    }
+    assert!(begin.elapsed() >= 3 * short, "{:?}", begin.elapsed());
 }
 
 #[tokio::test]

@@ -2,18 +2,25 @@
 //! goes on, and each is one sale.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::join_all;
 use purveyor_sdk::v1::operation::{Outcome, State};
+use purveyor_sdk::v1::resolve_operation_request::{Executed, Resolution};
+use purveyor_sdk::v1::{CancelOrderRequest, CreateOrderRequest, ResolveOperationRequest};
 use purveyor_simulators::gandi::{Gandi, Mode};
 use purveyor_simulators::{Fault, FaultKind, Kind, Simulator};
+use tonic_types::StatusExt as _;
 
-use crate::support::client::{Client, order, succeeded};
-use crate::support::requests::purchase;
+use crate::support::client::{Client, failure, order, succeeded};
+use crate::support::requests::{purchase, request_id};
 use crate::support::{Gateway, HOUR, LATER, asked, configuration, elsewhere, gandi, sold, until};
 
 const CREATE: &str = "hosting.product.create";
 const LIST: &str = "operation.list";
+
+/// Long enough for orders to be tried by then, on a busy machine too.
+const IN_TIME: Duration = Duration::from_secs(5);
 
 /// A gateway on an account that has bought before, so that its list tells what it tells.
 async fn stage() -> (Gateway, Client, Simulator<Gandi>) {
@@ -90,6 +97,75 @@ async fn what_the_list_told_too_late_is_known_by_its_claim() {
     assert_eq!(outcomes, [Outcome::Absent, Outcome::Applied]);
     let ids = [&theirs, &ours].map(|it| order(it).upstream.as_ref().expect("sold").id.clone());
     assert_eq!(sold(&upstream, Kind::ProductAdd), ids);
+}
+
+/// However often the account's lock is handed on between them, each names what they all wait for.
+#[tokio::test]
+async fn orders_behind_one_that_needs_an_operator_name_it_and_end_naming_it() {
+    let (upstream, provider) = gandi().await;
+    let gateway = Gateway::start(configuration().provider("gandi", provider.shared())).await;
+    let client = gateway.client().await;
+    succeeded(client.ordered(purchase("gandi", &[("memory", 1)])).await);
+    upstream.inject(Fault::next(CREATE, FaultKind::DropAfterCommit));
+    let first = client.ordered(purchase("gandi", &[("shares", 2)])).await;
+    assert_eq!(first.state(), State::NeedsOperator, "{first:#?}");
+
+    let start_before = SystemTime::now() + IN_TIME;
+    let request = |soon: bool| CreateOrderRequest {
+        start_before: soon.then(|| start_before.into()),
+        ..purchase("gandi", &[("shares", 2)])
+    };
+    let orders = [true, false, true, false, true].map(|soon| client.order(request(soon)));
+    let orders: Vec<_> =
+        join_all(orders).await.into_iter().map(|it| it.expect("accepted")).collect();
+    for order in &orders {
+        let blocked = async || client.operation(&order.name).await.blocked_by == first.name;
+        until("it waits for the first", blocked).await;
+        let message = client.operation(&order.name).await.message;
+        assert_eq!(message, format!("waits for {}, which needs an operator", first.name));
+    }
+    // What is in the way of this one waits for an operator too.
+    let cancel = CancelOrderRequest {
+        name: orders[1].target.clone(),
+        request_id: request_id(),
+        ..CancelOrderRequest::default()
+    };
+    let refused = client.orders().cancel_order(cancel).await.expect_err("it is not placed");
+    let info = refused.get_details_error_info().expect("every error has its info");
+    assert_eq!(info.metadata["operation"], orders[1].name);
+    assert!(refused.get_details_retry_info().is_none(), "{refused:?}");
+    let resolve = format!("; an operator has to resolve {} first", first.name);
+    assert!(refused.message().ends_with(&resolve), "{refused:?}");
+
+    let (asked_list, asked_create) = (asked(&upstream, LIST), asked(&upstream, CREATE));
+    for order in orders.iter().step_by(2) {
+        let failed = client.done(&order.name).await;
+        let error = failure(&failed);
+        assert_eq!((failed.state(), error.reason.as_str()), (State::Failed, "NOT_STARTED"));
+        assert_eq!(error.metadata["operation"], first.name);
+        let waited = format!(": it waited for {}, which needs an operator", first.name);
+        assert!(error.message.ends_with(&waited), "{}", error.message);
+    }
+    assert!(SystemTime::now() > start_before, "they gave up too early");
+    // Nobody asks the upstream as long as the first is in the way.
+    assert_eq!((asked(&upstream, LIST), asked(&upstream, CREATE)), (asked_list, asked_create));
+    for order in orders.iter().skip(1).step_by(2) {
+        assert_eq!(client.operation(&order.name).await.blocked_by, first.name);
+    }
+
+    let request = ResolveOperationRequest {
+        name: first.name,
+        etag: first.etag,
+        note: "found in the upstream's own pages".to_owned(),
+        resolution: Some(Resolution::Executed(Executed {
+            upstream_id: first.candidates[0].id.clone(),
+        })),
+    };
+    client.operations().resolve_operation(request).await.expect("told");
+    for order in orders.iter().skip(1).step_by(2) {
+        succeeded(client.done(&order.name).await);
+    }
+    assert_eq!((sold(&upstream, Kind::ProductAdd).len(), asked(&upstream, CREATE)), (4, 4));
 }
 
 #[tokio::test]

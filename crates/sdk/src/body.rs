@@ -10,6 +10,8 @@ use serde_json::Value;
 mod form;
 mod json;
 
+use crate::declare;
+use crate::manifest;
 use crate::plugin::v1::r#match::Test;
 use crate::plugin::v1::{BodyFormat, Match, Proof, Success};
 
@@ -75,16 +77,16 @@ pub fn matches(condition: &Match, document: &Value) -> bool {
         Some(Test::Equals(expected)) => text().as_deref() == Some(expected),
         Some(Test::Prefix(prefix)) => text().is_some_and(|text| text.starts_with(prefix)),
         Some(Test::Suffix(suffix)) => text().is_some_and(|text| text.ends_with(suffix)),
-        Some(Test::Differs(from)) => found.as_str().is_some_and(|text| says_other(text, from)),
+        Some(Test::Words(known)) => found.as_str().is_some_and(|text| is_word(text, &known.words)),
         None => false,
     }
 }
 
-/// Whether a text says something else than `from`. A blank says nothing, and `success` may well be
-/// meant as `Success`, so that neither is taken for the contrary.
-fn says_other(text: &str, from: &str) -> bool {
-    let text = text.trim();
-    !text.is_empty() && text.to_lowercase() != from.trim().to_lowercase()
+/// Whether a text is one of these words. Case and surrounding spaces do not count.
+pub fn is_word(text: &str, words: &[String]) -> bool {
+    let plain = |text: &str| text.trim().to_lowercase();
+    let text = plain(text);
+    !text.is_empty() && words.iter().any(|word| plain(word) == text)
 }
 
 /// The text at a pointer: a string as it is, a whole number in digits, a boolean as its word. Nothing
@@ -134,6 +136,22 @@ pub fn proves(proof: &Proof, status: u16, bytes: &[u8]) -> bool {
         matches: &proof.matches,
     };
     conditions.hold(status, bytes).is_some()
+}
+
+/// The name of the first of a plugin's proofs that a complete answer satisfies, with the configured
+/// words added: what the host finds by the same declarations.
+pub fn proven(
+    proofs: &[declare::Proof],
+    refusal_words: &[String],
+    status: u16,
+    bytes: &[u8],
+) -> Option<&'static str> {
+    let holds = |proof: &&declare::Proof| {
+        let mut declared = [manifest::proof(proof)];
+        manifest::add_refusal_words(&mut declared, refusal_words);
+        proves(&declared[0], status, bytes)
+    };
+    proofs.iter().find(holds).map(|proof| proof.name)
 }
 
 struct Conditions<'a> {

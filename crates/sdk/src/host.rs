@@ -20,6 +20,7 @@ pub struct Host {
     time_zone: Zone,
     grants: BTreeMap<String, SecretString>,
     credentials: BTreeSet<String>,
+    refusal_words: Vec<String>,
     host: guest::Host,
     log_target: &'static str,
 }
@@ -44,6 +45,7 @@ impl Host {
             endpoint: std::mem::take(&mut request.endpoint),
             time_zone: Zone::new(&request.time_zone)?,
             credentials: std::mem::take(&mut request.credentials).into_iter().collect(),
+            refusal_words: std::mem::take(&mut request.refusal_words),
             grants: grants.into_iter().map(|grant| (grant.name, grant.value.into())).collect(),
             host,
             log_target,
@@ -84,6 +86,11 @@ impl Host {
     /// PROVIDER_UNAVAILABLE, naming it.
     pub fn require(&self, credential: &str) -> Result<()> {
         if self.credentials.contains(credential) { Ok(()) } else { Err(missing(credential)) }
+    }
+
+    /// The operator's own words of refusal, for [`crate::body::proven`].
+    pub fn refusal_words(&self) -> &[String] {
+        &self.refusal_words
     }
 
     /// A line for the host's log, which needs no secrets.

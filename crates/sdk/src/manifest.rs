@@ -86,7 +86,18 @@ fn shape(shape: &Shape) -> v1::Success {
     }
 }
 
-fn proof(proof: &Proof) -> v1::Proof {
+/// Adds the configured words to every match of these proofs that takes them.
+pub fn add_refusal_words(proofs: &mut [v1::Proof], words: &[String]) {
+    for one in proofs.iter_mut().flat_map(|proof| &mut proof.matches) {
+        if let Some(r#match::Test::Words(known)) = &mut one.test
+            && known.configurable
+        {
+            known.words.extend_from_slice(words);
+        }
+    }
+}
+
+pub(crate) fn proof(proof: &Proof) -> v1::Proof {
     v1::Proof {
         name: proof.name.to_owned(),
         status_min: proof.statuses.0.into(),
@@ -105,7 +116,9 @@ fn matches(conditions: &Conditions) -> Vec<Match> {
             Test::Equals(text) => r#match::Test::Equals(text.to_owned()),
             Test::Prefix(text) => r#match::Test::Prefix(text.to_owned()),
             Test::Suffix(text) => r#match::Test::Suffix(text.to_owned()),
-            Test::Differs(text) => r#match::Test::Differs(text.to_owned()),
+            Test::Words(words, configurable) => {
+                r#match::Test::Words(v1::Words { words: texts(words), configurable })
+            }
             Test::IsNull => r#match::Test::IsNull(true),
         }),
     };

@@ -136,6 +136,8 @@ pub struct Traces {
     pub effects: i32,
     /// Objects that are new and bear the mark of another request, one for each mark.
     pub marked_ids: Vec<String>,
+    /// Those of `unexplained` that are just what was asked for: product, quantity, term.
+    pub alike_ids: Vec<String>,
 }
 
 impl Finding {
@@ -274,8 +276,9 @@ impl TryFrom<Finding> for FindResponse {
                 let outcome = Some((*step).try_into()?);
                 find_response::Outcome::Found(Found { upstream_id, outcome })
             }
-            Finding::Absent(Traces { unexplained, incomplete, effects, marked_ids }) => {
-                let absent = Absent { unexplained, incomplete, effects, marked_ids };
+            Finding::Absent(traces) => {
+                let Traces { unexplained, incomplete, effects, marked_ids, alike_ids } = traces;
+                let absent = Absent { unexplained, incomplete, effects, marked_ids, alike_ids };
                 find_response::Outcome::Absent(absent)
             }
         };

@@ -46,6 +46,8 @@ pub struct Setup {
     pub credentials: BTreeMap<String, String>,
     /// The zone of upstream times without one; empty for UTC.
     pub time_zone: String,
+    /// The operator's words of refusal.
+    pub refusal_words: Vec<String>,
 }
 
 impl Setup {
@@ -57,6 +59,7 @@ impl Setup {
             configuration: Value::Object(serde_json::Map::new()),
             credentials: BTreeMap::new(),
             time_zone: String::new(),
+            refusal_words: Vec::new(),
         }
     }
 
@@ -104,6 +107,7 @@ impl<P: Exported> TestHost<P> {
             endpoint: setup.endpoint.clone(),
             time_zone: setup.time_zone,
             credentials: setup.credentials.keys().cloned().collect(),
+            refusal_words: setup.refusal_words,
         };
         let egress = Egress::new(&setup.endpoint, manifest, setup.credentials)?;
         let services = Arc::new(HostServices::new(egress));

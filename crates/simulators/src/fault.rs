@@ -6,6 +6,7 @@ mod table;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::clock::Clock;
 use crate::server::{Delivery, Reply, Responder};
@@ -88,6 +89,14 @@ pub enum FaultKind {
     },
     /// Bytes that are no document at all.
     Garbage,
+    /// A JSON object whose `status` and `message` are this, under any HTTP status.
+    Word {
+        /// The word; `0` or `null` too.
+        word: Value,
+        /// The HTTP status.
+        #[serde(default = "FaultKind::ok")]
+        status: u16,
+    },
     /// The provider's own form of an error.
     Fault {
         /// The provider's code.
@@ -132,6 +141,10 @@ impl Fault {
 }
 
 impl FaultKind {
+    fn ok() -> u16 {
+        200
+    }
+
     fn deep() -> usize {
         40_000
     }
@@ -284,6 +297,14 @@ mod tests {
         let status = Fault::next("x", FaultKind::Status { status: 502 }).committed().after(3);
         let json = r#"{"kind":"status","status":502,"method":"x","committed":true,"after":3}"#;
         check(json, Some(status));
+        let word = FaultKind::Word { word: "Completed".into(), status: 200 };
+        let json = r#"{"kind":"word","word":"Completed","method":"x","committed":true}"#;
+        check(json, Some(Fault::next("x", word).committed()));
+        let number = FaultKind::Word { word: 0.into(), status: 409 };
+        check(
+            r#"{"kind":"word","word":0,"status":409,"method":"x"}"#,
+            Some(Fault::next("x", number)),
+        );
         check(r#"{"kind":"slow"}"#, None);
         check(r#"{"kind":"sloow","ms":5}"#, None);
     }

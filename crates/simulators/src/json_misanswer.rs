@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
+use serde_json::json;
 
 use crate::fault::FaultKind;
 use crate::server::Reply;
@@ -16,8 +17,7 @@ const MEBIBYTE: usize = 1 << 20;
 pub(crate) fn reply(kind: &FaultKind, path: &str, error: impl FnOnce(i32, &str) -> Reply) -> Reply {
     match kind {
         FaultKind::Status { status } => {
-            // A number outside HTTP's range is the test's mistake and shows as this page.
-            let status = StatusCode::from_u16(*status).unwrap_or(StatusCode::NOT_IMPLEMENTED);
+            let status = http_status(*status);
             Reply::new(status, "text/html", Bytes::from(format!("<h1>{status}</h1>\n")))
         }
         FaultKind::Redirect => {
@@ -33,6 +33,10 @@ pub(crate) fn reply(kind: &FaultKind, path: &str, error: impl FnOnce(i32, &str) 
         FaultKind::Megabytes { n } => {
             document(format!("{{\"x\":\"{}\"}}", "x".repeat(n.saturating_mul(MEBIBYTE))))
         }
+        FaultKind::Word { word, status } => {
+            let body = json!({ "status": word, "message": word }).to_string();
+            Reply { status: http_status(*status), ..document(body) }
+        }
         FaultKind::Fault { code, text } => error(*code, text),
         // Garbage, and the kinds that keep the honest answer and so never come here.
         _ => document_of(Bytes::from_static(b"\x00\xff{\"status\x80")),
@@ -42,6 +46,11 @@ pub(crate) fn reply(kind: &FaultKind, path: &str, error: impl FnOnce(i32, &str) 
 /// JSON has no entities that could expand; the nearest thing to a bomb is a document that two readers
 /// read differently, because its members are there twice.
 const REPEATED: &str = r#"{"status":"Error","status":"Success","id":1,"id":2}"#;
+
+/// A number outside HTTP's range is the test's mistake and shows as this status.
+fn http_status(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).unwrap_or(StatusCode::NOT_IMPLEMENTED)
+}
 
 fn document(text: String) -> Reply {
     document_of(Bytes::from(text))

@@ -44,7 +44,7 @@ pub(crate) fn of_write(cx: &Cx, answer: &Answer, renewable: bool) -> Verdict {
         403 if is_own(answer) => proof::FORBIDDEN,
         404 if is_own(answer) => proof::MISSING,
         422 if !sentences(answer).is_empty() => proof::INVALID,
-        429 => proof::THROTTLED,
+        429 if is_throttled(answer) => proof::THROTTLED,
         status => return Verdict::Unknown(format!("the upstream answered with status {status}")),
     };
     Verdict::Refused { proof, error: of_read(cx, answer) }
@@ -91,6 +91,12 @@ pub(crate) fn of_read(cx: &Cx, answer: &Answer) -> Error {
 /// page is of something in front of it.
 fn is_own(answer: &Answer) -> bool {
     answer.body.is_empty() || !sentences(answer).is_empty()
+}
+
+/// Whether the count of requests in front of the application has answered, in its own word. Any other
+/// limit may be checked after something was done.
+fn is_throttled(answer: &Answer) -> bool {
+    answer.body.trim_ascii().eq_ignore_ascii_case(b"throttled")
 }
 
 /// How long until requests are counted anew.

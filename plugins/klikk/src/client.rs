@@ -2,10 +2,11 @@
 //! understood is an error; an answer to a write that proves nothing is unknown. Nothing here is sent
 //! twice, and no meaning is given to what is read.
 
+use purveyor_sdk::body;
 use purveyor_sdk::http::Request;
 use purveyor_sdk::serde_json::{Map, Value, json};
 use purveyor_sdk::time::Zone;
-use purveyor_sdk::{Answer, Cx, Error, Result};
+use purveyor_sdk::{Answer, Cx, Error, Proof, Result};
 
 use crate::error::{self, proof};
 use crate::model::{Due, Members, Order, Server, ServerStates, not_understood, rows};
@@ -20,6 +21,10 @@ pub(crate) struct Client {
     /// The credential that is sent.
     pub(crate) credential: &'static str,
     pub(crate) zone: Zone,
+    /// The manifest's proofs of refusal.
+    pub(crate) proofs: &'static [Proof],
+    /// The operator's words of refusal.
+    pub(crate) refusal_words: Vec<String>,
     pub(crate) server_states: ServerStates,
 }
 
@@ -79,9 +84,7 @@ impl Client {
     /// it names.
     fn created(&self, answer: &Answer) -> Sent<Created> {
         if !answer.is_success() && answer.status != 402 {
-            // Nothing that an order names can be missing before there is one.
-            let proofs = [proof::UNAUTHENTICATED, proof::FORBIDDEN, proof::INVALID];
-            return refused_or_unknown(answer, &proofs);
+            return self.refused_or_unknown(answer, proof::OF_ORDER);
         }
         let read = || -> Result<Created> {
             let mut members = Members::read(&answer.body)?;
@@ -128,7 +131,7 @@ impl Client {
             // The document's answer is an empty one; any other may be somebody else's.
             200 if answer.body.trim_ascii().is_empty() => Sent::Accepted(()),
             200..=299 => Sent::Unknown("the upstream's answer is not the empty one".to_owned()),
-            _ => refused_or_unknown(&answer, &proof::ALL),
+            _ => self.refused_or_unknown(&answer, proof::ALL),
         })
     }
 
@@ -155,14 +158,17 @@ impl Client {
     fn request<'a>(&self, cx: &'a Cx, call: &str, body: &Value) -> Request<'a> {
         cx.http().call(call).auth(self.credential).json(body)
     }
-}
 
-fn refused_or_unknown<T>(answer: &Answer, proofs: &[&str]) -> Sent<T> {
-    match error::refusal(answer).filter(|(proof, _)| proofs.contains(proof)) {
-        Some((proof, error)) => Sent::Refused { proof, error },
-        None => {
-            let (status, said) = (answer.status, error::message(answer));
-            Sent::Unknown(format!("the upstream answered with status {status}: {said}"))
+    /// By the conditions of the manifest, read by the same functions, so that plugin and host cannot come
+    /// to different ends.
+    fn refused_or_unknown<T>(&self, answer: &Answer, proofs: &[&str]) -> Sent<T> {
+        let proof = body::proven(self.proofs, &self.refusal_words, answer.status, &answer.body);
+        match proof.filter(|proof| proofs.contains(proof) && !error::names_an_order(answer)) {
+            Some(proof) => Sent::Refused { proof, error: error::of_read(answer) },
+            None => {
+                let (status, said) = (answer.status, error::message(answer));
+                Sent::Unknown(format!("the upstream answered with status {status}: {said}"))
+            }
         }
     }
 }

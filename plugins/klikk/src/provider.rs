@@ -68,6 +68,8 @@ impl purveyor_sdk::Provider for Klikk {
             client: Client {
                 credential,
                 zone: host.time_zone().clone(),
+                proofs: Self::PROOFS,
+                refusal_words: host.refusal_words().to_vec(),
                 server_states: ServerStates::new(&config.server_states),
             },
             catalogue: config.catalogue()?,

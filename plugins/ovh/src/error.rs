@@ -21,8 +21,6 @@ pub(crate) mod proof {
     pub(crate) const MISSING: &str = "missing";
     /// A parameter was refused.
     pub(crate) const PARAMETER: &str = "parameter";
-    /// The service cannot do this now.
-    pub(crate) const CONFLICT: &str = "conflict";
     /// The account may not do this.
     pub(crate) const FORBIDDEN: &str = "forbidden";
     /// A new subscription cannot be changed yet; another request may follow.
@@ -32,11 +30,13 @@ pub(crate) mod proof {
 /// The gateway's words, and the beginnings and ends that proofs are told by.
 pub(crate) const INVALID_SIGNATURE: &str = "INVALID_SIGNATURE";
 pub(crate) const QUERY_TIME_OUT: &str = "QUERY_TIME_OUT";
-pub(crate) const CANNOT_BE_PAID: &str = "This order can't be paid";
+/// What says that the gateway in front let the request pass to nobody, with 403.
+pub(crate) const NOT_ADMITTED: &[&str] =
+    &["NOT_GRANTED_CALL", "NOT_CREDENTIAL", "INVALID_KEY", "INVALID_CREDENTIAL", "FORBIDDEN"];
+pub(crate) const CANNOT_BE_PAID: &str = "This order can't be paid with ";
 pub(crate) const NOT_ACTIVE_YET: &str = "subscription is not active yet";
 pub(crate) const NOT_FOUND: &str = "Client::NotFound";
 pub(crate) const BAD_REQUEST: &str = "Client::BadRequest";
-pub(crate) const CONFLICT: &str = "Client::Conflict";
 pub(crate) const FORBIDDEN: &str = "Client::Forbidden";
 
 /// The longest text of the upstream that is passed on.
@@ -140,6 +140,14 @@ pub(crate) fn is_not_granted(error: &Error) -> bool {
     code.is_some_and(|code| code == "NOT_GRANTED_CALL")
 }
 
+/// Whether a 404 says that the upstream has no such thing, and not that it has no such call, as in some
+/// regions, or nothing at all.
+pub(crate) fn is_nothing_there(error: &Error) -> bool {
+    let code = error.metadata.get(purveyor_sdk::UPSTREAM_CODE);
+    error.reason == ErrorReason::OrderNotFound
+        && code.is_some_and(|code| code.starts_with(NOT_FOUND) && !code.ends_with("::Route"))
+}
+
 /// The first proof of the call that the answer satisfies, as the manifest declares them.
 fn proven(status: u16, told: &Told, proofs: &[&'static str]) -> Option<&'static str> {
     let begins = |text: &Option<String>, with: &str| {
@@ -147,7 +155,11 @@ fn proven(status: u16, told: &Told, proofs: &[&'static str]) -> Option<&'static 
     };
     let code = told.error_code.as_deref();
     let satisfied = |name: &str| match name {
-        proof::NOT_ADMITTED => status == 403 && code.is_some(),
+        proof::NOT_ADMITTED => {
+            let is_known =
+                |code: &str| NOT_ADMITTED.iter().any(|it| it.eq_ignore_ascii_case(code.trim()));
+            status == 403 && code.is_some_and(is_known)
+        }
         proof::SIGNATURE => status == 400 && code == Some(INVALID_SIGNATURE),
         proof::CLOCK => status == 400 && code == Some(QUERY_TIME_OUT),
         proof::PAYMENT_REFUSED => status == 403 && begins(&told.message, CANNOT_BE_PAID),
@@ -157,7 +169,6 @@ fn proven(status: u16, told: &Told, proofs: &[&'static str]) -> Option<&'static 
             status == 400 && text.ends_with(NOT_ACTIVE_YET)
         }
         proof::PARAMETER => status == 400 && begins(&told.class, BAD_REQUEST),
-        proof::CONFLICT => status == 409 && begins(&told.class, CONFLICT),
         proof::FORBIDDEN => status == 403 && begins(&told.class, FORBIDDEN),
         _ => false,
     };
@@ -196,36 +207,58 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Told, proof, proven, short};
-
-    const PAY: &[&str] = &[
-        proof::NOT_ADMITTED,
-        proof::SIGNATURE,
-        proof::CLOCK,
-        proof::PAYMENT_REFUSED,
-        proof::MISSING,
-        proof::PARAMETER,
-    ];
+    use crate::client::{CHANGE_PROOFS, PAY_PROOFS};
 
     #[test]
     fn only_what_is_declared_is_proof() {
         fn check(status: u16, code: &str, class: &str, message: &str, expected: Option<&str>) {
             let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
             let told = Told { error_code: some(code), class: some(class), message: some(message) };
-            assert_eq!(proven(status, &told, PAY), expected, "{status} {code} {class} {message}");
+            assert_eq!(
+                proven(status, &told, PAY_PROOFS),
+                expected,
+                "{status} {code} {class} {message}"
+            );
         }
         let refused = "This order can't be paid with paypal";
-        check(403, "NOT_GRANTED_CALL", "", "", Some(proof::NOT_ADMITTED));
+        for code in
+            ["NOT_GRANTED_CALL", "NOT_CREDENTIAL", "INVALID_KEY", "invalid_credential", "FORBIDDEN"]
+        {
+            check(403, code, "", "", Some(proof::NOT_ADMITTED));
+        }
+        check(403, "ORDER_ALREADY_PAID", "", "", None);
         check(400, "INVALID_SIGNATURE", "", "", Some(proof::SIGNATURE));
         check(400, "QUERY_TIME_OUT", "", "", Some(proof::CLOCK));
         check(403, "", "Client::Forbidden", refused, Some(proof::PAYMENT_REFUSED));
         check(404, "", "Client::NotFound", "", Some(proof::MISSING));
-        check(400, "", "Client::BadRequest::InvalidParameter", "", Some(proof::PARAMETER));
+        // The order may be paid: by another attempt, or by a person.
+        check(400, "", "Client::BadRequest::InvalidParameter", "", None);
+        check(400, "", "Client::BadRequest", "This order is already paid", None);
+        check(403, "", "Client::Forbidden", "This order can't be paid: it is paid already", None);
         check(403, "", "Client::Forbidden", "no", None);
         check(409, "", "Client::Conflict::ResourceBusy", "", None);
         check(429, "", "Client::TooManyRequests", "", None);
         check(500, "NOT_GRANTED_CALL", "", refused, None);
         check(400, "", "", "Service is temporarily unavailable", None);
         check(404, "", "", "", None);
+    }
+
+    #[test]
+    fn conflict_proves_nothing_for_any_call() {
+        for status in [408, 409, 425, 429, 500, 503] {
+            for class in
+                ["Client::Conflict::ResourceBusy", "Client::BadRequest", "Client::Forbidden"]
+            {
+                let told = Told {
+                    error_code: Some("FORBIDDEN".to_owned()),
+                    class: Some(class.to_owned()),
+                    message: None,
+                };
+                for proofs in [CHANGE_PROOFS, PAY_PROOFS] {
+                    assert_eq!(proven(status, &told, proofs), None, "{status} {class}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -2,14 +2,12 @@
 //! error; an answer to a write that proves nothing is unknown. Nothing here is sent twice.
 
 use purveyor_sdk::body;
-use purveyor_sdk::plugin::v1::r#match::Test;
-use purveyor_sdk::plugin::v1::{BodyFormat, Match, Success};
-use purveyor_sdk::serde_json::Value;
+use purveyor_sdk::plugin::v1::{BodyFormat, Success};
 use purveyor_sdk::v1::UpstreamRef;
-use purveyor_sdk::{Answer, Cx, Error, Result};
+use purveyor_sdk::{Answer, Cx, Error, Proof, Result};
 
 use crate::config::Encoding;
-use crate::error::{self, STATUS, SUCCESS, proof, text_of};
+use crate::error::{self, STATUS, SUCCESS, text_of};
 use crate::model::{Fields, Tree};
 
 /// The credential with the token.
@@ -25,6 +23,10 @@ const AFTER_NAME: &str = " service has been created";
 /// The way to one account.
 pub(crate) struct Client {
     pub(crate) encoding: Encoding,
+    /// The manifest's proofs of refusal.
+    pub(crate) proofs: &'static [Proof],
+    /// The operator's words of refusal.
+    pub(crate) refusal_words: Vec<String>,
 }
 
 /// How a write was answered.
@@ -52,7 +54,7 @@ impl Client {
         let status = tree.get("status").and_then(Tree::text).unwrap_or_default();
         match (answer.status, status) {
             (200..=299, SUCCESS) => Ok(tree),
-            (200..=299 | 400..=499, _) if says_no(&status.into()) => {
+            (200..=299 | 400..=499, other) if says_other(other) => {
                 Err(error::refusal(answer.status, &tree))
             }
             _ => Err(answer.not_understood()),
@@ -62,7 +64,7 @@ impl Client {
     /// Sends what changes something, once. An error is the host's, which knows what became of it.
     pub(crate) async fn write(&self, cx: &Cx, call: &str, fields: &Fields) -> Result<Written> {
         let answer = self.send(cx, call, fields).await?;
-        Ok(judged(answer.status, &answer.body))
+        Ok(self.judged(answer.status, &answer.body))
     }
 
     async fn send(&self, cx: &Cx, call: &str, fields: &Fields) -> Result<Answer> {
@@ -75,42 +77,41 @@ impl Client {
     }
 }
 
-/// What the answer to a write says. The conditions are those of the manifest, read by the same
-/// functions, so that plugin and host cannot come to different ends.
-fn judged(status: u16, bytes: &[u8]) -> Written {
-    let Ok(document) = body::document(BodyFormat::Json, bytes) else {
-        return Written::Unknown(format!("the answer of status {status} is no JSON"));
-    };
-    let word = text_of(&document, "status");
-    let message = text_of(&document, "message");
-    let proof = match status {
-        200..=299 if word == SUCCESS => {
+impl Client {
+    /// What the answer to a write says. The conditions are those of the manifest, read by the same
+    /// functions, so that plugin and host cannot come to different ends.
+    fn judged(&self, status: u16, bytes: &[u8]) -> Written {
+        let Ok(document) = body::document(BodyFormat::Json, bytes) else {
+            return Written::Unknown(format!("the answer of status {status} is no JSON"));
+        };
+        let (word, message) = (text_of(&document, "status"), text_of(&document, "message"));
+        if (200..=299).contains(&status) && word == SUCCESS {
             return Written::Done(UpstreamRef {
                 state: word.to_owned(),
                 message: message.to_owned(),
                 ..UpstreamRef::default()
             });
         }
-        200..=299 => proof::REFUSED,
-        400..=499 => proof::REFUSED_BY_HTTP,
-        _ => return Written::Unknown(format!("the upstream answered with status {status}")),
-    };
-    // A refusal that names a new service contradicts itself.
-    if !says_no(document.get("status").unwrap_or(&Value::Null)) || message.contains(BEFORE_ID) {
-        return Written::Unknown(format!(
-            "the answer of status {status} does not tell what was done"
-        ));
-    }
-    match Tree::read(bytes) {
-        Ok(tree) => Written::Refused { proof, error: error::refusal(status, &tree) },
-        Err(error) => Written::Unknown(format!("the answer cannot be read: {error}")),
+        let proof = body::proven(self.proofs, &self.refusal_words, status, bytes);
+        // A refusal that names a new service contradicts itself.
+        let Some(proof) = proof.filter(|_| !message.contains(BEFORE_ID)) else {
+            let word = error::short(word);
+            return Written::Unknown(format!(
+                "status {status} and {word:?} do not tell what was done"
+            ));
+        };
+        match Tree::read(bytes) {
+            Ok(tree) => Written::Refused { proof, error: error::refusal(status, &tree) },
+            Err(error) => Written::Unknown(format!("the answer cannot be read: {error}")),
+        }
     }
 }
 
-/// Whether a status says something else than success.
-fn says_no(status: &Value) -> bool {
-    let condition = Match { pointer: String::new(), test: Some(Test::Differs(SUCCESS.to_owned())) };
-    body::matches(&condition, status)
+/// Whether the status of a read, which has no effect that could be missed, is a word of anything but
+/// success.
+fn says_other(status: &str) -> bool {
+    let status = status.trim();
+    !status.is_empty() && !status.eq_ignore_ascii_case(SUCCESS)
 }
 
 /// The number of a new service, where the message tells it as the manifest says.
@@ -138,7 +139,9 @@ pub(crate) const fn success() -> purveyor_sdk::Shape {
 
 #[cfg(test)]
 mod tests {
-    use super::{Written, judged, new_service, plan_name};
+    use super::{Client, Encoding, Written, new_service, plan_name};
+    use crate::provider::RackNap;
+    use purveyor_sdk::Provider;
 
     #[test]
     fn the_number_and_the_name_in_the_message() {
@@ -156,33 +159,77 @@ mod tests {
         check("", None, "");
     }
 
+    fn told(refusal_words: &[&str], status: u16, body: &str) -> String {
+        let refusal_words = refusal_words.iter().map(|&word| word.to_owned()).collect();
+        let client = Client { encoding: Encoding::Json, proofs: RackNap::PROOFS, refusal_words };
+        match client.judged(status, body.as_bytes()) {
+            Written::Done(upstream) => format!("done {}", upstream.message),
+            Written::Refused { proof, .. } => proof.to_owned(),
+            Written::Unknown(_) => "unknown".to_owned(),
+        }
+    }
+
     #[test]
-    fn what_answers_of_writes_say() {
+    fn answer_to_write_is_refused_by_declared_word_and_status_alone() {
         fn check(status: u16, body: &str, expected: &str) {
-            let found = match judged(status, body.as_bytes()) {
-                Written::Done(upstream) => format!("done {}", upstream.message),
-                Written::Refused { proof, .. } => proof.to_owned(),
-                Written::Unknown(_) => "unknown".to_owned(),
-            };
-            assert_eq!(found, expected, "{status} {body}");
+            assert_eq!(told(&[], status, body), expected, "{status} {body}");
         }
         check(200, r#"{"status": "Success", "message": "m"}"#, "done m");
         check(201, r#"{"status": "Success"}"#, "done ");
-        check(200, r#"{"status": "Error", "message": "m"}"#, "refused");
-        check(200, r#"{"status": "Partial"}"#, "refused");
-        check(404, r#"{"status": "Error"}"#, "refused_by_http");
-        // Success with a status of failure, and the other way round.
-        check(400, r#"{"status": "Success"}"#, "unknown");
-        check(500, r#"{"status": "Error"}"#, "unknown");
-        check(302, r#"{"status": "Error"}"#, "unknown");
-        // What may be meant as success is no refusal.
-        for vague in ["success", " Success", ""] {
+        for word in ["Error", "error", "ERROR", " Error ", "Fail", "Failed", "FAILURE"] {
+            check(200, &format!(r#"{{"status": "{word}", "message": "m"}}"#), "refused");
+        }
+        for (status, proof) in [
+            (400, "refused_400"),
+            (401, "refused_400"),
+            (403, "refused_403"),
+            (404, "refused_403"),
+            (422, "refused_422"),
+        ] {
+            check(status, r#"{"status": "Error"}"#, proof);
+            check(status, r#"{"status": "Pending"}"#, "unknown");
+            check(status, r#"{"status": "Success"}"#, "unknown");
+        }
+        for status in [302, 402, 408, 409, 410, 425, 429, 500, 503] {
+            check(status, r#"{"status": "Error"}"#, "unknown");
+        }
+        for vague in [
+            "Completed",
+            "Warning",
+            "Pending",
+            "Partial",
+            "Errors",
+            "Error 7",
+            "success",
+            " Success",
+            "",
+            " ",
+            "0",
+        ] {
             check(200, &format!(r#"{{"status": "{vague}"}}"#), "unknown");
         }
         for none in ["", "{}", "null", "0.5", "[]", r#"{"status": 0}"#, r#"{"status": null}"#] {
             check(200, none, "unknown");
         }
+        check(200, r#"{"status": ["Error"]}"#, "unknown");
+        check(200, r#"{"Status": "Error"}"#, "unknown");
         check(200, r#"{"status": "Error", "status": "Success"}"#, "unknown");
         check(200, r#"{"status": "Error", "message": "Service ID: 1334 - x"}"#, "unknown");
+    }
+
+    #[test]
+    fn configured_word_refuses_with_the_same_statuses() {
+        let words = ["Abgelehnt", "Non trouvé"];
+        for (status, word, expected) in [
+            (200, "abgelehnt", "refused"),
+            (404, "NON TROUVÉ ", "refused_403"),
+            (200, "Error", "refused"),
+            (409, "Abgelehnt", "unknown"),
+            (500, "Abgelehnt", "unknown"),
+            (200, "Warning", "unknown"),
+        ] {
+            let body = format!(r#"{{"status": "{word}"}}"#);
+            assert_eq!(told(&words, status, &body), expected, "{status} {word}");
+        }
     }
 }

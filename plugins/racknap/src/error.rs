@@ -10,14 +10,25 @@ use crate::model::Tree;
 
 /// The names of the proofs that the manifest declares.
 pub(crate) mod proof {
-    /// A status word that is not `Success`, in an answer of HTTP 2xx.
+    /// A status word of refusal, in an answer of HTTP 2xx.
     pub(crate) const REFUSED: &str = "refused";
-    /// The same in an answer of HTTP 4xx.
-    pub(crate) const REFUSED_BY_HTTP: &str = "refused_by_http";
+    /// The same in an answer of HTTP 400 or 401.
+    pub(crate) const REFUSED_400: &str = "refused_400";
+    /// The same in an answer of HTTP 403 or 404.
+    pub(crate) const REFUSED_403: &str = "refused_403";
+    /// The same in an answer of HTTP 422.
+    pub(crate) const REFUSED_422: &str = "refused_422";
+    /// All of them.
+    pub(crate) const ALL: &[&str] = &[REFUSED, REFUSED_400, REFUSED_403, REFUSED_422];
 }
 
 /// The status word of success.
 pub(crate) const SUCCESS: &str = "Success";
+
+/// The status words of refusal. Assumptions, all of them: the document says what comes "in case of any
+/// error" and not under which word. These say in its language that nothing was done; a word that only
+/// is not `Success` (`Completed`, `Warning`, `Pending`) may be said of a record that was written.
+pub(crate) const REFUSAL_WORDS: &[&str] = &["Error", "Fail", "Failed", "Failure"];
 
 /// Where the status word stands.
 pub(crate) const STATUS: &str = "/status";

@@ -46,7 +46,9 @@ impl purveyor_sdk::Provider for RackNap {
 
     fn open(config: RackNapConfig, host: &Host) -> Result<Self> {
         let settings = config.settings()?;
-        let client = Client { encoding: settings.encoding };
+        let refusal_words = host.refusal_words().to_vec();
+        let proofs = Self::PROOFS;
+        let client = Client { encoding: settings.encoding, proofs, refusal_words };
         Ok(Self { client, settings, name: host.provider().clone() })
     }
 

@@ -104,7 +104,9 @@ fn details_fit_the_reason() {
     check(ErrorReason::Overloaded, &["QuotaFailure"]);
     check(ErrorReason::UpstreamUnavailable, &["RetryInfo"]);
     check(ErrorReason::StoreUnavailable, &["RetryInfo"]);
-    check(ErrorReason::OperationInProgress, &["RetryInfo"]);
+    // Whoever makes it says whether it passes without an operator.
+    check(ErrorReason::OperationInProgress, &[]);
+    check(ErrorReason::ProviderUnavailable, &[]);
     check(ErrorReason::EtagMismatch, &[]);
     check(ErrorReason::DeadlineExceeded, &[]);
     check(ErrorReason::Internal, &[]);

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use comfy_table::Table;
-use purveyor_sdk::plugin::v1::{Call, Manifest, Match, Method, Proof, credential, r#match};
+use purveyor_sdk::plugin::v1::{Call, Manifest, Match, Method, Proof, Words, credential, r#match};
 use purveyor_sdk::v1::Evidence;
 
 use crate::cli::columns::headed;
@@ -120,8 +120,10 @@ fn condition(condition: &Match) -> String {
         Some(r#match::Test::Equals(text)) => format!("{pointer} is {text:?}"),
         Some(r#match::Test::Prefix(text)) => format!("{pointer} begins with {text:?}"),
         Some(r#match::Test::Suffix(text)) => format!("{pointer} ends with {text:?}"),
-        Some(r#match::Test::Differs(text)) => {
-            format!("{pointer} says something else than {text:?}")
+        Some(r#match::Test::Words(Words { words, configurable })) => {
+            let mut words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+            words.extend(configurable.then(|| "one of refusal_words".to_owned()));
+            format!("{pointer} is, in any case, {}", words.join(" or "))
         }
         Some(r#match::Test::IsNull(_)) => format!("{pointer} is null"),
     }

@@ -7,7 +7,7 @@ use purveyor_sdk::Error;
 use purveyor_sdk::plugin::v1::step_outcome::{Outcome as Said, Rejected};
 use purveyor_sdk::plugin::v1::{Op, PollOutcome, StepOutcome, poll_outcome};
 use purveyor_sdk::v1::ErrorReason;
-use purveyor_sdk::v1::operation::Outcome;
+use purveyor_sdk::v1::operation::{Outcome, State};
 
 use super::{Closing, Contest, Step, rules};
 use crate::plugin::{ProofSeen, Seen, Spend};
@@ -55,7 +55,7 @@ impl Step<'_> {
         contest: Option<&Contest>,
     ) {
         if let Some(attempt) = self.next.current_mut() {
-            attempt.observed = observed(&spend.seen, said.as_ref().ok());
+            attempt.observed = observed(&spend, said.as_ref().ok());
         }
         match spend.seen.clone() {
             Seen::NotSent { reason } => {
@@ -87,6 +87,11 @@ impl Step<'_> {
         said: Result<Said, Error>,
         contest: Option<&Contest>,
     ) {
+        if let Some(id) = id.filter(|id| self.stood_before(id)) {
+            // It is not what this request made, whatever the upstream says.
+            let message = format!("the upstream answered {id}, which was there before the request");
+            return self.lost(&message, spend);
+        }
         match contest {
             None => {
                 self.claim(id, kind, Origin::Answer);
@@ -102,6 +107,12 @@ impl Step<'_> {
                 self.ask_about_contest(contest);
             }
         }
+    }
+
+    /// Whether an upstream identifier stood in the baseline of the step that is under way.
+    fn stood_before(&self, id: &str) -> bool {
+        let makes = matches!(self.next.op, Op::CreateOrder | Op::CreateProduct | Op::CreateRenewal);
+        makes && self.next.baseline.as_ref().is_some_and(|baseline| baseline.holds(id))
     }
 
     /// The host saw a complete success; the plugin says how it goes on.
@@ -160,7 +171,7 @@ impl Step<'_> {
     fn give_up(&mut self, error: Error, rejected: Rejected) {
         if self.nothing_applied() {
             self.see(rejected.view);
-            self.fail(error);
+            self.fail_unless_seen(error);
         } else if rejected.handle.is_empty() {
             self.ask_operator(format!("earlier steps were done, and then: {error}"));
         } else {
@@ -169,13 +180,6 @@ impl Step<'_> {
     }
 
     fn close_without_attempt(&mut self, said: Result<Said, Error>) {
-        let final_word = match &said {
-            Ok(said) => matches!(said, Said::Rejected(_)),
-            Err(error) => !rules::transient(error.reason),
-        };
-        if final_word && self.look_before_giving_up() {
-            return;
-        }
         match said {
             Ok(Said::Done(_)) if self.policy.must_send && self.nothing_applied() => {
                 let message = "the plugin says done and sent nothing";
@@ -238,9 +242,7 @@ impl Step<'_> {
                 self.mark_applied();
                 self.succeed(done.resource);
             }
-            Some(poll_outcome::Outcome::Pending(pending)) => {
-                self.wait(pending.handle, delay(pending.after), pending.view);
-            }
+            Some(poll_outcome::Outcome::Pending(pending)) => self.stands(pending),
             Some(poll_outcome::Outcome::Failed(failed)) => {
                 self.see(failed.view);
                 self.fail(failed.error.map_or_else(
@@ -263,6 +265,9 @@ impl Step<'_> {
     }
 
     pub(super) fn poll_failed(&mut self, error: &Error) {
+        if self.next.state == State::NeedsOperator {
+            return self.read_on();
+        }
         self.next.message = error.to_string();
         let delay = self.policy.retry.delay(self.next.tries);
         self.next.wake_time = Some(rules::tick(self.now.age, delay));
@@ -322,8 +327,8 @@ impl Step<'_> {
 }
 
 /// What the host observed, as it is stored; a rejection needs the plugin to name its proof.
-pub(super) fn observed(seen: &Seen, said: Option<&Said>) -> Observed {
-    match seen {
+pub(super) fn observed(spend: &Spend, said: Option<&Said>) -> Observed {
+    match &spend.seen {
         Seen::NotSent { .. } => Observed::NotSent,
         Seen::Success { .. } => Observed::Accepted,
         Seen::PaymentDue { .. } => Observed::PaymentDue,
@@ -331,9 +336,18 @@ pub(super) fn observed(seen: &Seen, said: Option<&Said>) -> Observed {
             Some(Said::Rejected(it)) if proofs.iter().any(|proof| proof.name == it.proof) => {
                 Observed::Rejected
             }
-            _ => Observed::Nothing,
+            _ => undeclared(spend),
         },
-        Seen::Unproven { .. } => Observed::Nothing,
+        Seen::Unproven { .. } => undeclared(spend),
+    }
+}
+
+/// A complete refusal that no declared proof covers. Statuses that speak of the moment alone are none.
+fn undeclared(spend: &Spend) -> Observed {
+    let refuses = |status| matches!(status, 400..=499) && !matches!(status, 408 | 409 | 425 | 429);
+    match &spend.answer {
+        Some(answer) if answer.complete && refuses(answer.status) => Observed::Undeclared,
+        _ => Observed::Nothing,
     }
 }
 
@@ -344,6 +358,6 @@ fn rejection(error: Option<purveyor_sdk::plugin::v1::Error>) -> Error {
     )
 }
 
-fn delay(after: Option<prost_types::Duration>) -> Duration {
+pub(super) fn delay(after: Option<prost_types::Duration>) -> Duration {
     after.and_then(|after| Duration::try_from(after).ok()).unwrap_or(POLL_DEFAULT).min(POLL_LONGEST)
 }

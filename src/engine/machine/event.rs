@@ -7,6 +7,7 @@ use purveyor_sdk::v1::Effect;
 use uuid::Uuid;
 
 use crate::engine::account::AccountOf;
+use crate::engine::blocker::Blocker;
 use crate::plugin::Spend;
 use crate::store::operation::{Baseline, Note};
 
@@ -27,8 +28,8 @@ pub enum Event {
     Deferred(Error),
     /// What the step needs is held by another operation.
     Blocked {
-        /// By whom.
-        by: Uuid,
+        /// By which.
+        by: Blocker,
     },
     /// What it waited for may be free.
     Unblocked,
@@ -62,7 +63,7 @@ pub enum Event {
     /// The upstream could not be asked.
     PollFailed(Error),
     /// It was looked for what became of the unknown attempt.
-    Looked(FindResponse),
+    Looked(Looked),
     /// It could not be looked for.
     LookFailed(Error),
     /// What was found belongs to another operation.
@@ -90,6 +91,23 @@ pub enum Event {
         /// Who, and why.
         note: Note,
     },
+}
+
+/// What came of one search, and what the store knew when it was begun.
+#[derive(Clone, Debug, Default)]
+pub struct Looked {
+    /// What the plugin found.
+    pub response: FindResponse,
+    /// Upstream identifiers that belong to other operations.
+    pub claimed_ids: Vec<String>,
+    /// Other accepted operations of the account that wait for an object of the kind that this one makes.
+    pub waiting: Vec<Uuid>,
+}
+
+impl From<FindResponse> for Looked {
+    fn from(response: FindResponse) -> Self {
+        Self { response, ..Self::default() }
+    }
 }
 
 /// What was found after the end of one step of which an attempt was taken for absent.

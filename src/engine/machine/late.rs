@@ -1,14 +1,13 @@
 //! One last look after the end: whether an attempt that was taken for absent turned up after all. What
 //! was decided stays as it is and nothing is repaired; a person is told.
 
-use std::time::Duration;
-
 use purveyor_sdk::Error;
-use purveyor_sdk::plugin::v1::find_response::Outcome as Finding;
+use purveyor_sdk::plugin::v1::find_response::{Absent, Outcome as Finding};
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, Evidence, UpstreamRef};
 
 use super::event::LateFinding;
+use super::look::effect;
 use super::{Step, rules};
 use crate::store::operation::{Attempt, GivenUp, Operation, Origin, Settle};
 
@@ -26,19 +25,15 @@ impl Step<'_> {
     /// next one takes the place of. In each step the first counts, because whatever is new since then
     /// was made by one of them.
     ///
-    /// The handle of a later step is known only until something was accepted in it.
+    /// Once something was accepted in a later step, its handle is the one that polls follow.
     pub(super) fn keep_for_later(&mut self) {
         let Some(last) = self.next.current() else { return };
         let step = last.step;
-        let handle = match (step, last.outcome) {
-            (1, _) => Vec::new(),
-            (_, Outcome::Pending) => return,
-            _ => self.next.handle.clone(),
-        };
+        let handle = if step == 1 { Vec::new() } else { self.next.handle.clone() };
         let kept = self.next.given_up.iter().any(|it| it.step == step);
         if last.effect == Effect::Spend && !kept {
             let baseline = self.next.baseline.clone();
-            self.next.given_up.push(GivenUp { step, handle, baseline, looked: false });
+            self.next.given_up.push(GivenUp { step, handle, baseline });
         }
     }
 
@@ -55,33 +50,6 @@ impl Step<'_> {
         }
     }
 
-    /// A step that was begun again and that nothing can be sent in: perhaps because what was taken for
-    /// absent has come through, as a payment of an order that does not wait for one any more. So it is
-    /// looked once more, by what was there before it, and its window is over.
-    pub(super) fn look_before_giving_up(&mut self) -> bool {
-        let step = self.next.step;
-        let gave_up = self.next.current().is_some_and(|last| last.step == step && gave_up(last));
-        let kept = self.next.given_up.iter_mut().find(|it| it.step == step && !it.looked);
-        let (true, Some(kept)) = (gave_up, kept) else { return false };
-        if self.policy.evidence == Evidence::None {
-            return false;
-        }
-        kept.looked = true;
-        self.next.baseline.clone_from(&kept.baseline);
-        if let Some(earlier) = &mut self.next.baseline {
-            // The gate is ours for this one look; what is alike may be unknown somewhere else by now.
-            earlier.similarity.clear();
-        }
-        self.mark(Outcome::Unknown, "nothing can be sent after it; it may have come through");
-        let over =
-            Settle { conclusive_at: self.now.age, ..Settle::begin(Duration::ZERO, self.now) };
-        self.next.settle = Some(over);
-        self.next.tries = 0;
-        self.next.state = State::OutcomeUnknown;
-        self.next.wake_time = Some(self.now.age);
-        true
-    }
-
     /// The window that absence was believed after is as long as the upstream is said to take, so an
     /// upstream that takes longer is given as long once more.
     ///
@@ -93,7 +61,9 @@ impl Step<'_> {
             Evidence::None | Evidence::Unspecified => false,
         };
         let ended = matches!(self.next.state, State::Succeeded | State::Failed);
-        let kept = !self.next.given_up.is_empty() && self.next.attempts.iter().any(gave_up);
+        let failed = self.next.state == State::Failed;
+        let kept = !self.next.given_up.is_empty()
+            && self.next.attempts.iter().any(|it| gave_up(it) || (failed && is_spent(it)));
         if knows && ended && kept {
             self.next.tries = 0;
             self.wait_once_more();
@@ -117,7 +87,7 @@ impl Step<'_> {
             self.next.wake_time = Some(at);
             return;
         }
-        let marked = self.policy.evidence == Evidence::Reference && !findings.iter().any(in_doubt);
+        let marked = self.policy.evidence == Evidence::Reference && findings.iter().all(is_found);
         let mut late = self.unexplained(findings);
         if !marked {
             if self.next.candidates.is_empty() && !late.is_empty() {
@@ -146,8 +116,8 @@ impl Step<'_> {
                     let found = UpstreamRef { id: found.upstream_id, ..UpstreamRef::default() };
                     unknown_to(&self.next, step, vec![found])
                 }
-                Some(Finding::Several(several)) => unknown_to(&self.next, step, several.candidates),
-                Some(Finding::Absent(_)) | None => Vec::new(),
+                Some(Finding::Absent(absent)) => self.traces_after_the_end(step, absent),
+                None => Vec::new(),
             };
             for found in found {
                 if late.iter().all(|it| it.found.id != found.id) {
@@ -156,6 +126,20 @@ impl Step<'_> {
             }
         }
         late
+    }
+
+    /// Rows just like what was asked for, beyond as many as there are successes; and a change of the target
+    /// that happened more often than they explain. After a refusal alone neither says anything.
+    fn traces_after_the_end(&self, step: u32, absent: Absent) -> Vec<UpstreamRef> {
+        if !self.next.attempts.iter().any(|it| it.step == step && presumed_absent(it)) {
+            return Vec::new();
+        }
+        let own = i32::try_from(successes(&self.next, step).count()).unwrap_or(i32::MAX);
+        let Absent { mut unexplained, effects, alike_ids, .. } = absent;
+        unexplained.retain(|it| alike_ids.contains(&it.id));
+        let mut found = unknown_to(&self.next, step, unexplained);
+        found.extend(effect(&self.next, effects, own));
+        found
     }
 
     fn turned_up(&mut self, late: Vec<Late>, marked: bool) {
@@ -204,15 +188,25 @@ impl Step<'_> {
     }
 }
 
-/// A spend that was sent and then taken for absent.
+/// A spend that was sent, and was presumed absent or refused.
 fn gave_up(attempt: &Attempt) -> bool {
+    presumed_absent(attempt)
+        || (attempt.effect == Effect::Spend && attempt.outcome == Outcome::Rejected)
+}
+
+fn presumed_absent(attempt: &Attempt) -> bool {
     attempt.effect == Effect::Spend && attempt.outcome == Outcome::Absent
 }
 
-/// Where a reference of ours marks what was made, one object is known by it; of several it is not known
-/// that each has it.
-fn in_doubt(finding: &LateFinding) -> bool {
-    matches!(finding.response.outcome, Some(Finding::Several(_)))
+/// A spend that the upstream accepted.
+fn is_spent(attempt: &Attempt) -> bool {
+    attempt.effect == Effect::Spend
+        && matches!(attempt.outcome, Outcome::Applied | Outcome::Pending)
+}
+
+/// Where a reference of ours marks what was made, one object is known by it.
+fn is_found(finding: &LateFinding) -> bool {
+    matches!(finding.response.outcome, Some(Finding::Found(_)))
 }
 
 /// What a look has found and the operation does not know as its own.
@@ -228,10 +222,10 @@ fn unknown_to(operation: &Operation, step: u32, mut found: Vec<UpstreamRef>) -> 
     };
     let given_up = operation.given_up.iter().find(|it| it.step == step);
     let baseline = given_up.and_then(|it| it.baseline.as_ref());
-    let present = baseline.map_or(&[][..], |baseline| &baseline.present_ids);
+    let present = |id: &str| baseline.is_some_and(|baseline| baseline.holds(id));
     found.retain(|it| {
         let is_target = nameless == 0 && it.id == operation.upstream_target;
-        !it.id.is_empty() && !is_target && !own.contains(&it.id) && !present.contains(&it.id)
+        !it.id.is_empty() && !is_target && !own.contains(&it.id) && !present(&it.id)
     });
     if found.len() <= nameless { Vec::new() } else { found }
 }

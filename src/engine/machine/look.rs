@@ -4,15 +4,16 @@
 use std::time::Duration;
 
 use purveyor_sdk::Error;
-use purveyor_sdk::plugin::v1::find_response::{Found, Outcome as Finding};
+use purveyor_sdk::plugin::v1::find_response::{Absent, Found, Outcome as Finding};
 use purveyor_sdk::plugin::v1::step_outcome::Outcome as Said;
-use purveyor_sdk::plugin::v1::{FindResponse, StepOutcome};
+use purveyor_sdk::plugin::v1::{Op, StepOutcome};
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, UpstreamRef};
 use uuid::Uuid;
 
+use super::event::Looked;
 use super::{Step, rules};
-use crate::store::operation::{Attempt, Origin};
+use crate::store::operation::{Attempt, Observed, Operation, Origin};
 
 /// A setting is sent so often, a settle window apart. An upstream that has not told its outcome by then
 /// does not know the answer that is expected of it, which a person has to see, and which a journal that
@@ -20,30 +21,29 @@ use crate::store::operation::{Attempt, Origin};
 pub(super) const SETTING_SENDS: usize = 5;
 
 impl Step<'_> {
-    pub(super) fn looked(&mut self, response: FindResponse) {
-        match response.outcome {
+    pub(super) fn looked(&mut self, looked: Looked) {
+        match looked.response.outcome.clone() {
             Some(Finding::Found(found)) => self.found(found),
-            Some(Finding::Absent(_)) => self.absent(),
-            Some(Finding::Several(several)) => {
-                self.in_doubt(several.candidates, "more than one upstream object could be it");
-            }
+            Some(Finding::Absent(absent)) => match self.refused_with() {
+                Some(error) => self.refusal_stands(error, absent),
+                None => self.not_found(absent, &looked),
+            },
             None => self.undecided("the plugin returned an empty finding"),
         }
     }
 
     fn found(&mut self, found: Found) {
-        let present = self.next.baseline.as_ref().is_some_and(|baseline| {
-            !found.upstream_id.is_empty() && baseline.present_ids.contains(&found.upstream_id)
-        });
+        let id = &found.upstream_id;
+        let present = self.next.baseline.as_ref().is_some_and(|it| !id.is_empty() && it.holds(id));
         if present {
             return self.undecided("what the plugin found was there before the request");
         }
         let answered = self.sold_attempt().map_or("", |attempt| attempt.upstream_id.as_str());
         let other = !answered.is_empty() && !found.upstream_id.split(',').any(|id| id == answered);
         if other && !found.upstream_id.is_empty() {
-            let candidate = UpstreamRef { id: found.upstream_id, ..UpstreamRef::default() };
-            return self
-                .in_doubt(vec![candidate], "what was found is not what the upstream answered");
+            self.next.candidates =
+                vec![UpstreamRef { id: found.upstream_id, ..UpstreamRef::default() }];
+            return self.undecided("what was found is not what the upstream answered");
         }
         let told = !answered.is_empty();
         if self.policy.account_shared && self.policy.evidence == Evidence::Difference && !told {
@@ -57,21 +57,43 @@ impl Step<'_> {
         else {
             return self.undecided("the plugin found it and does not say how to go on");
         };
-        self.claim_found(&found.upstream_id, Origin::Search);
         self.next.tries = 0;
-        self.mark(
-            if matches!(said, Said::Pending(_)) { Outcome::Pending } else { Outcome::Applied },
-            "found upstream",
-        );
+        let waits = matches!(said, Said::Pending(_));
+        self.mark_found(if waits { Outcome::Pending } else { Outcome::Applied });
+        self.claim_found(&found.upstream_id, Origin::Search);
         self.go_on(said);
     }
 
-    fn absent(&mut self) {
+    /// What was found was made by the attempt that is undecided, or, where the last one was refused, by
+    /// one that was presumed absent before it.
+    fn mark_found(&mut self, outcome: Outcome) {
+        if self.refused_with().is_none() {
+            return self.mark(outcome, "found upstream");
+        }
+        let step = self.next.step;
+        let mut attempts = self.next.attempts.iter_mut().filter(|it| it.step == step);
+        let earlier = attempts.find(|it| it.outcome == Outcome::Absent);
+        if let Some(earlier) = earlier {
+            earlier.outcome = outcome;
+            earlier.message = "found upstream after a later attempt was refused".to_owned();
+        } else {
+            self.mark(outcome, "found upstream although it was refused");
+        }
+    }
+
+    fn not_found(&mut self, absent: Absent, looked: &Looked) {
+        if self.next.state == State::NeedsOperator {
+            // Absence alone decides nothing any more.
+            return self.read_on();
+        }
         if !self.settled() {
             return self.look_again("not there yet");
         }
         if self.unknown_effect() == Effect::Setting {
-            return self.set_again();
+            return match absent.incomplete.as_str() {
+                "" => self.set_again(),
+                why => self.ask_operator(format!("it is not sent again: {why}")),
+            };
         }
         if self.sold_attempt().is_some() {
             return self.ask_about_unknown("it is not found upstream".to_owned());
@@ -80,25 +102,105 @@ impl Step<'_> {
             let message = "it is not there, and absence proves nothing at this upstream";
             return self.ask_operator(message.to_owned());
         }
+        match self.speaks_against_absence(&absent, looked) {
+            Some(message) => self.follow(&message),
+            None => self.absent(),
+        }
+    }
+
+    /// Why one whole snapshot after the window does not prove absence. What is unexplained in the first
+    /// one is followed until it is explained; what is new in later ones was made by others, later.
+    fn speaks_against_absence(&mut self, absent: &Absent, looked: &Looked) -> Option<String> {
+        let follows = self.next.settle.as_ref().is_some_and(|it| it.escalate_at.is_some());
+        if follows && !self.next.candidates.is_empty() {
+            let effect = self.effect_trace(absent);
+            self.next.candidates.retain(|it| match waiting(it) {
+                Some(id) => looked.waiting.contains(&id),
+                None if it.r#type == EFFECT => effect.is_some(),
+                None => !looked.claimed_ids.contains(&it.id) && !absent.marked_ids.contains(&it.id),
+            });
+        } else if !absent.incomplete.is_empty() {
+            return Some(absent.incomplete.clone());
+        } else {
+            self.next.candidates = self.traces_of(absent);
+            self.next.candidates.extend(looked.waiting.iter().map(|id| waits(*id)));
+        }
+        let first = self.next.candidates.first()?;
+        Some(match waiting(first) {
+            Some(_) => format!("{} waits for what could be it", first.id),
+            None => "upstream objects could be it".to_owned(),
+        })
+    }
+
+    /// What is there and nothing explains, as candidates.
+    pub(super) fn traces_of(&self, absent: &Absent) -> Vec<UpstreamRef> {
+        let mut traces = absent.unexplained.clone();
+        traces.extend(self.effect_trace(absent));
+        traces
+    }
+
+    /// The target, where it has changed more often than this step's successes explain.
+    pub(super) fn effect_trace(&self, absent: &Absent) -> Option<UpstreamRef> {
+        let own = self.next.attempts.iter().filter(|it| {
+            it.step == self.next.step && matches!(it.outcome, Outcome::Applied | Outcome::Pending)
+        });
+        let own = i32::try_from(own.count()).unwrap_or(i32::MAX);
+        effect(&self.next, absent.effects, own)
+    }
+
+    /// It was not done. What the upstream refused without a declared proof is not sent again.
+    fn absent(&mut self) {
         self.keep_for_later();
         self.mark(Outcome::Absent, "not there after the settle window");
         self.next.settle = None;
+        let refused = self.next.current().filter(|last| last.observed == Observed::Undeclared);
+        if let Some(refused) = refused {
+            let (status, reason) = (refused.answer_status, refused.message.clone());
+            let message = format!("the upstream refused with status {status}: {reason}");
+            let error = Error::new(ErrorReason::UpstreamRejected, message);
+            return self.refuse_step(error.with_upstream_code(status));
+        }
         self.again_now();
     }
 
-    /// Sending a setting again ends in the same state. It is not sent for ever: what an operator has
-    /// said since begins the count again.
+    /// Sending a setting again ends in the same state, as long as its state can be read and its target is
+    /// still the same. It is not sent for ever: what an operator has said since begins the count again.
     fn set_again(&mut self) {
         let step = self.next.step;
         let attempts = self.next.attempts.iter().rev();
         let since = attempts.take_while(|it| it.step == step && it.outcome != Outcome::Absent);
         let sent = since.filter(|it| it.outcome == Outcome::Unknown).count();
-        if sent < SETTING_SENDS {
+        if sent < self.setting_sends() {
             return self.again_now();
         }
         self.ask_operator(format!(
             "it was sent {sent} times, and no answer told what became of it"
         ));
+    }
+
+    /// How often a setting is sent whose answers are lost. Where nobody can read its state, somebody else
+    /// may have changed it since: only ending a service is repeated there, and once.
+    fn setting_sends(&self) -> usize {
+        match (self.policy.can_search(), self.next.op) {
+            (true, _) => SETTING_SENDS,
+            (false, Op::TerminateService) => 2,
+            (false, _) => 1,
+        }
+    }
+
+    /// Follows what could be it for a window after the reconciliation window; then an operator has to
+    /// judge.
+    fn follow(&mut self, message: &str) {
+        let escalate_at = self.now.after(self.policy.settle);
+        let Some(settle) = &mut self.next.settle else {
+            return self.ask_about_unknown(message.to_owned());
+        };
+        let escalate_at = *settle.escalate_at.get_or_insert(escalate_at);
+        if self.now.age < escalate_at {
+            self.look_again(message);
+        } else {
+            self.ask_about_unknown(message.to_owned());
+        }
     }
 
     /// Looking goes on while time can still decide; then a person has to.
@@ -110,34 +212,10 @@ impl Step<'_> {
         }
     }
 
-    /// What other purchases of the account are making right now stands among the candidates until it is
-    /// claimed, so only those count that stand there for a whole window after everything has settled.
-    fn in_doubt(&mut self, candidates: Vec<UpstreamRef>, message: &str) {
-        let settled = self.settled();
-        let stood = std::mem::take(&mut self.next.candidates);
-        let lasting = candidates.iter().filter(|it| stood.iter().any(|was| was.id == it.id));
-        let lasting: Vec<UpstreamRef> = lasting.cloned().collect();
-        self.next.candidates = candidates;
-        let Some(settle) = self.next.settle.as_mut().filter(|_| settled) else {
-            return self.look_again(message);
-        };
-        let escalate_at = match settle.escalate_at {
-            Some(escalate_at) if !lasting.is_empty() => escalate_at,
-            _ => {
-                settle.escalate_at = Some(self.now.after(settle.window));
-                return self.look_again(message);
-            }
-        };
-        self.next.candidates = lasting;
-        if self.now.age < escalate_at {
-            self.look_again(message);
-        } else {
-            self.ask_about_unknown(message.to_owned());
-        }
-    }
-
     pub(super) fn look_failed(&mut self, error: &Error) {
-        if rules::transient(error.reason) {
+        if let Some(refused) = self.refused_with() {
+            self.refusal_not_searched(refused, error);
+        } else if rules::transient(error.reason) {
             self.look_again(&error.to_string());
         } else if self.unknown_effect() == Effect::Setting && self.settled() {
             self.set_again();
@@ -149,17 +227,27 @@ impl Step<'_> {
     /// It was claimed between the look and its commit; the next look knows that.
     pub(super) fn found_claimed(&mut self, by: Uuid, upstream_id: String) {
         let message = format!("what was found belongs to operations/{by}");
-        let found = UpstreamRef { id: upstream_id, ..UpstreamRef::default() };
-        self.in_doubt(vec![found], &message);
+        if let Some(refused) = self.refused_with() {
+            let unexplained = vec![UpstreamRef { id: upstream_id, ..UpstreamRef::default() }];
+            return self.refusal_stands(refused, Absent { unexplained, ..Absent::default() });
+        }
+        if self.settled() {
+            self.follow(&message);
+        } else {
+            self.look_again(&message);
+        }
         if self.next.state == State::NeedsOperator {
             let problem = Error::new(ErrorReason::DuplicateDetected, message);
             let problem = problem.with_metadata("operation", format!("operations/{by}"));
+            self.next.candidates = vec![UpstreamRef { id: upstream_id, ..UpstreamRef::default() }];
             self.next.error = Some(problem.into());
+            self.read_on();
         }
     }
 
     pub(super) fn executed(&mut self, upstream_id: String, outcome: Option<Box<StepOutcome>>) {
-        if self.next.follows(&upstream_id) {
+        let asked = self.next.pending_end.take();
+        if self.next.follows(&upstream_id) && asked.is_none() {
             // How it goes on is known already.
             let handle = std::mem::take(&mut self.next.handle);
             return self.wait(handle, Duration::ZERO, None);
@@ -200,7 +288,10 @@ impl Step<'_> {
         }
     }
 
-    fn look_again(&mut self, message: &str) {
+    pub(super) fn look_again(&mut self, message: &str) {
+        if self.next.state == State::NeedsOperator {
+            return self.read_on();
+        }
         let delay = self.policy.look.delay(self.next.tries);
         self.next.tries = self.next.tries.saturating_add(1);
         self.next.state = State::Reconciling;
@@ -219,4 +310,37 @@ impl Step<'_> {
         let settle = self.next.settle.as_ref();
         settle.is_none_or(|settle| self.now.age >= settle.conclusive_at)
     }
+}
+
+/// The kind of a candidate that stands for an operation that waits.
+const OPERATION: &str = "operation";
+/// The kind of a candidate that stands for a change of the target.
+const EFFECT: &str = "effect";
+
+fn waits(id: Uuid) -> UpstreamRef {
+    UpstreamRef {
+        id: format!("operations/{id}"),
+        r#type: OPERATION.to_owned(),
+        message: "waits for an object of the same kind".to_owned(),
+        ..UpstreamRef::default()
+    }
+}
+
+/// The operation that a candidate stands for.
+fn waiting(candidate: &UpstreamRef) -> Option<Uuid> {
+    let id = candidate.id.strip_prefix("operations/").filter(|_| candidate.r#type == OPERATION)?;
+    id.parse().ok()
+}
+
+/// The target of an operation, where the change that it asks for has happened more often than `own`
+/// successes explain.
+pub(super) fn effect(operation: &Operation, effects: i32, own: i32) -> Option<UpstreamRef> {
+    let names = [&operation.upstream_target, &operation.upstream.id, &operation.target];
+    let id = names.into_iter().find(|name| !name.is_empty()).cloned().unwrap_or_default();
+    (effects > own).then(|| UpstreamRef {
+        id,
+        r#type: EFFECT.to_owned(),
+        message: format!("it shows the change {effects} times, and {own} are known to be ours"),
+        ..UpstreamRef::default()
+    })
 }

@@ -22,7 +22,7 @@ impl Step<'_> {
         };
         let Some(spend) = &closing.spend else { return Err(refuse("nothing was observed")) };
         let said = closing.said.as_ref().ok().and_then(|said| said.outcome.as_ref());
-        let seen = observed(&spend.seen, said);
+        let seen = observed(spend, said);
         attempts[index].unapplied = None;
         if attempts[index].observed != Observed::Nothing || seen == Observed::Nothing {
             return Ok(());
@@ -56,6 +56,7 @@ impl Step<'_> {
         self.next.blocked_by = None;
         self.next.settle = None;
         self.next.error = None;
+        self.next.pending_end = None;
         self.next.candidates.clear();
         self.next.message.clear();
         if self.next.baseline.is_none() {

@@ -12,7 +12,7 @@ use super::{Policy, sold};
 #[cfg(feature = "failpoints")]
 use crate::failpoint;
 use crate::store::age::Age;
-use crate::store::operation::{Attempt, Lock, Operation};
+use crate::store::operation::{Attempt, EndKind, Lock, Operation};
 
 /// When something is to be looked at that waits for `after`: at the next tick of a clock that ticks at
 /// least eight times in that. So what waits for one upstream is due together, and one poll asks for many,
@@ -27,9 +27,8 @@ pub(super) fn tick(now: Age, after: Duration) -> Age {
 
 /// What the operation holds as it is now.
 ///
-/// Its targets until it has ended, but an order that the upstream owns and that only has to be
-/// followed may be paid and cancelled by others; so may the order that a renewal has made. Each target
-/// is held by its name, as older versions hold it, and by account, noun and upstream identifier, so
+/// Its targets until it has ended, which needs the effect; but an order that a purchase has made and that
+/// only has to be followed may be paid and cancelled by others. Each target is held by its name, as older versions hold it, and by account, noun and upstream identifier, so
 /// that all providers of one account hold it together. Where an unknown outcome is found out by
 /// comparing listings: the account's gate while a spend is prepared or under way, and the similar
 /// spends of the account until the outcome is known.
@@ -43,7 +42,7 @@ pub fn locks(operation: &Operation, policy: &Policy) -> Vec<Lock> {
     if !(followed && operation.op == Op::CreateOrder) {
         names.extend(operation.exclusive.iter().map(String::as_str));
     }
-    let renewal_order = renewal_order(operation).filter(|_| !followed);
+    let renewal_order = renewal_order(operation);
     names.extend(renewal_order.as_deref());
     locks.extend(names.iter().map(|name| Lock((*name).to_owned())));
     let made = made_order(operation).filter(|_| !followed);
@@ -155,9 +154,19 @@ pub fn broken_invariant(operation: &Operation) -> Option<&'static str> {
         .filter(|attempt| attempt.effect == Effect::Spend && unresolved(attempt.outcome))
         .count();
     let unknown = last.is_some_and(|attempt| attempt.outcome == Outcome::Unknown);
+    let end = operation.pending_end.as_ref().map(|end| end.kind);
+    let refused = end == Some(EndKind::Refused);
     let begins_again = operation.state == State::Accepted
         && attempts.iter().any(|it| it.step == operation.step && sold(it));
-    let rules: [(bool, &'static str); 11] = [
+    let rules: [(bool, &'static str); 12] = [
+        (
+            end.is_some()
+                && !matches!(
+                    operation.state,
+                    State::WaitingUpstream | State::Reconciling | State::NeedsOperator
+                ),
+            "a pending end of an operation that waits for nothing",
+        ),
         (begins_again, "a step that begins again although the upstream accepted it"),
         (
             attempts.iter().any(|it| sold(it) && it.outcome == Outcome::Absent),
@@ -183,7 +192,8 @@ pub fn broken_invariant(operation: &Operation) -> Option<&'static str> {
         (
             operation.done()
                 && operation.wake_time.is_some()
-                && attempts.iter().all(|attempt| attempt.outcome != Outcome::Absent),
+                && operation.given_up.is_empty()
+                && !operation.has_unapplied(),
             "a terminal state that wakes",
         ),
         (
@@ -198,8 +208,8 @@ pub fn broken_invariant(operation: &Operation) -> Option<&'static str> {
         ),
         (
             matches!(operation.state, State::OutcomeUnknown | State::Reconciling)
-                && (!unknown || operation.settle.is_none()),
-            "an unknown state without an unknown attempt or its window",
+                && (!(unknown || refused) || operation.settle.is_none()),
+            "an unknown state without an unknown attempt, or a refusal, or its window",
         ),
         (
             attempts.iter().zip(1..).any(|(attempt, number)| attempt.number != number),
@@ -216,7 +226,7 @@ fn applied_twice(operation: &Operation) -> bool {
         // A person has seen it.
         || !operation.notes.is_empty();
     let follows = |attempt: &Attempt, earlier: &Attempt| {
-        attempt.outcome != Outcome::NotSent
+        !matches!(attempt.outcome, Outcome::NotSent | Outcome::Rejected)
             && earlier.step == attempt.step
             // An upstream may answer a repeated request with what it has made already.
             && (earlier.upstream_id.is_empty() || earlier.upstream_id != attempt.upstream_id)

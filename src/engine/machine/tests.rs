@@ -4,6 +4,7 @@
 
 mod accounts;
 mod doubt;
+mod effect;
 mod late;
 mod observed;
 mod table;
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
-use purveyor_sdk::plugin::v1::find_response::{Absent, Found, Outcome as Finding, Several};
+use purveyor_sdk::plugin::v1::find_response::{Absent, Found, Outcome as Finding};
 use purveyor_sdk::plugin::v1::{FindResponse, Op};
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::{Effect, Evidence, UpstreamRef};
@@ -22,11 +23,13 @@ use uuid::Uuid;
 use self::world::{Happening, World};
 use super::{Backoff, Closing, Event, NewAttempt, Now, Policy, apply};
 use crate::engine::account::AccountOf;
+use crate::engine::blocker::Blocker;
 use crate::plugin::Spend;
 use crate::store::age::Age;
 use crate::store::operation::Operation;
 
 pub(super) const SETTLE: Duration = Duration::from_secs(100);
+pub(super) const EFFECT_LAG: Duration = Duration::from_secs(40);
 
 pub(super) fn start() -> Timestamp {
     Timestamp::from_second(1_800_000_000).unwrap()
@@ -54,6 +57,7 @@ pub(super) fn policy(evidence: Evidence) -> Policy {
         absence_is_proof: evidence != Evidence::None,
         account_shared: false,
         settle: SETTLE,
+        effect_lag: EFFECT_LAG,
         retry: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) },
         look: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) },
     }
@@ -64,6 +68,13 @@ pub(super) fn begin(account: &str) -> Event {
     let belongs = if account == "A1" { Ok(()) } else { Err(account.to_owned()) };
     let key = format!("acme https://acme.example:443 {account}");
     Event::Begin { account: AccountOf { identity: account.to_owned(), key }, belongs }
+}
+
+/// Another operation, which is in that state, holds what the step needs.
+pub(super) fn blocked(state: State) -> Event {
+    let request_id = Uuid::from_u128(9);
+    let unresolved = (state == State::NeedsOperator).then_some(request_id);
+    Event::Blocked { by: Blocker { request_id, state, unresolved } }
 }
 
 pub(super) fn accepted() -> Operation {
@@ -151,7 +162,7 @@ fn every_duration_is_longer_by_the_slack() {
         plugin: String::new(),
         plugin_sha256: String::new(),
     };
-    let looked = |outcome| Event::Looked(FindResponse { outcome: Some(outcome) });
+    let looked = |outcome| Event::Looked(FindResponse { outcome: Some(outcome) }.into());
     let begun = take(&accepted(), begin("A1"), 1).operation;
     let sent = take(&begun, Event::Permitted(attempt()), 1).operation;
     assert_eq!(sent.attempts[0].permit_age, age_at(1) + slack);
@@ -161,13 +172,18 @@ fn every_duration_is_longer_by_the_slack() {
     assert_eq!(settle.conclusive_at, age_at(5) + slack + SETTLE);
     // The window has not passed before that.
     let last = 5 + SETTLE.as_secs() + slack.as_secs();
-    let early = take(&unknown, looked(Finding::Absent(Absent {})), last - 1).operation;
+    let early = take(&unknown, looked(Finding::Absent(Absent::default())), last - 1).operation;
     assert_eq!(early.state, State::Reconciling);
-    let absent = take(&early, looked(Finding::Absent(Absent {})), last).operation;
+    let absent = take(&early, looked(Finding::Absent(Absent::default())), last).operation;
     assert_eq!(absent.state, State::Accepted);
 
     let candidates = vec![UpstreamRef { id: "a".into(), ..UpstreamRef::default() }];
-    let doubted = take(&unknown, looked(Finding::Several(Several { candidates })), last).operation;
+    let doubted = take(
+        &unknown,
+        looked(Finding::Absent(Absent { unexplained: candidates, ..Absent::default() })),
+        last,
+    )
+    .operation;
     assert_eq!(doubted.settle.unwrap().escalate_at, Some(age_at(last) + slack + SETTLE));
 
     // What a search may not take: what was closed within a window before the request was sent.

@@ -80,7 +80,7 @@ async fn answered(engine: &Engine, id: &str) {
 async fn observe(engine: &Engine, sent: &Attempt, id: &str) {
     let order = Order { upstream: Some(named(id)), ..Order::default() };
     let view = Some(Resource { kind: Some(resource::Kind::Order(order)) });
-    let pending = Said::Pending(Pending { handle: vec![1], after: None, view });
+    let pending = Said::Pending(Pending { handle: vec![1], view, ..Pending::default() });
     let spend = Spend {
         call: "order.create".into(),
         effect: sent.effect,

@@ -9,7 +9,8 @@ use proptest::prelude::{Just, Strategy, any};
 use proptest::{collection, prop_oneof};
 use purveyor::store::age::Age;
 use purveyor::store::operation::{
-    Attempt, Baseline, Claim, GivenUp, Lock, NewClaim, Note, Observed, Operation, PROTOCOL, Settle,
+    Attempt, Baseline, Claim, EndKind, GivenUp, Lock, NewClaim, Note, Observed, Operation,
+    PROTOCOL, PendingEnd, Settle,
 };
 use purveyor::store::{Change, NewOperation};
 use purveyor_sdk::plugin::v1::resource::Kind;
@@ -102,6 +103,7 @@ pub(super) fn operation(n: u128) -> Operation {
         duplicates: Vec::new(),
         blocked_by: None,
         settle: None,
+        pending_end: None,
         notes: Vec::new(),
     }
 }
@@ -232,14 +234,19 @@ fn any_attempt() -> impl Strategy<Value = Attempt> {
 }
 
 fn baseline() -> impl Strategy<Value = Baseline> {
-    (bytes(), text(), collection::vec(text(), 0..4)).prop_map(
-        |(evidence, similarity, present_ids)| Baseline { evidence, similarity, present_ids },
+    (bytes(), text(), collection::vec(text(), 0..4), text()).prop_map(
+        |(evidence, similarity, present_ids, highest_id)| Baseline {
+            evidence,
+            similarity,
+            present_ids,
+            highest_id,
+        },
     )
 }
 
 fn given_up() -> impl Strategy<Value = GivenUp> {
-    let parts = (any::<u32>(), bytes(), option::of(baseline()), any::<bool>());
-    parts.prop_map(|(step, handle, baseline, looked)| GivenUp { step, handle, baseline, looked })
+    let parts = (any::<u32>(), bytes(), option::of(baseline()));
+    parts.prop_map(|(step, handle, baseline)| GivenUp { step, handle, baseline })
 }
 
 fn settle() -> impl Strategy<Value = Settle> {
@@ -248,6 +255,14 @@ fn settle() -> impl Strategy<Value = Settle> {
         conclusive_at,
         window,
         escalate_at,
+    })
+}
+
+fn pending_end() -> impl Strategy<Value = PendingEnd> {
+    (0..EndKind::ALL.len(), age(), error()).prop_map(|(kind, since, error)| PendingEnd {
+        kind: EndKind::ALL[kind],
+        since,
+        error,
     })
 }
 
@@ -270,7 +285,8 @@ pub(super) fn any_operation() -> impl Strategy<Value = Operation> {
         collection::vec(given_up(), 0..3),
         collection::vec(reference(), 0..2),
     );
-    let rest = (reference(), option::of(uuid()), option::of(settle()), 0..9_usize);
+    let end = option::of(pending_end());
+    let rest = (reference(), option::of(uuid()), option::of(settle()), 0..9_usize, end);
     (uuid(), words, times, numbers, bytes, parts, lists, rest).prop_map(
         |(request_id, words, times, numbers, bytes, parts, mut lists, rest)| {
             let mut words = words.into_iter();
@@ -315,6 +331,7 @@ pub(super) fn any_operation() -> impl Strategy<Value = Operation> {
                 duplicates: lists.5,
                 blocked_by: rest.1,
                 settle: rest.2,
+                pending_end: rest.4,
                 notes: lists.2,
             }
         },

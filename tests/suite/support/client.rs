@@ -2,6 +2,7 @@
 //! are.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use purveyor::api::client::operations_client::OperationsClient;
 use purveyor::api::client::orders_client::OrdersClient;
@@ -130,14 +131,17 @@ impl Client {
 
     /// The operation once it is done or needs a person.
     pub(crate) async fn done(&self, name: &str) -> Operation {
-        let seconds = i64::try_from(PATIENCE.as_secs()).expect("a minute");
-        let operation = self.waited(name, Duration { seconds, nanos: 0 }).await;
-        let rests = operation.done || operation.state() == State::NeedsOperator;
-        assert!(rests, "still open after {PATIENCE:?}: {operation:#?}");
+        let begin = Instant::now();
+        let mut operation = self.operation(name).await;
+        while !operation.done && operation.state() != State::NeedsOperator {
+            assert!(begin.elapsed() < PATIENCE, "still open after {PATIENCE:?}: {operation:#?}");
+            // A short wait: one that begins when the operation needs a person already lasts its time.
+            operation = self.waited(name, Duration { seconds: 1, nanos: 0 }).await;
+        }
         operation
     }
 
-    /// The operation when it is done, or needs a person, or when that time is over.
+    /// The operation when it is done, or comes to need a person, or when that time is over.
     pub(crate) async fn waited(&self, name: &str, timeout: Duration) -> Operation {
         let request = WaitOperationRequest { name: name.to_owned(), timeout: Some(timeout) };
         let waited = self.operations().wait_operation(request).await;

@@ -4,9 +4,11 @@ use proptest::collection::vec;
 use proptest::prelude::{ProptestConfig, any, proptest};
 use serde_json::json;
 
-use super::{Accepted, BodyError, accepted, document, identifier, matches, proves, text_at, word};
+use super::{
+    Accepted, BodyError, accepted, document, identifier, matches, proven, proves, text_at, word,
+};
 use crate::plugin::v1::r#match::Test;
-use crate::plugin::v1::{BodyFormat, Match, Proof, Success};
+use crate::plugin::v1::{BodyFormat, Match, Proof, Success, Words};
 
 const FAULT: &str = "<methodResponse><fault><value><struct><member><name>faultCode</name><value>\
     <int>510150</int></value></member><member><name>faultString</name><value>no</value></member>\
@@ -69,27 +71,73 @@ fn conditions() {
     check(Test::Equals(String::new()), [false; 7]);
     check(Test::Prefix("51".to_owned()), [true, true, false, false, false, false, false]);
     check(Test::Suffix("01".to_owned()), [true, true, false, false, false, false, false]);
-    check(Test::Differs("5102".to_owned()), [true, false, false, false, false, false, false]);
-    check(Test::Differs("5101".to_owned()), [false; 7]);
+    let words = |words: &[&str]| {
+        let words = words.iter().map(|&word| word.to_owned()).collect();
+        Test::Words(Words { words, configurable: false })
+    };
+    check(words(&["5102", "5101"]), [true, false, false, false, false, false, false]);
+    check(words(&["5102", "true", "null", ""]), [false; 7]);
+    check(words(&[]), [false; 7]);
     let nothing = Match { pointer: "/text".to_owned(), test: None };
     assert!(!matches(&nothing, &json!({"text": "x"})));
 }
 
 #[test]
-fn what_says_something_else() {
+fn word_matches_in_any_case_and_as_the_whole_text() {
     fn check(json: &str, expected: bool) {
         let document = document(BodyFormat::Json, json.as_bytes()).unwrap();
-        let condition = condition("/status", Test::Differs("Success".to_owned()));
+        let words = ["Error", " Échec "].map(str::to_owned).to_vec();
+        let condition = condition("/status", Test::Words(Words { words, configurable: true }));
         assert_eq!(matches(&condition, &document), expected, "{json}");
     }
-    check(r#"{"status": "Error"}"#, true);
-    check(r#"{"status": "Successful"}"#, true);
-    for same in ["Success", "success", "SUCCESS", " Success ", "", "  "] {
-        check(&json!({ "status": same }).to_string(), false);
+    for word in ["Error", "error", "ERROR", " Error ", "\u{a0}eRRoR\n", "Échec", "éCHEC"] {
+        check(&json!({ "status": word }).to_string(), true);
+    }
+    for other in [
+        "Success",
+        "Completed",
+        "Warning",
+        "Pending",
+        "Errors",
+        "Error 7",
+        "No Error",
+        "Er ror",
+        "",
+        " ",
+    ] {
+        check(&json!({ "status": other }).to_string(), false);
     }
     for none in [r#"{"status": 0}"#, r#"{"status": false}"#, r#"{"status": null}"#, "{}"] {
         check(none, false);
     }
+    check(r#"{"status": ["Error"]}"#, false);
+    check(r#"{"status": {"Error": "Error"}}"#, false);
+    check(r#"{"Status": "Error"}"#, false);
+}
+
+#[test]
+fn first_proof_that_holds_is_named_with_the_configured_words() {
+    const PROOFS: &[crate::Proof] = &[
+        crate::Proof::new("by word").statuses(200, 299).json().refusal_words("/status", &["Error"]),
+        crate::Proof::new("by configuration").json().refusal_words("/message", &[]),
+        crate::Proof::new("fixed").statuses(403, 403).json().words("/status", &["Denied"]),
+    ];
+    fn check(configured: &[&str], status: u16, body: &str, expected: Option<&str>) {
+        let configured: Vec<_> = configured.iter().map(|&word| word.to_owned()).collect();
+        let found = proven(PROOFS, &configured, status, body.as_bytes());
+        assert_eq!(found, expected, "{configured:?} {status} {body}");
+    }
+    check(&[], 200, r#"{"status": "error"}"#, Some("by word"));
+    check(&[], 200, r#"{"status": "Nein"}"#, None);
+    check(&["nein"], 200, r#"{"status": "Nein"}"#, Some("by word"));
+    check(&["nein"], 200, r#"{"status": "error"}"#, Some("by word"));
+    check(&[], 400, r#"{"message": ""}"#, None);
+    check(&["nein"], 400, r#"{"message": "NEIN "}"#, Some("by configuration"));
+    check(&["nein"], 400, r#"{"status": "nein"}"#, None);
+    check(&["nein"], 401, r#"{"message": "nein"}"#, None);
+    check(&["nein"], 403, r#"{"status": "nein"}"#, None);
+    check(&["nein"], 403, r#"{"status": "denied"}"#, Some("fixed"));
+    check(&["nein"], 200, r#"{"status": "nein""#, None);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! not know a case.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use prost::Message;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -143,13 +143,19 @@ impl Caller {
 
     /// The operation once it is done or needs a person.
     pub(super) async fn rests(&self, name: &str) -> Outcome<Operation> {
-        let timeout = prost_types::Duration::try_from(PATIENCE).map_err(Failure::new)?;
-        let request = WaitOperationRequest { name: name.to_owned(), timeout: Some(timeout) };
-        let operation: Operation = self.unary("Operations.WaitOperation", request).await?;
-        if operation.done || operation.state() == State::NeedsOperator {
-            return Ok(operation);
+        let begin = Instant::now();
+        let mut operation = self.operation(name).await?;
+        while !operation.done && operation.state() != State::NeedsOperator {
+            if begin.elapsed() > PATIENCE {
+                let open = told(&operation);
+                return Err(Failure::new(format_args!("still open after {PATIENCE:?}: {open}")));
+            }
+            // A short wait: one that begins when the operation needs a person already lasts its time.
+            let timeout = Some(prost_types::Duration { seconds: 1, nanos: 0 });
+            let request = WaitOperationRequest { name: name.to_owned(), timeout };
+            operation = self.unary("Operations.WaitOperation", request).await?;
         }
-        Err(Failure::new(format_args!("still open after {PATIENCE:?}: {}", told(&operation))))
+        Ok(operation)
     }
 
     /// The operation once something is true of it.

@@ -19,7 +19,8 @@ pub(crate) enum Test {
     Equals(&'static str),
     Prefix(&'static str),
     Suffix(&'static str),
-    Differs(&'static str),
+    /// Whether the configuration adds to the words.
+    Words(&'static [&'static str], bool),
     IsNull,
 }
 
@@ -77,11 +78,15 @@ macro_rules! conditions {
                 Self { conditions: self.conditions.and(pointer, Test::Suffix(text)), ..self }
             }
 
-            /// A text stands there that says something else than this. Blanks, numbers and another
-            /// case of the same letters are not something else.
+            /// One of these words stands there, as the whole text. Case and surrounding spaces do
+            /// not count; a number is no word.
             #[must_use]
-            pub const fn differs(self, pointer: &'static str, text: &'static str) -> Self {
-                Self { conditions: self.conditions.and(pointer, Test::Differs(text)), ..self }
+            pub const fn words(
+                self,
+                pointer: &'static str,
+                words: &'static [&'static str],
+            ) -> Self {
+                Self { conditions: self.conditions.and(pointer, Test::Words(words, false)), ..self }
             }
 
             /// Null stands there.
@@ -156,16 +161,27 @@ pub struct Proof {
 conditions!(Proof);
 
 impl Proof {
-    /// A proof of this name, for statuses 400 to 499 until said otherwise.
+    /// A proof of this name, for status 400 until [`Proof::statuses`] says otherwise.
     pub const fn new(name: &'static str) -> Self {
         let (format, conditions) = (BodyFormat::Unspecified, Conditions::NONE);
-        Self { name, statuses: (400, 499), format, conditions, may_repeat: false }
+        Self { name, statuses: (400, 400), format, conditions, may_repeat: false }
     }
 
     /// Only with a JSON body.
     #[must_use]
     pub const fn json(self) -> Self {
         Self { format: BodyFormat::Json, ..self }
+    }
+
+    /// As [`Proof::words`]; the operator may add words by `refusal_words`. Without a word of its own the
+    /// proof holds only by those.
+    #[must_use]
+    pub const fn refusal_words(
+        self,
+        pointer: &'static str,
+        words: &'static [&'static str],
+    ) -> Self {
+        Self { conditions: self.conditions.and(pointer, Test::Words(words, true)), ..self }
     }
 
     /// Only with an XML-RPC body.

@@ -6,9 +6,9 @@ use super::validate;
 use crate::plugin::v1::credential::Placement;
 use crate::plugin::v1::r#match::Test;
 use crate::plugin::v1::{
-    BodyFormat, Call, Credential, Manifest, Match, Method, Op, Proof, Rate, Success, Timing,
+    BodyFormat, Call, Credential, Manifest, Match, Method, Op, Proof, Rate, Success, Timing, Words,
 };
-use crate::v1::{Effect, Evidence};
+use crate::v1::{Confirmation, Effect, Evidence};
 
 fn good() -> Manifest {
     let success = Success {
@@ -48,6 +48,8 @@ fn good() -> Manifest {
         methods: vec![
             Method {
                 evidence: Evidence::Difference.into(),
+                confirmation: Confirmation::Read.into(),
+                effect_lag: second,
                 terms: vec!["P1Y".to_owned()],
                 ..method(Op::CreateOrder, &["create", "info"])
             },
@@ -211,6 +213,21 @@ fn every_mistake_of_a_method_is_told() {
     check("methods[OP_GET_ORDER]: a read may only make reads", |m| {
         m.methods[1].calls.push("create".to_owned());
     });
+    check(&format!("{WRITE}: a write has to say how its effect is known"), |m| {
+        (m.methods[0].confirmation, m.methods[0].effect_lag) = (0, None);
+    });
+    check(&format!("{WRITE}.effect_lag: goes with a confirmation by a read"), |m| {
+        m.methods[0].effect_lag = None;
+    });
+    check(&format!("{WRITE}.effect_lag: goes with a confirmation by a read"), |m| {
+        m.methods[0].confirmation = Confirmation::Answer.into();
+    });
+    check(&format!("{WRITE}.effect_lag: goes with a confirmation by a read"), |m| {
+        m.methods[0].effect_lag = Some(Duration { seconds: -1, nanos: 0 });
+    });
+    check("methods[OP_GET_ORDER]: only writes have an effect to confirm", |m| {
+        m.methods[1].confirmation = Confirmation::Answer.into();
+    });
     check("methods[OP_GET_ORDER]: only writes have evidence", |m| {
         m.methods[1].evidence = Evidence::None.into();
     });
@@ -239,9 +256,55 @@ fn a_proof_that_success_could_look_like_is_none() {
     check("the test at \"/fault/faultCode\" is none", |proof| {
         proof.matches[0].test = Some(Test::Prefix(String::new()));
     });
+    let words = |words: &[&str], configurable| {
+        let words = words.iter().map(|&word| word.to_owned()).collect();
+        Some(Test::Words(Words { words, configurable }))
+    };
     check("the test at \"/fault/faultCode\" is none", |proof| {
-        proof.matches[0].test = Some(Test::Differs(String::new()));
+        proof.matches[0].test = words(&[], false);
     });
+    check("the test at \"/fault/faultCode\" is none", |proof| {
+        proof.matches[0].test = words(&["no", " "], true);
+    });
+    check("the statuses are no range", |proof| {
+        (proof.status_min, proof.status_max) = (0, 0);
+        proof.matches[0].test = words(&["no"], false);
+    });
+    check("proves nothing: a failing server could answer it", |proof| {
+        (proof.status_min, proof.status_max) = (503, 503);
+    });
+    for (min, max) in [(400, 408), (409, 410), (424, 428), (400, 499), (429, 431)] {
+        check("408, 409, 425 and 429 need a proof of their own", |proof| {
+            (proof.status_min, proof.status_max) = (min, max);
+        });
+    }
+}
+
+#[test]
+fn proof_by_words_is_accepted_with_its_statuses() {
+    fn check(statuses: (i32, i32), words: &[&str], configurable: bool) {
+        let words = words.iter().map(|&word| word.to_owned()).collect();
+        let mut manifest = good();
+        let proof = &mut manifest.proofs[0];
+        (proof.status_min, proof.status_max) = statuses;
+        proof.matches[0].test = Some(Test::Words(Words { words, configurable }));
+        assert_eq!(validate(&manifest), [], "{statuses:?}");
+    }
+    check((200, 299), &["no"], false);
+    check((400, 407), &["no", "never"], true);
+    check((429, 429), &["Throttled"], false);
+    check((400, 400), &[], true);
+}
+
+#[test]
+fn configurable_words_make_no_success() {
+    let mut manifest = good();
+    let test = Some(Test::Words(Words { words: vec!["yes".to_owned()], configurable: true }));
+    let success = manifest.calls[0].success.as_mut().unwrap();
+    success.matches = vec![Match { pointer: "/params/0".to_owned(), test }];
+    let found: Vec<_> = validate(&manifest).iter().map(ToString::to_string).collect();
+    let expected = "calls[\"create\"].success: the operator's words of refusal make no success";
+    assert_eq!(found, [expected]);
 }
 
 #[test]

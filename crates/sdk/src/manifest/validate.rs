@@ -11,7 +11,7 @@ use crate::op::{self, OpKind};
 use crate::plugin::v1::credential::Placement;
 use crate::plugin::v1::r#match::Test;
 use crate::plugin::v1::{
-    BodyFormat, Call, Credential, Manifest, Match, Method, Op, Proof, Success,
+    BodyFormat, Call, Credential, Manifest, Match, Method, Op, Proof, Success, Words,
 };
 use crate::term::Period;
 use crate::v1::{CancelPolicy, Confirmation, Effect, Evidence};
@@ -21,6 +21,10 @@ const MAX_NAME_BYTES: usize = 32;
 
 /// The most writes that one poll may ask for: what the gateway takes up at a time.
 const MAX_POLLS_AT_ONCE: i32 = 200;
+
+/// Statuses that may come although something was done: a time-out, a conflict with what an earlier
+/// request did, a repeat, a limit that is checked late.
+const DOUBTFUL: [i32; 4] = [408, 409, 425, 429];
 
 /// HTTP methods that a call may use.
 const HTTP_METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
@@ -179,6 +183,10 @@ impl Problems<'_> {
         self.conditions(place, shape.format, &shape.matches, &[&shape.id_pointer]);
         let together = shape.id_pointer.is_empty() == shape.id_kind.is_empty();
         self.check(together, place, "id_pointer and id_kind go together");
+        let configurable =
+            |one: &Match| matches!(&one.test, Some(Test::Words(it)) if it.configurable);
+        let refusal = shape.matches.iter().any(configurable);
+        self.check(!refusal, place, "the operator's words of refusal make no success");
         let nowhere = shape.id_pointer.is_empty() && !shape.id_after.is_empty();
         self.check(!nowhere, place, "does not say where the text before the id stands");
     }
@@ -191,7 +199,11 @@ impl Problems<'_> {
         let told = !proof.matches.is_empty();
         self.check(!may_succeed || told, &place, "proves nothing: success could look like it");
         let server = proof.status_max >= 500;
-        self.check(!server || told, place, "proves nothing: a failing server could answer it");
+        self.check(!server, &place, "proves nothing: a failing server could answer it");
+        let statuses = proof.status_min..=proof.status_max;
+        let alone = proof.status_min == proof.status_max;
+        let doubtful = DOUBTFUL.iter().any(|status| statuses.contains(status));
+        self.check(alone || !doubtful, place, "408, 409, 425 and 429 need a proof of their own");
     }
 
     fn statuses(&mut self, place: &str, min: i32, max: i32) {
@@ -214,8 +226,10 @@ impl Problems<'_> {
             self.pointer(place, &condition.pointer);
             let good = match &condition.test {
                 Some(Test::Exists(wanted) | Test::IsNull(wanted)) => *wanted,
-                Some(Test::Prefix(text) | Test::Suffix(text) | Test::Differs(text)) => {
-                    !text.is_empty()
+                Some(Test::Prefix(text) | Test::Suffix(text)) => !text.is_empty(),
+                Some(Test::Words(Words { words, configurable })) => {
+                    (*configurable || !words.is_empty())
+                        && words.iter().all(|word| !word.trim().is_empty())
                 }
                 Some(Test::Equals(_)) => true,
                 None => false,

@@ -55,6 +55,9 @@ async fn answers_are_replaced_before_or_after_the_sale() {
     check(large, 200, &|it| it["x"].as_str().is_some_and(|text| text.len() == 3 << 20)).await;
     let error = FaultKind::Fault { code: 503, text: "busy".to_owned() };
     check(error, 503, &|it| *it == json!({ "status": 503, "message": "busy" })).await;
+    let error = FaultKind::Fault { code: 400, text: "Betaling mislukt".to_owned() };
+    let expected = json!({ "status": 400, "message": "Betaling mislukt" });
+    check(error, 400, &|it| *it == expected).await;
 }
 
 #[tokio::test]

@@ -64,6 +64,11 @@ async fn answers_are_replaced_before_or_after_the_record() {
     let fault = FaultKind::Fault { code: 77, text: "No.".to_owned() };
     let expected = json!({ "status": "Error", "error_code": 77, "message": "No." });
     check(fault, 200, &|body| json(body).as_ref() == Some(&expected)).await;
+    for (word, status) in [(json!("Completed"), 200), (json!(0), 409), (Value::Null, 500)] {
+        let expected = json!({ "status": word, "message": word });
+        let kind = FaultKind::Word { word, status };
+        check(kind, status, &|body| json(body).as_ref() == Some(&expected)).await;
+    }
 }
 
 #[tokio::test]

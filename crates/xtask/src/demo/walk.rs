@@ -40,7 +40,7 @@ pub(crate) async fn all(stage: &mut Stage) -> Result<()> {
 
 /// Waits until an operation is done or needs somebody.
 async fn done(caller: &mut Caller, operation: &Value) -> Result<Value> {
-    if operation["done"] == true {
+    if operation["done"] == true || operation["state"] == "STATE_NEEDS_OPERATOR" {
         return Ok(operation.clone());
     }
     let seconds = format!("{}s", OPERATION_MAX.as_secs());

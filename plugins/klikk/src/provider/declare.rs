@@ -59,15 +59,20 @@ pub(crate) const CREDENTIALS: &[Credential] = &[
     Credential::basic(LOGIN, "user:password of a portal user without a second factor").optional(),
 ];
 
-/// An answer without a known caller proves that nothing was done. The others prove it only with the
-/// form of an error, and the plugin names them only where nothing in them speaks of payment: an
-/// invoice may exist although the answer is an error.
+/// An answer without a known caller proves that nothing was done, and 404 is the document's for a
+/// cancellation. It has no code and no word for any other refusal, and answers in the caller's language:
+/// an invoice may exist although the answer is an error, so only the operator can say which are none.
 pub(crate) const PROOFS: &[Proof] = &[
     Proof::new(proof::UNAUTHENTICATED).statuses(401, 401),
-    Proof::new(proof::FORBIDDEN).statuses(403, 403).json().equals("/status", "403"),
-    Proof::new(proof::INVALID).statuses(400, 400).json().equals("/status", "400"),
+    refused(proof::REFUSED_400, 400),
+    refused(proof::REFUSED_403, 403),
+    refused(proof::REFUSED_422, 422),
     Proof::new(proof::NOT_FOUND).statuses(404, 404),
 ];
+
+const fn refused(name: &'static str, status: u16) -> Proof {
+    Proof::new(name).statuses(status, status).json().refusal_words("/message", &[])
+}
 
 pub(crate) const CALLS: &[Call] = &[
     Call::read("order_status").post("").json_word("/action", &["order_status"]),
@@ -78,13 +83,13 @@ pub(crate) const CALLS: &[Call] = &[
         .json_word("/action", &["order_create"])
         .success(Shape::json_id("/order_id", "order"))
         .payment_due(Shape::json_id("/order_id", "order").statuses(402, 402))
-        .rejected_by(&[proof::UNAUTHENTICATED, proof::FORBIDDEN, proof::INVALID]),
+        .rejected_by(proof::OF_ORDER),
     // Sent again it ends in the same state, and moves no money.
     Call::setting("order_cancel")
         .post("")
         .json_word("/action", &["order_cancel"])
         .success(Shape::any().statuses(200, 200))
-        .rejected_by(&proof::ALL),
+        .rejected_by(proof::ALL),
 ];
 
 /// A warning of the document beside a resource.

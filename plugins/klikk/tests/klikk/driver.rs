@@ -57,6 +57,15 @@ impl Bench {
         Self { upstream, plugin }
     }
 
+    /// A plugin whose operator calls these messages refusals.
+    pub(crate) async fn refusing(words: &[&str]) -> Self {
+        let upstream = Klikk::start(Options::default()).await.unwrap();
+        let setup = Setup::new(upstream.url()).credential("account-token", TOKEN);
+        let refusal_words = words.iter().map(|&word| word.to_owned()).collect();
+        let plugin = TestHost::open(Setup { refusal_words, ..setup }).unwrap();
+        Self { upstream, plugin }
+    }
+
     /// Changes switches of the upstream.
     pub(crate) fn set(&self, change: impl FnOnce(&mut Mode)) {
         let mut mode = self.upstream.mode();

@@ -152,53 +152,90 @@ async fn an_answer_that_asks_for_payment_without_an_order_is_unknown_and_found()
     assert_eq!((order.state(), order.items[0].id.as_str()), (State::AwaitingPayment, "1293"));
 }
 
-#[tokio::test]
-async fn refusals_are_proven_or_unknown() {
-    let check = async |code: i32, text: &str, expected: Option<(&str, ErrorReason)>| {
-        let bench = Bench::new().await;
-        let fault = FaultKind::Fault { code, text: text.to_owned() };
-        bench.upstream.inject(Fault::next("order_create", fault));
-        let write = order(&["a"]);
-        let at = bench.first(&write).await;
-        let stepped = bench.step_at(&write, &at).await.unwrap();
-        let told = match stepped {
-            Stepped::Rejected(rejected) => {
-                let error = Error::from(rejected.error.unwrap());
-                assert_eq!(error.metadata["upstream_code"], code.to_string());
-                Some((rejected.proof, error.reason))
-            }
-            Stepped::Unknown(unknown) => {
-                assert!(unknown.message.contains(&code.to_string()), "{}", unknown.message);
-                None
-            }
-            other => panic!("{other:?}"),
-        };
-        let expected = expected.map(|(proof, reason)| (proof.to_owned(), reason));
-        assert_eq!(told, expected, "{code} {text}");
+/// What one answer to order_create comes to: the proof and the reason, or nothing.
+async fn told(bench: &Bench, fault: Fault) -> Option<(String, ErrorReason)> {
+    let code = match &fault.kind {
+        FaultKind::Fault { code, .. } => code.to_string(),
+        FaultKind::Word { status, .. } => status.to_string(),
+        other => panic!("{other:?}"),
     };
-    check(
-        401,
-        "Invalid account token",
-        Some(("unauthenticated", ErrorReason::UpstreamCredentials)),
-    )
-    .await;
-    check(403, "Not from here", Some(("forbidden", ErrorReason::UpstreamCredentials))).await;
-    check(400, "items is missing", Some(("invalid", ErrorReason::UpstreamRejected))).await;
-    // An invoice may exist: that is never a refusal.
-    check(400, "Payment is required", None).await;
-    check(403, "Not enough credit", None).await;
-    for code in [404, 409, 422, 429, 500, 503] {
-        check(code, "told", None).await;
+    bench.upstream.inject(fault);
+    let write = order(&["a"]);
+    let at = bench.first(&write).await;
+    match bench.step_at(&write, &at).await.unwrap() {
+        Stepped::Rejected(rejected) => {
+            let error = Error::from(rejected.error.unwrap());
+            assert_eq!(error.metadata["upstream_code"], code);
+            Some((rejected.proof, error.reason))
+        }
+        Stepped::Unknown(_) => None,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refused(code: i32, text: &str) -> Fault {
+    Fault::next("order_create", FaultKind::Fault { code, text: text.to_owned() })
+}
+
+#[tokio::test]
+async fn undeclared_refusal_of_order_is_unknown() {
+    let bench = Bench::new().await;
+    let proven = told(&bench, refused(401, "Invalid account token")).await;
+    assert_eq!(proven, Some(("unauthenticated".to_owned(), ErrorReason::UpstreamCredentials)));
+    for code in [400, 403, 404, 408, 409, 422, 425, 429, 500, 503] {
+        for text in ["items is missing", "Betaling mislukt", "Payment is required", ""] {
+            assert_eq!(told(&bench, refused(code, text)).await, None, "{code} {text}");
+        }
+    }
+    assert!(bench.upstream.ledger().is_empty());
+}
+
+#[tokio::test]
+async fn order_made_under_an_undeclared_refusal_is_found() {
+    let bench = Bench::new().await;
+    let write = order(&["a"]);
+    let at = bench.first(&write).await;
+    bench.upstream.inject(refused(400, "Betaling mislukt").committed());
+    let stepped = bench.step_at(&write, &at).await.unwrap();
+    assert!(matches!(stepped, Stepped::Unknown(_)), "{stepped:?}");
+    assert_eq!(bench.upstream.ledger().len(), 1);
+    let found = bench.search(&write, &at, &[], "").await.unwrap();
+    let super::lost::Found::Found(found) = found else { panic!("{found:?}") };
+    assert_eq!(found.upstream_id, "73");
+}
+
+#[tokio::test]
+async fn configured_word_proves_a_refusal() {
+    let bench = Bench::refusing(&["Ugyldig forespørsel", "Not from here"]).await;
+    let word = |word: &str, status| {
+        Fault::next("order_create", FaultKind::Word { word: word.into(), status })
+    };
+    for (fault, expected) in [
+        (word("UGYLDIG FORESPØRSEL", 400), Some(("refused_400", ErrorReason::UpstreamRejected))),
+        (word(" not from here ", 403), Some(("refused_403", ErrorReason::UpstreamCredentials))),
+        (refused(422, "Ugyldig forespørsel"), Some(("refused_422", ErrorReason::UpstreamRejected))),
+        (refused(400, "Ugyldig"), None),
+        (refused(400, "Ugyldig forespørsel: betaling"), None),
+        (refused(402, "Ugyldig forespørsel"), None),
+        (refused(404, "Ugyldig forespørsel"), None),
+        (refused(409, "Ugyldig forespørsel"), None),
+        (refused(429, "Ugyldig forespørsel"), None),
+        (refused(500, "Ugyldig forespørsel"), None),
+    ] {
+        let expected = expected.map(|(proof, reason)| (proof.to_owned(), reason));
+        assert_eq!(told(&bench, fault.clone()).await, expected, "{fault:?}");
     }
 }
 
 #[tokio::test]
-async fn a_wrong_token_buys_nothing() {
+async fn locked_account_buys_nothing_and_its_refusal_is_unknown() {
     let bench = Bench::new().await;
     let locked = AccountSeed { locked: true, ..AccountSeed::default() };
     bench.upstream.put_account(locked).unwrap();
-    let error = bench.run(&order(&["a"])).await.error();
-    assert_eq!(error.reason, ErrorReason::UpstreamCredentials);
+    let write = order(&["a"]);
+    let at = bench.first(&write).await;
+    let stepped = bench.step_at(&write, &at).await.unwrap();
+    assert!(matches!(stepped, Stepped::Unknown(_)), "{stepped:?}");
     assert!(bench.upstream.ledger().is_empty());
     assert_eq!(reason(bench.get_order("73").await), ErrorReason::UpstreamCredentials);
 }

@@ -55,11 +55,11 @@ async fn transport(scope: &mut Scope, manifest: &Manifest) {
     let success = shape("order_create").unwrap();
     scope.shows("response: HTTP 2xx", (success.status_min, success.status_max) == (200, 299));
 
-    let refused = FaultKind::Fault { code: 400, text: "x".to_owned() };
+    let refused = FaultKind::Fault { code: 401, text: "x".to_owned() };
     bench.upstream.inject(Fault::next("order_create", refused));
-    let proven = bench.run(&order(&["b"])).await.error().reason == ErrorReason::UpstreamRejected;
+    let proven = bench.run(&order(&["b"])).await.error().reason == ErrorReason::UpstreamCredentials;
     let write = order(&["c"]);
-    bench.upstream.inject(Fault::next("order_create", FaultKind::Status { status: 409 }));
+    bench.upstream.inject(Fault::next("order_create", FaultKind::Status { status: 400 }));
     let at = bench.first(&write).await;
     let unknown = matches!(bench.step_at(&write, &at).await, Ok(Stepped::Unknown(_)));
     scope.shows("error: HTTP status other than 2xx", proven && unknown);

@@ -2,10 +2,11 @@
 //! answer to a payment that proves nothing is unknown.
 
 use purveyor_sdk::serde_json::{Value, json};
+use purveyor_sdk::v1::{ErrorReason, Price};
 use purveyor_sdk::{Cx, Error, Result};
 
 use super::{Ask, Client, json};
-use crate::error::{Asked, Spent, proof};
+use crate::error::{self, Asked, Spent, proof};
 use crate::model::{
     Detail, Extension, Infos, Mean, MeanKind, Method, Order, Secrets, Service, Status, Strategy,
 };
@@ -14,17 +15,11 @@ use crate::model::{
 const MAX_IDS: usize = 100_000;
 
 /// The proofs of a payment.
-pub(crate) const PAY_PROOFS: &[&str] = &[
-    proof::NOT_ADMITTED,
-    proof::SIGNATURE,
-    proof::CLOCK,
-    proof::PAYMENT_REFUSED,
-    proof::MISSING,
-    proof::PARAMETER,
-];
+pub(crate) const PAY_PROOFS: &[&str] =
+    &[proof::NOT_ADMITTED, proof::SIGNATURE, proof::CLOCK, proof::PAYMENT_REFUSED, proof::MISSING];
 
-/// The proofs of a change of a service. A change can be sent again, so that a conflict and a refusal
-/// by the account's rights are safe to believe.
+/// The proofs of a change of a service. A change can be sent again, so that a refused parameter and a
+/// refusal by the account's rights are safe to believe.
 pub(crate) const CHANGE_PROOFS: &[&str] = &[
     proof::NOT_ADMITTED,
     proof::SIGNATURE,
@@ -32,7 +27,6 @@ pub(crate) const CHANGE_PROOFS: &[&str] = &[
     proof::MISSING,
     proof::NOT_ACTIVE,
     proof::PARAMETER,
-    proof::CONFLICT,
     proof::FORBIDDEN,
 ];
 
@@ -178,9 +172,7 @@ impl Client {
     ) -> Result<Option<(Extension, Value)>> {
         let ask = Ask::get("order.extension").at(id).at(detail);
         let answer = match self.read(cx, ask, Asked::Order).await {
-            Err(error) if error.reason == purveyor_sdk::v1::ErrorReason::OrderNotFound => {
-                return Ok(None);
-            }
+            Err(error) if error.reason == ErrorReason::OrderNotFound => return Ok(None),
             answer => answer?,
         };
         Ok(Some((answer.json()?, Value::Object(crate::model::document(&answer)?))))
@@ -216,8 +208,25 @@ impl Client {
         self.read(cx, Ask::get("method.get").at(id), Asked::Other).await?.json()
     }
 
-    /// The one call that spends.
-    pub(crate) async fn pay(&self, cx: &Cx, id: i64, pay: &Pay) -> Result<Spent> {
+    /// GET /me/order/{orderId}/payment: whether a payment shows; `None` where nobody can tell.
+    pub(crate) async fn payment(&self, cx: &Cx, id: i64) -> Result<Option<bool>> {
+        match self.read(cx, Ask::get("order.payment").at(id), Asked::Order).await {
+            Ok(_) => Ok(Some(true)),
+            Err(error) if error::is_nothing_there(&error) => Ok(Some(false)),
+            Err(error) if error.reason == ErrorReason::OrderNotFound => Ok(None),
+            Err(error) if error::is_not_granted(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The one call that spends; `price` is what the order just told.
+    pub(crate) async fn pay(
+        &self,
+        cx: &Cx,
+        id: i64,
+        pay: &Pay,
+        price: Option<Price>,
+    ) -> Result<Spent> {
         let ask = match pay {
             Pay::Mean { kind, id: mean } => {
                 let mut body = json!({ "paymentMean": kind });
@@ -231,7 +240,7 @@ impl Client {
                 Ask::post("order.pay.method").at(id).body(json(&body)?)
             }
         };
-        self.change(cx, ask, Asked::Order, PAY_PROOFS).await
+        self.change(cx, ask.price(price), Asked::Order, PAY_PROOFS).await
     }
 
     async fn ids(&self, cx: &Cx, ask: Ask, asked: Asked) -> Result<Vec<i64>> {

@@ -8,8 +8,8 @@ use purveyor_sdk::{Call, Credential, Note, Proof, Rate, Shape, Timing};
 
 use crate::client::{CHANGE_PROOFS, PAY_PROOFS};
 use crate::error::{
-    BAD_REQUEST, CANNOT_BE_PAID, CONFLICT, FORBIDDEN, INVALID_SIGNATURE, NOT_ACTIVE_YET, NOT_FOUND,
-    QUERY_TIME_OUT, proof,
+    BAD_REQUEST, CANNOT_BE_PAID, FORBIDDEN, INVALID_SIGNATURE, NOT_ACTIVE_YET, NOT_ADMITTED,
+    NOT_FOUND, QUERY_TIME_OUT, proof,
 };
 
 /// The three keys that requests are signed with.
@@ -46,7 +46,7 @@ pub(crate) const CREDENTIALS: &[Credential] = &[
 ];
 
 pub(crate) const PROOFS: &[Proof] = &[
-    Proof::new(proof::NOT_ADMITTED).statuses(403, 403).json().exists("/errorCode"),
+    Proof::new(proof::NOT_ADMITTED).statuses(403, 403).json().words("/errorCode", NOT_ADMITTED),
     Proof::new(proof::SIGNATURE).statuses(400, 400).json().equals("/errorCode", INVALID_SIGNATURE),
     Proof::new(proof::CLOCK)
         .statuses(400, 400)
@@ -56,7 +56,6 @@ pub(crate) const PROOFS: &[Proof] = &[
     Proof::new(proof::PAYMENT_REFUSED).statuses(403, 403).json().prefix("/message", CANNOT_BE_PAID),
     Proof::new(proof::MISSING).statuses(404, 404).json().prefix("/class", NOT_FOUND),
     Proof::new(proof::PARAMETER).statuses(400, 400).json().prefix("/class", BAD_REQUEST),
-    Proof::new(proof::CONFLICT).statuses(409, 409).json().prefix("/class", CONFLICT),
     Proof::new(proof::FORBIDDEN).statuses(403, 403).json().prefix("/class", FORBIDDEN),
     Proof::new(proof::NOT_ACTIVE)
         .statuses(400, 400)
@@ -81,6 +80,7 @@ pub(crate) const CALLS: &[Call] = &[
     Call::read("order.details").get("/me/order/{}/details"),
     Call::read("order.detail").get("/me/order/{}/details/{}"),
     Call::read("order.extension").get("/me/order/{}/details/{}/extension"),
+    Call::read("order.payment").get("/me/order/{}/payment"),
     Call::read("order.means").get("/me/order/{}/availableRegisteredPaymentMean"),
     Call::read("mean.list").get("/me/paymentMean/{}"),
     Call::read("mean.get").get("/me/paymentMean/{}/{}"),
@@ -106,8 +106,8 @@ const fn change(name: &'static str, method: &'static str, path: &'static str) ->
     call.success(Shape::json().is_null("")).rejected_by(CHANGE_PROOFS)
 }
 
-/// The only calls that move money. A conflict is no proof: an order that another attempt has paid
-/// may answer with one.
+/// The only calls that move money. A bad request is no proof: an order that somebody has paid may answer
+/// with one.
 const fn payment(name: &'static str, path: &'static str) -> Call {
     let call = Call::spend(name).post(path).json();
     call.success(Shape::json().is_null("")).rejected_by(PAY_PROOFS)

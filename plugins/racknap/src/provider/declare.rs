@@ -6,7 +6,7 @@ use std::time::Duration;
 use purveyor_sdk::{Call, Credential, Proof, Shape, Timing};
 
 use crate::client::{BEFORE_ID, MESSAGE, TOKEN, success};
-use crate::error::{STATUS, SUCCESS, proof};
+use crate::error::{REFUSAL_WORDS, STATUS, SUCCESS, proof};
 
 /// Assumptions: the upstream documents none of this. An answer comes within half a minute; a front end
 /// drops idle connections within a minute; a request that lost its connection has run to its end within
@@ -26,13 +26,19 @@ pub(crate) const CREDENTIALS: &[Credential] = &[Credential::header(
 )
 .scheme("Bearer")];
 
-/// Assumption: a status word that is not the one of success proves that nothing was done. The document
-/// says only that an error code and a message come in case of any error. Which HTTP status comes with
-/// them it does not say either; a redirect and a failing server prove nothing.
+/// The document does not say which HTTP status an error has. Assumptions: 2xx with the word, or one of
+/// those that say that the request itself is at fault. A time-out, a conflict, a limit and a failing
+/// server prove nothing, whatever they say.
 pub(crate) const PROOFS: &[Proof] = &[
-    Proof::new(proof::REFUSED).statuses(200, 299).json().differs(STATUS, SUCCESS),
-    Proof::new(proof::REFUSED_BY_HTTP).json().differs(STATUS, SUCCESS),
+    refused(proof::REFUSED, 200, 299),
+    refused(proof::REFUSED_400, 400, 401),
+    refused(proof::REFUSED_403, 403, 404),
+    refused(proof::REFUSED_422, 422, 422),
 ];
+
+const fn refused(name: &'static str, min: u16, max: u16) -> Proof {
+    Proof::new(name).statuses(min, max).json().refusal_words(STATUS, REFUSAL_WORDS)
+}
 
 pub(crate) const CALLS: &[Call] = &[
     Call::read("service/planDetail").post("/service/planDetail"),
@@ -40,15 +46,13 @@ pub(crate) const CALLS: &[Call] = &[
     Call::spend("service/create")
         .post("/service/create")
         .success(Shape::json_id(MESSAGE, "service").digits_after(BEFORE_ID).equals(STATUS, SUCCESS))
-        .rejected_by(REFUSALS),
+        .rejected_by(proof::ALL),
     setting("service/suspend", "/service/suspend"),
     setting("service/unsuspend", "/service/unsuspend"),
     setting("service/terminate", "/service/terminate"),
 ];
 
-const REFUSALS: &[&str] = &[proof::REFUSED, proof::REFUSED_BY_HTTP];
-
 /// Sending it again ends in the same state, and no money moves.
 const fn setting(name: &'static str, path: &'static str) -> Call {
-    Call::setting(name).post(path).success(success()).rejected_by(REFUSALS)
+    Call::setting(name).post(path).success(success()).rejected_by(proof::ALL)
 }

@@ -2,14 +2,35 @@
 
 use purveyor_sdk::plugin::v1::Write;
 use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
+use purveyor_sdk::serde_json::Value;
+use purveyor_sdk::testing::{Setup, TestHost};
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_simulators::racknap::{AccountSeed, ErrorStyle, Mode, Options};
 use purveyor_simulators::{Fault, FaultKind};
 
 use super::driver::{Bench, configuration, create, open, order, resume, suspend, terminate};
 
+fn word(word: impl Into<Value>, status: u16) -> FaultKind {
+    FaultKind::Word { word: word.into(), status }
+}
+
 fn wrong_answers() -> Vec<FaultKind> {
     vec![
+        word("Completed", 200),
+        word("Warning", 200),
+        word("Pending", 201),
+        word("success", 200),
+        word("", 200),
+        word(0, 200),
+        word(Value::Null, 200),
+        word("Pending", 400),
+        word("Success", 400),
+        word("Error", 402),
+        word("Error", 408),
+        word("Error", 409),
+        word("Error", 425),
+        word("Error", 429),
+        word("Error", 500),
         FaultKind::Nil,
         FaultKind::WrongType,
         FaultKind::XmlBomb,
@@ -38,6 +59,50 @@ async fn a_write_is_unknown_whether_it_was_done_or_not() {
                 assert!(matches!(stepped, Ok(Stepped::Unknown(_))), "{kind:?} {stepped:?}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn declared_word_with_a_declared_status_is_a_refusal() {
+    let bench = Bench::new().await;
+    let id = bench.upstream.make_service("racknap", 172).unwrap().to_string();
+    for write in [create(order()), suspend(&id), resume(&id), terminate(&id)] {
+        for (kind, expected) in [
+            (word("Error", 200), "refused"),
+            (word("error", 201), "refused"),
+            (word(" FAILED ", 400), "refused_400"),
+            (word("Failure", 401), "refused_400"),
+            (word("fail", 403), "refused_403"),
+            (word("Error", 404), "refused_403"),
+            (word("Error", 422), "refused_422"),
+        ] {
+            bench.upstream.inject(Fault::next("*", kind.clone()));
+            let stepped = bench.once(&write).await.unwrap();
+            let Stepped::Rejected(rejected) = stepped else { panic!("{kind:?} {stepped:?}") };
+            assert_eq!(rejected.proof, expected, "{kind:?}");
+        }
+    }
+    assert!(bench.upstream.ledger().len() <= 1, "only the service made elsewhere");
+}
+
+#[tokio::test]
+async fn configured_word_is_a_refusal() {
+    let bench = Bench::new().await;
+    let setup = Setup::new(bench.upstream.url()).credential("token", "racknap-token-0001");
+    let setup = setup.configuration(configuration());
+    let refusal_words = vec!["Abgelehnt".to_owned()];
+    let plugin = TestHost::open(Setup { refusal_words, ..setup }).unwrap();
+    let bench = Bench { plugin, ..bench };
+    for (kind, refused) in [
+        (word("ABGELEHNT", 200), true),
+        (word("abgelehnt", 404), true),
+        (word("Error", 200), true),
+        (word("Abgelehnt", 409), false),
+        (word("Warning", 200), false),
+    ] {
+        bench.upstream.inject(Fault::next("create", kind.clone()));
+        let stepped = bench.once(&create(order())).await.unwrap();
+        assert_eq!(matches!(stepped, Stepped::Rejected(_)), refused, "{kind:?} {stepped:?}");
     }
 }
 

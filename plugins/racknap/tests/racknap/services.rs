@@ -46,10 +46,11 @@ async fn a_service_made_elsewhere_is_suspended_resumed_and_terminated() {
 
 #[tokio::test]
 async fn what_is_refused_is_proven_to_be() {
-    for (errors, proof) in [(ErrorStyle::Ok, "refused"), (ErrorStyle::Http, "refused_by_http")] {
+    for errors in [ErrorStyle::Ok, ErrorStyle::Http] {
+        let by = |http: &'static str| if errors == ErrorStyle::Ok { "refused" } else { http };
         let mode = Mode { errors, repeats: Repeats::Refused, ..Mode::default() };
         let bench = Bench::in_mode(mode).await;
-        let refused = async |write: Write, code: &str| {
+        let refused = async |write: Write, code: &str, proof: &str| {
             let stepped = bench.once(&write).await.unwrap();
             let Stepped::Rejected(rejected) = stepped else { panic!("{code}: {stepped:?}") };
             assert_eq!(rejected.proof, proof);
@@ -57,12 +58,12 @@ async fn what_is_refused_is_proven_to_be() {
             assert_eq!(error.metadata["upstream_code"], code);
             assert_eq!(error.reason(), ErrorReason::UpstreamRejected);
         };
-        refused(suspend("99"), "4001").await;
+        refused(suspend("99"), "4001", by("refused_403")).await;
         let id = bench.upstream.make_service("racknap", 172).unwrap().to_string();
         bench.run(&suspend(&id)).await.service();
-        refused(suspend(&id), "4003").await;
+        refused(suspend(&id), "4003", by("refused_400")).await;
         bench.run(&terminate(&id)).await.service();
-        refused(resume(&id), "4002").await;
+        refused(resume(&id), "4002", by("refused_400")).await;
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use purveyor_sdk::Error;
 use purveyor_sdk::Result;
-use purveyor_sdk::plugin::v1::find_response::{Absent, Found, Outcome as Finding, Several};
-use purveyor_sdk::plugin::v1::{FindResponse, StepOutcome};
+use purveyor_sdk::plugin::v1::find_response::{Absent, Found, Outcome as Finding};
+use purveyor_sdk::plugin::v1::{FindResponse, Op, StepOutcome};
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, UpstreamRef};
 use uuid::Uuid;
@@ -58,13 +58,20 @@ impl Way {
 
     /// The answer is lost, and nothing is there when the window is over.
     pub(super) fn lost_and_absent(&mut self) -> &mut Self {
-        let absent = FindResponse { outcome: Some(Finding::Absent(Absent {})) };
-        self.close(unproven(), panicked()).pass(SETTLE.as_secs() + 1).take(Event::Looked(absent))
+        let absent = FindResponse { outcome: Some(Finding::Absent(Absent::default())) };
+        self.close(unproven(), panicked())
+            .pass(SETTLE.as_secs() + 1)
+            .take(Event::Looked(absent.into()))
     }
 
     pub(super) fn begin_again(&mut self, present: &[&str]) -> &mut Self {
         let present_ids = present.iter().map(|id| (*id).to_owned()).collect();
-        let baseline = Baseline { evidence: vec![2], similarity: "shares 1".into(), present_ids };
+        let baseline = Baseline {
+            evidence: vec![2],
+            similarity: "shares 1".into(),
+            present_ids,
+            highest_id: String::new(),
+        };
         self.take(begin("A1")).take(Event::BaselineTaken(baseline))
     }
 
@@ -112,11 +119,13 @@ fn found(id: &str) -> Finding {
 
 fn several(ids: &[&str]) -> Finding {
     let named = |id: &&str| UpstreamRef { id: (*id).into(), ..UpstreamRef::default() };
-    Finding::Several(Several { candidates: ids.iter().map(named).collect() })
+    let unexplained = ids.iter().map(named).collect();
+    let alike_ids = ids.iter().map(|id| (*id).to_owned()).collect();
+    Finding::Absent(Absent { unexplained, alike_ids, ..Absent::default() })
 }
 
 fn nothing() -> Finding {
-    Finding::Absent(Absent {})
+    Finding::Absent(Absent::default())
 }
 
 /// An operation whose first attempt was taken for absent and whose second was sold as `b`.
@@ -240,7 +249,12 @@ fn by_nature_a_second_success_is_not_seen_and_a_lone_one_is() {
     paid.look_back(&[(1, found(""))]);
     assert_eq!((paid.told().len(), paid.outcomes()[0]), (0, Outcome::Absent));
     // The means was refused; then it was paid after all.
-    let refused = || ended(refusable(false), rejected("fault"));
+    let refused = || {
+        let mut way = ended(refusable(false), rejected("fault"));
+        assert_eq!(way.operation.state, State::Reconciling, "it is looked once more");
+        way.take(Event::Looked(FindResponse { outcome: Some(nothing()) }.into()));
+        way
+    };
     let mut late = refused();
     assert_eq!(late.operation.state, State::Failed);
     late.look_back(&[(1, found(""))]).look_back(&[(1, found(""))]);
@@ -285,25 +299,27 @@ fn what_cannot_be_sent_again_is_looked_for_before_it_fails() {
         way.lost_and_absent().begin_again(&["old", "a"]);
         let said = Err(Error::state("it does not wait for payment"));
         way.take(Event::Closed(Closing { spend: None, said, contest: None }));
-        assert_eq!(way.operation.state, State::OutcomeUnknown);
+        assert_eq!(way.operation.state, State::Reconciling);
         assert_eq!(way.operation.baseline.as_ref().unwrap().present_ids, ["old"], "the first's");
         way
     };
     let mut through = refused();
     let outcome = Some(done("a").unwrap());
     let found = Finding::Found(Found { upstream_id: "a".into(), outcome });
-    through.take(Event::Looked(FindResponse { outcome: Some(found) }));
+    through.take(Event::Looked(FindResponse { outcome: Some(found) }.into()));
     assert_eq!(
         (through.operation.state, through.outcomes()),
         (State::Succeeded, vec![Outcome::Applied])
     );
     assert!(through.told().is_empty());
-    // Its window is over: it is looked once, and then the refusal holds.
+    // It is looked once, and then the refusal holds.
     let mut failed = refused();
-    failed.take(Event::Looked(FindResponse { outcome: Some(nothing()) })).begin_again(&["old"]);
-    let said = Err(Error::state("it does not wait for payment"));
-    failed.take(Event::Closed(Closing { spend: None, said, contest: None }));
+    failed.take(Event::Looked(FindResponse { outcome: Some(nothing()) }.into()));
     assert_eq!(failed.operation.state, State::Failed);
+    // What nothing explains may be the first attempt's.
+    let mut asked = refused();
+    asked.take(Event::Looked(FindResponse { outcome: Some(several(&["a"])) }.into()));
+    assert_eq!(asked.operation.state, State::NeedsOperator);
     // A failure that may pass is no refusal.
     let mut waits = Way::begin(Evidence::Natural);
     waits.lost_and_absent().begin_again(&[]);
@@ -374,8 +390,18 @@ fn a_setting_that_is_never_answered_ends_with_a_person() {
             plugin_sha256: String::new(),
         })
     };
-    for failed in [false, true] {
-        let mut way = Way::begin(Evidence::None);
+    // Where its state cannot be read, somebody else may have changed it since: it is not sent over their
+    // head, and only an end is sent once more.
+    let cases = [
+        (Evidence::Natural, Op::SuspendService, 5),
+        (Evidence::None, Op::SuspendService, 1),
+        (Evidence::None, Op::TerminateService, 2),
+    ];
+    for ((evidence, op, times), failed) in
+        cases.into_iter().flat_map(|it| [(it, false), (it, true)])
+    {
+        let mut way = Way::begin(evidence);
+        way.operation.op = op;
         way.policy.effect = Effect::Setting;
         way.operation.attempts.clear();
         let sent_until_asked = |way: &mut Way| {
@@ -389,17 +415,18 @@ fn a_setting_that_is_never_answered_ends_with_a_person() {
                 way.pass(SETTLE.as_secs() + 1).take(if failed {
                     Event::LookFailed(Error::unsupported("a search"))
                 } else {
-                    Event::Looked(FindResponse { outcome: Some(nothing()) })
+                    Event::Looked(FindResponse { outcome: Some(nothing()) }.into())
                 });
                 assert!(way.operation.attempts.len() < 20, "it is sent for ever");
             }
             way.operation.attempts.len() - before
         };
-        assert_eq!(sent_until_asked(&mut way), 5);
-        assert!(way.operation.message.contains("5 times"), "{}", way.operation.message);
+        assert_eq!(sent_until_asked(&mut way), times);
+        let told = format!("{times} times");
+        assert!(way.operation.message.contains(&told), "{}", way.operation.message);
         let note = Note { time: start(), actor: "ops".into(), text: "looked".into() };
         let resolution = Resolution::NotExecuted { try_again: true };
         way.take(Event::Resolved { resolution, note });
-        assert_eq!(sent_until_asked(&mut way), 5);
+        assert_eq!(sent_until_asked(&mut way), times);
     }
 }

@@ -45,7 +45,7 @@ impl Way {
     }
 
     fn look(&mut self, finding: Finding) -> &mut Self {
-        self.take(Event::Looked(FindResponse { outcome: Some(finding) }))
+        self.take(Event::Looked(FindResponse { outcome: Some(finding) }.into()))
     }
 
     fn found(&mut self, id: &str) -> &mut Self {
@@ -80,7 +80,7 @@ struct Case {
     duplicates: &'static [&'static str],
 }
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 13] = [
     Case {
         name: "unknown",
         way: |way| way.lost(),
@@ -90,7 +90,7 @@ const CASES: [Case; 12] = [
     },
     Case {
         name: "looked for",
-        way: |way| way.lost().look(Finding::Absent(Absent {})),
+        way: |way| way.lost().look(Finding::Absent(Absent::default())),
         state: State::WaitingUpstream,
         outcomes: &[Outcome::Pending],
         duplicates: &[],
@@ -99,7 +99,7 @@ const CASES: [Case; 12] = [
         name: "a person is asked",
         way: |way| {
             way.policy.absence_is_proof = false;
-            way.lost().pass(SETTLE.as_secs() + 1).look(Finding::Absent(Absent {}));
+            way.lost().pass(SETTLE.as_secs() + 1).look(Finding::Absent(Absent::default()));
             assert_eq!(way.operation.state, State::NeedsOperator);
             way
         },
@@ -171,8 +171,19 @@ const CASES: [Case; 12] = [
         duplicates: &["a"],
     },
     Case {
-        name: "failed",
+        name: "the next one was refused, and it is looked once more",
         way: |way| way.lost_and_absent().send_again().close(refusable(false), rejected("fault")),
+        state: State::Reconciling,
+        outcomes: &[Outcome::Applied, Outcome::Rejected],
+        duplicates: &["a"],
+    },
+    Case {
+        name: "failed",
+        way: |way| {
+            let nothing = FindResponse { outcome: Some(Finding::Absent(Absent::default())) };
+            way.lost_and_absent().send_again().close(refusable(false), rejected("fault"));
+            way.take(Event::Looked(nothing.into()))
+        },
         state: State::Failed,
         outcomes: &[Outcome::Applied, Outcome::Rejected],
         duplicates: &["a"],
@@ -255,7 +266,7 @@ fn a_late_answer_to_a_setting_is_no_sale() {
     let mut way = Way::begin(Evidence::Difference);
     way.lost();
     way.operation.attempts[0].effect = Effect::Setting;
-    way.pass(SETTLE.as_secs() + 1).look(Finding::Absent(Absent {}));
+    way.pass(SETTLE.as_secs() + 1).look(Finding::Absent(Absent::default()));
     way.send_again();
     way.operation.attempts[1].effect = Effect::Setting;
     way.answered_late(1, "");
@@ -336,7 +347,7 @@ fn a_person_who_says_not_executed_sends_nothing_after_an_accepted_attempt() {
     for try_again in [true, false] {
         let mut way = Way::begin(Evidence::Difference);
         way.close(success(Some("a")), panicked());
-        way.pass(SETTLE.as_secs() + 1).look(Finding::Absent(Absent {}));
+        way.pass(SETTLE.as_secs() + 1).look(Finding::Absent(Absent::default()));
         assert_eq!(way.operation.state, State::NeedsOperator);
         way.resolve(Resolution::NotExecuted { try_again });
         assert_eq!(way.operation.state, State::Failed);
@@ -350,7 +361,7 @@ fn what_was_accepted_and_is_not_found_is_the_plugins_fault() {
         let mut way = Way::begin(Evidence::Difference);
         way.close(success(Some("a")), said);
         assert_eq!(way.operation.state, State::OutcomeUnknown);
-        way.pass(SETTLE.as_secs() + 1).look(Finding::Absent(Absent {}));
+        way.pass(SETTLE.as_secs() + 1).look(Finding::Absent(Absent::default()));
         assert_eq!(way.operation.state, State::NeedsOperator);
         assert_eq!(way.problem(), Some(ErrorReason::PluginFault));
         assert!(way.operation.message.contains(why), "{}", way.operation.message);

@@ -8,7 +8,7 @@ use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Order, Renewal, UpstreamRe
 use purveyor_sdk::{Error, Result};
 use uuid::Uuid;
 
-use super::{accepted, begin, now_at, policy};
+use super::{accepted, begin, blocked, now_at, policy};
 use crate::engine::machine::{Closing, Event, NewAttempt, apply, locks};
 use crate::plugin::{ProofSeen, Seen, Spend};
 use crate::store::Change;
@@ -20,6 +20,7 @@ pub(super) fn running(evidence: Evidence) -> Operation {
         evidence: Vec::new(),
         similarity: "shares 1".into(),
         present_ids: vec!["old".into()],
+        highest_id: "70".into(),
     };
     for event in [
         begin("A1"),
@@ -60,7 +61,7 @@ pub(super) fn done(id: &str) -> Result<StepOutcome> {
 }
 
 pub(super) fn pending(id: &str) -> Result<StepOutcome> {
-    let pending = Pending { handle: vec![1], after: None, view: order(id) };
+    let pending = Pending { handle: vec![1], view: order(id), ..Pending::default() };
     Ok(StepOutcome { outcome: Some(Said::Pending(pending)) })
 }
 
@@ -123,7 +124,7 @@ fn the_attempt_is_closed_from_what_the_host_saw() {
     check(due(None), pending("u1"), State::OutcomeUnknown, Outcome::Unknown);
     check(due(Some("u1")), rejected("fault"), State::OutcomeUnknown, Outcome::Unknown);
     // A refusal needs the declared proof on the answer, and the plugin's word for it.
-    check(refusable(false), rejected("fault"), State::Failed, Outcome::Rejected);
+    check(refusable(false), rejected("fault"), State::Reconciling, Outcome::Rejected);
     check(refusable(true), rejected("fault"), State::Accepted, Outcome::Rejected);
     check(refusable(false), rejected("another"), State::OutcomeUnknown, Outcome::Unknown);
     check(refusable(false), panicked(), State::OutcomeUnknown, Outcome::Unknown);
@@ -209,6 +210,36 @@ fn nothing_is_started_after_start_before() {
     assert_eq!(on.operation.state, State::Running);
 }
 
+#[test]
+fn wait_past_start_before_fails_naming_the_blocker() {
+    let check = |state: State, waits_for: &str| {
+        let policy = policy(Evidence::Difference);
+        let blocker = format!("operations/{}", Uuid::from_u128(9));
+        let step = |operation: &Operation, seconds| {
+            apply(operation, blocked(state), &policy, &now_at(seconds)).unwrap().operation
+        };
+        let waiting = step(&accepted(), 599);
+        assert_eq!(
+            (waiting.state, waiting.blocked_by),
+            (State::Accepted, Some(Uuid::from_u128(9)))
+        );
+        assert_eq!(waiting.message, format!("waits for {blocker}, {waits_for}"));
+        // Whether it looks for itself, or is refused the lock in its step.
+        let running = apply(&waiting, begin("A1"), &policy, &now_at(600)).unwrap().operation;
+        for before in [waiting, running] {
+            let late = step(&before, 601);
+            assert_eq!((late.state, late.blocked_by), (State::Failed, None));
+            let error = late.error.unwrap();
+            assert_eq!(error.reason(), ErrorReason::NotStarted);
+            assert_eq!(error.metadata["operation"], blocker);
+            let message = format!(": it waited for {blocker}, {waits_for}");
+            assert!(error.message.ends_with(&message), "{}", error.message);
+        }
+    };
+    check(State::Running, "which is RUNNING");
+    check(State::NeedsOperator, "which needs an operator");
+}
+
 /// A renewal whose unpaid order was made and whose payment comes next.
 fn prepared_renewal() -> Operation {
     let renewal = Renewal {
@@ -245,7 +276,7 @@ fn what_a_preparation_made_is_claimed() {
 }
 
 #[test]
-fn the_order_of_a_renewal_is_held_until_nothing_is_left_to_pay() {
+fn order_of_a_renewal_is_held_until_the_renewal_ends() {
     let policy = policy(Evidence::Natural);
     let check = |operation: &Operation, expected: &[&str]| {
         let expected: Vec<Lock> = expected.iter().map(|name| Lock((*name).into())).collect();
@@ -255,10 +286,17 @@ fn the_order_of_a_renewal_is_held_until_nothing_is_left_to_pay() {
     assert_eq!((prepared.state, prepared.step), (State::Accepted, 2));
     let held = ["providers/acme/orders/42", "acme/A1 orders/42"];
     check(&prepared, &held);
-    for state in [State::Running, State::OutcomeUnknown, State::Reconciling, State::NeedsOperator] {
+    // Also while it is followed: its order is paid, and the effect does not show yet.
+    for state in [
+        State::Running,
+        State::WaitingUpstream,
+        State::OutcomeUnknown,
+        State::Reconciling,
+        State::NeedsOperator,
+    ] {
         check(&Operation { state, ..prepared.clone() }, &held);
     }
-    for state in [State::WaitingUpstream, State::Succeeded, State::Failed, State::Cancelled] {
+    for state in [State::Succeeded, State::Failed, State::Cancelled] {
         check(&Operation { state, ..prepared.clone() }, &[]);
     }
     // Another provider's order is not ours to hold.

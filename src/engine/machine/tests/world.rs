@@ -4,8 +4,10 @@
 use jiff::SignedDuration;
 use proptest::prelude::{Just, Strategy, any, prop_oneof};
 use purveyor_sdk::Error;
-use purveyor_sdk::plugin::v1::find_response::{Absent, Found, Outcome as Finding, Several};
-use purveyor_sdk::plugin::v1::step_outcome::{Done, Next, Outcome as Said, Pending, Rejected};
+use purveyor_sdk::plugin::v1::find_response::{Absent, Found, Outcome as Finding};
+use purveyor_sdk::plugin::v1::step_outcome::{
+    Done, Next, Outcome as Said, Pending, Rejected, Standing,
+};
 use purveyor_sdk::plugin::v1::{
     FindResponse, PollOutcome, Resource, StepOutcome, poll_outcome, resource,
 };
@@ -13,7 +15,7 @@ use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Order, UpstreamRef};
 use uuid::Uuid;
 
-use super::{accepted, begin, now_at};
+use super::{accepted, begin, blocked, now_at};
 use crate::engine::machine::{
     Closing, Event, LateFinding, NewAttempt, Now, Policy, Resolution, apply, broken_invariant,
 };
@@ -176,7 +178,7 @@ impl World {
                 self.offer(Event::AccountChanged { now: "A2".into() });
             }
             Happening::Blocked => {
-                self.offer(Event::Blocked { by: Uuid::from_u128(9) });
+                self.offer(blocked(State::Running));
             }
             Happening::AnswerArrives { plugin_fails } => self.answer_arrives(plugin_fails),
             Happening::ClaimLost => {
@@ -261,6 +263,8 @@ impl World {
             assert!(self.seen_late.is_some() || !looks, "nobody has looked: {self:#?}");
         }
         match self.operation.state {
+            // What waits for an operator is read on for ever.
+            State::NeedsOperator => {}
             _ if self.operation.wake_time.is_some() => panic!("still looks: {:#?}", self.operation),
             State::Succeeded => {
                 assert!(sold.iter().all(|sold| *sold > 0), "{:#?}", self.operation);
@@ -269,7 +273,6 @@ impl World {
                 let late = sold.iter().enumerate().all(|(at, sold)| *sold <= given_up(at));
                 assert!(late, "{self:#?}");
             }
-            State::NeedsOperator => {}
             state => {
                 panic!("still {} when all is quiet: {:#?}", state.as_str_name(), self.operation)
             }
@@ -350,6 +353,9 @@ impl World {
             State::OutcomeUnknown | State::Reconciling => self.look(upstream),
             State::WaitingUpstream => self.poll(upstream),
             State::Succeeded | State::Failed => self.look_back(),
+            // What waits for an operator is read on.
+            State::NeedsOperator if self.operation.is_polled() => self.poll(upstream),
+            State::NeedsOperator => self.look(upstream),
             _ => {}
         }
     }
@@ -359,7 +365,12 @@ impl World {
             return;
         }
         let present_ids = self.sold.concat();
-        let baseline = Baseline { evidence: vec![1], similarity: "x".into(), present_ids };
+        let baseline = Baseline {
+            evidence: vec![1],
+            similarity: "x".into(),
+            present_ids,
+            highest_id: String::new(),
+        };
         self.offer(Event::BaselineTaken(baseline));
         if self.policy.evidence == Evidence::Natural && !self.sold(self.operation.step).is_empty() {
             // What is done cannot be done again, and the plugin sees it.
@@ -401,7 +412,11 @@ impl World {
             self.late.push(Late { step, at: self.seconds + seconds, in_time });
         }
         let (seen, said) = self.answer(upstream, step, &sold);
-        let spend = spend(Some(self.operation.attempts.len() as u32), seen);
+        let mut spend = spend(Some(self.operation.attempts.len() as u32), seen);
+        if let (Upstream::AnswerIsLostUnsold, Some(answer)) = (upstream, &mut spend.answer) {
+            // A refusal that no proof covers.
+            (answer.status, answer.complete) = (422, true);
+        }
         assert!(self.offer(Event::Closed(Closing { spend: Some(spend), said, contest: None })));
     }
 
@@ -452,7 +467,7 @@ impl World {
         if step < self.steps {
             return said(Said::Next(Next { handle: vec![step as u8], view, price: None }));
         }
-        said(Said::Pending(Pending { handle: vec![step as u8], after: None, view }))
+        said(Said::Pending(Pending { handle: vec![step as u8], view, ..Pending::default() }))
     }
 
     /// The order names the identifiers of all its steps so far.
@@ -472,12 +487,15 @@ impl World {
         }
         let step = self.operation.step;
         let outcome = if matches!(upstream, Upstream::RefusesForNow) {
-            Finding::Several(Several { candidates: vec![UpstreamRef::default(); 2] })
+            Finding::Absent(Absent {
+                unexplained: vec![UpstreamRef::default(); 2],
+                ..Absent::default()
+            })
         } else {
             let present = self.operation.baseline.as_ref().map_or(&[][..], |it| &it.present_ids);
             self.find(step, present, &[])
         };
-        self.offer(Event::Looked(FindResponse { outcome: Some(outcome) }));
+        self.offer(Event::Looked(FindResponse { outcome: Some(outcome) }.into()));
     }
 
     /// What each level can see: what is done, what carries our mark, what is new; `known` is left out.
@@ -490,14 +508,16 @@ impl World {
         let sold = self.sold(step).iter().filter(seen);
         let sold: Vec<&String> = sold.filter(|id| natural || !known.contains(id)).collect();
         match sold.as_slice() {
-            [] => Finding::Absent(Absent {}),
+            [] => Finding::Absent(Absent::default()),
             [one, rest @ ..] if natural || rest.is_empty() => {
                 let outcome = Some(self.go_on(step, one));
                 Finding::Found(Found { upstream_id: (*one).clone(), outcome })
             }
-            all => {
-                Finding::Several(Several { candidates: all.iter().map(|id| named(id)).collect() })
-            }
+            all => Finding::Absent(Absent {
+                unexplained: all.iter().map(|id| named(id)).collect(),
+                alike_ids: all.iter().map(|id| (*id).clone()).collect(),
+                ..Absent::default()
+            }),
         }
     }
 
@@ -542,13 +562,10 @@ impl World {
         let step = self.operation.step;
         let event = match upstream {
             Upstream::NoConnection => Event::PollFailed(Error::unavailable("no connection")),
-            Upstream::RefusesForNow => Event::Polled(PollOutcome {
-                outcome: Some(poll_outcome::Outcome::Pending(Pending {
-                    handle: vec![step as u8],
-                    after: None,
-                    view: self.operation.view.clone(),
-                })),
-            }),
+            Upstream::RefusesForNow => self.stands(step, Standing::Unspecified),
+            // It has sold it, whatever it says of it for a while.
+            Upstream::SellsAndAnswerIsLost => self.stands(step, Standing::EffectAwaited),
+            Upstream::AnswerIsLostUnsold => self.stands(step, Standing::Unclear),
             _ => Event::Polled(PollOutcome {
                 outcome: Some(poll_outcome::Outcome::Done(Done {
                     resource: self.operation.view.clone(),
@@ -556,6 +573,18 @@ impl World {
             }),
         };
         self.offer(event);
+    }
+
+    fn stands(&self, step: u32, standing: Standing) -> Event {
+        let pending = Pending {
+            handle: vec![step as u8],
+            view: self.operation.view.clone(),
+            standing: standing.into(),
+            error: Some(Error::state("it does not show").into()),
+            ..Pending::default()
+        };
+        let outcome = Some(poll_outcome::Outcome::Pending(pending));
+        Event::Polled(PollOutcome { outcome })
     }
 
     /// The process dies: before the step, or with an open permit and perhaps a sale.

@@ -1,6 +1,8 @@
 //! Every row of the table, and the answers that try to look like another row.
 
 use bytes::Bytes;
+use purveyor_sdk::manifest::add_refusal_words;
+use purveyor_sdk::plugin::v1::Words;
 use purveyor_sdk::plugin::v1::r#match::Test;
 
 use super::*;
@@ -181,4 +183,42 @@ fn faults_are_read_out_of_xml_rpc() {
         &response("<params><param><value><nil/></value></param></params>"),
         "unproven",
     );
+}
+
+#[test]
+fn word_is_a_refusal_only_if_it_is_declared_or_configured() {
+    let test = Test::Words(Words { words: vec!["Error".to_owned()], configurable: true });
+    let condition = Match { pointer: "/status".to_owned(), test: Some(test) };
+    let proof = |name: &str, status_min, status_max| Proof {
+        name: name.to_owned(),
+        status_min,
+        status_max,
+        format: BodyFormat::Json.into(),
+        matches: vec![condition.clone()],
+        may_repeat: false,
+    };
+    let mut proofs = [proof("refused", 200, 299), proof("busy", 400, 404)];
+    let check = |proofs: &[Proof], status: u16, word: &str, expected: &str| {
+        let body = format!(r#"{{"status": {word}}}"#);
+        let exchange = Exchange::Complete(received(status, &body));
+        assert_eq!(told(classify(&spend(), proofs, &exchange)), expected, "{status} {word}");
+    };
+    let (refused, by_http) = ("refusable [(\"refused\", false)]", "refusable [(\"busy\", false)]");
+    for word in ["\"Error\"", "\"error\"", "\" ERROR \""] {
+        check(&proofs, 200, word, refused);
+        check(&proofs, 404, word, by_http);
+        for status in [302, 408, 409, 425, 429, 500] {
+            check(&proofs, status, word, "unproven");
+        }
+    }
+    for word in ["\"Completed\"", "\"Nein\"", "\"\"", "0", "null", "true", "[\"Error\"]"] {
+        check(&proofs, 200, word, "unproven");
+        check(&proofs, 400, word, "unproven");
+    }
+    add_refusal_words(&mut proofs, &["nein".to_owned()]);
+    check(&proofs, 200, "\"Nein\"", refused);
+    check(&proofs, 400, "\"NEIN\"", by_http);
+    check(&proofs, 200, "\"Error\"", refused);
+    check(&proofs, 409, "\"Nein\"", "unproven");
+    check(&proofs, 200, "\"Completed\"", "unproven");
 }

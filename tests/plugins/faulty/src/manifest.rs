@@ -6,7 +6,7 @@ use purveyor_sdk::plugin::v1::r#match::Test;
 use purveyor_sdk::plugin::v1::{
     BodyFormat, Call, Credential, Manifest, Match, Method, Op, Proof, Success, Timing,
 };
-use purveyor_sdk::v1::{Effect, Evidence};
+use purveyor_sdk::v1::{Confirmation, Effect, Evidence};
 
 pub(crate) fn manifest() -> Manifest {
     let everything = ["read", "prepare", "setting", "spend", "thing"];
@@ -37,7 +37,7 @@ pub(crate) fn manifest() -> Manifest {
                 ..Call::default()
             },
         ],
-        proofs: vec![proof("no-credit", "NO_CREDIT", false), proof("busy", "BUSY", true)],
+        proofs: vec![proof("no-credit", "NO_CREDIT", 400), proof("busy", "BUSY", 429)],
         configuration_schema: r#"{"type":"object"}"#.to_owned(),
         credentials: vec![Credential {
             name: "api-key".to_owned(),
@@ -58,10 +58,13 @@ pub(crate) fn manifest() -> Manifest {
 }
 
 fn method(op: Op, calls: &[&str], evidence: Evidence) -> Method {
+    let writes = evidence != Evidence::Unspecified;
+    let confirmation = if writes { Confirmation::Answer } else { Confirmation::Unspecified };
     Method {
         op: op.into(),
         calls: calls.iter().map(|&call| call.to_owned()).collect(),
         evidence: evidence.into(),
+        confirmation: confirmation.into(),
         ..Method::default()
     }
 }
@@ -100,14 +103,15 @@ fn success(effect: Effect) -> Success {
     }
 }
 
-fn proof(name: &str, code: &str, may_repeat: bool) -> Proof {
+/// Another attempt may follow what is asked for too often.
+fn proof(name: &str, code: &str, status: i32) -> Proof {
     let test = Some(Test::Equals(code.to_owned()));
     Proof {
         name: name.to_owned(),
-        status_min: 400,
-        status_max: 499,
+        status_min: status,
+        status_max: status,
         format: BodyFormat::Json.into(),
         matches: vec![Match { pointer: "/code".to_owned(), test }],
-        may_repeat,
+        may_repeat: status == 429,
     }
 }

@@ -1,0 +1,94 @@
+//! After acceptance: what is under way is polled without bound. What does not go on, and does not show the
+//! effect that was asked for, has to last for the method's effect lag before it ends anything.
+
+use std::time::Duration;
+
+use purveyor_sdk::Error;
+use purveyor_sdk::plugin::v1::step_outcome::{Pending, Standing};
+use purveyor_sdk::v1::ErrorReason;
+use purveyor_sdk::v1::operation::State;
+
+use super::Step;
+use super::close::delay;
+use crate::store::operation::{EndKind, PendingEnd};
+
+impl Step<'_> {
+    /// The upstream has not done it yet, as a poll tells.
+    pub(super) fn stands(&mut self, pending: Pending) {
+        let standing = pending.standing();
+        let after = delay(pending.after);
+        let Some(end) = kind(standing) else {
+            return self.still_under_way(pending.handle, after, pending.view);
+        };
+        let error = pending.error.unwrap_or_else(|| {
+            let message = "the upstream does not carry on, and the plugin does not say why";
+            Error::new(ErrorReason::PluginFault, message).into()
+        });
+        let since = match &self.next.pending_end {
+            Some(known) if lasts(known.kind, end) => known.since,
+            _ => self.now.after(Duration::ZERO),
+        };
+        let over = since + self.policy.effect_lag;
+        self.see(pending.view);
+        self.next.handle = pending.handle;
+        self.next.pending_end = Some(PendingEnd { kind: end, since, error: error.clone() });
+        if self.now.age >= over {
+            return self.lasted(end, error.into());
+        }
+        if self.next.state == State::NeedsOperator {
+            return self.read_on();
+        }
+        self.next.tries = 0;
+        self.next.message = error.message;
+        let left = over.since(self.now.age);
+        self.next.wake_time =
+            Some(super::rules::tick(self.now.age, after).min(self.now.age + left));
+    }
+
+    fn still_under_way(
+        &mut self,
+        handle: Vec<u8>,
+        after: Duration,
+        view: Option<purveyor_sdk::plugin::v1::Resource>,
+    ) {
+        if self.next.state == State::NeedsOperator {
+            // It goes on: what was asked about is answered by that.
+            let awaited = self.next.pending_end.is_some();
+            if !awaited {
+                self.see(view);
+                self.next.handle = handle;
+                return self.read_on();
+            }
+        }
+        self.wait(handle, after, view);
+    }
+
+    /// It has lasted for the effect lag.
+    fn lasted(&mut self, end: EndKind, error: Error) {
+        match end {
+            EndKind::NotDone => {
+                self.keep_for_later();
+                self.fail(error);
+            }
+            EndKind::EffectAwaited | EndKind::Unclear | EndKind::Refused => {
+                let seen = Error::new(ErrorReason::EffectNotSeen, error.message);
+                let seen = Error { metadata: error.metadata, ..seen };
+                self.ask_operator_because(seen);
+            }
+        }
+    }
+}
+
+fn kind(standing: Standing) -> Option<EndKind> {
+    match standing {
+        Standing::Unspecified => None,
+        Standing::EffectAwaited => Some(EndKind::EffectAwaited),
+        Standing::Unclear => Some(EndKind::Unclear),
+        Standing::NotDone => Some(EndKind::NotDone),
+    }
+}
+
+/// Whether what was said before counts for what is said now: only a failure has to be said all the time.
+fn lasts(known: EndKind, now: EndKind) -> bool {
+    known == now || (known != EndKind::NotDone && now != EndKind::NotDone)
+}

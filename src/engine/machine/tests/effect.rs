@@ -1,0 +1,208 @@
+//! After acceptance: the effect ends an operation, what does not go on has to last, and a refusal proves
+//! its own attempt alone.
+
+use bytes::Bytes;
+use purveyor_sdk::plugin::v1::find_response::{Absent, Found, Outcome as Finding};
+use purveyor_sdk::plugin::v1::poll_outcome::Outcome as Progress;
+use purveyor_sdk::plugin::v1::step_outcome::{Done, Pending, Standing};
+use purveyor_sdk::plugin::v1::{FindResponse, PollOutcome};
+use purveyor_sdk::v1::operation::{Outcome, State};
+use purveyor_sdk::v1::{ErrorReason, Evidence};
+
+use super::EFFECT_LAG;
+use super::late::Way;
+use super::table::{done, order, panicked, pending, refusable, rejected, success, unproven};
+use crate::engine::machine::{Closing, Event};
+use crate::plugin::{Answer, Seen, Spend};
+use purveyor_sdk::Error;
+
+const LAG: u64 = EFFECT_LAG.as_secs();
+
+impl Way {
+    fn accepted(evidence: Evidence) -> Way {
+        let mut way = Way::begin(evidence);
+        way.close(success(Some("a")), pending("a"));
+        way
+    }
+
+    fn polled(&mut self, progress: Progress) -> &mut Self {
+        self.take(Event::Polled(PollOutcome { outcome: Some(progress) }))
+    }
+
+    fn stands(&mut self, standing: Standing) -> &mut Self {
+        self.polled(Progress::Pending(Pending {
+            handle: vec![2],
+            view: order("a"),
+            standing: standing.into(),
+            error: Some(Error::new(ErrorReason::UpstreamFailed, "its end is the old one").into()),
+            ..Pending::default()
+        }))
+    }
+
+    fn looked(&mut self, finding: Finding) -> &mut Self {
+        self.take(Event::Looked(FindResponse { outcome: Some(finding) }.into()))
+    }
+
+    fn state(&self) -> State {
+        self.operation.state
+    }
+
+    fn reason(&self) -> Option<ErrorReason> {
+        self.operation.error.as_ref().map(purveyor_sdk::plugin::v1::Error::reason)
+    }
+
+    /// The request is answered with a status and a body that is read whole or not.
+    fn answered(&mut self, seen: Seen, status: u16, complete: bool) -> &mut Self {
+        let attempt = Some(self.operation.attempts.len() as u32);
+        let answer = Some(Answer { status, body: Bytes::from_static(b"{}"), complete });
+        let effect = purveyor_sdk::v1::Effect::Spend;
+        let spend = Spend { call: "create".into(), effect, attempt, seen, answer };
+        self.take(Event::Closed(Closing { spend: Some(spend), said: panicked(), contest: None }))
+    }
+}
+
+fn is_done() -> Progress {
+    Progress::Done(Done { resource: order("a") })
+}
+
+fn absent(effects: i32) -> Finding {
+    Finding::Absent(Absent { effects, ..Absent::default() })
+}
+
+#[test]
+fn final_word_without_its_effect_is_an_operators_after_the_lag_and_the_effect_still_counts() {
+    for standing in [Standing::EffectAwaited, Standing::Unclear] {
+        let mut way = Way::accepted(Evidence::Difference);
+        way.stands(standing).pass(LAG - 1).stands(standing);
+        assert_eq!(way.state(), State::WaitingUpstream, "{standing:?}");
+        way.pass(1).stands(standing);
+        assert_eq!(
+            (way.state(), way.reason()),
+            (State::NeedsOperator, Some(ErrorReason::EffectNotSeen))
+        );
+        assert!(way.operation.message.contains("its end is the old one"));
+        assert!(way.operation.wake_time.is_some(), "it is read on");
+        way.pass(10 * LAG).stands(standing);
+        assert_eq!(way.state(), State::NeedsOperator);
+        way.pass(10 * LAG).polled(is_done());
+        assert_eq!((way.state(), way.outcomes()), (State::Succeeded, vec![Outcome::Applied]));
+    }
+}
+
+#[test]
+fn work_under_way_is_polled_without_bound_and_begins_the_lag_again() {
+    let mut way = Way::accepted(Evidence::Difference);
+    way.pass(100 * LAG).stands(Standing::Unspecified);
+    assert_eq!(way.state(), State::WaitingUpstream);
+    way.stands(Standing::EffectAwaited).pass(LAG - 1).stands(Standing::Unspecified);
+    way.pass(1).stands(Standing::EffectAwaited);
+    assert_eq!(way.state(), State::WaitingUpstream);
+    // What was asked about goes on: nobody has to look any more.
+    way.pass(LAG).stands(Standing::EffectAwaited);
+    assert_eq!(way.state(), State::NeedsOperator);
+    way.stands(Standing::Unspecified);
+    assert_eq!((way.state(), way.reason()), (State::WaitingUpstream, None));
+}
+
+#[test]
+fn words_that_alternate_last_together_and_a_failure_has_to_be_said_all_the_time() {
+    let mut way = Way::accepted(Evidence::Natural);
+    way.stands(Standing::Unclear).pass(LAG / 2).stands(Standing::EffectAwaited);
+    way.pass(LAG / 2).stands(Standing::Unclear);
+    assert_eq!(way.state(), State::NeedsOperator);
+
+    let mut way = Way::accepted(Evidence::Natural);
+    way.stands(Standing::NotDone).pass(LAG - 1).stands(Standing::Unclear);
+    way.stands(Standing::NotDone).pass(LAG - 1).stands(Standing::NotDone);
+    assert_eq!(way.state(), State::WaitingUpstream);
+    way.pass(1).stands(Standing::NotDone);
+    assert_eq!((way.state(), way.reason()), (State::Failed, Some(ErrorReason::UpstreamFailed)));
+    assert!(way.operation.wake_time.is_some(), "it is looked once more after the end");
+}
+
+#[test]
+fn complete_refusal_without_a_proof_is_not_sent_again() {
+    let check = |status: u16, complete: bool, expected: State| {
+        let mut way = Way::begin(Evidence::Reference);
+        way.answered(unproven(), status, complete);
+        assert_eq!(way.state(), State::OutcomeUnknown, "{status}");
+        way.pass(super::SETTLE.as_secs() + 1).looked(absent(0));
+        assert_eq!(way.state(), expected, "{status} {complete}");
+        if expected == State::Failed {
+            assert_eq!(way.reason(), Some(ErrorReason::UpstreamRejected));
+            assert_eq!(way.outcomes(), [Outcome::Absent]);
+        }
+    };
+    for status in [400, 402, 403, 404, 422, 451] {
+        check(status, true, State::Failed);
+        check(status, false, State::Accepted);
+    }
+    for status in [408, 409, 425, 429, 500, 502, 200] {
+        check(status, true, State::Accepted);
+    }
+    // An answer that satisfies a proof which the plugin does not name.
+    let mut way = Way::begin(Evidence::Reference);
+    way.answered(refusable(false), 400, true).pass(super::SETTLE.as_secs() + 1).looked(absent(0));
+    assert_eq!(way.state(), State::Failed);
+}
+
+#[test]
+fn refusal_is_final_only_after_a_search() {
+    let refused = |evidence: Evidence, earlier: bool| {
+        let mut way = Way::begin(evidence);
+        if earlier {
+            way.lost_and_absent().send_again();
+        }
+        way.close(refusable(false), rejected("fault"));
+        way
+    };
+    let found = || {
+        let outcome = Some(done("a").unwrap());
+        Finding::Found(Found { upstream_id: "a".into(), outcome })
+    };
+    let unexplained = || {
+        let row = purveyor_sdk::v1::UpstreamRef { id: "x".into(), ..Default::default() };
+        Finding::Absent(Absent { unexplained: vec![row], ..Absent::default() })
+    };
+    let check = |earlier: bool, finding: Finding, expected: State| {
+        let mut way = refused(Evidence::Difference, earlier);
+        assert_eq!(way.state(), State::Reconciling);
+        // A search that fails is repeated.
+        way.take(Event::LookFailed(Error::unavailable("no connection")));
+        assert_eq!(way.state(), State::Reconciling);
+        way.looked(finding.clone());
+        assert_eq!(way.state(), expected, "{earlier} {finding:?}");
+    };
+    check(false, absent(0), State::Failed);
+    check(true, absent(0), State::Failed);
+    // Only what is known to be ours overrules a first attempt's refusal.
+    check(false, found(), State::Succeeded);
+    check(false, unexplained(), State::Failed);
+    check(false, absent(1), State::Failed);
+    check(true, found(), State::Succeeded);
+    check(true, unexplained(), State::NeedsOperator);
+    check(true, absent(1), State::NeedsOperator);
+    // Where nobody can search.
+    assert_eq!(refused(Evidence::None, false).state(), State::Failed);
+    for (earlier, expected) in [(false, State::Failed), (true, State::NeedsOperator)] {
+        let mut way = refused(Evidence::Difference, earlier);
+        way.take(Event::LookFailed(Error::unsupported("a search")));
+        assert_eq!(way.state(), expected);
+    }
+}
+
+#[test]
+fn answered_id_that_stood_in_the_baseline_is_not_taken() {
+    // The baseline holds "old" and every number up to 70.
+    for id in ["old", "70", "7"] {
+        let mut way = Way::begin(Evidence::Reference);
+        way.close(success(Some(id)), done(id));
+        assert_eq!((way.state(), way.claims), (State::OutcomeUnknown, 0), "{id}");
+        way.pass(super::SETTLE.as_secs() + 1).looked(absent(0));
+        assert_eq!(way.state(), State::NeedsOperator, "{id}");
+        assert!(way.operation.message.contains("was there before"), "{}", way.operation.message);
+    }
+    let mut way = Way::begin(Evidence::Reference);
+    way.close(success(Some("71")), done("71"));
+    assert_eq!((way.state(), way.claims), (State::Succeeded, 1));
+}
