@@ -53,6 +53,9 @@ pub struct Sale {
     pub currency: String,
     /// SHA-256 of the method and its parameters without credentials, in hex.
     pub fingerprint: String,
+    /// A person did it at the upstream, not a caller of its API.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub person: bool,
 }
 
 /// The kinds of ledger lines.
@@ -220,6 +223,7 @@ mod tests {
             amount: Cents::new(1200),
             currency: "EUR".into(),
             fingerprint: String::new(),
+            person: false,
         }
     }
 

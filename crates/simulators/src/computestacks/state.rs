@@ -94,6 +94,7 @@ impl Moment<'_> {
             amount: Cents::ZERO,
             currency: change.currency,
             fingerprint: fingerprint(request),
+            person: false,
         };
         let written = self.ledger.append(self.now, vec![sale]);
         written.map_err(|error| errors(StatusCode::INTERNAL_SERVER_ERROR, [error.to_string()]))

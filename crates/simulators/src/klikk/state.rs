@@ -267,5 +267,6 @@ fn sale(order: &Order, payer: &AccountSeed, kind: Kind, item: Option<&Item>) -> 
         amount: item.map_or_else(|| order.total(), |item| item.amount),
         currency: CURRENCY.to_owned(),
         fingerprint: order.fingerprint.clone(),
+        person: false,
     }
 }

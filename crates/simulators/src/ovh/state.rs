@@ -177,6 +177,7 @@ impl World {
             amount: order.with_tax(),
             currency: account.map(|it| it.currency.clone()).unwrap_or_default(),
             fingerprint: fingerprint.to_owned(),
+            person: false,
         };
         moment.ledger.append(moment.now, vec![sale])
     }

@@ -238,6 +238,7 @@ impl World {
             amount,
             currency: account.currency.clone(),
             fingerprint,
+            person: false,
         }
     }
 }
