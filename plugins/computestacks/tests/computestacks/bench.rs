@@ -1,6 +1,7 @@
 //! The plugin and its upstream, and the requests that the tests make of them.
 
 use purveyor_computestacks::ComputeStacks as Plugin;
+use purveyor_sdk::plugin::v1::poll_outcome::Outcome as Polled;
 use purveyor_sdk::plugin::v1::{Op, Write};
 use purveyor_sdk::prost_types::FieldMask;
 use purveyor_sdk::serde_json::{Value, json};
@@ -11,7 +12,7 @@ use purveyor_sdk::v1::{
     CreateProductRequest, DeleteProductRequest, ErrorReason, GetProductRequest, Money, Price,
     Product, Term, UpdateProductRequest,
 };
-use purveyor_sdk::{Error, Result};
+use purveyor_sdk::{Error, Result, Standing};
 use purveyor_simulators::computestacks::{ComputeStacks, Mode, Options};
 use purveyor_simulators::{Kind, Simulator};
 
@@ -44,7 +45,17 @@ impl Bench {
     }
 
     pub(crate) async fn with(mode: Mode, configuration: Value) -> Self {
-        let upstream = ComputeStacks::start(Options { mode, ..Options::default() }).await.unwrap();
+        Self::at(Options { mode, ..Options::default() }, configuration).await
+    }
+
+    /// Of a controller without any product.
+    pub(crate) async fn empty(mode: Mode, configuration: Value) -> Self {
+        let options = Options { mode, old_product: false, ..Options::default() };
+        Self::at(options, configuration).await
+    }
+
+    async fn at(options: Options, configuration: Value) -> Self {
+        let upstream = ComputeStacks::start(options).await.unwrap();
         let plugin = open(upstream.url(), configuration).unwrap();
         Self { upstream, plugin }
     }
@@ -176,6 +187,17 @@ pub(crate) fn delete(name: &str, allow_missing: bool) -> Write {
         ..DeleteProductRequest::default()
     };
     write(Op::DeleteProduct, &request, id(name))
+}
+
+/// What a poll says of accepted work that does not go on.
+pub(crate) async fn stands(bench: &Bench, write: &Write, handle: &[u8]) -> (Standing, Error) {
+    match bench.plugin.poll_one(write, handle).await.unwrap() {
+        Polled::Pending(pending) if pending.error.is_some() => {
+            assert_eq!(pending.handle, handle);
+            (pending.standing(), Error::from(pending.error.unwrap()))
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 /// The last part of a name.
