@@ -123,8 +123,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// PERMISSION_DENIED, OPERATION_NOT_FOUND, FIELD_VIOLATION, ETAG_MISMATCH, OPERATION_STATE, and
-    /// those of the provider while it is looked up.
+    /// PERMISSION_DENIED, OPERATION_NOT_FOUND, FIELD_VIOLATION, ETAG_MISMATCH, OPERATION_STATE,
+    /// OPERATION_IN_PROGRESS, and those of the provider while it is looked up.
     pub async fn resolve(
         &self,
         caller: &Caller,
@@ -168,9 +168,8 @@ impl Engine {
                 let message = format!("{} belongs to operations/{by} already", claim.upstream_id);
                 Err(Error::field("executed.upstream_id", message))
             }
-            (Committed::Stale | Committed::Held { .. } | Committed::Outdated, _) => {
-                Err(etag_mismatch())
-            }
+            (Committed::Held { lock, by }, held) => Err(self.in_the_way(&held, &lock, by).await?),
+            (Committed::Stale | Committed::Outdated, _) => Err(etag_mismatch()),
         }
     }
 

@@ -512,6 +512,7 @@ pub(super) fn context(operation: &Operation) -> CallContext {
             .unwrap_or_default(),
         request_id: operation.request_id.to_string(),
         step: i32::try_from(operation.step).unwrap_or(i32::MAX),
+        guards: Vec::new(),
     }
 }
 

@@ -140,6 +140,14 @@ pub(crate) fn is_not_granted(error: &Error) -> bool {
     code.is_some_and(|code| code == "NOT_GRANTED_CALL")
 }
 
+/// Whether a 404 says that the upstream has no such thing, and not that it has no such call, as in some
+/// regions, or nothing at all.
+pub(crate) fn is_nothing_there(error: &Error) -> bool {
+    let code = error.metadata.get(purveyor_sdk::UPSTREAM_CODE);
+    error.reason == ErrorReason::OrderNotFound
+        && code.is_some_and(|code| code.starts_with(NOT_FOUND) && !code.ends_with("::Route"))
+}
+
 /// The first proof of the call that the answer satisfies, as the manifest declares them.
 fn proven(status: u16, told: &Told, proofs: &[&'static str]) -> Option<&'static str> {
     let begins = |text: &Option<String>, with: &str| {
@@ -199,21 +207,18 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Told, proof, proven, short};
-
-    const PAY: &[&str] = &[
-        proof::NOT_ADMITTED,
-        proof::SIGNATURE,
-        proof::CLOCK,
-        proof::PAYMENT_REFUSED,
-        proof::MISSING,
-    ];
+    use crate::client::{CHANGE_PROOFS, PAY_PROOFS};
 
     #[test]
     fn only_what_is_declared_is_proof() {
         fn check(status: u16, code: &str, class: &str, message: &str, expected: Option<&str>) {
             let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
             let told = Told { error_code: some(code), class: some(class), message: some(message) };
-            assert_eq!(proven(status, &told, PAY), expected, "{status} {code} {class} {message}");
+            assert_eq!(
+                proven(status, &told, PAY_PROOFS),
+                expected,
+                "{status} {code} {class} {message}"
+            );
         }
         let refused = "This order can't be paid with paypal";
         for code in
@@ -240,7 +245,6 @@ mod tests {
 
     #[test]
     fn conflict_proves_nothing_for_any_call() {
-        use crate::client::{CHANGE_PROOFS, PAY_PROOFS};
         for status in [408, 409, 425, 429, 500, 503] {
             for class in
                 ["Client::Conflict::ResourceBusy", "Client::BadRequest", "Client::Forbidden"]

@@ -34,7 +34,8 @@ pub(super) async fn create(
             if created.due.is_some() {
                 return Ok(Step::Done(view));
             }
-            let handle = encode(&Placed { order: created.order, looks: 0 })?;
+            let before = Some(before.brief());
+            let handle = encode(&Placed { order: created.order, looks: 0, before })?;
             Ok(Step::Pending { handle, after: FIRST_LOOK, view: Some(view) })
         }
         Sent::Refused { proof, error } => Ok(Step::rejected(proof, error)),
@@ -84,7 +85,7 @@ impl Klikk {
     /// What was known before the order is, or was, sent.
     pub(super) fn before(&self, evidence: &[u8]) -> Result<Before> {
         if evidence.is_empty() {
-            return Ok(Before { tokens: self.item_tokens, present: Vec::new() });
+            return Ok(Before { tokens: self.item_tokens, ..Before::default() });
         }
         decode(evidence)
     }
