@@ -11,6 +11,7 @@ mod mode;
 mod order;
 mod order_calls;
 mod payment_calls;
+mod person;
 mod routes;
 mod service;
 mod service_calls;
@@ -36,6 +37,7 @@ use state::{Moment, World};
 
 pub use account::{AccountSeed, Mean, Rule};
 pub use mode::{Lapsed, Mode};
+pub use person::Happening;
 pub use service::ServiceSeed;
 
 /// Where the upstream serves this version of its API.

@@ -13,7 +13,7 @@ use crate::plugin::v1::{
     PollRequest, Resource, StepOutcome, Write, find_request, find_response, poll_outcome,
     poll_request, resource, step_outcome,
 };
-use crate::v1::{ErrorReason, Order, Product, Quote, Renewal, Service};
+use crate::v1::{ErrorReason, Order, Product, Quote, Renewal, Service, ServiceRef};
 
 /// The most polls of one write; a plugin that asks for more never ends.
 pub const POLLS_MAX: usize = 50;
@@ -40,6 +40,8 @@ pub struct Position {
     pub handle: Vec<u8>,
     /// What the baseline told.
     pub evidence: BaselineResponse,
+    /// What the gateway tells of the renewal whose order is paid.
+    pub guards: Vec<ServiceRef>,
 }
 
 /// A write as it crosses the boundary. Its request id is always the same one.
@@ -97,8 +99,11 @@ impl<P: Exported> TestHost<P> {
             step: at.step,
             handle: at.handle.clone(),
         };
-        let context =
-            CallContext { baseline: at.evidence.evidence.clone(), ..of_write(Some(write)) };
+        let context = CallContext {
+            baseline: at.evidence.evidence.clone(),
+            guards: at.guards.clone(),
+            ..of_write(Some(write))
+        };
         match self.call(Op::Baseline, CallKind::Baseline, &request, context).await {
             Ok(evidence) => Ok(Position { evidence, ..at }),
             Err(error) if error.reason == ErrorReason::CapabilityUnsupported => Ok(at),
@@ -116,6 +121,7 @@ impl<P: Exported> TestHost<P> {
             handle: at.handle.clone(),
             baseline: at.evidence.evidence.clone(),
             step: at.step,
+            guards: at.guards.clone(),
             ..of_write(Some(write))
         };
         let stepped: StepOutcome =

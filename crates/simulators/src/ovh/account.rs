@@ -55,6 +55,9 @@ pub struct Mean {
     /// It is there and pays nothing.
     #[serde(default)]
     pub refuses: bool,
+    /// It is taken, and pays nothing all the same.
+    #[serde(default)]
+    pub refuses_later: bool,
 }
 
 /// An account as it is now.
@@ -115,6 +118,7 @@ impl Default for AccountSeed {
             method_id,
             is_default,
             refuses: false,
+            refuses_later: false,
         };
         Self {
             nichandle: "xx1111-ovh".to_owned(),

@@ -84,7 +84,11 @@ pub(super) fn fault(code: i32, text: &str) -> Reply {
     let status = u16::try_from(code).ok().and_then(|code| StatusCode::from_u16(code).ok());
     // A number outside HTTP's range is the test's mistake and shows as this status.
     let status = status.unwrap_or(StatusCode::NOT_IMPLEMENTED);
-    let class = if status.is_server_error() { "Server::Fault" } else { "Client::Fault" };
+    let class = match status {
+        StatusCode::NOT_FOUND => "Client::NotFound",
+        status if status.is_server_error() => "Server::Fault",
+        _ => "Client::Fault",
+    };
     reply(Err(Refusal::service(status, class, text)), 0)
 }
 

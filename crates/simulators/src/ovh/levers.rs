@@ -129,6 +129,9 @@ impl Levers for Ovh {
                 .and_then(|StatusCommand { status }| self.set_status(id, &status).map(done));
             return Some(put);
         }
+        if let Some(answer) = self.pull_person(command, body) {
+            return Some(answer);
+        }
         let key = command.strip_prefix("POST /credentials/");
         if let Some(key) = key.and_then(|rest| rest.strip_suffix("/validate")) {
             return Some(self.validate(key).map(done));

@@ -41,8 +41,12 @@ pub(super) struct Order {
     pub(super) paid: Option<Paid>,
     /// A status that was commanded; time no longer moves the order.
     pub(super) held: Option<&'static str>,
+    /// Its services that get no further term.
+    pub(super) cancelled: Vec<i64>,
+    /// When it was delivered; its services' ends move a while later.
+    pub(super) delivered: Option<Timestamp>,
     /// The services have got their term.
-    pub(super) delivered: bool,
+    pub(super) done: bool,
 }
 
 /// A payment that was taken.
@@ -89,8 +93,24 @@ impl Order {
         mode.lapsed == Lapsed::Gone && self.has_lapsed(now)
     }
 
-    /// How far it has come.
-    pub(super) fn status(&self, now: Timestamp, mode: &Mode) -> &'static str {
+    /// What it says of how far it has come.
+    pub(super) fn status<'a>(&'a self, now: Timestamp, mode: &'a Mode) -> &'a str {
+        if !mode.status_word.is_empty() {
+            return &mode.status_word;
+        }
+        let paid = self.paid.as_ref().filter(|_| self.held.is_none());
+        match paid.map(|paid| now.duration_since(paid.at) - milliseconds(mode.status_lag_ms)) {
+            Some(passed) if passed.is_negative() => "notPaid",
+            Some(_) => {
+                let seen = now.checked_sub(milliseconds(mode.status_lag_ms));
+                self.stage(seen.unwrap_or(now), mode)
+            }
+            None => self.stage(now, mode),
+        }
+    }
+
+    /// How far it has really come.
+    pub(super) fn stage(&self, now: Timestamp, mode: &Mode) -> &'static str {
         if let Some(held) = self.held {
             return held;
         }
@@ -99,7 +119,8 @@ impl Order {
             return if cancelled { "cancelled" } else { "notPaid" };
         };
         let passed = u64::try_from(now.duration_since(paid.at).as_millis()).unwrap_or_default();
-        if self.delivered || (!mode.documents && passed >= mode.checking_ms + mode.delivering_ms) {
+        let delivered = self.delivered.is_some_and(|at| now >= at);
+        if delivered || (!mode.documents && passed >= mode.checking_ms + mode.delivering_ms) {
             "delivered"
         } else if passed < mode.checking_ms {
             "checking"
@@ -108,6 +129,19 @@ impl Order {
         } else {
             "delivering"
         }
+    }
+
+    /// Notes its delivery, and tells whether the ends of its services are to move now.
+    pub(super) fn moves_ends(&mut self, now: Timestamp, mode: &Mode) -> bool {
+        let Some(paid) = &self.paid else { return false };
+        if self.done || self.stage(now, mode) != "delivered" {
+            return false;
+        }
+        let by_itself = paid.at.checked_add(milliseconds(mode.checking_ms + mode.delivering_ms));
+        let by_itself = by_itself.ok().filter(|at| self.held.is_none() && *at <= now);
+        let delivered = *self.delivered.get_or_insert(by_itself.unwrap_or(now));
+        self.done = now.duration_since(delivered) >= milliseconds(mode.effect_lag_ms);
+        self.done
     }
 
     /// As `/me/order/{orderId}` and the renewal tell it.
@@ -170,8 +204,13 @@ impl Order {
             "quantity": "1",
             "unitPrice": price(line.amount, currency),
             "totalPrice": price(line.amount, currency),
-            "cancelled": self.held == Some("cancelled"),
+            "cancelled": self.held == Some("cancelled") || self.lacks(at),
         })
+    }
+
+    /// Whether the line at a position was cancelled.
+    fn lacks(&self, at: usize) -> bool {
+        self.services.get(at).is_some_and(|id| self.cancelled.contains(id))
     }
 
     /// What a detail is for.
@@ -190,6 +229,11 @@ impl Order {
             }
         })
     }
+}
+
+/// A time of the switches.
+pub(super) fn milliseconds(ms: u64) -> SignedDuration {
+    SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX))
 }
 
 /// An amount with its currency and its text.

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::answer::{Refusal, moment};
-use super::order::{Line, Order};
+use super::order::{Line, Order, milliseconds};
 use super::routes::Visit;
 
 /// GET /me/order: the numbers, of those made between two moments.
@@ -16,7 +16,7 @@ pub(super) fn list(visit: &mut Visit<'_>) -> Result<Value, Refusal> {
     let (now, lag) = (visit.moment.now, milliseconds(visit.world.mode.listing_lag_ms));
     let listed = visit.world.orders.values().filter(|order| {
         order.account == visit.caller.account
-            && now.duration_since(order.made) >= lag
+            && !is_new(order, now, lag)
             && from.is_none_or(|from| order.made >= from)
             && to.is_none_or(|to| order.made <= to)
             && !order.is_gone(now, &visit.world.mode)
@@ -40,7 +40,7 @@ pub(super) fn status(visit: &mut Visit<'_>) -> Result<Value, Refusal> {
 pub(super) fn details(visit: &mut Visit<'_>) -> Result<Value, Refusal> {
     let (order, now) = (visit.order()?, visit.moment.now);
     let lag = milliseconds(visit.world.mode.details_lag_ms);
-    if now.duration_since(order.made) < lag {
+    if is_new(order, now, lag) {
         return Ok(json!([]));
     }
     let details = (0..order.services.len()).map(|at| order.detail_id(at));
@@ -77,6 +77,11 @@ pub(super) fn payment(visit: &mut Visit<'_>) -> Result<Value, Refusal> {
     }))
 }
 
+/// Whether an order is younger than a lag; one that is dated ahead is not.
+fn is_new(order: &Order, now: Timestamp, lag: SignedDuration) -> bool {
+    (SignedDuration::ZERO..lag).contains(&now.duration_since(order.made))
+}
+
 fn with_line(
     visit: &Visit<'_>,
     tell: impl FnOnce(&Order, usize, &Line<'_>) -> Result<Value, Refusal>,
@@ -96,10 +101,6 @@ fn time(visit: &Visit<'_>, name: &str) -> Result<Option<Timestamp>, Refusal> {
     let day = text.parse::<Date>().ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok());
     let day = day.ok_or_else(|| Refusal::bad_request(format!("{name} is not a time")))?;
     Ok(Some(day.timestamp()))
-}
-
-fn milliseconds(ms: u64) -> SignedDuration {
-    SignedDuration::from_millis(i64::try_from(ms).unwrap_or(i64::MAX))
 }
 
 /// A call that a region does not have.

@@ -8,7 +8,6 @@ use super::account::Mean;
 use super::answer::Refusal;
 use super::order::Paid;
 use super::routes::Visit;
-use crate::ledger::Kind;
 
 /// What `payWithRegisteredPaymentMean` is told.
 #[derive(Deserialize)]
@@ -114,16 +113,16 @@ pub(super) fn pay(visit: &mut Visit<'_>) -> Result<Value, Refusal> {
 /// Assumption: an order that is paid, cancelled or lapsed refuses a payment as a conflict.
 fn take(visit: &mut Visit<'_>, mean: Option<Mean>, named: &str) -> Result<Value, Refusal> {
     let (moment, order) = (visit.moment, visit.order()?.clone());
-    let status = order.status(moment.now, &visit.world.mode);
+    let status = order.stage(moment.now, &visit.world.mode);
     if order.paid.is_some() || status != "notPaid" || order.has_lapsed(moment.now) {
         return Err(Refusal::conflict(format!("This order does not wait for payment: {status}")));
     }
     let Some(mean) = mean.filter(|mean| !mean.refuses) else {
         return Err(Refusal::forbidden(format!("This order can't be paid with {named}")));
     };
-    visit.world.record(moment, Kind::OrderPaid, &order, &visit.fingerprint)?;
-    if let Some(order) = visit.world.orders.get_mut(&order.id) {
-        order.paid = Some(Paid { at: moment.now, kind: mean.kind, id: Some(mean.id) });
+    if !mean.refuses_later {
+        let paid = Paid { at: moment.now, kind: mean.kind, id: Some(mean.id) };
+        visit.world.pay(moment, &order, paid, Some(&visit.fingerprint))?;
     }
     Ok(Value::Null)
 }

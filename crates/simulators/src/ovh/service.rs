@@ -49,6 +49,8 @@ pub(super) struct Service {
     pub(super) account: usize,
     pub(super) id: i64,
     pub(super) name: String,
+    /// The name for people, where somebody has given it one.
+    pub(super) display_name: Option<String>,
     pub(super) route: Option<String>,
     pub(super) service_type: String,
     pub(super) plan: String,
@@ -112,6 +114,7 @@ impl Service {
             account,
             id: seed.id,
             name: seed.name,
+            display_name: None,
             route: seed.route,
             service_type: seed.service_type,
             plan: seed.plan,
@@ -165,7 +168,11 @@ impl Service {
                 "possibleIntervals": self.prices.keys().collect::<Vec<_>>(),
                 "possibleModes": ["automatic", "manual"],
             },
-            "resource": { "name": self.name, "displayName": self.name, "state": resource },
+            "resource": {
+                "name": self.name,
+                "displayName": self.display_name.as_ref().unwrap_or(&self.name),
+                "state": resource,
+            },
             "route": route,
             "details": [{ "key": "serviceType", "value": self.service_type }],
         })

@@ -1,7 +1,7 @@
 //! The calls about services: seeing, changing, suspending and renewing them.
 
 use http::StatusCode;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -10,16 +10,17 @@ use super::answer::Refusal;
 use super::order::Order;
 use super::routes::Visit;
 use super::service::{PERIODS, Renew, Service, Stage, Strategy, described, strategies};
+use super::state::World;
 use crate::ledger::Kind;
 
 /// What `POST /service/{serviceId}/renew` is told.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct RenewRequest {
+pub(super) struct RenewRequest {
     #[serde(default)]
-    dry_run: bool,
-    duration: String,
-    services: Vec<i64>,
+    pub(super) dry_run: bool,
+    pub(super) duration: String,
+    pub(super) services: Vec<i64>,
 }
 
 /// What `PUT …/serviceInfos` is told; members that cannot be changed are ignored.
@@ -56,7 +57,11 @@ pub(super) fn get(visit: &mut Visit<'_>) -> Result<Value, Refusal> {
 /// GET …/serviceInfos.
 pub(super) fn infos(visit: &mut Visit<'_>) -> Result<Value, Refusal> {
     let nichandle = visit.account()?.nichandle.clone();
-    Ok(visit.routed()?.infos(&nichandle, visit.moment.now))
+    let mut infos = visit.routed()?.infos(&nichandle, visit.moment.now);
+    if !visit.world.mode.infos_end.is_empty() {
+        infos["expiration"] = json!(visit.world.mode.infos_end);
+    }
+    Ok(infos)
 }
 
 /// PUT …/serviceInfos.
@@ -144,35 +149,47 @@ pub(super) fn renewals(visit: &mut Visit<'_>) -> Result<Value, Refusal> {
 pub(super) fn renew(visit: &mut Visit<'_>) -> Result<Value, Refusal> {
     let asked: RenewRequest = visit.body()?;
     let id = visit.service()?.id;
-    let strategy = chosen(strategies(&visit.world.services, id, true), &asked)?;
-    let (moment, account) = (visit.moment, visit.caller.account);
-    let months = PERIODS.iter().find(|(period, _)| *period == strategy.period);
-    let price = |id: &i64| {
-        let prices = &visit.world.services.get(id)?.prices;
-        prices.get(strategy.period).copied()
-    };
-    let number = visit.world.upcoming_order();
-    let order = Order {
-        account,
-        id: number,
-        amounts: strategy.services.iter().filter_map(price).collect(),
-        services: strategy.services,
-        duration: strategy.period,
-        months: months.map_or(1, |(_, months)| *months),
-        made: moment.now,
-        password: format!("aBcD{number}"),
-        paid: None,
-        held: None,
-        delivered: false,
-    };
+    let moment = visit.moment;
+    let order = visit.world.drawn(visit.caller.account, id, &asked, moment.now)?;
     let currency = visit.account()?.currency.clone();
     if asked.dry_run {
         return Ok(order.told_dry(&currency, &visit.world.mode));
     }
-    visit.world.record(moment, Kind::OrderUnpaid, &order, &visit.fingerprint)?;
+    visit.world.record(moment, Kind::OrderUnpaid, &order, Some(&visit.fingerprint))?;
     let told = order.told(&currency);
     visit.world.take(order);
     Ok(told)
+}
+
+impl World {
+    /// The order of a renewal, which is not kept yet.
+    pub(super) fn drawn(
+        &self,
+        account: usize,
+        service: i64,
+        asked: &RenewRequest,
+        made: Timestamp,
+    ) -> Result<Order, Refusal> {
+        let strategy = chosen(strategies(&self.services, service, true), asked)?;
+        let months = PERIODS.iter().find(|(period, _)| *period == strategy.period);
+        let price = |id: &i64| self.services.get(id)?.prices.get(strategy.period).copied();
+        let id = self.upcoming_order();
+        Ok(Order {
+            account,
+            id,
+            amounts: strategy.services.iter().filter_map(price).collect(),
+            services: strategy.services,
+            duration: strategy.period,
+            months: months.map_or(1, |(_, months)| *months),
+            made,
+            password: format!("aBcD{id}"),
+            paid: None,
+            held: None,
+            cancelled: Vec::new(),
+            delivered: None,
+            done: false,
+        })
+    }
 }
 
 /// The strategy that a request means: the same services, in whatever order.

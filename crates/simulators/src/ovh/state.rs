@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::account::{Account, AccountSeed};
 use super::auth::Credential;
 use super::mode::Mode;
-use super::order::{Line, Order};
+use super::order::{Line, Order, Paid};
 use super::service::{Service, Stage};
 use crate::ledger::{Kind, Ledger, LedgerError, Sale};
 use crate::money::Cents;
@@ -127,11 +127,10 @@ impl World {
         let Self { mode, services, orders, undelivered, .. } = self;
         undelivered.retain(|id| {
             let Some(order) = orders.get_mut(id) else { return false };
-            if order.paid.is_none() || order.status(now, mode) != "delivered" {
+            if !order.moves_ends(now, mode) {
                 return true;
             }
-            order.delivered = true;
-            for id in &order.services {
+            for id in order.services.iter().filter(|id| !order.cancelled.contains(id)) {
                 if let Some(service) = services.get_mut(id) {
                     service.extend(order.months);
                 }
@@ -155,13 +154,28 @@ impl World {
         order.services.iter().zip(&order.amounts).filter_map(of).collect()
     }
 
-    /// Records that an order was made or paid.
+    /// Takes the money of an order.
+    pub(super) fn pay(
+        &mut self,
+        moment: Moment<'_>,
+        order: &Order,
+        paid: Paid,
+        fingerprint: Option<&str>,
+    ) -> Result<(), LedgerError> {
+        self.record(moment, Kind::OrderPaid, order, fingerprint)?;
+        if let Some(order) = self.orders.get_mut(&order.id) {
+            order.paid = Some(paid);
+        }
+        Ok(())
+    }
+
+    /// Records what became of an order. Without the fingerprint of a request a person did it.
     pub(super) fn record(
         &self,
         moment: Moment<'_>,
         kind: Kind,
         order: &Order,
-        fingerprint: &str,
+        fingerprint: Option<&str>,
     ) -> Result<(), LedgerError> {
         let ids: Vec<String> = order.services.iter().map(i64::to_string).collect();
         let names: Vec<&str> = self.lines(order).iter().map(|line| line.name).collect();
@@ -176,8 +190,8 @@ impl World {
             duration: Some(order.duration.to_owned()),
             amount: order.with_tax(),
             currency: account.map(|it| it.currency.clone()).unwrap_or_default(),
-            fingerprint: fingerprint.to_owned(),
-            person: false,
+            fingerprint: fingerprint.unwrap_or_default().to_owned(),
+            person: fingerprint.is_none(),
         };
         moment.ledger.append(moment.now, vec![sale])
     }

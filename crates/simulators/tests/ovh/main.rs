@@ -13,6 +13,7 @@ mod control;
 mod faults;
 mod orders;
 mod paying;
+mod person;
 mod program;
 mod published_client;
 mod services;
