@@ -29,6 +29,8 @@ pub(crate) struct Gateway {
 pub(crate) struct Calls {
     /// The manifest's names and the simulator's; what is not among them has one name.
     pub(crate) names: &'static [(&'static str, &'static str)],
+    /// A refusal in a word or code that nobody declares.
+    pub(crate) unknown_word: fn() -> FaultKind,
     /// The answer to too many requests; `None` where the upstream has no such answer.
     pub(crate) rate_limit: fn() -> Option<FaultKind>,
 }
@@ -133,6 +135,11 @@ impl<P> Bench<P> {
             Disturbance::PluginError => return self.ask("error", call),
             Disturbance::Contested => return self.ask("contested", call),
             Disturbance::TakenOver => return self.ask("taken-over", call),
+            Disturbance::UnknownWord => {
+                let fault = Fault::next(self.theirs(call), (self.calls.unknown_word)());
+                self.upstream.inject(fault.committed());
+                return Ok(true);
+            }
             Disturbance::RateLimit => match (self.calls.rate_limit)() {
                 Some(kind) => kind,
                 None => return Ok(false),

@@ -43,6 +43,7 @@ const CALLS: Calls = Calls {
             "POST /api/admin/billing_plans/{id}/billing_resources/{id}/billing_phases/{id}/billing_resource_prices",
         ),
     ],
+    unknown_word: || fault(409),
     rate_limit: || Some(fault(429)),
 };
 

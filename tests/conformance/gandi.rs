@@ -38,6 +38,8 @@ const CALLS: Calls = Calls {
         ("product.update", "hosting.product.update"),
         ("product.delete", "hosting.product.delete"),
     ],
+    // Neither the caller's mistake nor the server's.
+    unknown_word: || fault(610_150),
     rate_limit: || Some(fault(510_135)),
 };
 

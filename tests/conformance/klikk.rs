@@ -26,7 +26,14 @@ use crate::bench::{self, Bench, Calls, UPSTREAMS};
 const ACCOUNT_TOKEN: &str = "conformanceconformance00";
 
 /// The upstream documents no answer to too many requests.
-const CALLS: Calls = Calls { names: &[], rate_limit: || None };
+const CALLS: Calls = Calls {
+    names: &[],
+    unknown_word: || FaultKind::Fault { code: 400, text: "Betaling mislukt".to_owned() },
+    rate_limit: || None,
+};
+
+/// The upstream documents no word of refusal, so the operator says one.
+const REFUSED: &str = "Ugyldig bestilling";
 
 /// The configured catalogue's products.
 const PRODUCTS: [&str; 2] = ["VPS", "Backup"];
@@ -51,6 +58,7 @@ pub(crate) async fn show(artifacts: &Artifacts) -> Result<Report> {
             PRODUCTS.map(|name| (name.to_owned(), toml::Value::Table(toml::Table::new()))),
         );
         let provider = Provider::new("klikk", upstream.url()).setting("products", configured);
+        let provider = provider.refusal_word(REFUSED);
         bench::timed(provider.credential("account-token", ACCOUNT_TOKEN))
     };
     let (_gateway, benches) = bench::serve(artifacts, upstreams, provider, CALLS)?;
@@ -123,8 +131,7 @@ impl Subject for Klikk {
             _ => return Ok(None),
         };
         let request = self.sample(caller, op).await?;
-        let refused = FaultKind::Fault { code: 400, text: "items[0] is invalid".to_owned() };
-        self.0.fail(call, refused);
+        self.0.fail(call, FaultKind::Fault { code: 400, text: REFUSED.to_uppercase() });
         let reason = "UPSTREAM_REJECTED".to_owned();
         Ok(request.map(|request| Rejection { request, reason }))
     }

@@ -62,6 +62,7 @@ const CALLS: Calls = Calls {
         ("method.list", "GET /me/payment/method"),
         ("method.get", "GET /me/payment/method/{paymentMethodId}"),
     ],
+    unknown_word: || FaultKind::Fault { code: 400, text: "This order is already paid".to_owned() },
     rate_limit: || Some(FaultKind::Fault { code: 429, text: "Too many requests".to_owned() }),
 };
 

@@ -40,6 +40,7 @@ const CALLS: Calls = Calls {
         ("service/planDetail", "planDetail"),
         ("service/cloud_linux_vps_details", "cloud_linux_vps_details"),
     ],
+    unknown_word: || FaultKind::Word { word: "Completed".into(), status: 200 },
     rate_limit: || None,
 };
 

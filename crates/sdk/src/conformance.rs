@@ -147,6 +147,9 @@ pub enum Disturbance {
     LoseBeforeCommit,
     /// The call takes effect, then the connection breaks without an answer.
     LoseAfterCommit,
+    /// The call takes effect, and is answered with a word or code that nobody declares, in the form of this
+    /// upstream's refusals.
+    UnknownWord,
     /// The upstream's own answer to too many requests.
     RateLimit,
     /// The answer comes so much later.

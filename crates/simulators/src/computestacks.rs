@@ -11,6 +11,7 @@ mod levers;
 mod mode;
 mod paging;
 mod params;
+mod person;
 mod plans;
 mod prices;
 mod product;
@@ -54,10 +55,13 @@ pub struct Options {
     pub plans: Vec<PlanSeed>,
     /// The switches.
     pub mode: Mode,
+    /// Whether one product has been there for long.
+    pub old_product: bool,
 }
 
 impl Default for Options {
-    /// One administrator, two regions, one monthly billing plan, every switch at its default.
+    /// One administrator, two regions, one monthly billing plan, one old product, every switch at its
+    /// default.
     fn default() -> Self {
         Self {
             instruments: Instruments::default(),
@@ -65,6 +69,7 @@ impl Default for Options {
             regions: vec!["fra".to_owned(), "nyc".to_owned()],
             plans: vec![PlanSeed::default()],
             mode: Mode::default(),
+            old_product: true,
         }
     }
 }
@@ -75,10 +80,10 @@ impl ComputeStacks {
     /// # Errors
     /// A listener cannot be opened, or the options do not hold together.
     pub async fn start(options: Options) -> Result<Simulator<Self>, StartError> {
-        let Options { instruments, users, regions, plans, mode } = options;
+        let Options { instruments, users, regions, plans, mode, old_product } = options;
         let rig = Rig::new(instruments.clock.clone(), instruments.ledger.clone(), instruments.seed);
         let rig = Arc::new(rig);
-        let world = World::new(mode, regions, plans, &rig);
+        let world = World::new(mode, regions, (plans, old_product), &rig);
         let stacks = Arc::new(Self { rig: rig.clone(), world: Mutex::new(world) });
         for user in users {
             stacks.put_user(user).map_err(StartError::Options)?;
@@ -113,10 +118,14 @@ impl Site for ComputeStacks {
     }
 }
 
-/// A refusal on command: a status, and the one sentence of the list.
+/// A refusal on command: a status, and the one sentence of the list; without a sentence an empty body,
+/// which is what the upstream answers where there is no such record.
 fn refusal(code: i32, text: &str) -> Reply {
     let status = u16::try_from(code).ok().and_then(|code| StatusCode::from_u16(code).ok());
     // A number outside HTTP's range is the test's mistake.
     let status = status.unwrap_or(StatusCode::NOT_IMPLEMENTED);
-    Answer::from(answer::errors(status, [text])).into_reply()
+    match text {
+        "" => Answer::empty(status).into_reply(),
+        _ => Answer::from(answer::errors(status, [text])).into_reply(),
+    }
 }

@@ -34,6 +34,7 @@ use state::{Moment, World};
 use xmlrpc::{Call, NullStyle as Nulls};
 
 pub use account::AccountSeed;
+pub use levers::PersonCommand;
 pub use mode::{CatalogStyle, Mode, ShortCredit};
 pub use xmlrpc::NullStyle;
 

@@ -53,7 +53,7 @@ pub struct Sale {
     pub currency: String,
     /// SHA-256 of the method and its parameters without credentials, in hex.
     pub fingerprint: String,
-    /// Whether a person did it at the upstream, and no request of a caller.
+    /// Whether a person did it at the upstream itself, and no call of the API.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub person: bool,
 }

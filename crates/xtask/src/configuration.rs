@@ -55,6 +55,7 @@ pub struct Provider {
     account_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     formerly_endpoint: Option<String>,
+    refusal_words: Vec<String>,
     credentials: BTreeMap<String, String>,
     settings: toml::Table,
     timing: BTreeMap<String, u64>,
@@ -82,6 +83,7 @@ impl Provider {
             account: None,
             account_id: None,
             formerly_endpoint: None,
+            refusal_words: Vec::new(),
             credentials: BTreeMap::new(),
             settings: toml::Table::new(),
             timing: BTreeMap::new(),
@@ -122,6 +124,13 @@ impl Provider {
     #[must_use]
     pub fn formerly(mut self, endpoint: &str) -> Self {
         self.formerly_endpoint = Some(endpoint.to_owned());
+        self
+    }
+
+    /// Adds a word by which this upstream refuses.
+    #[must_use]
+    pub fn refusal_word(mut self, word: &str) -> Self {
+        self.refusal_words.push(word.to_owned());
         self
     }
 

@@ -6,6 +6,8 @@ use purveyor_sdk::serde::{Deserialize, Serialize};
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::{Error, Result, UPSTREAM_CODE, serde_json};
 
+use crate::model::Identity;
+
 const VERSION: u32 = 1;
 
 /// Where a write is after its first step.
@@ -14,10 +16,22 @@ const VERSION: u32 = 1;
 pub(crate) enum Handle {
     /// The product is there as wanted; its price rules follow.
     Rules { product: i64 },
-    /// Every rule was accepted; whether they are there is looked at, so many times by now.
-    Verify { product: i64, looks: u32 },
-    /// A step was refused. The product is there, and the write ends with this.
-    Broken { product: i64, error: Refused },
+    /// The upstream accepted the product and showed it otherwise than asked: it is awaited.
+    Row { product: i64 },
+    /// This part of the price rules was accepted: it is awaited before anything else is sent.
+    Part { product: i64, task: Task },
+    /// Every rule was accepted: they are awaited.
+    Verify { product: i64 },
+    /// The deletion of this very product was accepted: it is awaited.
+    Gone { product: i64, identity: Identity },
+    /// A step was refused, by the upstream or, `unsent`, by what stood in its way. The product is there,
+    /// and the write ends with this.
+    Broken {
+        product: i64,
+        error: Refused,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unsent: bool,
+    },
 }
 
 /// An error that a later poll shows.
@@ -33,13 +47,27 @@ pub(crate) struct Refused {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(crate = "purveyor_sdk::serde", rename_all = "snake_case")]
 pub(crate) enum Before {
-    /// Nothing has to be known: a setting follows.
+    /// Nothing is known, and a setting follows.
     Setting,
-    /// The products that are there and could be taken for the one that is made.
-    Products { alike: Vec<i64> },
+    /// The product that a setting is for, as it was.
+    Target { identity: Identity, digest: u64 },
+    /// The products that are there. `alike` have the label that is asked for; `all` is everything, which
+    /// earlier versions did not keep.
+    Products {
+        alike: Vec<i64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        all: Option<Vec<(i64, Identity)>>,
+    },
     /// What the step will do for the product's price rules, and all that the product lacks, in
-    /// words.
-    Rules { product: i64, task: Task, lacks: Vec<String> },
+    /// words. `there` is what stands beside what is made: the products of the plan, newest first, or the
+    /// rules of the phase; earlier versions did not keep it.
+    Rules {
+        product: i64,
+        task: Task,
+        lacks: Vec<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        there: Option<Vec<i64>>,
+    },
     /// The step cannot be done.
     Blocked { product: i64, error: Refused },
 }
@@ -103,7 +131,7 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Before, Handle, Refused, Task, decode, encode};
+    use super::{Before, Handle, Identity, Refused, Task, decode, encode};
     use purveyor_sdk::Error;
     use purveyor_sdk::serde::Serialize;
     use purveyor_sdk::serde::de::DeserializeOwned;
@@ -119,18 +147,56 @@ mod tests {
             assert_eq!(decode::<T>(bytes.as_bytes()).unwrap(), expected);
         }
         check(Handle::Rules { product: 7 }, r#"[1,{"rules":{"product":7}}]"#);
-        check(Handle::Verify { product: 7, looks: 2 }, r#"[1,{"verify":{"product":7,"looks":2}}]"#);
         check(Before::Setting, r#"[1,"setting"]"#);
-        check(Before::Products { alike: vec![3] }, r#"[1,{"products":{"alike":[3]}}]"#);
+        check(Before::Products { alike: vec![3], all: None }, r#"[1,{"products":{"alike":[3]}}]"#);
         check(
-            Before::Rules { product: 7, task: Task::Resource, lacks: vec!["a".to_owned()] },
+            Before::Rules {
+                product: 7,
+                task: Task::Resource,
+                lacks: vec!["a".to_owned()],
+                there: None,
+            },
             r#"[1,{"rules":{"product":7,"task":"resource","lacks":["a"]}}]"#,
         );
         let task = Task::Rule { resource: 1, phase: 2, offer: 0, regions: vec![4], last: true };
         check(
-            Before::Rules { product: 7, task, lacks: vec![] },
+            Before::Rules { product: 7, task, lacks: vec![], there: None },
             r#"[1,{"rules":{"product":7,"task":{"rule":{"resource":1,"phase":2,"offer":0,"regions":[4],"last":true}},"lacks":[]}}]"#,
         );
+    }
+
+    #[test]
+    fn checkpoint_with_fields_of_other_versions_is_read() {
+        fn check<T: DeserializeOwned + PartialEq + std::fmt::Debug>(expected: T, bytes: &str) {
+            assert_eq!(decode::<T>(bytes.as_bytes()).unwrap(), expected);
+        }
+        // Version one counted how often rules were looked for.
+        let counted = r#"[1,{"verify":{"product":7,"looks":2}}]"#;
+        check(Handle::Verify { product: 7 }, counted);
+        let error =
+            Refused { reason: String::new(), message: "no".to_owned(), upstream_code: None };
+        check(
+            Handle::Broken { product: 7, error, unsent: false },
+            r#"[1,{"broken":{"product":7,"error":{"reason":"","message":"no","upstream_code":null}}}]"#,
+        );
+        let all = Some(vec![(3, Identity::Package(4)), (5, Identity::Created(6))]);
+        check(
+            Before::Products { alike: vec![3], all },
+            r#"[1,{"products":{"alike":[3],"all":[[3,{"package":4}],[5,{"created":6}]]}}]"#,
+        );
+        check(
+            Before::Target { identity: Identity::Values(8), digest: 9 },
+            r#"[1,{"target":{"identity":{"values":8},"digest":9}}]"#,
+        );
+        check(
+            Handle::Gone { product: 7, identity: Identity::Package(4) },
+            r#"[1,{"gone":{"product":7,"identity":{"package":4}}}]"#,
+        );
+        check(
+            Handle::Part { product: 7, task: Task::Resource },
+            r#"[1,{"part":{"product":7,"task":"resource"}}]"#,
+        );
+        check(Handle::Row { product: 7 }, r#"[1,{"row":{"product":7}}]"#);
     }
 
     #[test]

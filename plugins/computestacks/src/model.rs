@@ -2,10 +2,12 @@
 //! anything, and it decides nothing about a write.
 
 mod field;
+mod identity;
 mod package;
 mod plan;
 mod product;
 
 pub(crate) use field::{Fields, not_understood};
+pub(crate) use identity::{Identity, Likeness, digest};
 pub(crate) use plan::Plan;
-pub(crate) use product::{Changes, Row};
+pub(crate) use product::{Changes, LABEL, PACKAGE, Row};

@@ -25,7 +25,9 @@ mod rules;
 mod update;
 
 mod check;
+mod delivered;
 mod evidence;
+mod finding;
 mod progress;
 mod quotes;
 
@@ -151,7 +153,7 @@ impl purveyor_sdk::Provider for ComputeStacks {
     }
 
     #[method(
-        calls("products.delete", "oauth.token", "products.get"),
+        calls("products.delete", "oauth.token", "products.get", "products.list"),
         evidence = natural, confirmation = read, effect_lag = 60,
         absence_is_proof,
         asks_upstream
@@ -177,7 +179,7 @@ impl purveyor_sdk::Provider for ComputeStacks {
     }
 
     async fn find(&self, cx: &Cx, request: Find) -> Result<Finding> {
-        evidence::find(self, cx, request).await
+        finding::find(self, cx, request).await
     }
 }
 

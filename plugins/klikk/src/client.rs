@@ -9,7 +9,7 @@ use purveyor_sdk::time::Zone;
 use purveyor_sdk::{Answer, Cx, Error, Proof, Result};
 
 use crate::error::{self, proof};
-use crate::model::{Due, Members, Order, Server, not_understood, rows};
+use crate::model::{Due, Members, Order, Server, ServerStates, not_understood, rows};
 
 /// The credential in `X-Account-Token`.
 pub(crate) const ACCOUNT_TOKEN: &str = "account-token";
@@ -25,6 +25,7 @@ pub(crate) struct Client {
     pub(crate) proofs: &'static [Proof],
     /// The operator's words of refusal.
     pub(crate) refusal_words: Vec<String>,
+    pub(crate) server_states: ServerStates,
 }
 
 /// One item to be ordered.
@@ -140,7 +141,7 @@ impl Client {
         let body = json!({ "action": "server_list", "order_item_id": item.unwrap_or(0) });
         let answer = self.read(cx, "server_list", &body).await?;
         let servers = rows(&answer, "servers")?.into_iter();
-        let servers = servers.map(|row| Server::read(row, &self.zone));
+        let servers = servers.map(|row| Server::read(row, &self.zone, &self.server_states));
         let servers = servers.collect::<Result<Vec<_>>>()?;
         // An upstream that does not filter must not show one server as another.
         Ok(servers

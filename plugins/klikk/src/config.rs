@@ -9,7 +9,7 @@ use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::{Money, Price};
 use purveyor_sdk::{Error, Period, Result, schemars, serde};
 
-use crate::model::Word;
+use crate::model::{ServerWord, Word};
 use crate::options::VPS_SCHEMA;
 
 /// The upstream's name of the one product of its document.
@@ -22,13 +22,15 @@ pub(crate) const VPS: &str = "VPS";
 pub struct KlikkConfig {
     /// Which credential is sent: `token` the credential `account-token`, `basic` the credential `login`.
     pub authentication: Authentication,
-    /// Whether each item's name is sent with a mark of our own at its end, ` [xxxxxxxx]`, by which an
-    /// order is found whose answer was lost. Without it a person has to find it.
+    /// Whether each item's name is sent with a mark of our own, `[xxxxxxxx]`, by which an order is
+    /// found whose answer was lost. Without it a person has to find it.
     pub item_tokens: bool,
     /// The catalogue, by the upstream's names of the products: the upstream tells none.
     pub products: BTreeMap<String, ConfiguredProduct>,
     /// What status codes of orders and items mean, beside those that are known or assumed.
     pub statuses: BTreeMap<String, Word>,
+    /// What the states of servers mean, beside those that are assumed.
+    pub server_states: BTreeMap<String, ServerWord>,
 }
 
 /// How the account is authenticated.
@@ -90,6 +92,7 @@ impl Default for KlikkConfig {
             item_tokens: true,
             products: BTreeMap::from([(VPS.to_owned(), ConfiguredProduct::default())]),
             statuses: BTreeMap::new(),
+            server_states: BTreeMap::new(),
         }
     }
 }

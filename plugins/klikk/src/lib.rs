@@ -13,7 +13,7 @@ mod options;
 mod token;
 
 pub use config::{Authentication, ConfiguredPrice, ConfiguredProduct, KlikkConfig};
-pub use model::Word;
+pub use model::{ServerWord, Word};
 pub use provider::Klikk;
 
 purveyor_sdk::export_provider!(Klikk);

@@ -10,6 +10,7 @@ mod status;
 
 pub(crate) use members::{Members, id_of, not_understood, rows};
 pub(crate) use order::{Due, Item, Order};
-pub(crate) use server::{Life, Server};
+pub use server::ServerWord;
+pub(crate) use server::{Life, Server, ServerStates};
 pub(crate) use status::Statuses;
 pub use status::Word;

@@ -17,7 +17,7 @@ use purveyor_sdk::{
 
 use crate::client::{ACCOUNT_TOKEN, Client, LOGIN};
 use crate::config::{Authentication, KlikkConfig, Sold};
-use crate::model::Statuses;
+use crate::model::{ServerStates, Statuses};
 
 mod declare;
 
@@ -25,6 +25,7 @@ mod products;
 mod quotes;
 
 mod cancellations;
+mod delivery;
 mod lines;
 mod order_view;
 mod orders;
@@ -69,6 +70,7 @@ impl purveyor_sdk::Provider for Klikk {
                 zone: host.time_zone().clone(),
                 proofs: Self::PROOFS,
                 refusal_words: host.refusal_words().to_vec(),
+                server_states: ServerStates::new(&config.server_states),
             },
             catalogue: config.catalogue()?,
             statuses: Statuses::new(&config.statuses),

@@ -207,21 +207,18 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Told, proof, proven, short};
-
-    const PAY: &[&str] = &[
-        proof::NOT_ADMITTED,
-        proof::SIGNATURE,
-        proof::CLOCK,
-        proof::PAYMENT_REFUSED,
-        proof::MISSING,
-    ];
+    use crate::client::{CHANGE_PROOFS, PAY_PROOFS};
 
     #[test]
     fn only_what_is_declared_is_proof() {
         fn check(status: u16, code: &str, class: &str, message: &str, expected: Option<&str>) {
             let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
             let told = Told { error_code: some(code), class: some(class), message: some(message) };
-            assert_eq!(proven(status, &told, PAY), expected, "{status} {code} {class} {message}");
+            assert_eq!(
+                proven(status, &told, PAY_PROOFS),
+                expected,
+                "{status} {code} {class} {message}"
+            );
         }
         let refused = "This order can't be paid with paypal";
         for code in
@@ -248,7 +245,6 @@ mod tests {
 
     #[test]
     fn conflict_proves_nothing_for_any_call() {
-        use crate::client::{CHANGE_PROOFS, PAY_PROOFS};
         for status in [408, 409, 425, 429, 500, 503] {
             for class in
                 ["Client::Conflict::ResourceBusy", "Client::BadRequest", "Client::Forbidden"]

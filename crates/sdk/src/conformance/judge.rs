@@ -35,11 +35,12 @@ pub(super) fn judge(trace: &Trace, loss: &Loss, ending: &Ending) -> Outcome<()> 
             succeeded && left_over(trace, ending).is_some_and(|left| left + times <= ending.sent),
             "it is sent again and succeeds, and what is left over lapses",
         ),
-        (_, Case::LostAfter) if known => (
+        // A word that nobody declares says as little as none.
+        (_, Case::LostAfter | Case::WordUnknown) if known => (
             succeeded && whole && ending.sent == times,
             "it is found, succeeds, and is not sent again",
         ),
-        (_, Case::LostAfter) => {
+        (_, Case::LostAfter | Case::WordUnknown) => {
             (asks && whole && ending.sent <= times, "a person is asked, and it is not sent again")
         }
         // The host has seen it succeed, so nothing follows it.
@@ -134,9 +135,11 @@ mod tests {
     fn a_spend_is_made_once_or_a_person_is_asked() {
         use State::{NeedsOperator as Asks, Succeeded};
         let known = Evidence::Difference;
-        check(Case::LostAfter, Effect::Spend, known, &[(Succeeded, 1, 1)]);
         let asked = [(Asks, 0, 1), (Asks, 1, 1)];
-        check(Case::LostAfter, Effect::Spend, Evidence::None, &asked);
+        for case in [Case::LostAfter, Case::WordUnknown] {
+            check(case, Effect::Spend, known, &[(Succeeded, 1, 1)]);
+            check(case, Effect::Spend, Evidence::None, &asked);
+        }
         let either = [(Succeeded, 2, 1), (Asks, 0, 0), (Asks, 1, 0)];
         check(Case::LostBefore, Effect::Spend, known, &either);
         check(Case::LostBefore, Effect::Spend, Evidence::None, &[(Asks, 0, 0), (Asks, 1, 0)]);

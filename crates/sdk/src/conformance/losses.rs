@@ -71,6 +71,7 @@ impl Trace {
         let cases = [
             Case::LostBefore,
             Case::LostAfter,
+            Case::WordUnknown,
             Case::BoughtAgain,
             Case::PluginError,
             Case::TakenOver,
@@ -79,8 +80,11 @@ impl Trace {
             Case::RateLimit,
         ];
         let kept = |loss: &Loss| match loss.case {
-            // What only prepares is no attempt, so nobody has seen it succeed, or waits for its answer.
-            Case::PluginError | Case::TakenOver => loss.call.effect != Effect::Prepare,
+            // What only prepares is no attempt, so nobody has seen it succeed, or waits for its answer, and
+            // it may fail although something lapses.
+            Case::PluginError | Case::TakenOver | Case::WordUnknown => {
+                loss.call.effect != Effect::Prepare
+            }
             // What is only changed keeps its identifier.
             Case::Contested => loss.call.named && MAKES.contains(&self.op),
             _ => true,
@@ -156,6 +160,7 @@ async fn lose<S: Subject>(
 ) -> Option<Outcome<()>> {
     let disturbance = match loss.case {
         Case::LostAfter | Case::BoughtAgain => Disturbance::LoseAfterCommit,
+        Case::WordUnknown => Disturbance::UnknownWord,
         Case::RateLimit => Disturbance::RateLimit,
         Case::PluginError => Disturbance::PluginError,
         Case::TakenOver => Disturbance::TakenOver,

@@ -30,6 +30,8 @@ pub enum Case {
     LostBefore,
     /// A call took effect and its answer was lost.
     LostAfter,
+    /// A call took effect and was answered with a word that nobody declares: that is no refusal.
+    WordUnknown,
     /// A call was answered as a success, and the plugin failed afterwards.
     PluginError,
     /// A call was answered as a success after another gateway had taken the operation over and not found
@@ -52,7 +54,7 @@ pub enum Case {
 
 impl Case {
     /// Every case, in the order of the table.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Claims,
         Self::HappyPath,
         Self::Repeat,
@@ -63,6 +65,7 @@ impl Case {
         Self::Rejection,
         Self::LostBefore,
         Self::LostAfter,
+        Self::WordUnknown,
         Self::PluginError,
         Self::TakenOver,
         Self::Contested,
@@ -86,6 +89,7 @@ impl Case {
             Self::Rejection => "rejected upstream",
             Self::LostBefore => "lost before effect",
             Self::LostAfter => "lost after effect",
+            Self::WordUnknown => "word unknown",
             Self::PluginError => "plugin errs",
             Self::TakenOver => "answered after take-over",
             Self::Contested => "contested before a crash",

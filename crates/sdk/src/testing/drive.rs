@@ -73,9 +73,11 @@ impl<P: Exported> TestHost<P> {
         let ended = match self.step_at(write, &at).await.map_err(failed)? {
             step_outcome::Outcome::Next(next) => return Ok(at.after(next.handle)),
             step_outcome::Outcome::Done(done) => Ended::done(done.resource),
-            step_outcome::Outcome::Pending(pending) => self.follow(write, pending.handle).await,
+            step_outcome::Outcome::Pending(pending) => {
+                return self.poll_on(write, pending.handle).await.map(|next| at.after(next));
+            }
             step_outcome::Outcome::Rejected(rejected) if !rejected.handle.is_empty() => {
-                self.follow(write, rejected.handle).await
+                return self.poll_on(write, rejected.handle).await.map(|next| at.after(next));
             }
             step_outcome::Outcome::Rejected(rejected) => {
                 Ended::failed(rejected.error, rejected.view)
@@ -128,19 +130,32 @@ impl<P: Exported> TestHost<P> {
     }
 
     /// Polls until the write has ended, at once: nothing waits for the time that the plugin asks for.
-    pub async fn follow(&self, write: &Write, mut handle: Vec<u8>) -> Ended {
-        for _ in 0..POLLS_MAX {
-            match self.poll_one(write, &handle).await {
-                Ok(poll_outcome::Outcome::Done(done)) => return Ended::done(done.resource),
-                Ok(poll_outcome::Outcome::Failed(failed)) => {
-                    return Ended::failed(failed.error, failed.view);
-                }
-                Ok(poll_outcome::Outcome::Pending(pending)) => handle = pending.handle,
-                Ok(other) => return Ended::Unknown(format!("{other:?}")),
-                Err(error) => return Ended::Failed(error, None),
-            }
+    pub async fn follow(&self, write: &Write, handle: Vec<u8>) -> Ended {
+        match self.poll_on(write, handle).await {
+            Ok(_) => Ended::Unknown("another step follows".to_owned()),
+            Err(ended) => *ended,
         }
-        Ended::Endless
+    }
+
+    /// Polls until another step follows, and tells its handle, or until the write has ended.
+    async fn poll_on(&self, write: &Write, mut handle: Vec<u8>) -> Result<Vec<u8>, Box<Ended>> {
+        for _ in 0..POLLS_MAX {
+            let ended = match self.poll_one(write, &handle).await {
+                Ok(poll_outcome::Outcome::Next(next)) => return Ok(next.handle),
+                Ok(poll_outcome::Outcome::Done(done)) => Ended::done(done.resource),
+                Ok(poll_outcome::Outcome::Failed(failed)) => {
+                    Ended::failed(failed.error, failed.view)
+                }
+                Ok(poll_outcome::Outcome::Pending(pending)) => {
+                    handle = pending.handle;
+                    continue;
+                }
+                Ok(other) => Ended::Unknown(format!("{other:?}")),
+                Err(error) => Ended::Failed(error, None),
+            };
+            return Err(Box::new(ended));
+        }
+        Err(Box::new(Ended::Endless))
     }
 
     /// One poll of one write.

@@ -52,9 +52,10 @@ impl ComputeStacksArgs {
         Ok(Options {
             instruments: common.instruments()?,
             users: users.into_iter().map(user).collect::<Result<_, _>>()?,
-            regions: if regions.is_empty() { first.regions } else { regions },
+            regions: if regions.is_empty() { first.regions.clone() } else { regions },
             plans: vec![PlanSeed { term: term.to_owned(), ..PlanSeed::default() }],
             mode: Mode { rate_limit, ..Mode::default() },
+            ..first
         })
     }
 }

@@ -69,6 +69,12 @@ impl Access {
         self.tokens.clear();
     }
 
+    /// The first of the administrators.
+    pub(super) fn first_admin(&self) -> String {
+        let admin = self.users.values().find(|user| user.seed.admin);
+        admin.map_or_else(String::new, |user| user.seed.username.clone())
+    }
+
     /// Who of the users is locked.
     pub(super) fn told(&self, mode: &Mode) -> Value {
         let told = self.users.values().map(|user| {

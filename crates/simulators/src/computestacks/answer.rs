@@ -56,6 +56,15 @@ impl Answer {
         Refusal(self)
     }
 
+    /// What it says, for somebody who reads no HTTP.
+    pub(super) fn text_body(&self) -> String {
+        match &self.body {
+            Body::Empty => self.status.to_string(),
+            Body::Json(body) => body.to_string(),
+            Body::Text(text) => (*text).to_owned(),
+        }
+    }
+
     pub(super) fn into_reply(self) -> Reply {
         let mut reply = match self.body {
             Body::Empty => Reply {

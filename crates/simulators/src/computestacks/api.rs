@@ -6,7 +6,7 @@ use http::{HeaderMap, Method, StatusCode};
 use serde_json::json;
 
 use super::answer::{Answer, Refusal, errors};
-use super::state::{Moment, World};
+use super::state::{By, Moment, World};
 use super::{plans, prices, products};
 use crate::server::Request;
 
@@ -93,22 +93,24 @@ fn call(
     request: &Request,
     (route, user): (Route, &str),
 ) -> Result<Answer, Refusal> {
+    let by = By { user, person: false };
+    if request.method != Method::GET {
+        world.remember(moment.now);
+    }
     match (request.method.as_str(), route) {
         ("GET", Route::Products) => Ok(products::index(world, moment, request)),
-        ("POST", Route::Products) => products::create(world, moment, request, user),
-        ("GET", Route::Product(id)) => products::show(world, id),
-        ("PATCH" | "PUT", Route::Product(id)) => {
-            products::update(world, moment, request, (user, id))
-        }
-        ("DELETE", Route::Product(id)) => products::destroy(world, moment, request, (user, id)),
-        ("GET", Route::Plans) => Ok(plans::index(world)),
+        ("POST", Route::Products) => products::create(world, moment, request, (by, moment.now)),
+        ("GET", Route::Product(id)) => products::show(world, moment, id),
+        ("PATCH" | "PUT", Route::Product(id)) => products::update(world, moment, request, (by, id)),
+        ("DELETE", Route::Product(id)) => products::destroy(world, moment, request, (by, id)),
+        ("GET", Route::Plans) => Ok(plans::index(world, moment)),
         ("POST", Route::Plans) => plans::create(world, moment, request),
-        ("GET", Route::Plan(id)) => plans::show(world, id),
+        ("GET", Route::Plan(id)) => plans::show(world, moment, id),
         ("PATCH" | "PUT", Route::Plan(id)) => plans::update(world, moment, request, id),
         ("DELETE", Route::Plan(id)) => plans::destroy(world, id),
-        ("GET", Route::Resources(plan)) => plans::resources(world, plan),
+        ("GET", Route::Resources(plan)) => plans::resources(world, moment, plan),
         ("POST", Route::Resources(plan)) => {
-            plans::create_resource(world, moment, request, (user, plan))
+            plans::create_resource(world, moment, request, (by, plan))
         }
         ("DELETE", Route::Resource(plan, id)) => plans::destroy_resource(world, (plan, id)),
         ("POST", Route::Phases(plan, resource)) => {
@@ -118,10 +120,10 @@ fn call(
             plans::destroy_phase(world, (plan, resource, id))
         }
         ("GET", Route::Prices(plan, resource, phase)) => {
-            prices::index(world, (plan, resource, phase))
+            prices::index(world, moment, (plan, resource, phase))
         }
         ("POST", Route::Prices(plan, resource, phase)) => {
-            prices::create(world, moment, request, (user, (plan, resource, phase)))
+            prices::create(world, moment, request, (by, (plan, resource, phase)))
         }
         ("DELETE", Route::Price(plan, resource, phase, id)) => {
             prices::destroy(world, ((plan, resource, phase), id))

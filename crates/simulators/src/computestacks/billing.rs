@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::decimal::Decimal;
-use super::state::{PlanSeed, World};
+use super::state::{Catalogue, PlanSeed, World};
 
 /// What customers of a group are billed by.
 #[derive(Clone, Debug)]
@@ -67,8 +67,8 @@ impl Plan {
         })
     }
 
-    pub(super) fn show(&self, world: &World) -> Value {
-        let resources: Vec<Value> = self.resources.iter().map(|it| it.show(world)).collect();
+    pub(super) fn show(&self, world: &World, shown: &Catalogue) -> Value {
+        let resources: Vec<Value> = self.resources.iter().map(|it| it.show(world, shown)).collect();
         json!({
             "id": self.id,
             "name": self.name,
@@ -82,10 +82,10 @@ impl Plan {
 }
 
 impl BillingResource {
-    pub(super) fn show(&self, world: &World) -> Value {
+    pub(super) fn show(&self, world: &World, shown: &Catalogue) -> Value {
         let phases: Vec<Value> =
             self.phases.iter().map(|phase| phase.show(&world.regions)).collect();
-        let product = world.products.get(&self.product);
+        let product = shown.products.get(&self.product);
         json!({
             "id": self.id,
             "external_id": self.external_id,

@@ -63,7 +63,7 @@ impl ComputeStacks {
 
     fn subscribe(&self, product: i64, count: u32) -> Result<(), String> {
         let mut world = self.world();
-        let found = world.products.get_mut(&product);
+        let found = world.present.products.get_mut(&product);
         let found = found.ok_or_else(|| format!("no product {product}"))?;
         found.subscriptions = count;
         Ok(())
@@ -88,6 +88,9 @@ impl Levers for ComputeStacks {
     fn pull(&self, command: &str, body: &Bytes) -> Option<Result<Value, Refusal>> {
         let bad = |reason: String| Refusal::new(StatusCode::BAD_REQUEST, reason);
         let done = |()| json!({});
+        if let Some(told) = self.obey_person(command, body) {
+            return Some(told);
+        }
         let product = command.strip_prefix("POST /products/");
         if let Some(id) = product.and_then(|rest| rest.strip_suffix("/subscriptions")) {
             let Ok(id) = id.parse() else { return None };

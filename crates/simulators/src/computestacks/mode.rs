@@ -31,6 +31,10 @@ pub struct Mode {
     pub reuse_ids: bool,
     /// Milliseconds after which the identifier of a deleted product may come back.
     pub reuse_ids_after_ms: u64,
+    /// Milliseconds after which a change shows in what is read; its own answer shows it at once.
+    pub effect_lag_ms: u64,
+    /// Characters of a label that are kept; 0: all.
+    pub label_max: usize,
 }
 
 impl Default for Mode {
@@ -48,6 +52,8 @@ impl Default for Mode {
             listing_lag_ms: 0,
             reuse_ids: false,
             reuse_ids_after_ms: 0,
+            effect_lag_ms: 0,
+            label_max: 0,
         }
     }
 }

@@ -9,19 +9,15 @@ use serde_json::{Value, json};
 use super::answer::{Answer, Refusal, errors, missing};
 use super::billing::{BillingResource, Phase, Plan};
 use super::params::Params;
-use super::state::{Change, Moment, PlanSeed, World};
+use super::state::{By, Change, Moment, PlanSeed, World};
 use crate::ledger::Kind;
 use crate::server::Request;
 
 const PHASES: [&str; 3] = ["trial", "discount", "final"];
 const UNITS: [&str; 4] = ["hours", "days", "months", "years"];
 
-pub(super) fn plan(world: &World, id: i64) -> Result<&Plan, Refusal> {
-    world.plans.get(&id).ok_or_else(missing)
-}
-
 pub(super) fn plan_mut(world: &mut World, id: i64) -> Result<&mut Plan, Refusal> {
-    world.plans.get_mut(&id).ok_or_else(missing)
+    world.present.plans.get_mut(&id).ok_or_else(missing)
 }
 
 pub(super) fn resource(plan: &mut Plan, id: i64) -> Result<&mut BillingResource, Refusal> {
@@ -32,13 +28,14 @@ pub(super) fn phase(resource: &mut BillingResource, id: i64) -> Result<&mut Phas
     resource.phases.iter_mut().find(|phase| phase.id == id).ok_or_else(missing)
 }
 
-pub(super) fn index(world: &World) -> Answer {
-    let rows: Vec<Value> = world.plans.values().map(Plan::summary).collect();
+pub(super) fn index(world: &World, moment: Moment<'_>) -> Answer {
+    let rows: Vec<Value> = world.shown_at(moment.now).plans.values().map(Plan::summary).collect();
     Answer::json(StatusCode::OK, json!({ "billing_plans": rows }))
 }
 
-pub(super) fn show(world: &World, id: i64) -> Result<Answer, Refusal> {
-    let shown = plan(world, id)?.show(world);
+pub(super) fn show(world: &World, moment: Moment<'_>, id: i64) -> Result<Answer, Refusal> {
+    let shown = world.shown_at(moment.now);
+    let shown = shown.plans.get(&id).ok_or_else(missing)?.show(world, shown);
     Ok(Answer::json(StatusCode::OK, json!({ "billing_plan": shown })))
 }
 
@@ -52,8 +49,8 @@ pub(super) fn create(
     let id = world.next.plan;
     world.next.plan += 1;
     let plan = Plan::new(id, PlanSeed { name, ..PlanSeed::default() }, moment.now);
-    let shown = plan.show(world);
-    world.plans.insert(id, plan);
+    let shown = plan.show(world, &world.present);
+    world.present.plans.insert(id, plan);
     Ok(Answer::json(StatusCode::CREATED, json!({ "billing_plan": shown })))
 }
 
@@ -69,17 +66,19 @@ pub(super) fn update(
         plan.name = params.text("name").ok_or_else(|| invalid("Name can't be blank"))?;
     }
     plan.updated_at = moment.now;
-    show(world, id)
+    let shown = world.present.plans.get(&id).ok_or_else(missing)?.show(world, &world.present);
+    Ok(Answer::json(StatusCode::OK, json!({ "billing_plan": shown })))
 }
 
 pub(super) fn destroy(world: &mut World, id: i64) -> Result<Answer, Refusal> {
-    world.plans.remove(&id).ok_or_else(missing)?;
+    world.present.plans.remove(&id).ok_or_else(missing)?;
     Ok(Answer::empty(StatusCode::NO_CONTENT))
 }
 
-pub(super) fn resources(world: &World, id: i64) -> Result<Answer, Refusal> {
-    let plan = plan(world, id)?;
-    let rows: Vec<Value> = plan.resources.iter().map(|resource| resource.show(world)).collect();
+pub(super) fn resources(world: &World, moment: Moment<'_>, id: i64) -> Result<Answer, Refusal> {
+    let shown = world.shown_at(moment.now);
+    let plan = shown.plans.get(&id).ok_or_else(missing)?;
+    let rows: Vec<Value> = plan.resources.iter().map(|it| it.show(world, shown)).collect();
     Ok(Answer::json(StatusCode::OK, json!({ "billing_resources": rows })))
 }
 
@@ -88,12 +87,12 @@ pub(super) fn create_resource(
     world: &mut World,
     moment: Moment<'_>,
     request: &Request,
-    (user, id): (&str, i64),
+    (by, id): (By<'_>, i64),
 ) -> Result<Answer, Refusal> {
-    plan(world, id)?;
+    plan_mut(world, id)?;
     let params = Params::read(&request.body, "billing_resource")?;
     let product = params.whole("product_id").number();
-    let product = product.and_then(|product| world.products.get(&product));
+    let product = product.and_then(|product| world.present.products.get(&product));
     let product = product.ok_or_else(|| invalid("Product must exist"))?;
     let resource = BillingResource {
         id: world.next.resource,
@@ -114,12 +113,12 @@ pub(super) fn create_resource(
         product: product.id,
         label: product.label.clone().unwrap_or_default(),
         currency: String::new(),
-        user,
+        by,
     };
     moment.record(change, request)?;
     world.next.resource += 1;
     world.next.phase += 1;
-    let shown = resource.show(world);
+    let shown = resource.show(world, &world.present);
     plan_mut(world, id)?.resources.push(resource);
     Ok(Answer::json(StatusCode::CREATED, json!({ "billing_resource": shown })))
 }

@@ -8,16 +8,22 @@ use super::billing::Price;
 use super::decimal::Decimal;
 use super::params::Params;
 use super::plans::{phase, plan_mut, resource};
-use super::state::{Change, Moment, World};
+use super::state::{By, Change, Moment, World};
 use crate::ledger::Kind;
 use crate::server::Request;
 
 /// Plan, resource and phase of a price.
 pub(super) type Place = (i64, i64, i64);
 
-pub(super) fn index(world: &mut World, place: Place) -> Result<Answer, Refusal> {
-    let regions = world.regions.clone();
-    let rows: Vec<Value> = prices(world, place)?.iter().map(|price| price.show(&regions)).collect();
+pub(super) fn index(
+    world: &World,
+    moment: Moment<'_>,
+    (plan, resource, phase): Place,
+) -> Result<Answer, Refusal> {
+    let plan = world.shown_at(moment.now).plans.get(&plan).ok_or_else(missing)?;
+    let resource = plan.resources.iter().find(|it| it.id == resource).ok_or_else(missing)?;
+    let phase = resource.phases.iter().find(|it| it.id == phase).ok_or_else(missing)?;
+    let rows: Vec<Value> = phase.prices.iter().map(|it| it.show(&world.regions)).collect();
     Ok(Answer::json(StatusCode::OK, json!({ "billing_resource_prices": rows })))
 }
 
@@ -25,12 +31,12 @@ pub(super) fn create(
     world: &mut World,
     moment: Moment<'_>,
     request: &Request,
-    (user, place): (&str, Place),
+    (by, place): (By<'_>, Place),
 ) -> Result<Answer, Refusal> {
     let id = world.next.price;
     let known = i64::try_from(world.regions.len()).unwrap_or(i64::MAX);
     let product = resource(plan_mut(world, place.0)?, place.1)?.product;
-    let label = world.products.get(&product).and_then(|product| product.label.clone());
+    let label = world.present.products.get(&product).and_then(|product| product.label.clone());
     let prices = prices(world, place)?;
     let price = read(request, (id, known), prices)?;
     let change = Change {
@@ -39,7 +45,7 @@ pub(super) fn create(
         product,
         label: label.unwrap_or_default(),
         currency: price.currency.clone(),
-        user,
+        by,
     };
     moment.record(change, request)?;
     prices.push(price.clone());

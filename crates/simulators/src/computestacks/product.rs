@@ -26,6 +26,8 @@ pub(super) struct Product {
     pub(super) package: Option<Package>,
     pub(super) created_at: Timestamp,
     pub(super) updated_at: Timestamp,
+    /// When it really was made: `created_at` may be dated ahead.
+    pub(super) entered_at: Timestamp,
     /// Subscriptions that use it and so forbid its deletion.
     pub(super) subscriptions: u32,
 }
@@ -45,6 +47,24 @@ pub(super) struct Package {
 }
 
 impl Product {
+    /// One that says nothing yet, dated `created_at`.
+    pub(super) fn empty(created_at: Timestamp, now: Timestamp) -> Self {
+        Self {
+            id: 0,
+            label: None,
+            kind: String::new(),
+            resource_kind: None,
+            unit: None,
+            unit_type: None,
+            group: None,
+            package: None,
+            created_at,
+            updated_at: now,
+            entered_at: now,
+            subscriptions: 0,
+        }
+    }
+
     /// Takes over what a call names and leaves the rest. A package that is named takes the place of
     /// the one before: the new one has only what the call says, and `package_id` for its
     /// identifier.
@@ -64,6 +84,9 @@ impl Product {
             }
         };
         text(&mut self.label, "label");
+        if mode.label_max > 0 {
+            self.label = self.label.as_ref().map(|it| it.chars().take(mode.label_max).collect());
+        }
         text(&mut self.resource_kind, "resource_kind");
         text(&mut self.unit_type, "unit_type");
         text(&mut self.group, "group");

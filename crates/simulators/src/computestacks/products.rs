@@ -1,26 +1,28 @@
 //! The methods of the catalogue: list, show, create, change, delete.
 
 use http::StatusCode;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Refusal, errors, missing};
 use super::paging;
 use super::params::Params;
 use super::product::Product;
-use super::state::{Change, Moment, World};
+use super::state::{By, Change, Moment, World};
 use crate::ledger::Kind;
 use crate::server::Request;
 
 pub(super) fn index(world: &World, moment: Moment<'_>, request: &Request) -> Answer {
+    let shown = world.shown_at(moment.now);
     let mut listed: Vec<&Product> =
-        world.products.values().filter(|it| world.is_listed(it, moment.now)).collect();
+        shown.products.values().filter(|it| world.is_listed(it, moment.now)).collect();
     listed.sort_by_key(|product| (product.created_at, product.id));
     let rows: Vec<Value> = listed.into_iter().map(|product| product.show(&world.mode)).collect();
     paging::page(rows, "products", &request.query, &request.path)
 }
 
-pub(super) fn show(world: &World, id: i64) -> Result<Answer, Refusal> {
-    let product = world.products.get(&id).ok_or_else(missing)?;
+pub(super) fn show(world: &World, moment: Moment<'_>, id: i64) -> Result<Answer, Refusal> {
+    let product = world.shown_at(moment.now).products.get(&id).ok_or_else(missing)?;
     Ok(shown(world, product, StatusCode::OK))
 }
 
@@ -28,28 +30,16 @@ pub(super) fn create(
     world: &mut World,
     moment: Moment<'_>,
     request: &Request,
-    user: &str,
+    (by, created_at): (By<'_>, Timestamp),
 ) -> Result<Answer, Refusal> {
     let params = Params::read(&request.body, "product")?;
-    let mut product = Product {
-        id: 0,
-        label: None,
-        kind: String::new(),
-        resource_kind: None,
-        unit: None,
-        unit_type: None,
-        group: None,
-        package: None,
-        created_at: moment.now,
-        updated_at: moment.now,
-        subscriptions: 0,
-    };
+    let mut product = Product::empty(created_at, moment.now);
     product.assign(&params, world.next.package, &world.mode).map_err(invalid)?;
     product.id = world.take_product_id(moment.now);
-    moment.record(change(&product, Kind::ProductAdd, user), request)?;
+    moment.record(change(&product, Kind::ProductAdd, by), request)?;
     world.next.package += 1;
     let answer = shown(world, &product, StatusCode::CREATED);
-    world.products.insert(product.id, product);
+    world.present.products.insert(product.id, product);
     Ok(answer)
 }
 
@@ -58,16 +48,16 @@ pub(super) fn update(
     world: &mut World,
     moment: Moment<'_>,
     request: &Request,
-    (user, id): (&str, i64),
+    (by, id): (By<'_>, i64),
 ) -> Result<Answer, Refusal> {
-    let mut product = world.products.get(&id).ok_or_else(missing)?.clone();
+    let mut product = world.present.products.get(&id).ok_or_else(missing)?.clone();
     let params = Params::read(&request.body, "product")?;
     product.assign(&params, world.next.package, &world.mode).map_err(invalid)?;
-    moment.record(change(&product, Kind::ProductUpdate, user), request)?;
+    moment.record(change(&product, Kind::ProductUpdate, by), request)?;
     world.next.package += 1;
     product.updated_at = moment.now;
     let answer = shown(world, &product, StatusCode::OK);
-    world.products.insert(id, product);
+    world.present.products.insert(id, product);
     Ok(answer)
 }
 
@@ -76,18 +66,18 @@ pub(super) fn destroy(
     world: &mut World,
     moment: Moment<'_>,
     request: &Request,
-    (user, id): (&str, i64),
+    (by, id): (By<'_>, i64),
 ) -> Result<Answer, Refusal> {
-    let product = world.products.get(&id).ok_or_else(missing)?;
+    let product = world.present.products.get(&id).ok_or_else(missing)?;
     if product.subscriptions > 0 {
         let message = "Cannot delete record because dependent subscription products exist";
         return Err(errors(StatusCode::UNPROCESSABLE_ENTITY, [message]));
     }
     let now = moment.now;
-    moment.record(change(product, Kind::ProductDelete, user), request)?;
-    world.products.remove(&id);
+    moment.record(change(product, Kind::ProductDelete, by), request)?;
+    world.present.products.remove(&id);
     world.deleted.push((now, id));
-    for plan in world.plans.values_mut() {
+    for plan in world.present.plans.values_mut() {
         plan.resources.retain(|resource| resource.product != id);
     }
     Ok(Answer::empty(StatusCode::NO_CONTENT))
@@ -97,9 +87,9 @@ fn shown(world: &World, product: &Product, status: StatusCode) -> Answer {
     Answer::json(status, json!({ "product": product.show(&world.mode) }))
 }
 
-fn change<'a>(product: &Product, kind: Kind, user: &'a str) -> Change<'a> {
+pub(super) fn change<'a>(product: &Product, kind: Kind, by: By<'a>) -> Change<'a> {
     let label = product.label.clone().unwrap_or_default();
-    Change { kind, id: product.id, product: product.id, label, currency: String::new(), user }
+    Change { kind, id: product.id, product: product.id, label, currency: String::new(), by }
 }
 
 fn invalid(messages: Vec<String>) -> Refusal {

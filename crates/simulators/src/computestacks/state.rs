@@ -39,8 +39,10 @@ impl Default for PlanSeed {
 pub(super) struct World {
     pub(super) mode: Mode,
     pub(super) access: Access,
-    pub(super) products: BTreeMap<i64, Product>,
-    pub(super) plans: BTreeMap<i64, Plan>,
+    /// What is there.
+    pub(super) present: Catalogue,
+    /// What was there before each change that is not shown yet, and when it was changed.
+    earlier: Vec<(Timestamp, Catalogue)>,
     /// The names of the regions, the first with identifier 1.
     pub(super) regions: Vec<String>,
     pub(super) next: Next,
@@ -48,6 +50,13 @@ pub(super) struct World {
     pub(super) deleted: Vec<(Timestamp, i64)>,
     /// Beginning of the five minutes that requests are counted in, and their number.
     window: (i64, u32),
+}
+
+/// Products and what they are sold by.
+#[derive(Clone, Debug)]
+pub(super) struct Catalogue {
+    pub(super) products: BTreeMap<i64, Product>,
+    pub(super) plans: BTreeMap<i64, Plan>,
 }
 
 /// The next identifier of each kind.
@@ -77,14 +86,22 @@ pub(super) struct Change<'a> {
     pub(super) product: i64,
     pub(super) label: String,
     pub(super) currency: String,
+    pub(super) by: By<'a>,
+}
+
+/// Who changes something.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct By<'a> {
     pub(super) user: &'a str,
+    /// In the controller's panel, and not over the API.
+    pub(super) person: bool,
 }
 
 impl Moment<'_> {
     /// Writes a change down. Catalogues cost nothing, so every amount is nothing.
     pub(super) fn record(&self, change: Change<'_>, request: &Request) -> Result<(), Refusal> {
         let sale = Sale {
-            account: change.user.to_owned(),
+            account: change.by.user.to_owned(),
             kind: change.kind,
             operation_id: change.id.to_string(),
             product_id: Some(change.product.to_string()),
@@ -94,7 +111,7 @@ impl Moment<'_> {
             amount: Cents::ZERO,
             currency: change.currency,
             fingerprint: fingerprint(request),
-            person: false,
+            person: change.by.person,
         };
         let written = self.ledger.append(self.now, vec![sale]);
         written.map_err(|error| errors(StatusCode::INTERNAL_SERVER_ERROR, [error.to_string()]))
@@ -110,15 +127,22 @@ fn fingerprint(request: &Request) -> String {
 }
 
 impl World {
-    /// An empty catalogue. Identifiers go on after those a ledger names already, so that a restart
+    /// A catalogue with one old product, where `old_product` says so. Identifiers go on after those a ledger names already, so that a restart
     /// does not give two products the same.
-    pub(super) fn new(mode: Mode, regions: Vec<String>, seeds: Vec<PlanSeed>, rig: &Rig) -> Self {
+    pub(super) fn new(
+        mode: Mode,
+        regions: Vec<String>,
+        (seeds, old_product): (Vec<PlanSeed>, bool),
+        rig: &Rig,
+    ) -> Self {
         let entries = rig.ledger.entries();
         let after = |id: fn(&Entry) -> Option<&String>| {
             let ids = entries.iter().filter_map(id).filter_map(|id| id.parse::<i64>().ok());
             ids.max().unwrap_or(0) + 1
         };
-        let product = after(|entry| entry.sale.product_id.as_ref());
+        let old = old_product.then(|| old_product_of(rig.clock.now()));
+        let products: BTreeMap<i64, Product> = old.into_iter().map(|old| (old.id, old)).collect();
+        let product = after(|entry| entry.sale.product_id.as_ref()).max(products.len() as i64 + 1);
         let row = after(|entry| Some(&entry.sale.operation_id));
         let now = rig.clock.now();
         let plans = (1..).zip(seeds).map(|(id, seed)| (id, Plan::new(id, seed, now)));
@@ -128,8 +152,8 @@ impl World {
         Self {
             mode,
             access: Access::default(),
-            products: BTreeMap::new(),
-            plans,
+            present: Catalogue { products, plans },
+            earlier: Vec::new(),
             regions,
             next,
             deleted: Vec::new(),
@@ -140,7 +164,28 @@ impl World {
     /// Whether the product is listed already.
     pub(super) fn is_listed(&self, product: &Product, now: Timestamp) -> bool {
         let lag = i64::try_from(self.mode.listing_lag_ms).unwrap_or(i64::MAX);
-        now.duration_since(product.created_at) >= SignedDuration::from_millis(lag)
+        now.duration_since(product.entered_at) >= SignedDuration::from_millis(lag)
+    }
+
+    /// What a read shows: what was there before the changes that are too young.
+    pub(super) fn shown_at(&self, now: Timestamp) -> &Catalogue {
+        let hidden = self.earlier.iter().find(|(at, _)| self.is_hidden(*at, now));
+        hidden.map_or(&self.present, |(_, before)| before)
+    }
+
+    /// Keeps what is there before it is changed, as long as reads show it.
+    pub(super) fn remember(&mut self, now: Timestamp) {
+        let mut earlier = std::mem::take(&mut self.earlier);
+        earlier.retain(|(at, _)| self.is_hidden(*at, now));
+        if self.mode.effect_lag_ms > 0 {
+            earlier.push((now, self.present.clone()));
+        }
+        self.earlier = earlier;
+    }
+
+    fn is_hidden(&self, changed: Timestamp, now: Timestamp) -> bool {
+        let lag = i64::try_from(self.mode.effect_lag_ms).unwrap_or(i64::MAX);
+        now.duration_since(changed) < SignedDuration::from_millis(lag)
     }
 
     /// Takes the identifier of a new product.
@@ -169,6 +214,20 @@ impl World {
         }
         self.window.1 = self.window.1.saturating_add(1);
         Some(Quota { limit, exceeded: self.window.1 > limit, reset: began + Quota::WINDOW_SECONDS })
+    }
+}
+
+/// A single resource that was there long before anything else.
+fn old_product_of(now: Timestamp) -> Product {
+    let long_ago = now - SignedDuration::from_hours(24 * 365);
+    Product {
+        id: 1,
+        label: Some("old".to_owned()),
+        kind: "resource".to_owned(),
+        resource_kind: Some("memory".to_owned()),
+        unit: Some(1),
+        unit_type: Some("MB".to_owned()),
+        ..Product::empty(long_ago, long_ago)
     }
 }
 

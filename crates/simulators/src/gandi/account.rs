@@ -73,6 +73,8 @@ pub struct AccountSeed {
     pub used: BTreeMap<String, f64>,
     /// Begin with the two products that cost nothing which recorded accounts hold.
     pub free_products: bool,
+    /// Begin with one operation of long ago: a month of one share, which is over.
+    pub old_operation: bool,
 }
 
 impl Default for AccountSeed {
@@ -89,6 +91,7 @@ impl Default for AccountSeed {
             credits: 0,
             used: BTreeMap::new(),
             free_products: true,
+            old_operation: true,
         }
     }
 }

@@ -3,17 +3,41 @@
 
 use bytes::Bytes;
 use http::StatusCode;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::account::AccountSeed;
 use super::catalog::Catalog;
+use super::methods::{self, Answer};
 use super::mode::Mode;
 use super::operation::Step;
+use super::state::Person;
+use super::xmlrpc::Call;
 use super::{Gandi, params};
 use crate::control::{Levers, Refusal, patched, read};
 use crate::money::Cents;
 use crate::simulator::Simulator;
+
+/// What a person does at the upstream: one of its methods, without an API key.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PersonCommand {
+    /// The account's handle; empty: the first account.
+    pub account: String,
+    /// The method's name.
+    pub method: String,
+    /// Its parameters after the API key: whole numbers, texts and objects.
+    pub params: Vec<Value>,
+    /// The date that the operation shows, where it is not the true one.
+    pub date_created: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WordCommand {
+    word: Option<String>,
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,6 +87,23 @@ impl Simulator<Gandi> {
         let set = self.provider().set_step(id, step, error.map(str::to_owned));
         set.map_err(|refusal| refusal.reason)
     }
+
+    /// Shows a word in the place of an operation's step; `None`: its own again.
+    ///
+    /// # Errors
+    /// There is no such operation.
+    pub fn set_word(&self, id: i32, word: Option<&str>) -> Result<(), String> {
+        let set = self.provider().set_word(id, word.map(str::to_owned));
+        set.map_err(|refusal| refusal.reason)
+    }
+
+    /// Lets a person act, and answers the operation's number where that makes one.
+    ///
+    /// # Errors
+    /// There is no such account, or the upstream's fault.
+    pub fn person(&self, command: PersonCommand) -> Result<Option<i32>, String> {
+        self.provider().person(command).map_err(|refusal| refusal.reason)
+    }
 }
 
 impl Gandi {
@@ -110,6 +151,38 @@ impl Gandi {
         world.reach(moment, id, step, moment.now).map_err(failed)
     }
 
+    fn set_word(&self, id: i32, word: Option<String>) -> Result<(), Refusal> {
+        let mut world = self.world();
+        let operation = world.operations.get_mut(&id);
+        let operation = operation
+            .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, format!("no operation {id}")))?;
+        operation.word = word;
+        Ok(())
+    }
+
+    fn person(&self, command: PersonCommand) -> Result<Option<i32>, Refusal> {
+        let PersonCommand { account: handle, method, params, date_created } = command;
+        let moment = self.moment();
+        let mut world = self.world();
+        let account =
+            world.accounts.iter().find(|it| handle.is_empty() || it.handle == handle).ok_or_else(
+                || Refusal::new(StatusCode::NOT_FOUND, format!("no account {handle:?}")),
+            )?;
+        let key = dxr::Value::String(account.api_key.clone());
+        let params = std::iter::once(key).chain(params.iter().map(parameter)).collect();
+        world.person = Some(Person { dated: date_created });
+        let answer = methods::answer(&mut world, moment, &Call { method, params });
+        world.person = None;
+        match answer {
+            Ok(Answer::Value(dxr::Value::Struct(members))) => Ok(match members.get("id") {
+                Some(dxr::Value::Integer(id)) => Some(*id),
+                _ => None,
+            }),
+            Ok(_) => Ok(None),
+            Err(fault) => Err(Refusal::new(StatusCode::CONFLICT, fault.text)),
+        }
+    }
+
     /// Who has how much. API keys are not told.
     fn balances(&self) -> Value {
         let world = self.world();
@@ -146,7 +219,16 @@ impl Levers for Gandi {
             });
             return Some(put);
         }
+        if let Some(id) = operation.and_then(|rest| rest.strip_suffix("/word")) {
+            let Ok(id) = id.parse() else { return None };
+            let set = |WordCommand { word }| self.set_word(id, word).map(done);
+            return Some(read(body).and_then(set));
+        }
         match command {
+            "POST /person" => {
+                let acted = read(body).and_then(|command| self.person(command));
+                Some(acted.map(|operation| json!({ "operation": operation })))
+            }
             "POST /accounts" => {
                 let put = read(body).and_then(|seed| self.put_account(seed).map_err(bad));
                 Some(put.map(done))
@@ -156,5 +238,23 @@ impl Levers for Gandi {
             "GET /mode" => Some(Ok(json!(self.world().mode))),
             _ => None,
         }
+    }
+}
+
+/// A parameter of a method. What the upstream's methods have no type for is nothing.
+fn parameter(value: &Value) -> dxr::Value {
+    match value {
+        Value::Bool(truth) => dxr::Value::Boolean(*truth),
+        Value::Number(number) => number
+            .as_i64()
+            .and_then(|number| i32::try_from(number).ok())
+            .map_or(dxr::Value::Nil, dxr::Value::Integer),
+        Value::String(text) => dxr::Value::String(text.clone()),
+        Value::Object(members) => {
+            let members = members.iter().map(|(name, value)| (name.clone(), parameter(value)));
+            dxr::Value::Struct(members.collect())
+        }
+        Value::Array(values) => dxr::Value::Array(values.iter().map(parameter).collect()),
+        Value::Null => dxr::Value::Nil,
     }
 }

@@ -61,7 +61,9 @@ pub(super) fn cancel(visit: &mut Visit<'_>) -> Result<Value, GandiFault> {
         let detail = format!("operation is in step {}", step.name());
         return Err(GandiFault::caller(Object::Operation, Cause::InvalidStep, detail));
     }
-    visit.world.reach(visit.moment, id, Step::Cancel, visit.moment.now)?;
+    if !visit.world.mode.cancels_in_vain {
+        visit.world.reach(visit.moment, id, Step::Cancel, visit.moment.now)?;
+    }
     Ok(Value::Boolean(true))
 }
 

@@ -20,12 +20,18 @@ pub struct Mode {
     pub short_credit: ShortCredit,
     /// Operations tell which product they are about (`product_id`, `infos.id`).
     pub operations_name_product: bool,
+    /// Operations tell nothing of what they are about, as recorded in 2011.
+    pub operations_silent: bool,
+    /// operation.cancel answers true, and the operation goes on.
+    pub cancels_in_vain: bool,
     /// What catalog.list says about prices.
     pub catalog: CatalogStyle,
     /// 30 requests in 2 seconds per API key.
     pub rate_limit: bool,
     /// Milliseconds for which a new operation is missing from operation.list and operation.count.
     pub listing_lag_ms: u64,
+    /// Milliseconds after an operation's DONE until its effect shows in hosting.account.info.
+    pub effect_lag_ms: u64,
     /// Milliseconds an operation stays in BILL. With 0 the next look finds it further on; so
     /// for the other two.
     pub bill_ms: u64,
@@ -71,9 +77,12 @@ impl Default for Mode {
             null_style: NullStyle::default(),
             short_credit: ShortCredit::default(),
             operations_name_product: false,
+            operations_silent: false,
+            cancels_in_vain: false,
             catalog: CatalogStyle::default(),
             rate_limit: false,
             listing_lag_ms: 0,
+            effect_lag_ms: 0,
             bill_ms: 0,
             wait_ms: 0,
             run_ms: 0,

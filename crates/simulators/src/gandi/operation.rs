@@ -28,6 +28,10 @@ pub(super) struct Operation {
     /// A command put it where it is, and time does not move it.
     pub(super) held: bool,
     pub(super) last_error: Option<String>,
+    /// A word that is shown in the place of its step's.
+    pub(super) word: Option<String>,
+    /// A date that is shown in the place of the one on which it was made.
+    pub(super) dated: Option<Timestamp>,
     pub(super) created: Timestamp,
     /// When BILL began to run out: when it was made, or when it was charged later.
     pub(super) billed: Timestamp,
@@ -46,6 +50,8 @@ pub(super) struct Order {
     pub(super) term: Option<Term>,
     pub(super) amount: Cents,
     pub(super) fingerprint: String,
+    /// A person ordered it at the upstream.
+    pub(super) person: bool,
 }
 
 /// What is done to a product.
@@ -128,12 +134,31 @@ impl Order {
             amount: refund.unwrap_or(self.amount),
             currency: account.currency.clone(),
             fingerprint: self.fingerprint.clone(),
-            person: false,
+            person: self.person,
         }
     }
 }
 
 impl Operation {
+    /// One that was just made, and charged.
+    pub(super) fn new(id: i32, account: usize, order: Order, created: Timestamp) -> Self {
+        Self {
+            id,
+            account,
+            order,
+            step: Step::Bill,
+            paid: true,
+            held: false,
+            last_error: None,
+            word: None,
+            dated: None,
+            created,
+            billed: created,
+            started: None,
+            updated: created,
+        }
+    }
+
     /// The step that time alone has brought it to, and since when.
     pub(super) fn due(&self, now: Timestamp, mode: &Mode) -> (Step, Timestamp) {
         if self.held || !self.paid || self.step.is_final() {
@@ -184,10 +209,10 @@ impl Operation {
     pub(super) fn member(&self, name: &str, account: &Account, zone: &TimeZone) -> Value {
         match name {
             "id" => Value::Integer(self.id),
-            "step" => string(self.step.name()),
+            "step" => string(self.word.as_deref().unwrap_or(self.step.name())),
             "type" => string(format!("hosting_account_product_{}", self.order.action.name())),
             "source" => string(account.handle.as_str()),
-            "date_created" => spell(self.created, zone),
+            "date_created" => spell(self.dated.unwrap_or(self.created), zone),
             "date_start" => spell_maybe(self.started, zone),
             "date_updated" => spell(self.updated, zone),
             _ => Value::Nil,
@@ -197,7 +222,8 @@ impl Operation {
     /// The operation as the upstream tells of it.
     ///
     /// Assumptions: product operations carry the members recorded for domain operations;
-    /// `infos.label` is the product's name; without the switch nothing tells which product it is.
+    /// `infos.label` is the product's name; without the switch nothing tells which product it is. In
+    /// recorded answers of 2011 there are neither `infos` nor `params`.
     pub(super) fn value(
         &self,
         account: &Account,
@@ -216,9 +242,11 @@ impl Operation {
             ("eta", Value::Integer(eta.clamp(i32::MIN.into(), i32::MAX.into()) as i32)),
             ("session_id", Value::Integer(self.id)),
             ("cert_id", Value::Nil),
-            ("infos", self.infos(product_id.clone())),
-            ("params", self.params(account, named)),
         ]);
+        if !mode.operations_silent {
+            members.insert("infos", self.infos(product_id.clone()));
+            members.insert("params", self.params(account, named));
+        }
         for name in Self::MEMBERS {
             members.insert(name, self.member(name, account, zone));
         }
@@ -260,7 +288,7 @@ impl Operation {
     }
 }
 
-fn later(time: Timestamp, milliseconds: u64) -> Timestamp {
+pub(super) fn later(time: Timestamp, milliseconds: u64) -> Timestamp {
     let pause = SignedDuration::from_millis(i64::try_from(milliseconds).unwrap_or(i64::MAX));
     time.checked_add(pause).unwrap_or(Timestamp::MAX)
 }

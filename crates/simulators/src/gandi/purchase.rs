@@ -38,6 +38,7 @@ pub(super) fn create(visit: &mut Visit<'_>) -> Result<Value, GandiFault> {
             term: Some(term),
             amount,
             fingerprint: visit.fingerprint.clone(),
+            person: visit.world.person.is_some(),
         })
     })
 }
@@ -214,5 +215,6 @@ fn order(
         term,
         amount,
         fingerprint: visit.fingerprint.clone(),
+        person: visit.world.person.is_some(),
     }
 }

@@ -5,14 +5,14 @@
 use std::collections::BTreeMap;
 
 use dxr::Value;
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 use super::account::{Account, AccountSeed};
 use super::catalog::Catalog;
 use super::fault_code::{Cause, GandiFault, Object};
 use super::mode::{Mode, ShortCredit};
-use super::operation::{Action, Operation, Order, Step};
+use super::operation::{Action, Operation, Order, Step, later};
 use super::product::{Offer, Product, Term};
 use crate::ledger::{Ledger, Sale};
 use crate::money::Cents;
@@ -20,6 +20,9 @@ use crate::money::Cents;
 /// Where ids begin: those of recorded answers, so that examples look alike.
 const FIRST_PRODUCT: i32 = 11_153;
 const FIRST_OPERATION: i32 = 637_366;
+
+/// How long ago an account's operation of long ago was made.
+const OLD: SignedDuration = SignedDuration::from_hours(24 * 400);
 
 /// Everything the upstream knows.
 #[derive(Debug)]
@@ -29,8 +32,27 @@ pub(super) struct World {
     pub(super) catalog: Catalog,
     pub(super) accounts: Vec<Account>,
     pub(super) operations: BTreeMap<i32, Operation>,
+    /// Set while a person acts: how what they order is dated.
+    pub(super) person: Option<Person>,
+    /// What operations that are DONE have done, and does not show yet; the oldest first.
+    effects: Vec<Effect>,
     next_operation: i32,
     next_product: i32,
+}
+
+/// Somebody who acts at the upstream itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Person {
+    /// The date that their operation shows, where it is not the true one.
+    pub(super) dated: Option<Timestamp>,
+}
+
+/// What an operation does to an account's products.
+#[derive(Debug)]
+struct Effect {
+    account: usize,
+    order: Order,
+    at: Timestamp,
 }
 
 /// The moment of a call and where its sales are written.
@@ -64,6 +86,8 @@ impl World {
             catalog: Catalog::default(),
             accounts: Vec::new(),
             operations: BTreeMap::new(),
+            person: None,
+            effects: Vec::new(),
             next_operation: after(operations, FIRST_OPERATION).max(FIRST_OPERATION),
             next_product: after(products, FIRST_PRODUCT).max(FIRST_PRODUCT),
         })
@@ -80,8 +104,36 @@ impl World {
                 account.credits = seed.credits;
                 account.used = seed.used;
             }
-            None => self.accounts.push(Account::new(seed, now, &mut self.next_product)),
+            None => {
+                let old = seed.old_operation;
+                self.accounts.push(Account::new(seed, now, &mut self.next_product));
+                if old {
+                    self.put_old_operation(now);
+                }
+            }
         }
+    }
+
+    /// Gives the account that was added last an operation of long ago. Its numbers are below all that
+    /// are sold here, and no ledger knows it.
+    fn put_old_operation(&mut self, now: Timestamp) {
+        let account = self.accounts.len() - 1;
+        let back = i32::try_from(account).unwrap_or(0) + 1;
+        let (id, product_id) = (FIRST_OPERATION - back, FIRST_PRODUCT - back);
+        let created = now.checked_sub(OLD).unwrap_or(Timestamp::MIN);
+        let order = Order {
+            action: Action::Add,
+            product_id,
+            product_name: Offer::Shares.name().to_owned(),
+            quantity: 1,
+            term: Some(Term::Month),
+            amount: Cents::ZERO,
+            fingerprint: String::new(),
+            person: false,
+        };
+        let mut operation = Operation::new(id, account, order, created);
+        operation.move_to(Step::Done, created);
+        self.operations.insert(id, operation);
     }
 
     /// Takes an order: charges it and makes its operation.
@@ -107,19 +159,9 @@ impl World {
         if order.action == Action::Add {
             self.next_product += 1;
         }
-        let operation = Operation {
-            id,
-            account: position,
-            order,
-            step: Step::Bill,
-            paid: covered,
-            held: false,
-            last_error: None,
-            created: moment.now,
-            billed: moment.now,
-            started: None,
-            updated: moment.now,
-        };
+        let dated = self.person.and_then(|person| person.dated);
+        let operation =
+            Operation { paid: covered, dated, ..Operation::new(id, position, order, moment.now) };
         let value = operation.value(account, moment.now, &self.mode, &self.zone);
         self.operations.insert(id, operation);
         Ok(value)
@@ -142,7 +184,20 @@ impl World {
                 self.reach(moment, id, step, at)?;
             }
         }
+        self.show_effects(moment.now);
         Ok(())
+    }
+
+    /// Lets those effects show whose time has come.
+    fn show_effects(&mut self, now: Timestamp) {
+        let lag = self.mode.effect_lag_ms;
+        for Effect { account, order, at } in
+            self.effects.extract_if(.., |effect| later(effect.at, lag) <= now)
+        {
+            if let Some(account) = self.accounts.get_mut(account) {
+                fulfil(account, &order, at, &self.zone);
+            }
+        }
     }
 
     /// Charges an operation that is stuck in BILL, once the balance covers it.
@@ -177,13 +232,15 @@ impl World {
             _ => Cents::ZERO,
         };
         if refund > Cents::ZERO {
-            moment.record(order.sale(id, account, Some(refund)))?;
+            let sale = order.sale(id, account, Some(refund));
+            moment.record(Sale { person: self.person.is_some(), ..sale })?;
         }
         if let Some(account) = self.accounts.get_mut(position) {
             account.prepaid += refund;
-            if step == Step::Done {
-                fulfil(account, &order, at, &self.zone);
-            }
+        }
+        if step == Step::Done {
+            self.effects.push(Effect { account: position, order, at });
+            self.show_effects(moment.now);
         }
         if let Some(operation) = self.operations.get_mut(&id) {
             operation.move_to(step, at);

@@ -25,6 +25,9 @@ pub struct AccountSeed {
     pub locked: bool,
     /// What the account can spend, NOK.
     pub credit: Cents,
+    /// The account begins with one old order that nobody has paid: it has no server, and no line of the
+    /// ledger.
+    pub old_order: bool,
 }
 
 impl Default for AccountSeed {
@@ -37,6 +40,7 @@ impl Default for AccountSeed {
             ip_filter: Vec::new(),
             locked: false,
             credit: Cents::new(10_000_000),
+            old_order: true,
         }
     }
 }

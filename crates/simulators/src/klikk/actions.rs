@@ -8,11 +8,11 @@ use sha2::{Digest, Sha256};
 use super::answer::Answer;
 use super::mode::ShortCredit;
 use super::options;
-use super::order::{Order, Payment, Status};
-use super::state::{Moment, Wanted, World};
+use super::order::{Order, Payment};
+use super::state::{Asked, Moment, Wanted, World};
 
 /// The one product.
-const VPS: &str = "VPS";
+pub(super) const VPS: &str = "VPS";
 
 type Call = Map<String, Value>;
 
@@ -27,8 +27,8 @@ pub(super) fn answer(
         Some("order_create") => create(world, moment, account, call),
         Some("order_status") => status(world, moment, account, call),
         Some("order_list") => Ok(list(world, moment, account)),
-        Some("order_cancel") => cancel(world, account, call),
-        Some("server_list") => servers(world, account, call),
+        Some("order_cancel") => cancel(world, moment, account, call),
+        Some("server_list") => servers(world, moment, account, call),
         _ => Err(Answer::bad("Unknown action")),
     }
 }
@@ -50,27 +50,28 @@ fn create(
         item.map_err(|wrong| Answer::bad(&format!("items[{index}].{wrong}")))
     });
     let wanted = wanted.collect::<Result<Vec<_>, _>>()?;
-    let id = world.take(moment, account, wanted, fingerprint(call))?;
+    let asked = Asked { items: wanted, fingerprint: fingerprint(call), person: None };
+    let id = world.take(moment, account, asked)?;
     let Some(order) = world.orders.get(&id) else {
         return Err(Answer::internal("order is gone"));
     };
     Ok(match &order.payment {
-        Payment::Due { .. } => payment_required(order, world),
+        Payment::Due { .. } => payment_required(order, world, moment),
         // What was just paid is being processed, however short the delivery.
         _ => Answer::ok(json!({
-            "order_id": id, "status": 200, "message": "Order is being processed",
+            "order_id": world.mode.answered_order.unwrap_or(id), "status": 200, "message": "Order is being processed",
         })),
     })
 }
 
 /// Assumption: the answer that asks for payment has the status 402.
-fn payment_required(order: &Order, world: &World) -> Answer {
+fn payment_required(order: &Order, world: &World, moment: Moment<'_>) -> Answer {
     let message = "Payment required: your credit does not cover the order. An invoice is created.";
     let status = StatusCode::PAYMENT_REQUIRED;
     if world.mode.short_credit == ShortCredit::NamesNothing {
         return Answer::error(status, message);
     }
-    let mut body = order.value(&world.mode, false);
+    let mut body = order.value(&world.mode, moment.now, false);
     body["message"] = json!(message);
     Answer::with(status, body)
 }
@@ -89,25 +90,29 @@ fn wanted(item: &Value) -> Result<Wanted, String> {
 }
 
 fn status(
-    world: &World,
+    world: &mut World,
     moment: Moment<'_>,
     account: usize,
     call: &Call,
 ) -> Result<Answer, Answer> {
-    let order = own_order(world, account, call)?;
-    if !is_shown(order, moment, world.mode.status_lag_ms) {
+    let id = own_order(world, account, call)?.id;
+    let World { orders, mode, .. } = world;
+    let order = orders.get_mut(&id).ok_or_else(not_found)?;
+    if !is_shown(order, moment, mode.status_lag_ms) || !order.is_seen() {
         return Err(not_found());
     }
-    Ok(Answer::ok(order.value(&world.mode, true)))
+    Ok(Answer::ok(order.value(mode, moment.now, true)))
 }
 
 /// Assumption: an array of what order_status answers, oldest first, all of them at once.
-fn list(world: &World, moment: Moment<'_>, account: usize) -> Answer {
-    let listed = |order: &&Order| {
-        order.account == account && is_shown(order, moment, world.mode.listing_lag_ms)
-    };
-    let orders = world.orders.values().filter(listed);
-    Answer::ok(orders.map(|order| order.value(&world.mode, world.mode.list_items)).collect())
+fn list(world: &mut World, moment: Moment<'_>, account: usize) -> Answer {
+    let World { orders, mode, .. } = world;
+    let own = orders.values_mut().filter(|order| order.account == account);
+    let listed = own.filter_map(|order| {
+        let shown = is_shown(order, moment, mode.listing_lag_ms) && order.is_seen();
+        shown.then(|| order.value(mode, moment.now, mode.list_items))
+    });
+    Answer::ok(listed.collect())
 }
 
 fn is_shown(order: &Order, moment: Moment<'_>, lag_ms: u64) -> bool {
@@ -115,34 +120,33 @@ fn is_shown(order: &Order, moment: Moment<'_>, lag_ms: u64) -> bool {
     order.created.checked_add(lag).unwrap_or(order.created) <= moment.now
 }
 
-/// Items are not renewed and end with their period. Assumptions: a cancelled item may be cancelled
-/// again; an order that nobody has paid for has no period, and ends at once.
-fn cancel(world: &mut World, account: usize, call: &Call) -> Result<Answer, Answer> {
+/// Items are not renewed and end with their period.
+fn cancel(
+    world: &mut World,
+    moment: Moment<'_>,
+    account: usize,
+    call: &Call,
+) -> Result<Answer, Answer> {
     let id = own_order(world, account, call)?.id;
     let item = call.get("order_item_id").map(number).transpose()?;
-    let order = world.orders.get_mut(&id).ok_or_else(not_found)?;
-    if item.is_some_and(|item| order.items.iter().all(|known| known.id != item)) {
-        return Err(not_found());
-    }
-    for known in order.items.iter_mut().filter(|known| item.is_none_or(|item| item == known.id)) {
-        known.cancelled = true;
-    }
-    let all = order.items.iter().all(|item| item.cancelled);
-    if all && matches!(order.payment, Payment::Due { .. }) {
-        order.payment = Payment::Lapsed(Status::new(410, "Order is cancelled"));
-    }
-    Ok(Answer::empty())
+    let cancelled = world.cancel(moment.now, id, item);
+    if cancelled { Ok(Answer::empty()) } else { Err(not_found()) }
 }
 
 /// Assumption: an item without a server, or that is not there, has an empty list.
-fn servers(world: &World, account: usize, call: &Call) -> Result<Answer, Answer> {
+fn servers(
+    world: &World,
+    moment: Moment<'_>,
+    account: usize,
+    call: &Call,
+) -> Result<Answer, Answer> {
     let item = match call.get("order_item_id") {
         None | Some(Value::Null) => 0,
         Some(Value::String(text)) if text.is_empty() => 0,
         Some(value) => number(value)?,
     };
     let own = world.orders.values().filter(|order| order.account == account);
-    let servers = own.flat_map(|order| order.servers(&world.mode));
+    let servers = own.flat_map(|order| order.servers(&world.mode, moment.now));
     let is_asked = |server: &Value| item == 0 || server["order_item_id"] == json!(item);
     Ok(Answer::ok(servers.filter(is_asked).collect()))
 }

@@ -1,6 +1,9 @@
 //! The switches of the simulated upstream: what its document leaves open. It must hold settings only,
 //! no state.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Every switch. A command changes those it names and leaves the others.
@@ -23,6 +26,19 @@ pub struct Mode {
     pub tell_renewal: bool,
     /// Servers that have ended are still listed, as such.
     pub keep_ended: bool,
+    /// Milliseconds for which reads do not show what has taken effect: the server of a delivered item,
+    /// and that a cancelled item is not renewed.
+    pub effect_lag_ms: u64,
+    /// A server that does not show yet is listed as `installing` meanwhile.
+    pub lag_installs: bool,
+    /// The state that servers tell instead of their own.
+    pub server_state: Option<String>,
+    /// The status in which every new order is held: it is never delivered.
+    pub order_status: Option<u16>,
+    /// Characters to which the names of new items are cut.
+    pub name_limit: Option<usize>,
+    /// The order that order_create answers instead of the one that it made.
+    pub answered_order: Option<u64>,
 }
 
 /// What is answered to an order that the credit does not cover.
@@ -36,6 +52,14 @@ pub enum ShortCredit {
     NamesNothing,
 }
 
+impl Mode {
+    /// Whether what took effect `then` shows now.
+    pub(super) fn shows(&self, then: Timestamp, now: Timestamp) -> bool {
+        let lag = Duration::from_millis(self.effect_lag_ms);
+        then.checked_add(lag).unwrap_or(Timestamp::MAX) <= now
+    }
+}
+
 impl Default for Mode {
     fn default() -> Self {
         Self {
@@ -47,6 +71,12 @@ impl Default for Mode {
             list_items: true,
             tell_renewal: true,
             keep_ended: false,
+            effect_lag_ms: 0,
+            lag_installs: false,
+            server_state: None,
+            order_status: None,
+            name_limit: None,
+            answered_order: None,
         }
     }
 }

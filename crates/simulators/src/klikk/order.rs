@@ -38,10 +38,25 @@ pub(super) struct Order {
     pub(super) account: usize,
     pub(super) items: Vec<Item>,
     pub(super) created: Timestamp,
+    /// The moment of creation that is told; a person can date an order ahead.
+    pub(super) dated: Timestamp,
+    /// Nobody sees it.
+    pub(super) hidden: Option<Hidden>,
+    /// A person ordered it, through the upstream's own pages.
+    pub(super) person: bool,
     pub(super) payment: Payment,
     /// Set by command; time does not move the order then.
     pub(super) held: Option<Status>,
     pub(super) fingerprint: String,
+}
+
+/// How long an order has vanished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hidden {
+    /// Reads that still miss it; none: for good.
+    pub(super) reads: Option<u64>,
+    /// Its servers have vanished with it.
+    pub(super) servers: bool,
 }
 
 /// How far an order's payment is.
@@ -66,7 +81,8 @@ pub(super) struct Item {
     pub(super) reference: String,
     /// A month's price.
     pub(super) amount: Cents,
-    pub(super) cancelled: bool,
+    /// When it was cancelled.
+    pub(super) cancelled: Option<Timestamp>,
     pub(super) term: Option<Term>,
     /// Set by command.
     pub(super) held: Option<Status>,
@@ -112,7 +128,9 @@ impl Order {
         let own = || match &item.term {
             None => Status::processing(),
             Some(Term { ended: true, .. }) => Status::new(410, "Cancelled"),
-            Some(_) if item.cancelled => Status::new(201, "Will be cancelled after end period"),
+            Some(_) if item.cancelled.is_some() => {
+                Status::new(201, "Will be cancelled after end period")
+            }
             Some(_) => Status::new(201, "Delivered"),
         };
         let paid = matches!(self.payment, Payment::Paid { .. });
@@ -120,13 +138,13 @@ impl Order {
     }
 
     /// The answer of order_status.
-    pub(super) fn value(&self, mode: &Mode, with_items: bool) -> Value {
+    pub(super) fn value(&self, mode: &Mode, now: Timestamp, with_items: bool) -> Value {
         let Status { code, message } = self.status();
         let mut value = json!({
             "order_id": self.id,
             "status": code,
             "message": message,
-            "created": spell(self.created),
+            "created": spell(self.dated),
         });
         if let Payment::Due { invoice, until } = &self.payment {
             value["invoice"] = json!(invoice);
@@ -135,13 +153,13 @@ impl Order {
             value["due"] = json!(spell(*until));
         }
         if with_items {
-            let items = self.items.iter().map(|item| self.item_value(item, mode));
+            let items = self.items.iter().map(|item| self.item_value(item, mode, now));
             value["order_items"] = items.collect();
         }
         value
     }
 
-    fn item_value(&self, item: &Item, mode: &Mode) -> Value {
+    fn item_value(&self, item: &Item, mode: &Mode, now: Timestamp) -> Value {
         let Status { code, message } = self.item_status(item);
         let mut value = json!({
             "id": item.id,
@@ -151,34 +169,51 @@ impl Order {
             "message": message,
         });
         if mode.tell_renewal {
-            value["auto_renew"] = json!(!item.cancelled);
+            value["auto_renew"] = json!(item.renews(mode, now));
         }
         value
     }
 
     /// The servers of the order, for server_list. Assumption: there is one from the delivery to the end.
-    pub(super) fn servers(&self, mode: &Mode) -> Vec<Value> {
+    pub(super) fn servers(&self, mode: &Mode, now: Timestamp) -> Vec<Value> {
+        if self.hidden.as_ref().is_some_and(|hidden| hidden.servers) {
+            return Vec::new();
+        }
         let delivered = self.items.iter().filter_map(|item| Some((item, item.term.as_ref()?)));
+        let shown = |term: &Term| mode.lag_installs || mode.shows(term.begun, now);
         let listed = delivered.filter(|(_, term)| mode.keep_ended || !term.ended);
-        listed.map(|(item, term)| self.server(item, term, mode)).collect()
+        let listed = listed.filter(|(_, term)| shown(term));
+        listed.map(|(item, term)| self.server(item, term, mode, now)).collect()
     }
 
-    fn server(&self, item: &Item, term: &Term, mode: &Mode) -> Value {
+    fn server(&self, item: &Item, term: &Term, mode: &Mode, now: Timestamp) -> Value {
         let mut value = Map::new();
         let mut put = |name: &str, member: Value| value.insert(name.to_owned(), member);
         put("order_item_id", json!(item.id));
         put("order_id", json!(self.id));
         put("name", json!(item.product));
         put("reference", json!(item.reference));
-        put("state", json!(if term.ended { "ended" } else { "running" }));
+        let own = match term {
+            Term { ended: true, .. } => "ended",
+            Term { begun, .. } if !mode.shows(*begun, now) => "installing",
+            _ => "running",
+        };
+        put("state", json!(mode.server_state.as_deref().unwrap_or(own)));
         // A documentation network, so that nobody's host is meant.
         put("ip", json!([format!("192.0.2.{}", item.id % 254 + 1)]));
         put("created", json!(spell(term.begun)));
         if mode.tell_renewal {
             put("period_end", json!(spell(term.end)));
-            put("auto_renew", json!(!item.cancelled));
+            put("auto_renew", json!(item.renews(mode, now)));
         }
         Value::Object(value)
+    }
+}
+
+impl Item {
+    /// Whether it renews, as reads show it.
+    fn renews(&self, mode: &Mode, now: Timestamp) -> bool {
+        self.cancelled.is_none_or(|then| !mode.shows(then, now))
     }
 }
 

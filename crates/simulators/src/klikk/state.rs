@@ -11,13 +11,16 @@ use jiff::{Timestamp, ToSpan};
 use super::account::AccountSeed;
 use super::answer::Answer;
 use super::mode::Mode;
-use super::order::{CURRENCY, Item, Order, Payment, Status, Term};
+use super::order::{CURRENCY, Hidden, Item, Order, Payment, Status, Term};
 use crate::ledger::{Kind, Ledger, Sale};
 use crate::money::Cents;
 
 /// Where ids begin: those of the document, so that examples look alike.
 const FIRST_ORDER: u64 = 73;
 const FIRST_ITEM: u64 = 1293;
+
+/// How old the order is that an account begins with.
+const OLD: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// The most terms that one look charges: a clock at the end of time must not write for ever.
 const MOST_RENEWALS: i32 = 1200;
@@ -34,6 +37,8 @@ pub(super) struct World {
     next_end: Timestamp,
     next_order: u64,
     next_item: u64,
+    /// Old orders that were made: their ids go down from where ids begin.
+    old_orders: u64,
 }
 
 /// The moment of a call and where its sales are written.
@@ -41,6 +46,15 @@ pub(super) struct World {
 pub(super) struct Moment<'a> {
     pub(super) now: Timestamp,
     pub(super) ledger: &'a Ledger,
+}
+
+/// What is asked for by one call, or by a person.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) items: Vec<Wanted>,
+    pub(super) fingerprint: String,
+    /// How far ahead of now the order is dated, by a person.
+    pub(super) person: Option<Duration>,
 }
 
 /// An item that is asked for.
@@ -77,7 +91,32 @@ impl World {
             next_end: Timestamp::MAX,
             next_order: after(orders, FIRST_ORDER),
             next_item: after(items, FIRST_ITEM),
+            old_orders: 0,
         }
+    }
+
+    /// The old order of an account that is new.
+    pub(super) fn put_old_order(&mut self, now: Timestamp, account: usize) {
+        let place = self.old_orders + 1;
+        let (Some(id), Some(item)) =
+            (FIRST_ORDER.checked_sub(place), FIRST_ITEM.checked_sub(place))
+        else {
+            return;
+        };
+        if id == 0 {
+            return;
+        }
+        self.old_orders = place;
+        let then = now.checked_sub(OLD).unwrap_or(now);
+        let wanted = Wanted {
+            product: super::actions::VPS.to_owned(),
+            reference: "old".to_owned(),
+            amount: Cents::ZERO,
+        };
+        let lapsed = Payment::Lapsed(Status::new(408, "Not paid in time"));
+        let items = vec![Item::new(item, wanted)];
+        let order = Order::new(id, account, items, then, String::new());
+        self.orders.insert(id, Order { payment: lapsed, ..order });
     }
 
     /// Takes an order and charges its first term, or makes its invoice where the credit does not cover
@@ -86,28 +125,20 @@ impl World {
         &mut self,
         moment: Moment<'_>,
         account: usize,
-        wanted: Vec<Wanted>,
-        fingerprint: String,
+        asked: Asked,
     ) -> Result<u64, Answer> {
         let id = self.next_order;
-        let items = (self.next_item..).zip(wanted).map(|(id, wanted)| Item {
-            id,
-            product: wanted.product,
-            reference: wanted.reference,
-            amount: wanted.amount,
-            cancelled: false,
-            term: None,
-            held: None,
+        let limit = self.mode.name_limit.unwrap_or(usize::MAX);
+        let items = (self.next_item..).zip(asked.items).map(|(id, mut wanted)| {
+            wanted.reference = wanted.reference.chars().take(limit).collect();
+            Item::new(id, wanted)
         });
-        let mut order = Order {
-            id,
-            account,
-            items: items.collect(),
-            created: moment.now,
-            payment: Payment::Paid { at: moment.now },
-            held: None,
-            fingerprint,
-        };
+        let mut order = Order::new(id, account, items.collect(), moment.now, asked.fingerprint);
+        order.held = self.mode.order_status.map(|code| Status::new(code, "Held by a switch"));
+        if let Some(ahead) = asked.person {
+            order.person = true;
+            order.dated = moment.now.checked_add(ahead).unwrap_or(Timestamp::MAX);
+        }
         let (total, payer) = (order.total(), self.payer(account)?);
         let covered = payer.credit >= total;
         let kind = if covered { Kind::OrderItem } else { Kind::OrderItemInvoiced };
@@ -133,11 +164,32 @@ impl World {
         if !matches!(order.payment, Payment::Due { .. }) {
             return Ok(false);
         }
-        moment.record(vec![sale(order, self.payer(order.account)?, Kind::InvoicePaid, None)])?;
+        let paid = sale(order, self.payer(order.account)?, Kind::InvoicePaid, None);
+        moment.record(vec![Sale { person: true, ..paid }])?;
         if let Some(order) = self.orders.get_mut(&id) {
             order.payment = Payment::Paid { at: moment.now };
         }
         Ok(true)
+    }
+
+    /// Cancels an order, or one item of it; false where there is none.
+    ///
+    /// Assumptions: a cancelled item may be cancelled again; an order that nobody has paid for has no
+    /// period, and ends at once.
+    pub(super) fn cancel(&mut self, now: Timestamp, id: u64, item: Option<u64>) -> bool {
+        let Some(order) = self.orders.get_mut(&id) else { return false };
+        if item.is_some_and(|item| order.items.iter().all(|known| known.id != item)) {
+            return false;
+        }
+        let wanted = |known: &&mut Item| item.is_none_or(|item| item == known.id);
+        for known in order.items.iter_mut().filter(wanted) {
+            known.cancelled.get_or_insert(now);
+        }
+        let all = order.items.iter().all(|item| item.cancelled.is_some());
+        if all && matches!(order.payment, Payment::Due { .. }) {
+            order.payment = Payment::Lapsed(Status::new(410, "Order is cancelled"));
+        }
+        true
     }
 
     /// Lets time move everything to where it should be.
@@ -169,7 +221,7 @@ impl World {
         let mut over = Vec::new();
         for item in &mut order.items {
             let Some(term) = item.term.as_mut().filter(|term| !term.ended) else { continue };
-            if item.cancelled {
+            if item.cancelled.is_some() {
                 term.ended = term.end <= moment.now;
                 continue;
             }
@@ -186,7 +238,10 @@ impl World {
         }
         let order = order.clone();
         let payer = self.payer(order.account)?;
-        let sales = over.iter().map(|item| sale(&order, payer, Kind::AutoRenewal, Some(item)));
+        let sales = over.iter().map(|item| {
+            let renewed = sale(&order, payer, Kind::AutoRenewal, Some(item));
+            Sale { person: false, ..renewed }
+        });
         moment.record(sales.collect())?;
         let total = over.iter().fold(Cents::ZERO, |sum, item| sum + item.amount);
         self.spend(order.account, total);
@@ -204,7 +259,51 @@ impl World {
     }
 }
 
+impl Item {
+    fn new(id: u64, wanted: Wanted) -> Self {
+        let Wanted { product, reference, amount } = wanted;
+        Self { id, product, reference, amount, cancelled: None, term: None, held: None }
+    }
+}
+
 impl Order {
+    fn new(
+        id: u64,
+        account: usize,
+        items: Vec<Item>,
+        created: Timestamp,
+        fingerprint: String,
+    ) -> Self {
+        Self {
+            id,
+            account,
+            items,
+            created,
+            dated: created,
+            hidden: None,
+            person: false,
+            payment: Payment::Paid { at: created },
+            held: None,
+            fingerprint,
+        }
+    }
+
+    /// Whether a read shows it; one that does not is counted.
+    pub(super) fn is_seen(&mut self) -> bool {
+        match &mut self.hidden {
+            None => true,
+            Some(Hidden { reads: None, .. }) => false,
+            Some(Hidden { reads: Some(0), .. }) => {
+                self.hidden = None;
+                true
+            }
+            Some(Hidden { reads: Some(reads), .. }) => {
+                *reads -= 1;
+                false
+            }
+        }
+    }
+
     /// Whether time alone may deliver it or let it lapse.
     fn is_open(&self) -> bool {
         match self.payment {
@@ -267,6 +366,6 @@ fn sale(order: &Order, payer: &AccountSeed, kind: Kind, item: Option<&Item>) -> 
         amount: item.map_or_else(|| order.total(), |item| item.amount),
         currency: CURRENCY.to_owned(),
         fingerprint: order.fingerprint.clone(),
-        person: false,
+        person: order.person,
     }
 }

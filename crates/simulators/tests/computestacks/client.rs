@@ -37,15 +37,18 @@ impl Answer {
     }
 }
 
+/// A simulator without the old product, so that what a test makes is all that there is.
 pub(crate) async fn start(mode: Mode) -> Simulator<ComputeStacks> {
-    ComputeStacks::start(Options { mode, ..Options::default() }).await.unwrap()
+    let options = Options { mode, old_product: false, ..Options::default() };
+    ComputeStacks::start(options).await.unwrap()
 }
 
 /// A simulator whose time stands still until it is moved.
 pub(crate) async fn start_at(time: &str, mode: Mode) -> Simulator<ComputeStacks> {
     let clock = Arc::new(Clock::manual(time.parse().unwrap()));
     let instruments = Instruments { clock, ..Instruments::default() };
-    ComputeStacks::start(Options { instruments, mode, ..Options::default() }).await.unwrap()
+    let options = Options { instruments, mode, old_product: false, ..Options::default() };
+    ComputeStacks::start(options).await.unwrap()
 }
 
 pub(crate) fn basic(username: &str, password: &str) -> String {

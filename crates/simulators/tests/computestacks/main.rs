@@ -12,6 +12,7 @@ mod billing;
 mod client;
 mod control;
 mod faults;
+mod person;
 mod products;
 mod program;
 mod versions;

@@ -37,14 +37,16 @@ impl Failure {
     }
 }
 
-/// A simulator with one account and the given switches.
+/// A simulator with one account, which has no operation yet, and the given switches.
 pub(crate) async fn start(mode: Mode) -> Simulator<Gandi> {
-    Gandi::start(Options { mode, ..Options::default() }).await.unwrap()
+    let account = AccountSeed { old_operation: false, ..AccountSeed::default() };
+    Gandi::start(Options { mode, accounts: vec![account], ..Options::default() }).await.unwrap()
 }
 
 /// A simulator whose time stands at the given moment, with one account that can spend so much.
 pub(crate) async fn start_at(time: &str, prepaid: &str, mode: Mode) -> Simulator<Gandi> {
-    let account = AccountSeed { prepaid: prepaid.parse().unwrap(), ..AccountSeed::default() };
+    let prepaid = prepaid.parse().unwrap();
+    let account = AccountSeed { prepaid, old_operation: false, ..AccountSeed::default() };
     let clock = Arc::new(Clock::manual(time.parse().unwrap()));
     let instruments = Instruments { clock, ..Instruments::default() };
     Gandi::start(Options { instruments, accounts: vec![account], mode }).await.unwrap()

@@ -13,6 +13,7 @@ mod faults;
 mod methods;
 mod money;
 mod operations;
+mod person;
 mod program;
 mod published_client;
 mod transport;

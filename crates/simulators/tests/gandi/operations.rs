@@ -196,6 +196,7 @@ async fn accounts_do_not_see_each_other() {
     let second = AccountSeed {
         api_key: other.to_owned(),
         handle: "CD1-GANDI".to_owned(),
+        old_operation: false,
         ..AccountSeed::default()
     };
     let accounts = vec![AccountSeed::default(), second];

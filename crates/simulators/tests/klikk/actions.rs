@@ -124,6 +124,7 @@ async fn accounts_do_not_see_each_other() {
     let seed = AccountSeed {
         account_token: other.to_owned(),
         profile: "profile-1".to_owned(),
+        old_order: false,
         ..AccountSeed::default()
     };
     simulator.put_account(seed).unwrap();

@@ -15,14 +15,16 @@ pub(crate) const TOKEN: &str = "klikk0account0token0000";
 /// When manual clocks begin.
 pub(crate) const START: &str = "2026-01-31T10:00:00Z";
 
-/// A simulator with one account.
+/// A simulator with one account, which begins without an order.
 pub(crate) async fn start() -> Simulator<Klikk> {
-    Klikk::start(Options::default()).await.unwrap()
+    let accounts = vec![AccountSeed { old_order: false, ..AccountSeed::default() }];
+    Klikk::start(Options { accounts, ..Options::default() }).await.unwrap()
 }
 
 /// A simulator whose time stands, with one account that can spend so much.
 pub(crate) async fn start_with(credit: &str, mode: Mode) -> Simulator<Klikk> {
-    let account = AccountSeed { credit: credit.parse().unwrap(), ..AccountSeed::default() };
+    let credit = credit.parse().unwrap();
+    let account = AccountSeed { credit, old_order: false, ..AccountSeed::default() };
     let clock = Arc::new(Clock::manual(START.parse().unwrap()));
     let instruments = Instruments { clock, ..Instruments::default() };
     Klikk::start(Options { instruments, accounts: vec![account], mode }).await.unwrap()

@@ -75,6 +75,12 @@ impl Plan {
         rules.filter(|(_, rule)| rule.is_whole()).map(offer).collect()
     }
 
+    /// A phase of a product in the plan.
+    pub(crate) fn phase(&self, product: i64, phase: i64) -> Option<&Phase> {
+        let resources = self.resources.iter().filter(|it| it.product == Some(product));
+        resources.flat_map(|it| &it.phases).find(|it| it.id == phase)
+    }
+
     /// The price rules of a product that no offer can show.
     pub(crate) fn unshown(&self, product: i64) -> Vec<String> {
         let resources = self.resources.iter().filter(|it| it.product == Some(product));

@@ -25,6 +25,10 @@ const WORDS: [(&str, ResourceKind); 7] = [
 const PLACED: [&str; 4] = ["id", "label", "group", "package"];
 const RESOURCE: [&str; 3] = ["resource_kind", "unit", "unit_type"];
 
+/// Fields by which products are told apart.
+pub(crate) const LABEL: &str = "label";
+pub(crate) const PACKAGE: &str = "package";
+
 /// A product as the upstream tells it.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
@@ -35,7 +39,7 @@ pub(crate) struct Row {
     unit: Option<i64>,
     unit_type: Option<String>,
     pub(crate) package: Option<PackagePart>,
-    created: Option<Timestamp>,
+    pub(super) created: Option<Timestamp>,
     updated: Option<Timestamp>,
     rest: Struct,
 }
@@ -119,26 +123,32 @@ impl Row {
         }
     }
 
-    /// Whether the product is as a request wants it.
-    pub(crate) fn is(&self, wanted: &Changes) -> bool {
-        fn same<T: PartialEq>(told: &T, wanted: Option<&T>) -> bool {
-            wanted.is_none_or(|wanted| told == wanted)
+    /// The fields in which the product is not as a request wants it; none: it is.
+    pub(crate) fn differs(&self, wanted: &Changes) -> Vec<&'static str> {
+        fn other<T: PartialEq>(told: &T, wanted: Option<&T>) -> bool {
+            wanted.is_some_and(|wanted| told != wanted)
         }
         // Nothing and an empty word are one.
         let full = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        same(&self.label, wanted.label.as_ref())
-            && same(&full(&self.group), wanted.group.as_ref())
-            && same(&full(&self.resource_kind), wanted.resource_kind.as_ref())
-            && same(&self.unit, wanted.unit.map(Some).as_ref())
-            && same(&self.unit_type, wanted.unit_type.clone().map(Some).as_ref())
-            && wanted.package.as_ref().is_none_or(|wanted| {
-                self.package.as_ref().is_some_and(|package| package.is(wanted))
-            })
+        let package = wanted.package.as_ref();
+        let fields = [
+            (LABEL, other(&self.label, wanted.label.as_ref())),
+            ("group", other(&full(&self.group), wanted.group.as_ref())),
+            ("kind", other(&full(&self.resource_kind), wanted.resource_kind.as_ref())),
+            ("unit", other(&self.unit, wanted.unit.map(Some).as_ref())),
+            ("unit_type", other(&self.unit_type, wanted.unit_type.clone().map(Some).as_ref())),
+            (PACKAGE, package.is_some_and(|it| !self.package.as_ref().is_some_and(|p| p.is(it)))),
+        ];
+        fields.into_iter().filter_map(|(field, differs)| differs.then_some(field)).collect()
     }
 
-    /// Whether the new product could be the wanted one: it has a package exactly if that has one.
-    pub(crate) fn is_made_as(&self, wanted: &Changes) -> bool {
-        self.is(wanted) && self.package.is_some() == wanted.package.is_some()
+    /// As [`Row::differs`], for a product that is made: it has a package exactly if that has one.
+    pub(crate) fn differs_as_made(&self, wanted: &Changes) -> Vec<&'static str> {
+        let mut fields = self.differs(wanted);
+        if self.package.is_some() && wanted.package.is_none() {
+            fields.push(PACKAGE);
+        }
+        fields
     }
 }
 

@@ -6,9 +6,8 @@ use purveyor_sdk::{Cx, Error, Result, Step};
 
 use super::offers::{self, Line};
 use super::{ComputeStacks, rules};
-use crate::checkpoint::{Handle, encode};
 use crate::client::Sent;
-use crate::model::{Changes, Row};
+use crate::model::Changes;
 
 pub(super) async fn create(
     stacks: &ComputeStacks,
@@ -24,7 +23,8 @@ pub(super) async fn create(
         stacks.billing_plan(cx).await?;
     }
     match stacks.client.create(cx, &wanted).await? {
-        Sent::Accepted(row) => stacks.created(&row, &lines),
+        // A new product is in no plan.
+        Sent::Accepted(row) => stacks.accepted(&row, None, &row.differs_as_made(&wanted), &lines),
         Sent::Refused { proof, error } => Ok(Step::rejected(proof, error)),
         Sent::Unknown(message) => Ok(Step::unknown(message)),
     }
@@ -46,15 +46,5 @@ impl ComputeStacks {
             }
             (Err(error), _) | (_, Err(error)) => Err(error),
         }
-    }
-
-    /// How the write goes on with the product that it has made. A new product is in no plan.
-    pub(super) fn created(&self, row: &Row, lines: &[Line]) -> Result<Step<Product>> {
-        let view = self.shown(row, None)?;
-        if lines.is_empty() {
-            return Ok(Step::Done(view));
-        }
-        let handle = encode(&Handle::Rules { product: row.id })?;
-        Ok(Step::Next { handle, view: Some(view), price: None })
     }
 }

@@ -13,6 +13,9 @@ use crate::checkpoint::{Before, Handle, Refused, Task, decode, encode};
 use crate::client::{NewRule, Place, Sent};
 use crate::model::Plan;
 
+/// How many products of the plan are kept to see whether a plan that is read later is whole.
+const KNOWN: usize = 10;
+
 /// One thing that a product lacks to be sold as wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Lack {
@@ -86,8 +89,26 @@ pub(super) fn lacks(plan: &Plan, product: i64, lines: &[Line]) -> Result<Vec<Lac
     Ok(lacks)
 }
 
-/// The evidence before a step: what it will do.
-pub(super) fn before(product: i64, lacks: &[Lack], lines: &[Line]) -> Before {
+/// Whether the plan shows what a step was to make.
+pub(super) fn delivered(plan: &Plan, product: i64, lines: &[Line], task: &Task) -> bool {
+    match task {
+        Task::Nothing => true,
+        Task::Resource => {
+            plan.resources.iter().filter(|it| it.product == Some(product)).count() == 1
+        }
+        Task::Rule { offer, .. } => lines.get(*offer).is_some_and(|line| {
+            lacks(plan, product, std::slice::from_ref(line)).is_ok_and(|lacks| lacks.is_empty())
+        }),
+    }
+}
+
+/// All that is lacking, in words.
+pub(super) fn describe(lacks: &[Lack], lines: &[Line]) -> Vec<String> {
+    lacks.iter().map(|lack| lack.describe(lines)).collect()
+}
+
+/// The evidence before a step: what it will do, and what stands beside that.
+pub(super) fn before(plan: &Plan, product: i64, lacks: &[Lack], lines: &[Line]) -> Before {
     let task = match lacks.first() {
         None => Task::Nothing,
         Some(Lack::Rule { place: Some((resource, phase)), offer, regions }) => Task::Rule {
@@ -99,61 +120,89 @@ pub(super) fn before(product: i64, lacks: &[Lack], lines: &[Line]) -> Before {
         },
         Some(Lack::Resource | Lack::Rule { place: None, .. }) => Task::Resource,
     };
-    let lacks = lacks.iter().map(|lack| lack.describe(lines)).collect();
-    Before::Rules { product, task, lacks }
+    let there = match &task {
+        Task::Nothing => Vec::new(),
+        Task::Resource => {
+            let mut resources: Vec<_> = plan.resources.iter().collect();
+            resources.sort_by_key(|resource| std::cmp::Reverse(resource.id));
+            resources.into_iter().filter_map(|it| it.product).take(KNOWN).collect()
+        }
+        Task::Rule { phase, .. } => {
+            let rules = plan.phase(product, *phase).map(|phase| &phase.rules);
+            rules.into_iter().flatten().map(|rule| rule.id).collect()
+        }
+    };
+    let lacks = describe(lacks, lines);
+    Before::Rules { product, task, lacks, there: Some(there) }
 }
 
 /// Does what the evidence says, which is at most one request.
 pub(super) async fn step(stacks: &ComputeStacks, cx: &Cx, lines: &[Line]) -> Result<Step<Product>> {
     let (product, task, lacks) = match decode(cx.baseline())? {
-        Before::Rules { product, task, lacks } => (product, task, lacks),
-        Before::Blocked { product, error } => return refused(stacks, product, "", error.error()),
-        Before::Setting | Before::Products { .. } => {
+        Before::Rules { product, task, lacks, .. } => (product, task, lacks),
+        Before::Blocked { product, error } => {
+            return refused(stacks, (product, true), "", error.error());
+        }
+        Before::Setting | Before::Target { .. } | Before::Products { .. } => {
             return Err(Error::fault("the evidence is that of another step"));
         }
     };
     let plan = stacks.config.billing_plan;
     let plan = plan.ok_or_else(|| Error::state("the configuration names no billing plan"))?;
-    let (sent, last) = match task {
-        Task::Nothing => {
-            let name = stacks.name.product(product)?;
-            let row = stacks.row(cx, product, &name).await?;
-            return Ok(Step::Done(stacks.shown(&row, stacks.billing_plan(cx).await?.as_ref())?));
-        }
-        Task::Resource => (stacks.client.add_resource(cx, plan, product).await?, lines.is_empty()),
-        Task::Rule { resource, phase, offer, regions, last } => {
-            let line = lines.get(offer);
+    let sent = match &task {
+        Task::Nothing => return complete(stacks, cx, product, lines).await,
+        Task::Resource => stacks.client.add_resource(cx, plan, product).await?,
+        Task::Rule { resource, phase, offer, regions, .. } => {
+            let line = lines.get(*offer);
             let line = line.ok_or_else(|| Error::fault("the request has no such offer"))?;
             let price = line.price.to_decimal();
             let rule = NewRule {
                 currency: line.currency(),
                 price: price.map_err(|error| Error::fault(error.to_string()))?,
                 max_quantity: line.max_quantity,
-                regions: &regions,
+                regions,
             };
-            (stacks.client.add_rule(cx, Place { plan, resource, phase }, &rule).await?, last)
+            let place = Place { plan, resource: *resource, phase: *phase };
+            stacks.client.add_rule(cx, place, &rule).await?
         }
     };
     match sent {
-        Sent::Accepted(_) if last => {
-            Ok(Step::pending(encode(&Handle::Verify { product, looks: 0 })?, Duration::ZERO))
+        // A plan that lags would have it made again.
+        Sent::Accepted(_) => {
+            Ok(Step::pending(encode(&Handle::Part { product, task })?, Duration::ZERO))
         }
-        Sent::Accepted(_) => Ok(Step::next(encode(&Handle::Rules { product })?)),
         Sent::Refused { proof, error } => {
-            refused(stacks, product, proof, unfinished(stacks, product, &lacks, error)?)
+            refused(stacks, (product, false), proof, unfinished(stacks, product, &lacks, error)?)
         }
         Sent::Unknown(message) => Ok(Step::unknown(message)),
     }
 }
 
-/// A refusal that leaves the product as it is: a poll shows it with the error.
+/// Ends a write whose product lacks nothing; what reads otherwise by now is awaited.
+async fn complete(
+    stacks: &ComputeStacks,
+    cx: &Cx,
+    product: i64,
+    lines: &[Line],
+) -> Result<Step<Product>> {
+    let plan = stacks.required_plan(cx).await?;
+    let row = stacks.client.product(cx, product).await?;
+    let whole = lacks(&plan, product, lines).is_ok_and(|lacks| lacks.is_empty());
+    match row.filter(|_| whole) {
+        Some(row) => Ok(Step::Done(stacks.shown(&row, Some(&plan))?)),
+        None => Ok(Step::pending(encode(&Handle::Verify { product })?, Duration::ZERO)),
+    }
+}
+
+/// A refusal that leaves the product as it is: a poll shows it with the error, or goes on where nothing
+/// was sent and nothing stands in the way any more.
 fn refused(
     stacks: &ComputeStacks,
-    product: i64,
+    (product, unsent): (i64, bool),
     proof: &'static str,
     error: Error,
 ) -> Result<Step<Product>> {
-    let handle = encode(&Handle::Broken { product, error: Refused::new(&error) })?;
+    let handle = encode(&Handle::Broken { product, error: Refused::new(&error), unsent })?;
     let error = error.with_metadata("product", stacks.name.product(product)?);
     Ok(Step::Rejected { proof, error, carry_on: Some(CarryOn { handle, view: None }) })
 }
@@ -180,27 +229,14 @@ pub(super) fn unfinished(
 }
 
 impl ComputeStacks {
-    /// What a product lacks by the configured plan.
+    /// The configured billing plan, where one is needed.
     ///
     /// # Errors
     ///
-    /// As [`lacks`], and what keeps the plan from being read.
-    pub(super) async fn lacks(&self, cx: &Cx, product: i64, lines: &[Line]) -> Result<Vec<Lack>> {
-        match self.billing_plan(cx).await? {
-            Some(plan) => lacks(&plan, product, lines),
-            None => Err(Error::state("the configuration names no billing plan")),
-        }
-    }
-
-    /// What it lacks, in words.
-    pub(super) async fn described(
-        &self,
-        cx: &Cx,
-        product: i64,
-        lines: &[Line],
-    ) -> Result<Vec<String>> {
-        let lacks = self.lacks(cx, product, lines).await?;
-        Ok(lacks.iter().map(|lack| lack.describe(lines)).collect())
+    /// STATE_CONFLICT where none is configured or the upstream has none; what keeps it from being read.
+    pub(super) async fn required_plan(&self, cx: &Cx) -> Result<Plan> {
+        let none = || Error::state("the configuration names no billing plan");
+        self.billing_plan(cx).await?.ok_or_else(none)
     }
 }
 
@@ -237,8 +273,9 @@ mod tests {
         let all = lacks(&plan(""), 7, &lines).unwrap();
         assert_eq!(all[0], Lack::Resource);
         assert_eq!(all[1], Lack::Rule { place: None, offer: 0, regions: vec![1] });
-        let Before::Rules { task, lacks, .. } = before(7, &all, &lines) else { panic!() };
-        assert_eq!(task, Task::Resource);
+        let before = before(&plan(""), 7, &all, &lines);
+        let Before::Rules { task, lacks, there, .. } = before else { panic!() };
+        assert_eq!((task, there), (Task::Resource, Some(vec![9])));
         assert_eq!(lacks, ["its place in the billing plan", "its price of 1 EUR in the regions 1"]);
     }
 

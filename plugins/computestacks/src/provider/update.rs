@@ -7,9 +7,8 @@ use purveyor_sdk::{Cx, Error, Result, Step};
 
 use super::offers::{self, Line};
 use super::{ComputeStacks, rules};
-use crate::checkpoint::{Handle, encode};
 use crate::client::Sent;
-use crate::model::{Changes, Plan, Row};
+use crate::model::{Changes, Row};
 
 const OFFERS: &str = "offers";
 
@@ -33,6 +32,7 @@ pub(super) async fn update(
         return rules::step(stacks, cx, &update.lines).await;
     }
     let row = stacks.row(cx, update.id, &update.product.name).await?;
+    stacks.check_target(cx.baseline(), &row, &update.product.name)?;
     let changes = update.changes(&row)?;
     let plan = stacks.billing_plan(cx).await?;
     if let Some(plan) = &plan {
@@ -40,7 +40,9 @@ pub(super) async fn update(
         rules::lacks(plan, update.id, &update.lines)?;
     }
     match stacks.client.update(cx, update.id, &changes).await? {
-        Sent::Accepted(row) => stacks.updated(&row, plan.as_ref(), &update),
+        Sent::Accepted(row) => {
+            stacks.accepted(&row, plan.as_ref(), &update.differs(&row), &update.lines)
+        }
         Sent::Refused { proof, error } if error.reason == ErrorReason::ProductNotFound => {
             Ok(Step::rejected(proof, Error::product_not_found(&update.product.name)))
         }
@@ -91,21 +93,6 @@ impl ComputeStacks {
             Vec::new()
         };
         Ok(Update { id, product, paths, lines })
-    }
-
-    /// How the write goes on with the product that it has changed.
-    pub(super) fn updated(
-        &self,
-        row: &Row,
-        plan: Option<&Plan>,
-        update: &Update<'_>,
-    ) -> Result<Step<Product>> {
-        let view = self.shown(row, plan)?;
-        if update.lines.is_empty() {
-            return Ok(Step::Done(view));
-        }
-        let handle = encode(&Handle::Rules { product: row.id })?;
-        Ok(Step::Next { handle, view: Some(view), price: None })
     }
 }
 

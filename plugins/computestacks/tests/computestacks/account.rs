@@ -80,8 +80,8 @@ async fn a_token_is_fetched_once_and_used_for_all() {
 async fn a_token_is_fetched_anew_before_it_ends() {
     // Ends within the margin: every request needs another.
     let bench = Bench::with_tokens(Mode { token_seconds: 30, ..Mode::default() }).await;
-    assert_eq!(reason(bench.get("providers/test/products/1").await), ErrorReason::ProductNotFound);
-    assert_eq!(reason(bench.get("providers/test/products/1").await), ErrorReason::ProductNotFound);
+    assert_eq!(reason(bench.get("providers/test/products/9").await), ErrorReason::ProductNotFound);
+    assert_eq!(reason(bench.get("providers/test/products/9").await), ErrorReason::ProductNotFound);
     assert_eq!(bench.asked(TOKEN), 2);
 }
 
@@ -129,7 +129,7 @@ async fn a_grant_that_fails_is_no_attempt() {
         (FaultKind::Fault { code: 400, text: "x".to_owned() }, ErrorReason::UpstreamCredentials),
     ] {
         bench.upstream.inject(Fault::next(TOKEN, kind.clone()));
-        let read = bench.get("providers/test/products/1").await;
+        let read = bench.get("providers/test/products/9").await;
         assert_eq!(reason(read), expected, "{kind:?}");
     }
     assert_eq!(bench.asked(CREATE), 0);
@@ -141,7 +141,7 @@ async fn a_locked_credential_is_the_credentials_fault() {
     let wrong = Setup::new(bench.upstream.url()).credential("api-credential", "purveyor:wrong");
     let wrong = Plugin::open(wrong).unwrap();
     assert_eq!(findings(&wrong).await, ["CREDENTIALS ERROR"]);
-    let locked = bench.get("providers/test/products/1").await;
+    let locked = bench.get("providers/test/products/9").await;
     assert_eq!(reason(locked), ErrorReason::UpstreamCredentials);
 }
 

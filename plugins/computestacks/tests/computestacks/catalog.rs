@@ -22,7 +22,7 @@ async fn page(bench: &Bench, size: i32, token: &str, view: ListView) -> ListProd
 
 #[tokio::test]
 async fn pages_follow_the_upstreams_own() {
-    let bench = Bench::with(Mode::default(), json!({})).await;
+    let bench = Bench::empty(Mode::default(), json!({})).await;
     for label in ["a", "b", "c"] {
         bench.make(resource(label, ResourceKind::Cpu)).await;
     }
@@ -39,7 +39,7 @@ async fn pages_follow_the_upstreams_own() {
         assert_eq!(row.etag, etag::of(row), "the listing tells all without a plan");
         assert_eq!(bench.get(&row.name).await.unwrap(), *row);
     }
-    let empty = Bench::new().await;
+    let empty = Bench::empty(Mode::default(), json!({ "billing_plan": 1 })).await;
     assert_eq!(page(&empty, 0, "", ListView::Full).await, ListProductsResponse::default());
     let request =
         ListProductsRequest { page_token: "x".to_owned(), ..ListProductsRequest::default() };
@@ -49,7 +49,8 @@ async fn pages_follow_the_upstreams_own() {
 
 #[tokio::test]
 async fn a_full_row_is_what_get_shows_and_a_basic_one_has_no_etag() {
-    let bench = Bench::new().await;
+    let configuration = json!({ "billing_plan": 1, "regions": { "fra": 1, "nyc": 2 } });
+    let bench = Bench::empty(Mode::default(), configuration).await;
     let made = bench.make(sold("s")).await;
     let basic = page(&bench, 0, "", ListView::Basic).await.products;
     assert_eq!((basic[0].etag.as_str(), basic[0].offers.len()), ("", 0));

@@ -47,13 +47,13 @@ async fn a_deletion_whose_answer_was_lost_is_found_done() {
     for kind in [FaultKind::DropAfterCommit, FaultKind::TruncateAfterCommit, FaultKind::Redirect] {
         let made = bench.make(package("s")).await;
         let write = delete(&made.name, false);
-        let at = Position { step: 1, ..Position::default() };
+        let at = bench.before(&write, Position::default()).await;
         let there = bench.plugin.search(&write, &at, &[], "").await.unwrap();
         assert!(matches!(there, Found::Absent(_)), "{there:?}");
         let fault = Fault::next(DELETE, kind.clone());
         bench.upstream.inject(if kind == FaultKind::Redirect { fault.committed() } else { fault });
         let stepped = bench.plugin.step_at(&write, &at).await;
-        let answered = matches!(stepped, Ok(Stepped::Done(_)));
+        let answered = matches!(stepped, Ok(Stepped::Pending(_)));
         // An answer that has no body cannot be cut in its middle.
         assert_eq!(answered, kind == FaultKind::TruncateAfterCommit, "{kind:?}");
         let found = bench.plugin.search(&write, &at, &[], "").await.unwrap();
@@ -66,7 +66,7 @@ async fn a_second_deletion_that_comes_late_is_no_failure() {
     let bench = Bench::new().await;
     let made = bench.make(package("s")).await;
     let write = delete(&made.name, false);
-    let at = Position { step: 1, ..Position::default() };
+    let at = bench.before(&write, Position::default()).await;
     // Done, and answered as if it had been gone.
     bench.upstream.inject(Fault::next(DELETE, FaultKind::DropAfterCommit));
     assert!(bench.plugin.step_at(&write, &at).await.is_err());
@@ -75,6 +75,7 @@ async fn a_second_deletion_that_comes_late_is_no_failure() {
 
     let made = bench.make(package("s")).await;
     let write = delete(&made.name, false);
+    let at = bench.before(&write, Position::default()).await;
     let gone = FaultKind::Fault { code: 404, text: "Unknown API Call.".to_owned() };
     bench.upstream.inject(Fault::next(DELETE, gone).committed());
     let stepped = bench.plugin.step_at(&write, &at).await.unwrap();

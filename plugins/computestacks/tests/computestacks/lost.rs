@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use purveyor_sdk::Standing;
 use purveyor_sdk::plugin::v1::Write;
-use purveyor_sdk::plugin::v1::find_response::Outcome as Found;
+use purveyor_sdk::plugin::v1::find_response::{Absent, Outcome as Found};
 use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
 use purveyor_sdk::testing::Position;
 use purveyor_sdk::v1::Product;
@@ -13,17 +14,9 @@ use purveyor_simulators::computestacks::Mode;
 use purveyor_simulators::{Fault, FaultKind, Kind};
 
 use super::bench::{
-    Bench, CREATE, PATCH, RESOURCE, RULE, bundle, create, id, package, sold, update,
+    Bench, CREATE, PATCH, RESOURCE, RULE, absent, bundle, create, id, lose, package, sold, stands,
+    update,
 };
-
-/// The step whose answer is lost after the upstream has done it.
-async fn lose(bench: &Bench, write: &Write, at: Position, method: &str) -> Position {
-    let at = bench.before(write, at).await;
-    bench.upstream.inject(Fault::next(method, FaultKind::DropAfterCommit));
-    let stepped = bench.plugin.step_at(write, &at).await;
-    assert!(stepped.is_err(), "{stepped:?}");
-    at
-}
 
 /// What a search found, and how the write goes on.
 async fn found(bench: &Bench, write: &Write, at: &Position) -> (String, Stepped) {
@@ -47,15 +40,16 @@ async fn a_product_is_found_among_those_that_are_new() {
     let twin = bench.make(package("s")).await;
     let write = create(package("s"));
     let at = lose(&bench, &write, Position::default(), CREATE).await;
-    assert_eq!(at.evidence.present_ids, [id(&twin.name)]);
+    assert_eq!(at.evidence.present_ids, ["1", id(&twin.name)]);
+    assert_eq!(at.evidence.highest_id, "", "identifiers may come back");
     assert_eq!(at.evidence.similarity, "product s");
     let (id, stepped) = found(&bench, &write, &at).await;
-    assert_eq!(id, "2");
+    assert_eq!(id, "3");
     let Stepped::Done(done) = stepped else { panic!("{stepped:?}") };
-    let shown = bench.get("providers/test/products/2").await.unwrap();
+    let shown = bench.get("providers/test/products/3").await.unwrap();
     assert_eq!(done.resource.unwrap().kind.unwrap(), shown.into());
     // What another write has claimed is no evidence.
-    let claimed = bench.plugin.search(&write, &at, &["2"], "").await.unwrap();
+    let claimed = bench.plugin.search(&write, &at, &["3"], "").await.unwrap();
     assert!(matches!(claimed, Found::Absent(_)), "{claimed:?}");
 }
 
@@ -67,10 +61,9 @@ async fn what_was_not_made_is_absent() {
     let at = bench.before(&write, Position::default()).await;
     bench.upstream.inject(Fault::next(CREATE, FaultKind::DropBeforeCommit));
     assert!(bench.plugin.step_at(&write, &at).await.is_err());
-    // Others make something else meanwhile.
-    bench.make(package("other")).await;
-    let looked = bench.plugin.search(&write, &at, &[], "").await.unwrap();
-    assert!(matches!(looked, Found::Absent(_)), "{looked:?}");
+    // The gateway makes something else meanwhile.
+    let other = bench.make(package("other")).await;
+    assert_eq!(absent(&bench, &write, &at, &[id(&other.name)]).await, Absent::default());
 }
 
 #[tokio::test]
@@ -88,13 +81,13 @@ async fn what_is_alike_and_does_not_fit_is_for_a_person() {
             other => panic!("{other:?}"),
         }
     };
-    check(Product { group: "large".to_owned(), ..package("s") }, &["1"]).await;
-    check(Product { display_name: "S".to_owned(), ..package("s") }, &["1", "2"]).await;
+    check(Product { group: "large".to_owned(), ..package("s") }, &["2"]).await;
+    check(Product { display_name: "S".to_owned(), ..package("s") }, &["2", "3"]).await;
     // One that fits is the one; two that fit are nobody's.
     bench.make(package("s")).await;
     let (id, _) = found(&bench, &write, &at).await;
-    assert_eq!(id, "3");
-    check(package("s"), &["3", "4"]).await;
+    assert_eq!(id, "4");
+    check(package("s"), &["2", "3", "4", "5"]).await;
 }
 
 #[tokio::test]
@@ -105,8 +98,8 @@ async fn an_operator_may_name_the_product() {
     let at = lose(&bench, &write, Position::default(), CREATE).await;
     bench.make(package("s")).await;
     let named = async |id: &str| bench.plugin.search(&write, &at, &[], id).await.unwrap();
-    assert!(matches!(named("2").await, Found::Found(_)));
-    for wrong in ["1", "9", "x"] {
+    assert!(matches!(named("3").await, Found::Found(_)));
+    for wrong in ["1", "2", "9", "x"] {
         assert!(matches!(named(wrong).await, Found::Absent(_)), "{wrong}");
     }
 }
@@ -120,7 +113,7 @@ async fn a_list_that_lags_shows_it_later() {
     let looked = bench.plugin.search(&write, &at, &[], "").await.unwrap();
     assert!(matches!(looked, Found::Absent(_)), "{looked:?}");
     bench.upstream.advance(Duration::from_secs(3600));
-    assert_eq!(found(&bench, &write, &at).await.0, "1");
+    assert_eq!(found(&bench, &write, &at).await.0, "2");
 }
 
 #[tokio::test]
@@ -136,7 +129,7 @@ async fn a_late_product_is_found_when_it_is_there() {
     while bench.upstream.ledger().is_empty() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(found(&bench, &write, &at).await.0, "1");
+    assert_eq!(found(&bench, &write, &at).await.0, "2");
 }
 
 #[tokio::test]
@@ -154,7 +147,7 @@ async fn every_step_of_a_sellable_product_can_lose_its_answer() {
     let sent = bench.plugin.sent().len();
     let stepped = bench.plugin.step_at(&write, &at).await.unwrap();
     let Stepped::Done(done) = stepped else { panic!("{stepped:?}") };
-    let shown = bench.get("providers/test/products/1").await.unwrap();
+    let shown = bench.get("providers/test/products/2").await.unwrap();
     assert_eq!(shown.offers.len(), 2);
     assert_eq!(done.resource.unwrap().kind.unwrap(), shown.into());
     assert!(bench.plugin.sent()[sent..].iter().all(|call| call.ends_with(".get")), "reads only");
@@ -177,7 +170,7 @@ async fn a_rule_that_was_not_made_is_absent() {
             let looked = bench.plugin.search(&write, &at, &[], named).await.unwrap();
             assert!(matches!(looked, Found::Absent(_)), "{method} {looked:?}");
         }
-        at = next(bench.plugin.step_at(&write, &at).await.unwrap(), &at);
+        at = bench.step(&write, at).await;
     }
     let kinds = [Kind::ProductAdd, Kind::BillingResourceAdd, Kind::PriceRuleAdd];
     assert_eq!(bench.done(), kinds);
@@ -191,10 +184,12 @@ async fn a_place_in_the_plan_that_is_there_twice_is_for_a_person() {
     let at = lose(&bench, &write, Position::default(), RESOURCE).await;
     // The upstream takes the same again; another gateway, or a person, did so.
     let again = bench.plugin.step_at(&write, &at).await.unwrap();
-    assert!(matches!(again, Stepped::Next(_)));
-    let looked = bench.plugin.search(&write, &at, &[], "").await.unwrap();
-    let Found::Absent(several) = looked else { panic!("{looked:?}") };
-    assert_eq!(several.unexplained.len(), 2);
+    let Stepped::Pending(pending) = again else { panic!("{again:?}") };
+    let several = absent(&bench, &write, &at, &[]).await;
+    assert_eq!((several.unexplained.len(), several.effects), (2, 2));
+    let (standing, error) = stands(&bench, &write, &pending.handle).await;
+    assert_eq!(standing, Standing::EffectAwaited);
+    assert!(error.message.contains("more than once"), "{}", error.message);
 }
 
 #[tokio::test]
@@ -234,6 +229,6 @@ async fn another_instance_goes_on_where_the_first_was_lost() {
         purveyor_sdk::serde_json::json!({ "billing_plan": 1, "regions": { "fra": 1, "nyc": 2 } });
     let plugin = bench.reopened(configuration);
     let at = plugin.prepared(&write, at).await.unwrap();
-    assert!(matches!(plugin.step_at(&write, &at).await.unwrap(), Stepped::Next(_)));
+    assert!(matches!(plugin.step_at(&write, &at).await.unwrap(), Stepped::Pending(_)));
     assert_eq!(bench.done(), [Kind::ProductAdd, Kind::BillingResourceAdd]);
 }

@@ -1,15 +1,20 @@
 //! Price rules: a product that can be sold when its creation has succeeded, one that is left half
 //! made, and how that is completed.
 
+use purveyor_sdk::plugin::v1::poll_outcome::Outcome as Polled;
 use purveyor_sdk::plugin::v1::resource;
+use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
 use purveyor_sdk::serde_json::json;
-use purveyor_sdk::testing::Ended;
+use purveyor_sdk::testing::{Ended, Position};
 use purveyor_sdk::v1::term::Kind as TermKind;
 use purveyor_sdk::v1::{ErrorReason, Product};
+use purveyor_sdk::{Error, Standing};
 use purveyor_simulators::computestacks::Mode;
 use purveyor_simulators::{Fault, FaultKind, Kind};
 
-use super::bench::{Bench, PLAN, RESOURCE, RULE, create, fields, offer, package, sold, update};
+use super::bench::{
+    Bench, PLAN, RESOURCE, RULE, create, fields, offer, package, sold, stands, update,
+};
 
 /// Price, currency, largest quantity, regions and phase of each offer.
 fn offers(product: &Product) -> Vec<(String, i32, Vec<&str>, &str)> {
@@ -70,9 +75,9 @@ async fn a_refused_step_names_what_exists_and_what_is_missing() {
     let bench = Bench::new().await;
     let (error, product) = half_made(&bench, Fault::next(RULE, refusal()).after(1)).await;
     assert_eq!(error.reason, ErrorReason::UpstreamRejected);
-    let expected = "providers/test/products/1 exists and lacks its price of 6 USD in the regions 1, 2: the upstream refuses: Regions are closed";
+    let expected = "providers/test/products/2 exists and lacks its price of 6 USD in the regions 1, 2: the upstream refuses: Regions are closed";
     assert_eq!(error.message, expected);
-    assert_eq!(error.metadata["product"], "providers/test/products/1");
+    assert_eq!(error.metadata["product"], "providers/test/products/2");
     assert_eq!(error.metadata["lacks"], "its price of 6 USD in the regions 1, 2");
     assert_eq!(product.offers.len(), 1, "the view shows what is there");
 
@@ -99,16 +104,32 @@ async fn a_refused_step_names_what_exists_and_what_is_missing() {
 }
 
 #[tokio::test]
-async fn a_plan_that_cannot_be_used_any_more_ends_the_write_by_name() {
-    let bench = Bench::new().await;
+async fn plan_that_is_missing_once_does_not_end_the_write() {
     // The first step finds the plan; the evidence of the second does not.
-    let gone = FaultKind::Fault { code: 404, text: "Unknown API Call.".to_owned() };
-    bench.upstream.inject(Fault::next(PLAN, gone).after(1));
-    let Ended::Failed(error, view) = bench.run(&create(sold("s"))).await else { panic!() };
-    assert_eq!(error.reason, ErrorReason::UpstreamApiGone);
-    assert!(error.message.starts_with("providers/test/products/1 exists, and its price rules"));
-    assert!(view.is_some());
-    assert_eq!(bench.done(), [Kind::ProductAdd]);
+    for text in ["Unknown API Call.", ""] {
+        let bench = Bench::new().await;
+        let write = create(sold("s"));
+        let at = bench.before(&write, Position::default()).await;
+        let Stepped::Next(next) = bench.plugin.step_at(&write, &at).await.unwrap() else {
+            panic!()
+        };
+        let gone = FaultKind::Fault { code: 404, text: text.to_owned() };
+        bench.upstream.inject(Fault::next(PLAN, gone.clone()));
+        let at = bench.before(&write, at.after(next.handle)).await;
+        let Stepped::Rejected(rejected) = bench.plugin.step_at(&write, &at).await.unwrap() else {
+            panic!()
+        };
+        let error = Error::from(rejected.error.unwrap());
+        assert!(error.message.starts_with("providers/test/products/2 exists, and its price rules"));
+        // As long as it is missing, nothing shows that the rules were made, and nothing was sent.
+        bench.upstream.inject(Fault::next(PLAN, gone));
+        let (standing, stands) = stands(&bench, &write, &rejected.handle).await;
+        assert_eq!((standing, &stands.message), (Standing::NotDone, &error.message));
+        let polled = bench.plugin.poll_one(&write, &rejected.handle).await.unwrap();
+        let Polled::Next(next) = polled else { panic!("{polled:?}") };
+        bench.step(&write, at.after(next.handle)).await;
+        assert_eq!(bench.done(), [Kind::ProductAdd, Kind::BillingResourceAdd]);
+    }
 }
 
 #[tokio::test]

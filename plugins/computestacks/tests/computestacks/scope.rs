@@ -278,7 +278,7 @@ async fn every_item_of_the_scope_is_reachable() {
 
 async fn see() -> Seen {
     let timed = Mode { documented_times: true, ..Mode::default() };
-    let bench = Bench::with(timed, json!({})).await;
+    let bench = Bench::empty(timed, json!({})).await;
     let made = bench.make(package("s")).await;
     let made_resource = bench.make(resource("r", ResourceKind::Storage)).await;
     let example = bench.make(example()).await;

@@ -101,5 +101,5 @@ async fn what_cannot_be_is_refused_before_anything_is_sent() {
         assert_eq!(error.reason, ErrorReason::ProductNotFound);
     }
     assert_eq!(bench.done().len(), before);
-    assert_eq!(id(&bundled.name), "1");
+    assert_eq!(id(&bundled.name), "2");
 }

@@ -8,7 +8,7 @@ use purveyor_sdk::v1::{Money, Price};
 use super::{Members, not_understood};
 
 /// An order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Order {
     pub(crate) id: u64,
     /// The status code, verbatim.
@@ -23,7 +23,7 @@ pub(crate) struct Order {
 }
 
 /// One item of an order.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Item {
     pub(crate) id: u64,
     pub(crate) status: Option<String>,

@@ -1,9 +1,13 @@
 //! Servers, as server_list tells of them. The document shows no answer: all of this is assumed, but for
 //! the order item that a server came of, by which the document asks for servers.
 
-use purveyor_sdk::Result;
+use std::collections::BTreeMap;
+
 use purveyor_sdk::prost_types::{Struct, Timestamp};
+use purveyor_sdk::schemars::JsonSchema;
+use purveyor_sdk::serde::Deserialize;
 use purveyor_sdk::time::Zone;
+use purveyor_sdk::{Result, schemars, serde};
 
 use super::Members;
 
@@ -18,6 +22,7 @@ pub(crate) struct Server {
     pub(crate) reference: Option<String>,
     /// The upstream's word, verbatim.
     pub(crate) state: Option<String>,
+    pub(crate) life: Life,
     pub(crate) addresses: Vec<String>,
     pub(crate) created: Option<Timestamp>,
     pub(crate) period_end: Option<Timestamp>,
@@ -36,17 +41,66 @@ pub(crate) enum Life {
     Unknown,
 }
 
+/// What a server's word says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(crate = "serde", rename_all = "snake_case")]
+#[schemars(crate = "schemars")]
+pub enum ServerWord {
+    /// The upstream works on it.
+    Installing,
+    /// It is delivered.
+    Running,
+    /// It is no more.
+    Ended,
+}
+
+/// Assumptions, which the configuration can correct.
+const KNOWN: [(&str, ServerWord); 6] = [
+    ("running", ServerWord::Running),
+    ("active", ServerWord::Running),
+    ("installing", ServerWord::Installing),
+    ("pending", ServerWord::Installing),
+    ("ended", ServerWord::Ended),
+    ("cancelled", ServerWord::Ended),
+];
+
+/// The words of servers that are understood.
+#[derive(Debug, Clone)]
+pub(crate) struct ServerStates(BTreeMap<String, ServerWord>);
+
+impl ServerStates {
+    /// What is assumed, corrected by the configuration.
+    pub(crate) fn new(configured: &BTreeMap<String, ServerWord>) -> Self {
+        let known = KNOWN.into_iter().map(|(word, life)| (word.to_owned(), life));
+        let configured = configured.iter().map(|(word, life)| (word.clone(), *life));
+        Self(known.chain(configured).collect())
+    }
+
+    /// A server that is listed and says nothing else runs.
+    fn life(&self, word: Option<&str>) -> Life {
+        let Some(word) = word else { return Life::Running };
+        match self.0.get(word) {
+            Some(ServerWord::Installing) => Life::Installing,
+            Some(ServerWord::Running) => Life::Running,
+            Some(ServerWord::Ended) => Life::Ended,
+            None => Life::Unknown,
+        }
+    }
+}
+
 impl Server {
     /// # Errors
     ///
     /// UPSTREAM_UNAVAILABLE where it does not name its order item.
-    pub(crate) fn read(mut members: Members, zone: &Zone) -> Result<Self> {
+    pub(crate) fn read(mut members: Members, zone: &Zone, states: &ServerStates) -> Result<Self> {
+        let state = members.take_text("state");
         Ok(Self {
             item: members.take_id("order_item_id")?,
             order: members.take_text("order_id"),
             product: members.take_text("name"),
             reference: members.take_text("reference"),
-            state: members.take_text("state"),
+            life: states.life(state.as_deref()),
+            state,
             addresses: members.take_texts("ip"),
             created: members.take_moment("created", zone),
             period_end: members.take_moment("period_end", zone),
@@ -55,41 +109,29 @@ impl Server {
             attributes: members.rest(),
         })
     }
-
-    /// A server that is listed and says nothing else runs.
-    pub(crate) fn life(&self) -> Life {
-        match self.state.as_deref() {
-            None | Some("running" | "active") => Life::Running,
-            Some("installing" | "pending") => Life::Installing,
-            Some("ended" | "cancelled") => Life::Ended,
-            Some(_) => Life::Unknown,
-        }
-    }
-
-    /// Whether its order item is delivered with it.
-    pub(crate) fn is_there(&self) -> bool {
-        matches!(self.life(), Life::Running | Life::Unknown)
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use purveyor_sdk::time::Zone;
 
-    use super::{Life, Members, Server};
+    use super::{BTreeMap, Life, Members, Server, ServerStates, ServerWord};
 
     #[test]
     fn servers_in_many_shapes() {
         fn check(json: &str, expected: Option<(u64, Life, usize)>) {
             let members = Members::read(json.as_bytes()).unwrap();
-            let server = Server::read(members, &Zone::UTC).ok();
+            let configured = BTreeMap::from([("up".to_owned(), ServerWord::Running)]);
+            let states = ServerStates::new(&configured);
+            let server = Server::read(members, &Zone::UTC, &states).ok();
             let told =
-                server.map(|server| (server.item, server.life(), server.attributes.fields.len()));
+                server.map(|server| (server.item, server.life, server.attributes.fields.len()));
             assert_eq!(told, expected, "{json}");
         }
         check(r#"{"order_item_id":7}"#, Some((7, Life::Running, 0)));
         check(r#"{"order_item_id":"7","state":"installing"}"#, Some((7, Life::Installing, 0)));
         check(r#"{"order_item_id":7,"state":"ended","cpu":2}"#, Some((7, Life::Ended, 1)));
+        check(r#"{"order_item_id":7,"state":"up"}"#, Some((7, Life::Running, 0)));
         check(r#"{"order_item_id":7,"state":"dreaming"}"#, Some((7, Life::Unknown, 0)));
         check(
             r#"{"order_item_id":7,"state":{"a":1},"ip":"192.0.2.1"}"#,

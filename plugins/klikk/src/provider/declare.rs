@@ -38,6 +38,17 @@ pub(crate) const INVOICE_EXISTS: Note = Note::new(
     "order_create",
 );
 
+pub(crate) const MARK_LOST: Note = Note::new(
+    "MARK_LOST",
+    "the order is new and as it was asked for, and its names came back without their marks",
+    "order_status response.order_items[].reference",
+);
+pub(crate) const EFFECT_NOT_READ: Note = Note::new(
+    "EFFECT_NOT_READ",
+    "the upstream does not tell whether an item renews: its answer counts as the effect",
+    "order_cancel",
+);
+
 pub(crate) const CREDENTIALS: &[Credential] = &[
     Credential::header(
         ACCOUNT_TOKEN,

@@ -1,15 +1,17 @@
 //! Evidence: what became of an order whose answer was lost. Each item carries a mark of ours, which the
-//! upstream shows with every order: the order with our marks is the one, and where none has them, there
-//! is none.
+//! upstream shows with every order: an order with our marks is the one. Names can be cut or changed, so
+//! an order that is new and that nothing explains forbids absence.
 //!
-//! Without marks, which the configuration can ask for, what is new since the order was sent could be
-//! anybody's: it is shown to a person, and only that nothing at all is new counts as absence.
+//! Without marks, which the configuration can ask for, what is new could be anybody's: it is shown to a
+//! person.
+
+use std::collections::BTreeSet;
 
 use purveyor_sdk::v1::{CreateOrderRequest, ErrorReason, UpstreamRef};
-use purveyor_sdk::{
-    Baseline, Cx, Error, Evidence, Find, Finding, Resource, Result, Write, WriteRequest,
-};
+use purveyor_sdk::{Baseline, Cx, Error, Evidence, Find, Finding, Result, Traces, WriteRequest};
 
+use super::delivery::{Owner, is_as_asked, marks, marks_in, owner};
+use super::lines::MAX_ITEMS;
 use super::{Klikk, cancellations};
 use crate::checkpoint::{Before, Placed, encode};
 use crate::model::{Order, id_of};
@@ -18,20 +20,32 @@ use crate::token;
 /// The most orders that are asked for one by one, where the list does not tell their items.
 const MAX_SINGLE_LOOKS: usize = 200;
 
+/// How many listed orders a baseline keeps, of which one shows later that a list is whole.
+const MAX_KNOWN: usize = 3;
+
 pub(super) async fn baseline(klikk: &Klikk, cx: &Cx, asked: Baseline) -> Result<Evidence> {
-    if !matches!(asked.write.request, WriteRequest::CreateOrder(_)) {
-        return Err(Error::unsupported("evidence of this write"));
-    }
     let tokens = klikk.item_tokens;
-    let mut before = Before { tokens, present: Vec::new() };
-    if !tokens {
-        before.present = klikk.client.orders(cx).await?.iter().map(|order| order.id).collect();
+    match &asked.write.request {
+        WriteRequest::CancelOrder(request) => {
+            return cancellations::baseline(klikk, cx, request, &asked.write.upstream_id).await;
+        }
+        // What cannot be sold is refused before anything is asked.
+        WriteRequest::CreateOrder(request) => {
+            klikk.lines(request, &asked.write.request_id, tokens)?;
+        }
+        _ => return Err(Error::unsupported("evidence of this write")),
     }
+    let mut known: Vec<u64> = klikk.client.orders(cx).await?.iter().map(|it| it.id).collect();
+    known.sort_unstable_by(|one, other| other.cmp(one));
+    known.truncate(MAX_KNOWN);
+    let highest = known.first().copied();
+    let before =
+        Before { tokens, present: Vec::new(), highest: Some(highest.unwrap_or_default()), known };
     Ok(Evidence {
         evidence: encode(&before)?,
         // With its marks no order is like another.
         similarity: if tokens { token::of(&asked.write.request_id, 0) } else { String::new() },
-        present_ids: before.present.iter().map(u64::to_string).collect(),
+        highest_id: highest.map(|id| id.to_string()).unwrap_or_default(),
         ..Evidence::default()
     })
 }
@@ -48,70 +62,109 @@ pub(super) async fn find(klikk: &Klikk, cx: &Cx, find: Find) -> Result<Finding> 
     if !find.upstream_id.is_empty() {
         return klikk.pointed_out(cx, &find, request, &before).await;
     }
-    if before.tokens {
-        klikk.marked(cx, &find.write, request).await
-    } else {
-        klikk.new_since(cx, &find, &before).await
-    }
+    klikk.searched(cx, &find, request, &before).await
 }
 
 impl Klikk {
-    /// The order that carries our marks.
-    async fn marked(
+    /// Searches one list of all orders for the one that carries our marks, and for what speaks against
+    /// its absence.
+    async fn searched(
         &self,
         cx: &Cx,
-        write: &Write,
+        find: &Find,
         request: &CreateOrderRequest,
+        before: &Before,
     ) -> Result<Finding> {
-        let marks = marks(write, request);
-        let (told, untold): (Vec<Order>, Vec<Order>) =
-            self.client.orders(cx).await?.into_iter().partition(|order| order.items.is_some());
-        let mut ours: Vec<Order> = told.into_iter().filter(|it| carries(it, &marks)).collect();
-        if ours.is_empty() {
-            ours = self.marked_singly(cx, untold, &marks).await?;
+        let mut listed = self.client.orders(cx).await?;
+        listed.sort_by_key(|order| order.id);
+        let claimed = |order: &Order| find.claimed_ids.contains(&order.id.to_string());
+        self.tell_items(cx, &mut listed, before, claimed).await?;
+        let marks = marks(&find.write, request);
+        let ours = |order: &&Order| owner(order, &marks) == Owner::Ours;
+        // A request that was sent again may have made more than one: what is new and is nobody's
+        // belongs to the attempt that is searched for.
+        let mut groups: [Vec<&Order>; 3] = Default::default();
+        for order in listed.iter().filter(ours) {
+            let group = if before.stood(order.id) { 2 } else { usize::from(claimed(order)) };
+            groups[group].push(order);
         }
-        match ours.as_slice() {
-            [] => Ok(Finding::absent()),
-            [one] => self.found(cx, write, one).await,
-            several => Ok(Finding::unexplained(several.iter().map(candidate).collect())),
+        match groups.iter().find(|group| !group.is_empty()).map(Vec::as_slice) {
+            Some([one]) => return self.found(cx, find, request, before, one).await,
+            Some(several) => {
+                return Ok(Finding::unexplained(several.iter().copied().map(candidate).collect()));
+            }
+            None => {}
         }
+        if before.highest.is_none() && before.tokens {
+            return Ok(Finding::incomplete("no orders were listed before the request was sent"));
+        }
+        let explained = explained(&listed, &find.other_request_ids);
+        let new = listed.iter().filter(|it| !before.stood(it.id) && !claimed(it));
+        let (marked, unexplained): (Vec<&Order>, Vec<&Order>) =
+            new.partition(|order| explained.contains(&order.id));
+        let alike = unexplained.iter().filter(|order| is_as_asked(order, request));
+        Ok(Finding::Absent(Traces {
+            alike_ids: alike.map(|order| order.id.to_string()).collect(),
+            unexplained: unexplained.into_iter().map(candidate).collect(),
+            incomplete: self.incomplete(cx, find, before, &listed).await?,
+            marked_ids: marked.iter().map(|order| order.id.to_string()).collect(),
+            ..Traces::default()
+        }))
     }
 
-    /// As above, where the list does not tell items: the newest first, for ours is new. What cannot be
-    /// looked at whole is no absence.
-    async fn marked_singly(
+    /// Reads the items of new orders by themselves where the list does not tell them: first of those that
+    /// nobody has claimed, the newest first. What cannot be read so keeps telling none, and nothing
+    /// explains it.
+    async fn tell_items(
         &self,
         cx: &Cx,
-        mut untold: Vec<Order>,
-        marks: &[String],
-    ) -> Result<Vec<Order>> {
-        untold.sort_by_key(|order| std::cmp::Reverse(order.id));
-        for order in untold.iter().take(MAX_SINGLE_LOOKS) {
+        listed: &mut [Order],
+        before: &Before,
+        claimed: impl Fn(&Order) -> bool,
+    ) -> Result<()> {
+        let untold =
+            listed.iter_mut().rev().filter(|it| it.items.is_none() && !before.stood(it.id));
+        let (last, first): (Vec<_>, Vec<_>) = untold.partition(|order| claimed(order));
+        for order in first.into_iter().chain(last).take(MAX_SINGLE_LOOKS) {
             match self.client.order(cx, order.id).await {
-                Ok(told) if carries(&told, marks) => return Ok(vec![told]),
-                Ok(_) => {}
+                Ok(told) => *order = told,
                 Err(error) if error.reason == ErrorReason::OrderNotFound => {}
                 Err(error) => return Err(error),
             }
         }
-        if untold.len() > MAX_SINGLE_LOOKS {
-            return Err(Error::unavailable("there are more orders than can be looked at"));
+        Ok(())
+    }
+
+    /// Why a list is not whole; empty: it is.
+    async fn incomplete(
+        &self,
+        cx: &Cx,
+        find: &Find,
+        before: &Before,
+        listed: &[Order],
+    ) -> Result<String> {
+        let ids: BTreeSet<String> = listed.iter().map(|order| order.id.to_string()).collect();
+        let mut known = before.known.clone();
+        if known.is_empty() {
+            // As an earlier plugin kept them.
+            known.clone_from(&before.present);
+            known.sort_unstable_by(|one, other| other.cmp(one));
+            known.truncate(MAX_KNOWN);
         }
-        Ok(Vec::new())
+        let known: Vec<String> = known.iter().map(u64::to_string).collect();
+        let exists = |id: String| async move {
+            let Some(id) = id_of(&id) else { return Ok(false) };
+            match self.client.order(cx, id).await {
+                Ok(_) => Ok(true),
+                Err(error) if error.reason == ErrorReason::OrderNotFound => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        find.incomplete(&known, |id| ids.contains(id), exists).await
     }
 
-    /// What is new and belongs to no other write; a person has to say whether it is the one.
-    async fn new_since(&self, cx: &Cx, find: &Find, before: &Before) -> Result<Finding> {
-        let listed = self.client.orders(cx).await?;
-        let new = listed.iter().filter(|order| {
-            !before.present.contains(&order.id) && !find.claimed_ids.contains(&order.id.to_string())
-        });
-        let new: Vec<UpstreamRef> = new.map(candidate).collect();
-        Ok(if new.is_empty() { Finding::absent() } else { Finding::unexplained(new) })
-    }
-
-    /// The order that an operator names. One that was there before, or that carries the marks of
-    /// another request, is not what the write made.
+    /// The order that an operator names. One that was there before, that carries the marks of another
+    /// request or has other items is not what the write made.
     async fn pointed_out(
         &self,
         cx: &Cx,
@@ -120,51 +173,58 @@ impl Klikk {
         before: &Before,
     ) -> Result<Finding> {
         let Some(id) = id_of(&find.upstream_id) else { return Ok(Finding::absent()) };
-        if before.present.contains(&id) {
-            return Ok(Finding::absent());
-        }
         match self.client.order(cx, id).await {
-            Ok(told) if fits(&told, request, &marks(&find.write, request)) => {
-                self.found(cx, &find.write, &told).await
-            }
-            Ok(_) => Ok(Finding::absent()),
+            Ok(told) => match owner(&told, &marks(&find.write, request)) {
+                Owner::Ours => self.found(cx, find, request, before, &told).await,
+                Owner::Unmarked if !before.stood(id) && fits(&told, request, before) => {
+                    self.found(cx, find, request, before, &told).await
+                }
+                _ => Ok(Finding::absent()),
+            },
             Err(error) if error.reason == ErrorReason::OrderNotFound => Ok(Finding::absent()),
             Err(error) => Err(error),
         }
     }
 
     /// How the write goes on with the order that it turns out to have made.
-    async fn found(&self, cx: &Cx, write: &Write, told: &Order) -> Result<Finding> {
+    async fn found(
+        &self,
+        cx: &Cx,
+        find: &Find,
+        request: &CreateOrderRequest,
+        before: &Before,
+        told: &Order,
+    ) -> Result<Finding> {
         let servers = self.servers_of(cx, &[told]).await?;
-        let order = self.own_order(write, told, &servers)?;
-        let step = self.goes_on(Placed { order: told.id, looks: 0 }, order)?;
-        Ok(Finding::found(told.id.to_string(), step.map(Resource::from)))
+        // What an earlier plugin kept does not tell what was there.
+        let before = before.highest.map(|_| before.brief());
+        let placed = Placed::new(told.id, before);
+        let step = self.found_step(&find.write, request, placed, told, &servers)?;
+        Ok(Finding::found(told.id.to_string(), step))
     }
 }
 
-fn marks(write: &Write, request: &CreateOrderRequest) -> Vec<String> {
-    let count = request.order.as_ref().map_or(0, |order| order.items.len());
-    (0..count).map(|index| token::of(&write.request_id, index)).collect()
-}
-
-/// Whether an order carries one of our marks: one alone is enough, for nobody else could have put it.
-fn carries(order: &Order, marks: &[String]) -> bool {
-    let mut of_items = order.items().iter().filter_map(|item| token::split(&item.reference).1);
-    of_items.any(|mark| marks.iter().any(|ours| ours == mark))
-}
-
-/// Whether an order can be the request's: it carries its marks, or none and its names.
-fn fits(order: &Order, request: &CreateOrderRequest, marks: &[String]) -> bool {
-    let marked = order.items().iter().any(|item| token::split(&item.reference).1.is_some());
-    if marked {
-        return carries(order, marks);
-    }
+/// Whether an order without marks can be the request's. Names that were sent with marks have been
+/// changed; names that were sent without are the caller's, or their beginning.
+fn fits(order: &Order, request: &CreateOrderRequest, before: &Before) -> bool {
     let asked = request.order.as_ref().map(|order| order.items.as_slice()).unwrap_or_default();
-    let mut asked: Vec<&str> = asked.iter().map(|item| item.display_name.as_str()).collect();
-    let mut told: Vec<&str> = order.items().iter().map(|item| item.reference.as_str()).collect();
-    asked.sort_unstable();
-    told.sort_unstable();
-    asked == told
+    let named = |told: &str| asked.iter().any(|item| item.display_name.starts_with(told));
+    let mut told = order.items().iter().map(|item| item.reference.as_str());
+    is_as_asked(order, request)
+        && (before.tokens || told.all(|told| !told.is_empty() && named(told)))
+}
+
+/// The orders that the marks of other requests explain: the oldest order with the marks of a request,
+/// unless it carries those of another as well.
+fn explained(listed: &[Order], requests: &[String]) -> BTreeSet<u64> {
+    let marks = |request: &String| -> BTreeSet<String> {
+        (0..MAX_ITEMS).map(|index| token::of(request, index)).collect()
+    };
+    let marks: Vec<BTreeSet<String>> = requests.iter().map(marks).collect();
+    let carries = |order: &Order, of: &BTreeSet<String>| marks_in(order).any(|it| of.contains(it));
+    let oldest = marks.iter().filter_map(|of| listed.iter().find(|order| carries(order, of)));
+    let of_one = |order: &&Order| marks.iter().filter(|of| carries(order, of)).count() == 1;
+    oldest.filter(of_one).map(|order| order.id).collect()
 }
 
 fn candidate(order: &Order) -> UpstreamRef {

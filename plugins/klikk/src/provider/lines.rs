@@ -11,7 +11,7 @@ use crate::config::Sold;
 use crate::{options, token};
 
 /// The most items of one order; the upstream names no limit.
-const MAX_ITEMS: usize = 50;
+pub(super) const MAX_ITEMS: usize = 50;
 
 /// The most characters of a name as it is sent. Assumption: a name of this length comes back whole; one
 /// that is cut loses the mark by which it is known.
@@ -71,7 +71,7 @@ impl Klikk {
         }
         let name = mark
             .map_or_else(|| item.display_name.clone(), |mark| token::put(&item.display_name, mark));
-        if let Err(description) = check_name(&item.display_name, &name) {
+        if let Err(description) = check_name(&item.display_name, &name, mark) {
             add("display_name", description);
         }
         let path = format!("{path}.options");
@@ -113,13 +113,14 @@ fn check_term(term: Option<&Term>, sold: &Sold) -> Result<(), String> {
     }
 }
 
-/// `given` is the caller's name, `sent` what the upstream is told.
-fn check_name(given: &str, sent: &str) -> Result<(), String> {
+/// `given` is the caller's name, `sent` what the upstream is told. What is sent is read back in its
+/// parts.
+fn check_name(given: &str, sent: &str, mark: Option<&str>) -> Result<(), String> {
     if sent.is_empty() {
         return Err("is required: the upstream shows nothing else of an item".to_owned());
     }
-    if token::split(given).1.is_some() {
-        return Err("must not end like the mark that is put at its end".to_owned());
+    if token::at_end(given).is_some() || token::split(sent) != (given, mark) {
+        return Err("must not look as if it had the mark that is put into names".to_owned());
     }
     if sent.chars().count() > MAX_NAME {
         return Err(format!("must be shorter: with its mark {MAX_NAME} characters at most"));

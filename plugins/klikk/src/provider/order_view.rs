@@ -14,11 +14,8 @@ use purveyor_sdk::{Result, etag};
 use super::Klikk;
 use super::declare::{INVOICE_EXISTS, notice};
 use crate::client::{Created, NewItem};
-use crate::model::{Due, Item, Server};
+use crate::model::{Due, Item, Life, Server};
 use crate::{model, token};
-
-/// States in which an order goes on by itself.
-const OPEN: [State; 3] = [State::Unspecified, State::Pending, State::Provisioning];
 
 impl Klikk {
     /// An order as anybody sees it.
@@ -77,7 +74,7 @@ impl Klikk {
 
     fn item(&self, told: &Item, servers: &[Server]) -> Result<OrderItem> {
         let server = servers.iter().find(|server| server.item == told.id);
-        let there = server.is_some_and(Server::is_there);
+        let there = server.is_some_and(|server| server.life == Life::Running);
         let state = item_state(self.statuses.state(told.status.as_deref()), there);
         let ends = told.auto_renew == Some(false) || state == State::Cancelled;
         let (display_name, mark) = token::split(&told.reference);
@@ -111,20 +108,12 @@ impl Klikk {
     }
 }
 
-/// Whether an order goes no further by itself. A status that nobody knows does not keep it open once
-/// every item has its server.
-pub(super) fn rests(order: &Order) -> bool {
-    let delivered = order.items.iter().all(|item| !item.services.is_empty());
-    !OPEN.contains(&order.state()) || (delivered && !order.items.is_empty())
-}
-
 /// The items in the order of the marks that they were sent with, so that each stands where the request
 /// has it. Without marks they stay where they are.
 pub(super) fn in_order(items: &mut [Item], marks: &[String]) {
     items.sort_by_key(|item| {
-        let mark = token::split(&item.reference).1;
-        let place = mark.and_then(|mark| marks.iter().position(|known| known == mark));
-        place.unwrap_or(usize::MAX)
+        let mut own = token::all(&item.reference);
+        own.find_map(|mark| marks.iter().position(|known| known == mark)).unwrap_or(usize::MAX)
     });
 }
 

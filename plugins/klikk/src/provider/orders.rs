@@ -34,7 +34,7 @@ pub(super) async fn create(
             if created.due.is_some() {
                 return Ok(Step::Done(view));
             }
-            let handle = encode(&Placed { order: created.order, looks: 0 })?;
+            let handle = encode(&Placed::new(created.order, Some(before.brief())))?;
             Ok(Step::Pending { handle, after: FIRST_LOOK, view: Some(view) })
         }
         Sent::Refused { proof, error } => Ok(Step::rejected(proof, error)),
@@ -84,7 +84,7 @@ impl Klikk {
     /// What was known before the order is, or was, sent.
     pub(super) fn before(&self, evidence: &[u8]) -> Result<Before> {
         if evidence.is_empty() {
-            return Ok(Before { tokens: self.item_tokens, present: Vec::new() });
+            return Ok(Before { tokens: self.item_tokens, ..Before::default() });
         }
         decode(evidence)
     }
@@ -109,16 +109,15 @@ impl Klikk {
         })
     }
 
-    /// The servers that could be of these orders. Orders that nobody has paid for have none.
+    /// The servers that could be of these orders. Orders that wait for payment have none.
     pub(super) async fn servers_of(
         &self,
         cx: &Cx,
         orders: &[&model::Order],
     ) -> Result<Vec<Server>> {
-        let paid = orders.iter().filter(|order| {
-            let state = self.statuses.state(order.status.as_deref());
-            !matches!(state, State::AwaitingPayment | State::Expired)
-        });
+        let paid = orders
+            .iter()
+            .filter(|order| self.statuses.state(order.status.as_deref()) != State::AwaitingPayment);
         match paid.collect::<Vec<_>>().as_slice() {
             [] => Ok(Vec::new()),
             [one] => match one.items() {

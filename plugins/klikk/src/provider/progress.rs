@@ -1,53 +1,80 @@
 //! Following what the upstream has accepted: one look at the orders and one at the servers for many
 //! writes. Reads only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use purveyor_sdk::v1::order::State;
-use purveyor_sdk::v1::{ErrorReason, Order};
-use purveyor_sdk::{Cx, Error, PollItem, Progress, Result, Step, Write, WriteRequest};
+use purveyor_sdk::v1::{CreateOrderRequest, ErrorReason, Order};
+use purveyor_sdk::{
+    Cx, Error, PollItem, Progress, Resource, Result, Standing, Step, Write, WriteRequest,
+};
 
 use super::Klikk;
-use super::order_view::{in_order, rests};
-use crate::checkpoint::{Placed, decode, encode};
-use crate::model::Server;
-use crate::{model, token};
+use super::declare::{MARK_LOST, notice};
+use super::delivery::{Judgement, Verdict, marks};
+use super::order_view::in_order;
+use crate::checkpoint::{Cancelling, Placed, decode, encode};
+use crate::model;
+use crate::model::{Item, Server, id_of};
 
 /// The longest pause between two looks.
 const LONGEST_PAUSE: u64 = 20;
 
+/// What a write waits for.
+enum Followed {
+    Order(Placed),
+    Cancellation(Cancelling),
+}
+
 pub(super) async fn poll(klikk: &Klikk, cx: &Cx, items: Vec<PollItem>) -> Result<Vec<Progress>> {
-    let placed: Vec<Result<Placed>> = items.iter().map(followed).collect();
-    let ids: Vec<u64> = placed.iter().flatten().map(|placed| placed.order).collect();
+    let followed: Vec<Result<Followed>> = items.iter().map(followed).collect();
+    let ids = followed.iter().flatten().map(Followed::order).collect();
     let orders = klikk.by_id(cx, &ids).await?;
     let told: Vec<&model::Order> = orders.values().flatten().collect();
-    let servers = klikk.servers_of(cx, &told).await?;
-    let progress = items.iter().zip(placed).map(|(item, placed)| {
-        let progress =
-            placed.and_then(|placed| klikk.progress(&item.write, placed, &orders, &servers));
+    let servers = if orders.values().flatten().count() < orders.len() {
+        // The servers of an order that is not found may show what came of it.
+        klikk.client.servers(cx, None).await?
+    } else {
+        klikk.servers_of(cx, &told).await?
+    };
+    let progress = items.iter().zip(followed).map(|(item, followed)| {
+        let progress = followed.and_then(|it| klikk.progress(&item.write, it, &orders, &servers));
         progress.unwrap_or_else(Progress::Unavailable)
     });
     Ok(progress.collect())
 }
 
 /// The pause before the next look: one second and growing.
-fn pause(looks: u32) -> Duration {
+pub(super) fn pause(looks: u32) -> Duration {
     Duration::from_secs(2_u64.saturating_pow(looks).min(LONGEST_PAUSE))
 }
 
-/// The order that a write waits for.
-fn followed(item: &PollItem) -> Result<Placed> {
+fn followed(item: &PollItem) -> Result<Followed> {
     match &item.write.request {
-        WriteRequest::CreateOrder(_) => decode(&item.handle),
+        WriteRequest::CreateOrder(_) => decode(&item.handle).map(Followed::Order),
+        WriteRequest::CancelOrder(_) => decode(&item.handle).map(Followed::Cancellation),
         _ => Err(Error::unsupported("following this write")),
+    }
+}
+
+impl Followed {
+    fn order(&self) -> u64 {
+        match self {
+            Self::Order(placed) => placed.order,
+            Self::Cancellation(cancelling) => cancelling.target.order,
+        }
     }
 }
 
 impl Klikk {
     /// Orders by their identifiers: one is asked for by itself, as are those that are not listed yet,
     /// or without their items.
-    async fn by_id(&self, cx: &Cx, ids: &[u64]) -> Result<BTreeMap<u64, Result<model::Order>>> {
+    async fn by_id(
+        &self,
+        cx: &Cx,
+        ids: &BTreeSet<u64>,
+    ) -> Result<BTreeMap<u64, Result<model::Order>>> {
         let mut found = BTreeMap::new();
         if ids.len() > 1 {
             let listed = self.client.orders(cx).await?.into_iter();
@@ -65,65 +92,152 @@ impl Klikk {
     fn progress(
         &self,
         write: &Write,
-        placed: Placed,
+        followed: Followed,
         orders: &BTreeMap<u64, Result<model::Order>>,
         servers: &[Server],
     ) -> Result<Progress> {
-        let order = match orders.get(&placed.order) {
-            Some(Ok(told)) => self.own_order(write, told, servers)?,
-            Some(Err(error)) => return Err(unavailable(error)),
-            None => return Err(Error::unavailable("the upstream does not tell the order")),
-        };
-        Ok(match self.goes_on(placed, order)? {
-            Step::Done(order) if order.state() == State::Failed => failed(order),
-            Step::Done(order) => Progress::Done(order.into()),
-            Step::Pending { handle, after, view } => {
-                Progress::Pending { handle, after, view: view.map(Into::into) }
+        let told = match orders.get(&followed.order()) {
+            Some(Ok(told)) => Some(told),
+            Some(Err(error)) if error.reason == ErrorReason::OrderNotFound => None,
+            Some(Err(error)) => {
+                let metadata = error.metadata.clone();
+                return Err(Error { metadata, ..Error::new(error.reason, error.message.clone()) });
             }
-            _ => return Err(Error::fault("an order is done or goes on")),
+            None => return Err(Error::fault("the order was not asked for")),
+        };
+        match (followed, &write.request, told) {
+            (Followed::Order(placed), WriteRequest::CreateOrder(request), Some(told)) => {
+                self.order_progress(write, request, placed, told, servers)
+            }
+            (Followed::Order(placed), WriteRequest::CreateOrder(request), None) => {
+                self.vanished(write, request, placed, servers)
+            }
+            (Followed::Cancellation(cancelling), ..) => {
+                self.cancellation_progress(cancelling, told, servers)
+            }
+            _ => Err(Error::unsupported("following this write")),
+        }
+    }
+
+    /// How a write goes on with its order as it is read now.
+    pub(super) fn order_progress(
+        &self,
+        write: &Write,
+        request: &CreateOrderRequest,
+        mut placed: Placed,
+        told: &model::Order,
+        servers: &[Server],
+    ) -> Result<Progress> {
+        let Judgement { verdict, mark_lost } =
+            self.judge(write, request, &mut placed, told, servers);
+        let mut order = self.own_order(write, request, told, servers)?;
+        if mark_lost {
+            order.notices.push(notice(MARK_LOST));
+        }
+        let view = Some(Resource::from(order.clone()));
+        let after = pause(placed.looks);
+        let handle = encode(&Placed { looks: placed.looks.saturating_add(1), ..placed })?;
+        Ok(match verdict {
+            Verdict::Done => Progress::Done(order.into()),
+            Verdict::UnderWay => Progress::Pending { handle, after, view },
+            Verdict::Stands(standing, why) => {
+                Progress::Stands { handle, after, view, standing, error: stands(standing, why) }
+            }
+            Verdict::Failed(why) => {
+                let message = format!("the upstream failed to deliver: {why}");
+                Progress::Failed { error: Error::new(ErrorReason::UpstreamFailed, message), view }
+            }
         })
     }
 
-    /// An order of ours, its items where the request has them.
-    pub(super) fn own_order(
+    /// As above, of an order that was accepted and is not found: its servers may show that it was
+    /// delivered.
+    fn vanished(
         &self,
         write: &Write,
+        request: &CreateOrderRequest,
+        placed: Placed,
+        servers: &[Server],
+    ) -> Result<Progress> {
+        let told = shown_by_servers(placed.order, servers);
+        let why = format!("the upstream does not know order {} any more", placed.order);
+        Ok(match self.order_progress(write, request, placed, &told, servers)? {
+            Progress::Done(Resource::Order(order)) => Progress::Done(completed(order).into()),
+            Progress::Stands { handle, after, .. } | Progress::Pending { handle, after, .. } => {
+                let standing = Standing::Unclear;
+                let error = stands(standing, why);
+                Progress::Stands { handle, after, view: None, standing, error }
+            }
+            other => other,
+        })
+    }
+
+    /// What a search found, as the step that goes on with it: a poll tells what does not.
+    pub(super) fn found_step(
+        &self,
+        write: &Write,
+        request: &CreateOrderRequest,
+        placed: Placed,
+        told: &model::Order,
+        servers: &[Server],
+    ) -> Result<Step<Resource>> {
+        let failed = encode(&placed)?;
+        match self.order_progress(write, request, placed, told, servers)? {
+            Progress::Done(resource) => Ok(Step::Done(resource)),
+            Progress::Pending { handle, after, view }
+            | Progress::Stands { handle, after, view, .. } => {
+                Ok(Step::Pending { handle, after, view })
+            }
+            Progress::Failed { view, .. } => {
+                Ok(Step::Pending { handle: failed, after: pause(0), view })
+            }
+            _ => Err(Error::fault("an order is done, goes on, stands or has failed")),
+        }
+    }
+
+    /// An order of ours, its items where the request has them.
+    fn own_order(
+        &self,
+        write: &Write,
+        request: &CreateOrderRequest,
         told: &model::Order,
         servers: &[Server],
     ) -> Result<Order> {
-        let count = told.items().len();
-        let marks: Vec<_> = (0..count).map(|index| token::of(&write.request_id, index)).collect();
         let mut told = told.clone();
+        let marks = marks(write, request);
         in_order(told.items.as_deref_mut().unwrap_or_default(), &marks);
         self.order(&told, servers)
     }
+}
 
-    /// How a write goes on with its order as it is now: done, or looked at again.
-    pub(super) fn goes_on(&self, placed: Placed, order: Order) -> Result<Step<Order>> {
-        if rests(&order) {
-            return Ok(Step::Done(order));
-        }
-        let after = pause(placed.looks);
-        let handle = encode(&Placed { looks: placed.looks.saturating_add(1), ..placed })?;
-        Ok(Step::Pending { handle, after, view: Some(order) })
+/// What stands is named by what it ends with.
+pub(super) fn stands(standing: Standing, why: String) -> Error {
+    match standing {
+        Standing::NotDone => Error::new(ErrorReason::UpstreamFailed, why),
+        _ => Error::new(ErrorReason::EffectNotSeen, why),
     }
 }
 
-/// An order that was accepted and is not found has not come to be seen yet: that can pass.
-fn unavailable(error: &Error) -> Error {
-    let reason = match error.reason {
-        ErrorReason::OrderNotFound => ErrorReason::UpstreamUnavailable,
-        reason => reason,
-    };
-    let metadata = error.metadata.clone();
-    Error { metadata, ..Error::new(reason, error.message.clone()) }
+/// An order as its servers show it.
+fn shown_by_servers(id: u64, servers: &[Server]) -> model::Order {
+    let own = servers.iter().filter(|it| it.order.as_deref().and_then(id_of) == Some(id));
+    let items = own.map(|server| Item {
+        id: server.item,
+        product: server.product.clone().unwrap_or_default(),
+        reference: server.reference.clone().unwrap_or_default(),
+        auto_renew: server.auto_renew,
+        ..Item::default()
+    });
+    model::Order { id, items: Some(items.collect()), ..model::Order::default() }
 }
 
-fn failed(order: Order) -> Progress {
-    let told = order.upstream.as_ref().map(|upstream| upstream.message.as_str());
-    let message = format!("the upstream failed to deliver: {}", told.unwrap_or_default());
-    let error = Error::new(ErrorReason::UpstreamFailed, message);
-    Progress::Failed { error, view: Some(order.into()) }
+/// Every item has its server, whatever the order's status was.
+fn completed(mut order: Order) -> Order {
+    order.set_state(State::Completed);
+    for item in &mut order.items {
+        item.set_state(State::Completed);
+    }
+    order
 }
 
 #[cfg(test)]

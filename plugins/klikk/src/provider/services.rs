@@ -78,7 +78,7 @@ impl Klikk {
 
 fn state(server: &Server, now: &Timestamp) -> State {
     let over = |end: &Timestamp| (end.seconds, end.nanos) <= (now.seconds, now.nanos);
-    match server.life() {
+    match server.life {
         Life::Ended => State::Terminated,
         Life::Installing => State::Pending,
         Life::Unknown => State::Unspecified,

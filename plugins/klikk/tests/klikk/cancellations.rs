@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use purveyor_sdk::Standing;
+use purveyor_sdk::plugin::v1::Write;
+use purveyor_sdk::plugin::v1::find_response::{Absent, Outcome as Found};
+use purveyor_sdk::plugin::v1::poll_outcome::Outcome as Polled;
 use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
 use purveyor_sdk::testing::Position;
 use purveyor_sdk::v1::order::State;
@@ -63,9 +67,86 @@ async fn an_upstream_that_does_not_tell_is_told_again() {
     let bench = Bench::in_mode(Mode { tell_renewal: false, ..Mode::default() }).await;
     bench.buy(&["a"]).await;
     for sent in 1..3 {
-        assert_eq!(cancelled(&bench.run(&cancel("73", "")).await.order()), [true]);
+        let order = bench.run(&cancel("73", "")).await.order();
+        assert_eq!(cancelled(&order), [true]);
+        assert_eq!(order.notices[0].reason, "EFFECT_NOT_READ");
         assert_eq!(bench.asked("order_cancel"), sent);
     }
+    // What cannot be read is not sent again unasked.
+    let write = cancel("73", "");
+    let at = bench.first(&write).await;
+    let told = absent(&bench, &write, &at).await;
+    assert_eq!(told.incomplete, "the upstream does not tell whether order 73 renews");
+}
+
+async fn absent(bench: &Bench, write: &Write, at: &Position) -> Absent {
+    match bench.search(write, at, &[], "").await.unwrap() {
+        Found::Absent(absent) => absent,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn cancellation_is_done_when_it_is_read() {
+    let mode = Mode { effect_lag_ms: 3_600_000, ..Mode::default() };
+    for item in ["", "1293"] {
+        let bench = Bench::new().await;
+        bench.buy(&["a", "b"]).await;
+        bench.upstream.set_mode(mode.clone());
+        bench.upstream.advance(Duration::from_secs(3600));
+        let write = cancel("73", item);
+        let at = bench.first(&write).await;
+        let Stepped::Pending(pending) = bench.step_at(&write, &at).await.unwrap() else { panic!() };
+        let standing = async || match bench.poll_one(&write, &pending.handle).await.unwrap() {
+            Polled::Pending(pending) => (pending.standing(), pending.error.unwrap().message),
+            other => panic!("{other:?}"),
+        };
+        let (awaited, message) = standing().await;
+        assert_eq!(awaited, Standing::EffectAwaited);
+        assert!(message.contains("item 1293 of order 73 still renews"), "{message}");
+        // It is not there yet, and the order is the same one.
+        assert_eq!(absent(&bench, &write, &at).await, Absent::default());
+        bench.upstream.vanish(73, Some(1), false).unwrap();
+        assert_eq!(standing().await.0, Standing::Unclear);
+        bench.upstream.advance(Duration::from_secs(3600));
+        let done = bench.follow(&write, pending.handle.clone()).await.order();
+        assert_eq!(cancelled(&done), [true, item.is_empty()]);
+    }
+}
+
+#[tokio::test]
+async fn cancellation_of_another_object_is_not_repeated() {
+    let bench = Bench::new().await;
+    bench.buy(&["a"]).await;
+    let write = cancel("73", "");
+    let at = bench.first(&write).await;
+    // A person may change its name.
+    bench.upstream.person_renames(73, None, "shop").unwrap();
+    assert_eq!(absent(&bench, &write, &at).await, Absent::default());
+    let mut reused = at.clone();
+    reused.evidence.evidence = br#"[1,{"order":73,"created":7,"items":[1293]}]"#.to_vec();
+    let told = absent(&bench, &write, &reused).await;
+    assert!(told.incomplete.starts_with("order 73 is another order"), "{told:?}");
+    let handle = br#"[1,{"item":null,"target":{"order":73,"created":7,"items":[1293]},"looks":0}]"#;
+    let polled = bench.poll_one(&write, handle).await.unwrap();
+    let Polled::Pending(pending) = polled else { panic!("{polled:?}") };
+    assert_eq!(pending.standing(), Standing::Unclear);
+    bench.upstream.vanish(73, None, true).unwrap();
+    let told = absent(&bench, &write, &at).await;
+    assert_eq!(told.incomplete, "there is no order providers/test/orders/73");
+}
+
+#[tokio::test]
+async fn cancellation_by_a_person_is_found() {
+    let bench = Bench::new().await;
+    bench.buy(&["a"]).await;
+    let write = cancel("73", "");
+    let at = bench.first(&write).await;
+    bench.upstream.inject(Fault::next("order_cancel", FaultKind::DropBeforeCommit));
+    assert!(bench.step_at(&write, &at).await.is_err());
+    bench.upstream.person_cancels(73, None).unwrap();
+    let found = bench.search(&write, &at, &[], "").await.unwrap();
+    assert!(matches!(found, Found::Found(_)), "{found:?}");
 }
 
 #[tokio::test]

@@ -7,10 +7,12 @@
     reason = "a failed step of a test's own functions is a failed test"
 )]
 
+mod absence;
 mod account;
 mod cancellations;
 mod canned;
 mod driver;
+mod effects;
 mod hostile;
 mod lost;
 mod orders;
