@@ -157,7 +157,12 @@ impl Engine {
         let policy = self.policy(&operation);
         let held = locks(&operation, &policy);
         let event = Event::Resolved { resolution, note };
-        let change = apply(&operation, event, &policy, &now).map_err(refused)?;
+        let executed =
+            matches!(event, Event::Resolved { resolution: Resolution::Executed { .. }, .. });
+        let mut change = apply(&operation, event, &policy, &now).map_err(refused)?;
+        if executed {
+            self.take_pairs(&mut change, &policy).await?;
+        }
         match self.commit(change).await? {
             (Committed::Done, operation) => {
                 self.let_go(&held, &operation).await;

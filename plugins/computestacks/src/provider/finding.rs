@@ -114,7 +114,9 @@ impl ComputeStacks {
         let incomplete =
             find.incomplete(&known.highest(), |id| listed.contains(id), exists).await?;
         let unexplained = new.iter().map(|row| row.upstream()).collect();
-        Ok(Finding::Absent(Traces { unexplained, incomplete, ..Traces::default() }))
+        let made = new.iter().filter(|row| is_made_but_for_its_label(row, &wanted));
+        let alike_ids = made.map(|row| row.id.to_string()).collect();
+        Ok(Finding::Absent(Traces { unexplained, incomplete, alike_ids, ..Traces::default() }))
     }
 
     /// Whether what the step was to make is there. An operator who names something else is told
@@ -164,8 +166,15 @@ impl ComputeStacks {
             _ => String::new(),
         };
         let effects = i32::try_from(new.len()).unwrap_or(i32::MAX);
+        let alike_ids = new.iter().map(i64::to_string).collect();
         let unexplained = new.into_iter().map(reference).collect();
-        Ok(Finding::Absent(Traces { unexplained, incomplete, effects, ..Traces::default() }))
+        Ok(Finding::Absent(Traces {
+            unexplained,
+            incomplete,
+            effects,
+            alike_ids,
+            ..Traces::default()
+        }))
     }
 
     /// Why a plan is not whole; empty: it is. A whole plan shows the newest product that stood in it and

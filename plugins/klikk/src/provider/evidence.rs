@@ -102,7 +102,9 @@ impl Klikk {
         let new = listed.iter().filter(|it| !before.stood(it.id) && !claimed(it));
         let (marked, unexplained): (Vec<&Order>, Vec<&Order>) =
             new.partition(|order| explained.contains(&order.id));
+        let alike = unexplained.iter().filter(|order| is_as_asked(order, request));
         Ok(Finding::Absent(Traces {
+            alike_ids: alike.map(|order| order.id.to_string()).collect(),
             unexplained: unexplained.into_iter().map(candidate).collect(),
             incomplete: self.incomplete(cx, find, before, &listed).await?,
             marked_ids: marked.iter().map(|order| order.id.to_string()).collect(),
