@@ -88,6 +88,12 @@ pub enum Control {
     LateAnswerDropped,
     /// Ages come from the wall clock.
     ClockBelieved,
+    /// What nothing explains, a list that is not whole and an effect do not speak against absence.
+    BlindAbsence,
+    /// The upstream's last word counts as success, whether its effect shows or not.
+    WordIsSuccess,
+    /// A refusal ends an operation without a search for the effect.
+    RefusalWithoutLook,
 }
 
 /// Comes by a place.

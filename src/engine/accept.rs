@@ -131,11 +131,7 @@ impl Engine {
                 "the request_id belongs to another request",
             )),
             Accepted::Pruned(pruned) => Err(removed(&pruned, &operation)),
-            Accepted::Held { lock, by } => {
-                let target = machine::target_of(&operation, &lock);
-                let what = format!("{target} has a write that has not ended");
-                Err(self.blocker(by).await?.in_progress(what))
-            }
+            Accepted::Held { lock, by } => Err(self.in_the_way(&operation, &lock, by).await?),
             Accepted::Outdated => {
                 Err(Error::new(ErrorReason::Internal, "a write without records is outdated"))
             }

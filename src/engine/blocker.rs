@@ -9,8 +9,9 @@ use purveyor_sdk::v1::operation::State;
 use uuid::Uuid;
 
 use super::Engine;
+use super::machine::target_of;
 use crate::store::StoreError;
-use crate::store::operation::Operation;
+use crate::store::operation::{Lock, Operation};
 
 /// The metadata key that names the operation which an error is about.
 const OPERATION: &str = "operation";
@@ -93,6 +94,21 @@ fn name(request_id: Uuid) -> String {
 }
 
 impl Engine {
+    /// The error of an operation that needs a lock which another one holds.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub(super) async fn in_the_way(
+        &self,
+        operation: &Operation,
+        lock: &Lock,
+        by: Uuid,
+    ) -> Result<Error, StoreError> {
+        let what = format!("{} has a write that has not ended", target_of(operation, lock));
+        Ok(self.blocker(by).await?.in_progress(what))
+    }
+
     /// The operation that holds a lock, as it is now.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod event;
 mod late;
 mod look;
 mod observed;
+mod policy;
 mod refusal;
 mod rules;
 #[cfg(test)]
@@ -36,6 +37,7 @@ use crate::store::operation::{Attempt, NewClaim, Note, Observed, Operation, Orig
 pub use self::event::{
     Closing, Contest, Event, LateFinding, Looked, NewAttempt, Refusal, Resolution,
 };
+pub use self::policy::{Backoff, Policy};
 pub use self::rules::{
     broken_invariant, delivered, is_by_account, locks, renewal_order, target_of, transient,
 };
@@ -56,53 +58,6 @@ impl Now {
     pub fn after(&self, duration: Duration) -> Age {
         self.age + self.slack + duration
     }
-}
-
-/// What the plugin's manifest and the configuration say about one method of one provider.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Policy {
-    /// The account's key, which its locks and claims belong to; empty while nobody knows the account.
-    pub gate: String,
-    /// The account's keys under other settings of the configuration.
-    pub aliases: Vec<String>,
-    /// The account's name in older versions, for one version more.
-    pub legacy_gate: Option<String>,
-    /// The kind of identifier that the method's calls make; empty where they make none.
-    pub id_kind: String,
-    /// How an unknown outcome is found out.
-    pub evidence: Evidence,
-    /// The strongest effect of the method's calls.
-    pub effect: Effect,
-    /// Whether a step that sent nothing can end the write as done.
-    pub must_send: bool,
-    /// Whether absence after the settle window leads to the next attempt.
-    pub absence_is_proof: bool,
-    /// Whether somebody else may buy on the same account.
-    pub account_shared: bool,
-    /// From a lost answer until absence counts.
-    pub settle: Duration,
-    /// How long the effect may lag behind the upstream's final word.
-    pub effect_lag: Duration,
-    /// How attempts that may be repeated are spaced.
-    pub retry: Backoff,
-    /// How looks at an unknown outcome are spaced.
-    pub look: Backoff,
-}
-
-impl Policy {
-    /// Whether the upstream can be asked what became of a request.
-    pub fn can_search(&self) -> bool {
-        !matches!(self.evidence, Evidence::None | Evidence::Unspecified)
-    }
-}
-
-/// Doubling delays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Backoff {
-    /// The first delay.
-    pub first: Duration,
-    /// No delay is longer.
-    pub longest: Duration,
 }
 
 /// The kind of identifier of what an order became, whatever its plugin calls it.
@@ -198,9 +153,11 @@ impl Step<'_> {
                 self.look_back_failed(&error);
             }
             (
-                Accepted | WaitingUpstream | OutcomeUnknown | Reconciling | NeedsOperator,
+                Accepted | WaitingUpstream | OutcomeUnknown | Reconciling,
                 Event::AccountChanged { now },
             ) => self.account_changed(&now),
+            // What it waits for is known; it is read on when the provider points back.
+            (NeedsOperator, Event::AccountChanged { .. }) => self.read_on(),
             (Accepted, Event::CancelRequested) if self.nothing_sent() => {
                 self.end(State::Cancelled);
             }
@@ -588,13 +545,5 @@ fn sold(attempt: &Attempt) -> bool {
 impl Settle {
     fn begin(window: Duration, now: &Now) -> Settle {
         Settle { conclusive_at: now.after(window), window, escalate_at: None }
-    }
-}
-
-impl Backoff {
-    /// The delay after `tries` earlier ones.
-    pub fn delay(&self, tries: u32) -> Duration {
-        let factor = 2u32.saturating_pow(tries.min(20));
-        self.first.saturating_mul(factor).min(self.longest)
     }
 }

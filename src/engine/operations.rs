@@ -123,8 +123,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// PERMISSION_DENIED, OPERATION_NOT_FOUND, FIELD_VIOLATION, ETAG_MISMATCH, OPERATION_STATE, and
-    /// those of the provider while it is looked up.
+    /// PERMISSION_DENIED, OPERATION_NOT_FOUND, FIELD_VIOLATION, ETAG_MISMATCH, OPERATION_STATE,
+    /// OPERATION_IN_PROGRESS, and those of the provider while it is looked up.
     pub async fn resolve(
         &self,
         caller: &Caller,
@@ -157,7 +157,12 @@ impl Engine {
         let policy = self.policy(&operation);
         let held = locks(&operation, &policy);
         let event = Event::Resolved { resolution, note };
-        let change = apply(&operation, event, &policy, &now).map_err(refused)?;
+        let executed =
+            matches!(event, Event::Resolved { resolution: Resolution::Executed { .. }, .. });
+        let mut change = apply(&operation, event, &policy, &now).map_err(refused)?;
+        if executed {
+            self.take_pairs(&mut change, &policy).await?;
+        }
         match self.commit(change).await? {
             (Committed::Done, operation) => {
                 self.let_go(&held, &operation).await;
@@ -168,9 +173,8 @@ impl Engine {
                 let message = format!("{} belongs to operations/{by} already", claim.upstream_id);
                 Err(Error::field("executed.upstream_id", message))
             }
-            (Committed::Stale | Committed::Held { .. } | Committed::Outdated, _) => {
-                Err(etag_mismatch())
-            }
+            (Committed::Held { lock, by }, held) => Err(self.in_the_way(&held, &lock, by).await?),
+            (Committed::Stale | Committed::Outdated, _) => Err(etag_mismatch()),
         }
     }
 

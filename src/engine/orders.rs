@@ -28,6 +28,7 @@ use super::made_here::Made;
 use super::naming::{Found, ORDERS_MADE_BY, Source, parse, require};
 use super::page_token::PageTokens;
 use super::reading::read;
+use super::renewals::held_services;
 use super::writing::{Draft, Target, check_etag};
 use crate::plugin::Provider;
 
@@ -237,11 +238,13 @@ impl Orders {
             return Ok(Target { name: known.target.clone(), ..Target::default() });
         }
         let found = self.engine.find_made::<Order>(provider, name.provider(), name.id()).await?;
-        let target = Target {
-            name: found.name.clone(),
-            upstream_id: found.upstream_id.clone(),
-            exclusive: vec![found.name.clone()],
-        };
+        let mut exclusive = vec![found.name.clone()];
+        if let Some(maker) = &found.operation {
+            // What pays the order of a renewal renews its services.
+            exclusive.extend(held_services(maker, &found.upstream_id));
+        }
+        let target =
+            Target { name: found.name.clone(), upstream_id: found.upstream_id.clone(), exclusive };
         if draft.known.is_none() {
             self.placed(&found).await?;
             if !etag.is_empty() {

@@ -5,6 +5,7 @@
 
 mod check;
 mod list;
+mod pair;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use purveyor_sdk::names::{ProviderName, RenewalName, ServiceName};
@@ -14,6 +15,8 @@ use purveyor_sdk::v1::{
     ListRenewalOptionsResponse, ListRenewalsRequest, ListRenewalsResponse, Renewal,
 };
 use purveyor_sdk::{Error, Result};
+
+pub(super) use pair::held_services;
 
 use super::Engine;
 use super::call::{Call, Written};

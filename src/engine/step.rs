@@ -15,7 +15,7 @@ use purveyor_sdk::plugin::v1::{
 };
 
 use purveyor_sdk::v1::operation::{Outcome, State};
-use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Price};
+use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Price, ServiceRef};
 use purveyor_sdk::{Error, Result};
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -47,8 +47,8 @@ impl Engine {
             Begun::Rests(operation) => return Ok(Some(operation)),
         };
         failpoint::pass(Place::Begun);
-        let prepared = match self.prepare(&provider, &policy, &running).await {
-            Ok(baseline) => baseline,
+        let (prepared, guards) = match self.prepare(&provider, &policy, &running).await {
+            Ok(prepared) => prepared,
             Err(error) => {
                 let closing = Closing { spend: None, said: Err(error), contest: None };
                 return self.record(running, Event::Closed(closing), &policy).await;
@@ -58,7 +58,7 @@ impl Engine {
         let mut operation = running;
         operation.baseline = prepared;
         let permits = Arc::new(StepPermits::new(self.clone(), operation.clone(), policy.clone()));
-        let context = context(&operation);
+        let context = CallContext { guards, ..context(&operation) };
         let mut stepped = provider
             .step(operation.op, &operation.request, &context, Arc::clone(&permits) as _)
             .await;
@@ -133,17 +133,32 @@ impl Engine {
         })
     }
 
-    /// What has to be known before the spend: that the price is within the limit, and what is there
-    /// already.
+    /// What has to be known before the spend: that the price is within the limit, that nothing was renewed
+    /// by an operator's word, what is there already, and what guards a payment.
     async fn prepare(
         &self,
         provider: &Arc<Provider>,
         policy: &Policy,
         operation: &Operation,
-    ) -> Result<Option<Baseline>> {
+    ) -> Result<(Option<Baseline>, Vec<ServiceRef>)> {
         if operation.step == 1 {
             self.check_price(provider, operation).await?;
         }
+        let renewed = self.renewed(provider, operation).await?;
+        self.check_pairs(operation, policy, &renewed).await?;
+        let guards = if operation.op == Op::PayOrder { renewed } else { Vec::new() };
+        let context = CallContext { guards, ..context(operation) };
+        let baseline = self.take_baseline(provider, policy, operation, &context).await?;
+        Ok((baseline, context.guards))
+    }
+
+    async fn take_baseline(
+        &self,
+        provider: &Arc<Provider>,
+        policy: &Policy,
+        operation: &Operation,
+        context: &CallContext,
+    ) -> Result<Option<Baseline>> {
         if !policy.can_search() || policy.effect < Effect::Setting {
             return Ok(None);
         }
@@ -153,7 +168,7 @@ impl Engine {
             handle: operation.handle.clone(),
         };
         let asked = provider
-            .call(CallKind::Baseline, Op::Baseline, &request.encode_to_vec(), &context(operation))
+            .call(CallKind::Baseline, Op::Baseline, &request.encode_to_vec(), context)
             .await;
         let answer = match asked {
             Ok(answer) => answer,
@@ -512,6 +527,7 @@ pub(super) fn context(operation: &Operation) -> CallContext {
             .unwrap_or_default(),
         request_id: operation.request_id.to_string(),
         step: i32::try_from(operation.step).unwrap_or(i32::MAX),
+        guards: Vec::new(),
     }
 }
 

@@ -266,6 +266,9 @@ fn named(control: &str) -> Result<Control, String> {
         "lock-by-provider" => Ok(Control::LockByProvider),
         "late-answer-dropped" => Ok(Control::LateAnswerDropped),
         "clock-believed" => Ok(Control::ClockBelieved),
+        "blind-absence" => Ok(Control::BlindAbsence),
+        "word-is-success" => Ok(Control::WordIsSuccess),
+        "refusal-without-look" => Ok(Control::RefusalWithoutLook),
         _ => Err(format!("{control:?} is no control")),
     }
 }

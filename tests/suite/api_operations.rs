@@ -15,7 +15,7 @@ use purveyor::api::limits::Limits;
 use purveyor::engine::{Engine, EngineConfig};
 use purveyor::plugin::{Clock, Environment, PluginsConfig, Registry, SystemClock};
 use purveyor::store::age::Age;
-use purveyor::store::operation::Operation;
+use purveyor::store::operation::{Lock, Operation};
 use purveyor::store::sqlite::SqliteStore;
 use purveyor::store::{Accepted, Change, Committed, NewOperation, Store};
 use purveyor_sdk::plugin::v1::Op;
@@ -96,6 +96,7 @@ fn operation(number: u128) -> Operation {
         actor: "local".to_owned(),
         trace_id: "4bf92f3577b34da6a3ce929d0e0e4736".to_owned(),
         target: format!("providers/acme/orders/{}", Uuid::from_u128(number)),
+        exclusive: vec![format!("providers/acme/orders/{}", Uuid::from_u128(number))],
         fingerprint: [0; 32],
         start_before: now + Duration::from_secs(600),
         ..Operation::new(Uuid::from_u128(number), Op::CreateOrder, "acme", now, Age::from_nanos(0))
@@ -230,6 +231,28 @@ async fn wait_for_what_needs_an_operator_lasts_its_time_or_until_that_changes() 
     let resolved = client.resolve_operation(resolution).await.unwrap().into_inner();
     assert_eq!(resolved.state(), State::Failed);
     assert_eq!(waiting.await.unwrap().unwrap().into_inner(), resolved);
+}
+
+#[tokio::test]
+async fn resolve_of_what_another_operation_holds_names_that_one() {
+    let gateway = Gateway::start().await;
+    let name = gateway.needing_operator(1).await;
+    let holder = operation(2);
+    let lock = Lock(operation(1).target);
+    let new = NewOperation { locks: vec![lock.clone()], ..NewOperation::of(holder.clone()) };
+    assert_eq!(gateway.store.accept(new).await.unwrap(), Accepted::Stored);
+    let resolution = ResolveOperationRequest {
+        name,
+        etag: "2".to_owned(),
+        note: "it is not there".to_owned(),
+        resolution: Some(Resolution::NotExecuted(NotExecuted { try_again: true })),
+    };
+    let status = gateway.client().await.resolve_operation(resolution).await.unwrap_err();
+    assert_eq!((status.code(), &*reason(&status)), (Code::Aborted, "OPERATION_IN_PROGRESS"));
+    let named = format!("operations/{}", holder.request_id);
+    assert_eq!(status.get_details_error_info().unwrap().metadata["operation"], named);
+    let message = format!("{} has a write that has not ended: {named}, which is ACCEPTED", lock.0);
+    assert_eq!(status.message(), message);
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ async fn whatever_happens_to_a_purchase_its_operation_ends_true() {
         ("reset before", FaultKind::ResetBeforeCommit),
         ("500", status(500)),
         ("502", status(502)),
-        ("404", status(404)),
+        ("429", status(429)),
         ("307", FaultKind::Redirect),
         ("wrong type", FaultKind::WrongType),
         ("xml bomb", FaultKind::XmlBomb),
@@ -94,6 +94,11 @@ async fn whatever_happens_to_a_purchase_its_operation_ends_true() {
         }
     }
     let next = |kind| Fault::next(CREATE, kind);
+    // A complete refusal that nothing declares: absence is proven, and it is not sent again.
+    for (name, kind) in [("404", status(404)), ("400", status(400)), ("422", status(422))] {
+        cases.push((name, next(kind.clone()), refused("UPSTREAM_REJECTED")));
+        cases.push((name, next(kind).committed(), BOUGHT));
+    }
     cases.extend([
         ("drop after", next(FaultKind::DropAfterCommit), BOUGHT),
         ("reset after", next(FaultKind::ResetAfterCommit), BOUGHT),

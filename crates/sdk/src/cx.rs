@@ -9,6 +9,7 @@ use purveyor_abi::{Level, guest};
 use crate::error::Result;
 use crate::http::{Http, host_error};
 use crate::plugin::v1::{CallContext, CallKind};
+use crate::v1::ServiceRef;
 
 /// One call of a plugin's method.
 pub struct Cx {
@@ -54,6 +55,12 @@ impl Cx {
     /// The step, from 1; 0 outside steps.
     pub fn step(&self) -> i32 {
         self.context.step
+    }
+
+    /// In a payment of an order that a renewal of the same store made: the renewal's services, each with
+    /// the end that it was to have when the order was made; else empty.
+    pub fn guards(&self) -> &[ServiceRef] {
+        &self.context.guards
     }
 
     /// Waits, unless the caller's deadline ends the call before.

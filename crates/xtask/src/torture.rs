@@ -16,13 +16,16 @@ mod journal;
 mod kill_plan;
 mod nemesis;
 mod of_test;
+mod operator;
 mod options;
+mod person;
 mod report;
 mod site;
 mod subject;
 mod upstream;
 mod workload;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,7 +34,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::ValueEnum as _;
 use purveyor_sdk::v1::Operation;
+use purveyor_sdk::v1::operation::State;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use xtask::artifacts::{self, Artifacts, Profile};
@@ -42,14 +47,16 @@ use self::client::Market;
 use self::controls::Control;
 use self::database::Database;
 use self::dice::Dice;
-use self::faults::{Mix, TIMING};
+use self::faults::{EFFECT_LAG_MS, Mix, TIMING};
 use self::fleet::Doors;
 use self::journal::Journal;
 use self::kill_plan::{Rules, Temper};
 use self::nemesis::{Fate, Toll};
 pub(crate) use self::of_test::test;
+use self::operator::Operator;
 pub(crate) use self::options::Options;
 use self::options::{Hazard, Store};
+use self::person::{Deeds, Persons};
 use self::site::{LEASE, Site};
 use self::subject::Subject;
 use self::upstream::Upstream;
@@ -104,6 +111,15 @@ pub(crate) fn search_shipped() -> Result<String> {
 struct Ran {
     score: Score,
     toll: Toll,
+    deeds: Arc<Deeds>,
+}
+
+/// What is judged of a run.
+struct Played {
+    operations: Vec<Operation>,
+    deeds: Arc<Deeds>,
+    /// The request ids of what an operator was asked about.
+    asked: BTreeSet<String>,
 }
 
 fn run_built(options: &Options, artifacts: &Artifacts) -> Result<Ran> {
@@ -112,10 +128,11 @@ fn run_built(options: &Options, artifacts: &Artifacts) -> Result<Ran> {
     let artifacts = apart(artifacts, &subject::named(options.provider())?, &folder)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let begin = Instant::now();
-    let (verdict, toll) = runtime.block_on(Box::pin(torture(options, &artifacts, &folder)))?;
-    report::print(&options.told(), &verdict, &toll, begin.elapsed())?;
+    let ran = runtime.block_on(Box::pin(torture(options, &artifacts, &folder)))?;
+    let (verdict, toll, deeds) = ran;
+    report::print(&options.told(), &verdict, (&toll, &deeds), begin.elapsed())?;
     judge(options, &verdict, &folder)?;
-    Ok(Ran { score: verdict.total(), toll })
+    Ok(Ran { score: verdict.total(), toll, deeds })
 }
 
 /// A run that is as it should be leaves nothing behind.
@@ -157,7 +174,7 @@ async fn torture(
     options: &Options,
     artifacts: &Artifacts,
     folder: &Path,
-) -> Result<(Verdict, Toll)> {
+) -> Result<(Verdict, Toll, Arc<Deeds>)> {
     let subjects = subject::named(options.provider())?;
     let sites = if options.has(Hazard::TwoUpstreams) { 2 } else { 1 };
     let orders = workload::orders(options, &subjects, sites);
@@ -192,7 +209,7 @@ async fn torture(
     });
     let threads = nemesis::unleash(gateways, &fate);
     let database = database.map(|database| database.unleash(&fate));
-    let played = play(options, &market, &fate).await;
+    let played = play(options, &market, &fate, &upstreams).await;
     fate.calm.store(true, Ordering::SeqCst);
     fate.over.store(true, Ordering::SeqCst);
     for thread in threads {
@@ -204,7 +221,9 @@ async fn torture(
     if let Some(why) = doors.broken() {
         bail!("{why}");
     }
-    let mut verdict = judged(&market, &upstreams, &journal, &played?)?;
+    let played = played?;
+    let lag = options.has(Hazard::EffectLag);
+    let mut verdict = judged(&market, &upstreams, &journal, &played, lag)?;
     // A control is there to break promises, and what is wrong with it may keep callers waiting.
     if options.control.is_none() {
         verdict.require_answers(market.orders.len() - market.done.load(Ordering::SeqCst));
@@ -212,7 +231,7 @@ async fn torture(
     }
     // The threads that shared it have ended.
     let fate = Arc::into_inner(fate).context("somebody still decides about lives")?;
-    Ok((verdict, fate.toll))
+    Ok((verdict, fate.toll, played.deeds))
 }
 
 /// What is done to gateways.
@@ -238,22 +257,40 @@ fn fate(options: &Options, shared: bool, doors: &Arc<Doors>, faketime: Option<Pa
 }
 
 /// Everybody buys, until it is quiet again; all operations as the public API tells them then.
-async fn play(options: &Options, market: &Arc<Market>, fate: &Fate) -> Result<Vec<Operation>> {
-    trade(options, market, fate).await?;
+async fn play(
+    options: &Options,
+    market: &Arc<Market>,
+    fate: &Fate,
+    upstreams: &[Vec<Upstream>],
+) -> Result<Played> {
+    let desks = || upstreams.iter().map(|all| all.iter().map(|it| it.desk().clone()).collect());
+    let persons = Persons::begin(options, desks().collect())?;
+    // A control is to show what comes of its mistake by itself.
+    let operator = options.control.is_none();
+    let operator = operator.then(|| Operator::begin(market, desks().collect()));
+    let traded = trade(options, market, fate).await;
+    let deeds = persons.end().await?;
+    traded?;
     fate.calm.store(true, Ordering::SeqCst);
     let closing = options.control.map_or(CLOSING, |_| Duration::ZERO);
-    close(market, closing).await
+    let operations = close(market, closing, operator.is_some()).await?;
+    let asked = match operator {
+        Some(operator) => operator.end().await?,
+        None => BTreeSet::new(),
+    };
+    Ok(Played { operations, deeds, asked })
 }
 
 fn judged(
     market: &Market,
     upstreams: &[Vec<Upstream>],
     journal: &Path,
-    operations: &[Operation],
+    played: &Played,
+    effects_lag: bool,
 ) -> Result<Verdict> {
     market.journal.flush()?;
     let ledgers = upstreams.iter().map(|upstreams| {
-        let ledgers = upstreams.iter().map(Upstream::ledger).collect::<Result<Vec<_>>>();
+        let ledgers = upstreams.iter().map(|it| it.desk().ledger()).collect::<Result<Vec<_>>>();
         Ok(ledgers?.concat())
     });
     let ledgers = ledgers.collect::<Result<Vec<_>>>()?;
@@ -262,7 +299,10 @@ fn judged(
         orders: &market.orders,
         ledgers: &ledgers,
         told: &journal::read(journal)?,
-        operations,
+        operations: &played.operations,
+        touched: &played.deeds.touched(),
+        asked: &played.asked,
+        effect_lag_ms: if effects_lag { EFFECT_LAG_MS } else { 0 },
     }))
 }
 
@@ -281,12 +321,19 @@ async fn upstreams(
         let mut upstreams = Vec::new();
         for (site, first) in (0..sites).flat_map(|site| (0..simulators).map(move |it| (site, it))) {
             let accounts: Vec<usize> = (first..options.accounts()).step_by(simulators).collect();
-            let orders = options.orders().div_ceil(subjects.len() * options.accounts());
+            let orders = workload::per_account(options, subjects.len());
             let of = (accounts.as_slice(), site);
             let upstream = Upstream::start(subject.as_ref(), artifacts, folder, of, orders).await?;
             let seed = options.seed + first as u64 + ((site as u64) << 32);
             let mix = options.workload().map_or(Mix::Everything, Control::mix);
             upstream.go_wrong(subject.as_ref(), mix, seed).await?;
+            for fault in mix.armed(subject.sells(), subject.lists(), orders) {
+                upstream.obey(("/faults", fault)).await?;
+            }
+            let modes = hazards(options).filter_map(|hazard| subject.mode(hazard));
+            for mode in modes {
+                upstream.obey(("/mode", mode)).await?;
+            }
             let reuse = options.has(Hazard::ReturningIds).then(|| subject.reuse_ids()).flatten();
             let hidden = options.workload().and_then(Control::hidden);
             let hide = hidden.and_then(|hidden| subject.hide(hidden));
@@ -298,6 +345,14 @@ async fn upstreams(
         all.push(upstreams);
     }
     Ok(all)
+}
+
+/// The hazards that happen all the time. Names are cut for good where a control's workload has that alone,
+/// and by a person now and then elsewhere.
+fn hazards(options: &Options) -> impl Iterator<Item = Hazard> {
+    let always = |hazard: &Hazard| *hazard != Hazard::CutNames || options.workload().is_some();
+    let had = Hazard::value_variants().iter().copied().filter(|hazard| options.has(*hazard));
+    had.filter(always)
 }
 
 /// The clients, until each has what it wants or nothing moves any more.
@@ -338,14 +393,19 @@ async fn trade(options: &Options, market: &Arc<Market>, fate: &Fate) -> Result<(
 }
 
 /// With everybody calm again, what is open ends; and what was held up or late has happened by then.
-async fn close(market: &Market, patience: Duration) -> Result<Vec<Operation>> {
+async fn close(market: &Market, patience: Duration, operator: bool) -> Result<Vec<Operation>> {
     let mut dice = Dice::new(market.seed, 3);
     let begin = Instant::now();
     tokio::time::sleep(TIMING.past_settle()).await;
     loop {
         let channel = market.doors.any(&mut dice).await?;
         let open = call::operations(&channel, true).await;
-        let working = |operation: &Operation| !call::rests(operation.state());
+        let waits = |operation: &Operation| {
+            operator
+                && operation.state() == State::NeedsOperator
+                && market.subject_of(operation).is_some_and(|it| !it.asks_a_person())
+        };
+        let working = |operation: &Operation| !call::rests(operation.state()) || waits(operation);
         match open {
             Ok(open)
                 if !open.iter().any(working)

@@ -18,6 +18,8 @@ pub(crate) enum Handle {
     Rules { product: i64 },
     /// The upstream accepted the product and showed it otherwise than asked: it is awaited.
     Row { product: i64 },
+    /// This part of the price rules was accepted: it is awaited before anything else is sent.
+    Part { product: i64, task: Task },
     /// Every rule was accepted: they are awaited.
     Verify { product: i64 },
     /// The deletion of this very product was accepted: it is awaited.
@@ -189,6 +191,10 @@ mod tests {
         check(
             Handle::Gone { product: 7, identity: Identity::Package(4) },
             r#"[1,{"gone":{"product":7,"identity":{"package":4}}}]"#,
+        );
+        check(
+            Handle::Part { product: 7, task: Task::Resource },
+            r#"[1,{"part":{"product":7,"task":"resource"}}]"#,
         );
         check(Handle::Row { product: 7 }, r#"[1,{"row":{"product":7}}]"#);
     }

@@ -9,5 +9,5 @@ mod product;
 
 pub(crate) use field::{Fields, not_understood};
 pub(crate) use identity::{Identity, Likeness, digest};
-pub(crate) use plan::{Plan, Rule};
+pub(crate) use plan::Plan;
 pub(crate) use product::{Changes, LABEL, PACKAGE, Row};

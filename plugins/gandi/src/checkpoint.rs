@@ -1,6 +1,8 @@
 //! What is kept between the steps of a write: handles and evidence, as JSON behind a version. A later
 //! version of the plugin has to read what an earlier one wrote, for an operation can outlive both.
 
+use std::collections::BTreeMap;
+
 use purveyor_sdk::serde::de::DeserializeOwned;
 use purveyor_sdk::serde::{Deserialize, Serialize};
 use purveyor_sdk::serde_json;
@@ -22,6 +24,19 @@ pub(crate) struct OrderProgress {
     pub(crate) refused: Option<Refused>,
     /// How often it was looked at since.
     pub(crate) looks: u32,
+    /// The highest operation that was listed before the order.
+    #[serde(default)]
+    pub(crate) highest: Option<i64>,
+    /// The purchases of the account that were not done before the order.
+    #[serde(default)]
+    pub(crate) open: Vec<i64>,
+    /// The products that came of its operations, by operation, as far as they were told.
+    #[serde(default)]
+    pub(crate) services: BTreeMap<i64, i64>,
+    /// Since when, in seconds since 1970, all is delivered and it is not told what came of which
+    /// operation.
+    #[serde(default)]
+    pub(crate) untold_since: Option<i64>,
 }
 
 /// How far a cancellation has come.
@@ -60,7 +75,7 @@ pub(crate) struct Before {
     /// The time, in the upstream's spelling, after which the spend's operation is listed; none: the
     /// upstream listed no operation of the kind.
     pub(crate) since: Option<String>,
-    /// The operations of the kind that were listed after that time.
+    /// The highest operation of all that were listed, and a few that a whole listing shows.
     pub(crate) operations: Vec<i64>,
     /// The account's products.
     pub(crate) products: Vec<Snapshot>,
@@ -68,6 +83,9 @@ pub(crate) struct Before {
     pub(crate) gone: bool,
     /// The operation that is to be cancelled; for cancellations alone.
     pub(crate) target: Option<i64>,
+    /// The purchases that were not done.
+    #[serde(default)]
+    pub(crate) open: Vec<i64>,
 }
 
 /// A product as it was.
@@ -79,6 +97,35 @@ pub(crate) struct Snapshot {
     pub(crate) quantity: Option<i64>,
     /// Seconds since 1970; the upstream tells no fractions.
     pub(crate) end: Option<i64>,
+}
+
+impl OrderProgress {
+    /// Whether an operation may have made a product that is not among the known ones.
+    pub(crate) fn may_have_made(&self, operation: i64) -> bool {
+        operation >= self.next_operation() || self.open.contains(&operation)
+    }
+
+    /// The lowest operation that may have.
+    pub(crate) fn lowest(&self) -> i64 {
+        self.open.iter().copied().chain([self.next_operation()]).min().unwrap_or_default()
+    }
+
+    fn next_operation(&self) -> i64 {
+        let first = self.placed.first().copied().unwrap_or_default();
+        self.highest.map_or(first, |highest| highest.saturating_add(1))
+    }
+}
+
+impl Before {
+    /// Numbers of operations only grow: what is above this one is new, however it is dated.
+    pub(crate) fn highest(&self) -> i64 {
+        self.operations.iter().copied().max().unwrap_or_default()
+    }
+
+    /// The product as it was.
+    pub(crate) fn product(&self, id: i64) -> Option<&Snapshot> {
+        self.products.iter().find(|product| product.id == id)
+    }
 }
 
 impl Refused {
@@ -148,9 +195,14 @@ mod tests {
     #[test]
     fn what_version_one_wrote_is_read() {
         let handle = br#"[1,{"known":[7],"placed":[101],"refused":null,"looks":2}]"#;
-        let expected = OrderProgress { known: vec![7], placed: vec![101], refused: None, looks: 2 };
+        let expected = OrderProgress {
+            known: vec![7],
+            placed: vec![101],
+            looks: 2,
+            ..OrderProgress::default()
+        };
         assert_eq!(decode::<OrderProgress>(handle).unwrap(), expected);
-        assert_eq!(encode(&expected).unwrap(), handle);
+        assert!(expected.may_have_made(101) && !expected.may_have_made(100));
 
         let evidence = br#"[1,{"since":"20110324T15:49:50","operations":[5],"products":[{"id":7,"name":"ips","quantity":4,"end":null}],"gone":false,"target":null}]"#;
         let products =
@@ -161,6 +213,30 @@ mod tests {
             products,
             ..Before::default()
         };
+        assert_eq!(decode::<Before>(evidence).unwrap(), expected);
+        assert_eq!(expected.highest(), 5);
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let handle = br#"[1,{"known":[7],"placed":[101],"refused":null,"looks":2,"highest":100,"open":[98],"services":{"101":8},"untold_since":5}]"#;
+        let expected = OrderProgress {
+            known: vec![7],
+            placed: vec![101],
+            refused: None,
+            looks: 2,
+            highest: Some(100),
+            open: vec![98],
+            services: [(101, 8)].into(),
+            untold_since: Some(5),
+        };
+        assert_eq!(decode::<OrderProgress>(handle).unwrap(), expected);
+        assert_eq!(encode(&expected).unwrap(), handle);
+        let made = [97, 98, 99, 100, 101].map(|id| expected.may_have_made(id));
+        assert_eq!((made, expected.lowest()), ([false, true, false, false, true], 98));
+
+        let evidence = br#"[1,{"since":null,"operations":[5],"products":[],"gone":false,"target":null,"open":[4]}]"#;
+        let expected = Before { operations: vec![5], open: vec![4], ..Before::default() };
         assert_eq!(decode::<Before>(evidence).unwrap(), expected);
         assert_eq!(encode(&expected).unwrap(), evidence);
     }

@@ -5,6 +5,7 @@
 use purveyor_sdk::prost_types::Timestamp;
 use purveyor_sdk::secrecy::{ExposeSecret, SecretString};
 use purveyor_sdk::time::Zone;
+use purveyor_sdk::v1::Price;
 use purveyor_sdk::xmlrpc::{Response, Value};
 use purveyor_sdk::{Cx, Error, Result};
 
@@ -39,7 +40,7 @@ pub(crate) enum Spent<T> {
 }
 
 /// Which operations to list, and how.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Listing<'a> {
     pub(crate) kind: Option<Kind>,
     /// Any of these; empty: all.
@@ -100,19 +101,18 @@ impl Client {
         rows.iter().map(|row| Operation::read(row, &self.zone)).collect()
     }
 
-    /// Every operation of a kind that was created after `after`.
-    pub(crate) async fn operations_after(
+    /// All pages of a listing, the newest first, until one shows an operation below `lowest`.
+    pub(crate) async fn all_operations(
         &self,
         cx: &Cx,
-        kind: Kind,
-        after: Option<&str>,
+        listing: Listing<'_>,
+        lowest: i64,
     ) -> Result<Vec<Operation>> {
         let mut all = Vec::new();
         for page in 0..MAX_PAGES {
-            let (kind, after) = (Some(kind), after.map(str::to_owned));
-            let listing = Listing { kind, after, page, size: PAGE, ..Listing::default() };
+            let listing = Listing { page, size: PAGE, ..listing.clone() };
             let rows = self.operations(cx, listing).await?;
-            let last = rows.len() < PAGE;
+            let last = rows.len() < PAGE || rows.iter().any(|row| row.id < lowest);
             all.extend(rows);
             if last {
                 return Ok(all);
@@ -154,16 +154,15 @@ impl Client {
     pub(crate) async fn create(
         &self,
         cx: &Cx,
-        name: &str,
-        quantity: i64,
-        duration: Duration,
+        (name, quantity, duration): (&str, i32, Duration),
+        price: Option<Price>,
     ) -> Result<Spent<Operation>> {
         let product = Value::from([
             ("duration", duration.word().into()),
             ("product_name", name.into()),
-            ("quantity", Value::Int(quantity)),
+            ("quantity", Value::Int(quantity.into())),
         ]);
-        self.spend(cx, "product.create", &[product]).await
+        self.spend(cx, "product.create", &[product], price).await
     }
 
     /// `hosting.product.renew`. Spends.
@@ -172,40 +171,47 @@ impl Client {
         cx: &Cx,
         id: i64,
         duration: Duration,
+        price: Option<Price>,
     ) -> Result<Spent<Operation>> {
         let product = Value::from([("duration", duration.word().into())]);
-        self.spend(cx, "product.renew", &[Value::Int(id), product]).await
+        self.spend(cx, "product.renew", &[Value::Int(id), product], price).await
     }
 
     /// `hosting.product.update`. Spends.
-    pub(crate) async fn update(&self, cx: &Cx, id: i64, quantity: i64) -> Result<Spent<Operation>> {
-        let product = Value::from([("quantity", Value::Int(quantity))]);
-        self.spend(cx, "product.update", &[Value::Int(id), product]).await
+    pub(crate) async fn update(
+        &self,
+        cx: &Cx,
+        id: i64,
+        quantity: i32,
+        price: Option<Price>,
+    ) -> Result<Spent<Operation>> {
+        let product = Value::from([("quantity", Value::Int(quantity.into()))]);
+        self.spend(cx, "product.update", &[Value::Int(id), product], price).await
     }
 
     /// `hosting.product.delete`. Moves money: it may refund.
     pub(crate) async fn delete(&self, cx: &Cx, id: i64) -> Result<Spent<Operation>> {
-        self.spend(cx, "product.delete", &[Value::Int(id)]).await
+        self.spend(cx, "product.delete", &[Value::Int(id)], None).await
     }
 
     /// `operation.cancel`. Moves money: what was paid comes back.
     pub(crate) async fn cancel(&self, cx: &Cx, id: i64) -> Result<Spent<()>> {
-        Ok(
-            match self.answer(cx, "operation.cancel", "operation.cancel", &[Value::Int(id)]).await?
-            {
-                Spent::Accepted(Value::Boolean(true) | Value::Int(1)) => Spent::Accepted(()),
-                Spent::Accepted(_) => {
-                    Spent::Unknown("operation.cancel did not answer true".to_owned())
-                }
-                Spent::Refused { proof, error } => Spent::Refused { proof, error },
-                Spent::Unknown(message) => Spent::Unknown(message),
-            },
-        )
+        let call = "operation.cancel";
+        Ok(match self.answer(cx, call, call, &[Value::Int(id)], None).await? {
+            Spent::Accepted(Value::Boolean(true) | Value::Int(1)) => Spent::Accepted(()),
+            Spent::Accepted(_) => Spent::Unknown("operation.cancel did not answer true".to_owned()),
+            Spent::Refused { proof, error } => Spent::Refused { proof, error },
+            Spent::Unknown(message) => Spent::Unknown(message),
+        })
     }
 
     /// A time so many seconds before one that the upstream wrote, in its spelling.
     pub(crate) fn earlier(&self, text: &str, seconds: i64) -> Result<String> {
-        let moment = self.zone.moment(text)?;
+        self.before(&self.zone.moment(text)?, seconds)
+    }
+
+    /// A time so many seconds before a moment, in the upstream's spelling.
+    pub(crate) fn before(&self, moment: &Timestamp, seconds: i64) -> Result<String> {
         let seconds = moment.seconds.saturating_sub(seconds);
         self.zone.xml_rpc(&Timestamp { seconds, nanos: 0 })
     }
@@ -221,9 +227,15 @@ impl Client {
         }
     }
 
-    async fn spend(&self, cx: &Cx, call: &str, params: &[Value]) -> Result<Spent<Operation>> {
+    async fn spend(
+        &self,
+        cx: &Cx,
+        call: &str,
+        params: &[Value],
+        price: Option<Price>,
+    ) -> Result<Spent<Operation>> {
         let method = self.spelled(call);
-        Ok(match self.answer(cx, call, &method, params).await? {
+        Ok(match self.answer(cx, call, &method, params, price).await? {
             Spent::Accepted(Value::Nil) => {
                 Spent::Refused { proof: proof::NIL, error: error::emptied() }
             }
@@ -243,8 +255,10 @@ impl Client {
         call: &str,
         method: &str,
         params: &[Value],
+        price: Option<Price>,
     ) -> Result<Spent<Value>> {
-        let answer = cx.http().call(call).xml_rpc(method, &self.keyed(params)).send().await?;
+        let request = cx.http().call(call).xml_rpc(method, &self.keyed(params)).price(price);
+        let answer = request.send().await?;
         if answer.status != 200 {
             return Ok(Spent::Unknown(format!(
                 "the upstream answered with status {}",

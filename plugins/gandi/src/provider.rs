@@ -33,8 +33,10 @@ mod renewals;
 mod services;
 
 mod check;
+mod delivery;
 mod evidence;
 mod progress;
+mod wanted;
 
 /// One Gandi account.
 pub struct Gandi {

@@ -18,6 +18,16 @@ pub(crate) struct Placed {
     /// How it was sent; none in what an earlier plugin wrote.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) before: Option<Before>,
+    /// Our mark was read in it: its names may change from then on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) ours: bool,
+}
+
+impl Placed {
+    /// What is followed from now on.
+    pub(crate) fn new(order: u64, before: Option<Before>) -> Self {
+        Self { order, looks: 0, before, ours: false }
+    }
 }
 
 /// What was known before an order was sent.
@@ -115,9 +125,13 @@ mod tests {
         assert_eq!(encode(expected).unwrap(), bytes.as_bytes());
     }
 
+    fn placed(order: u64, looks: u32, before: Option<Before>) -> Placed {
+        Placed { looks, ..Placed::new(order, before) }
+    }
+
     #[test]
     fn what_version_one_wrote_is_read() {
-        check(r#"[1,{"order":73,"looks":2}]"#, &Placed { order: 73, looks: 2, before: None });
+        check(r#"[1,{"order":73,"looks":2}]"#, &placed(73, 2, None));
         let before = Before { present: vec![71, 72], ..Before::default() };
         check(r#"[1,{"tokens":false,"present":[71,72]}]"#, &before);
         assert!(before.stood(72) && !before.stood(70));
@@ -130,11 +144,12 @@ mod tests {
             Before { tokens: true, highest: Some(72), known: vec![72, 70], ..Before::default() };
         check(r#"[1,{"tokens":true,"present":[],"highest":72,"known":[72,70]}]"#, &before);
         assert!(before.stood(71) && !before.stood(73));
-        let placed = Placed { order: 73, looks: 2, before: Some(before.brief()) };
         check(
             r#"[1,{"order":73,"looks":2,"before":{"tokens":true,"present":[],"highest":72}}]"#,
-            &placed,
+            &placed(73, 2, Some(before.brief())),
         );
+        let ours = Placed { ours: true, ..Placed::new(73, None) };
+        check(r#"[1,{"order":73,"looks":0,"ours":true}]"#, &ours);
         let target = Identity { order: 73, created: Some(7), items: vec![1293] };
         check(
             r#"[1,{"item":null,"target":{"order":73,"created":7,"items":[1293]},"looks":0}]"#,

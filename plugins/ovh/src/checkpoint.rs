@@ -9,7 +9,7 @@ use purveyor_sdk::{Error, Result};
 /// The version of everything that is written here.
 const VERSION: u32 = 1;
 
-/// A write that follows an order of the upstream.
+/// An order that is paid, and what it is to do. Handle of what follows it, and evidence of its payment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(crate = "purveyor_sdk::serde")]
 pub(crate) struct Followed {
@@ -17,8 +17,35 @@ pub(crate) struct Followed {
     pub(crate) order: i64,
     /// How often it was looked at since it was paid.
     pub(crate) looks: u32,
-    /// How often it was delivered already when it was looked at.
-    pub(crate) delivered: u32,
+    /// The services that it renews, as far as they are known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) ends: Vec<Ending>,
+    /// The months of the further term, where they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) months: Option<u32>,
+}
+
+/// A service before its further term is paid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(crate = "purveyor_sdk::serde")]
+pub(crate) struct Ending {
+    /// The service.
+    pub(crate) service: i64,
+    /// When it ended, in seconds since 1970; absent where the upstream tells no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) end: Option<i64>,
+}
+
+/// What an upstream never changes of a service: whether a number still is the same service's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(crate = "purveyor_sdk::serde")]
+pub(crate) struct Identity {
+    /// When it was made, in the upstream's words.
+    #[serde(default)]
+    pub(crate) created: Option<String>,
+    /// Its name for machines.
+    #[serde(default)]
+    pub(crate) name: Option<String>,
 }
 
 /// A change of a service that is waited for.
@@ -45,7 +72,12 @@ pub(crate) struct Before {
 
 impl Followed {
     pub(crate) fn new(order: i64) -> Self {
-        Self { order, looks: 0, delivered: 0 }
+        Self { order, looks: 0, ends: Vec::new(), months: None }
+    }
+
+    /// After one more look.
+    pub(crate) fn again(self) -> Self {
+        Self { looks: self.looks.saturating_add(1), ..self }
     }
 }
 
@@ -77,13 +109,18 @@ pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Before, Changed, Followed, decode, encode};
+    use super::{Before, Changed, Ending, Followed, decode, encode};
     use purveyor_sdk::v1::ErrorReason;
 
     #[test]
     fn what_version_one_wrote_is_read() {
         let handle = br#"[1,{"order":123456789,"looks":2,"delivered":1}]"#;
-        let expected = Followed { order: 123_456_789, looks: 2, delivered: 1 };
+        let mut expected = Followed { looks: 2, ..Followed::new(123_456_789) };
+        assert_eq!(decode::<Followed>(handle).unwrap(), expected);
+        let handle =
+            br#"[1,{"order":123456789,"looks":2,"ends":[{"service":7,"end":1}],"months":3}]"#;
+        expected.ends = vec![Ending { service: 7, end: Some(1) }];
+        expected.months = Some(3);
         assert_eq!(decode::<Followed>(handle).unwrap(), expected);
         assert_eq!(encode(&expected).unwrap(), handle);
         let evidence = br#"[1,{"step":1,"begun":1,"since":"2026-05-15T13:48:06Z","orders":[7]}]"#;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use purveyor_sdk::secrecy::ExposeSecret;
 use purveyor_sdk::time::Zone;
+use purveyor_sdk::v1::Price;
 use purveyor_sdk::{Answer, Call, Cx, Error, Result};
 
 use crate::error::{self, Asked, Spent};
@@ -36,6 +37,8 @@ struct Ask {
     segments: Vec<String>,
     query: Vec<(&'static str, String)>,
     body: Vec<u8>,
+    /// What the call charges, as it was just read.
+    price: Option<Price>,
 }
 
 impl Ask {
@@ -63,6 +66,10 @@ impl Ask {
 
     fn body(self, body: Vec<u8>) -> Self {
         Self { body, ..self }
+    }
+
+    fn price(self, price: Option<Price>) -> Self {
+        Self { price, ..self }
     }
 }
 
@@ -116,8 +123,8 @@ impl Client {
 
     async fn send(&self, cx: &Cx, ask: Ask) -> Result<Answer> {
         let timestamp = self.upstream_now(cx).await?;
-        let Ask { call, method, segments, query, body } = ask;
-        let mut request = cx.http().call(call);
+        let Ask { call, method, segments, query, body, price } = ask;
+        let mut request = cx.http().call(call).price(price);
         for segment in segments {
             request = request.segment(segment);
         }

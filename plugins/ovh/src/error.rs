@@ -140,6 +140,14 @@ pub(crate) fn is_not_granted(error: &Error) -> bool {
     code.is_some_and(|code| code == "NOT_GRANTED_CALL")
 }
 
+/// Whether a 404 says that the upstream has no such thing, and not that it has no such call, as in some
+/// regions, or nothing at all.
+pub(crate) fn is_nothing_there(error: &Error) -> bool {
+    let code = error.metadata.get(purveyor_sdk::UPSTREAM_CODE);
+    error.reason == ErrorReason::OrderNotFound
+        && code.is_some_and(|code| code.starts_with(NOT_FOUND) && !code.ends_with("::Route"))
+}
+
 /// The first proof of the call that the answer satisfies, as the manifest declares them.
 fn proven(status: u16, told: &Told, proofs: &[&'static str]) -> Option<&'static str> {
     let begins = |text: &Option<String>, with: &str| {

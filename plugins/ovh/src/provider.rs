@@ -21,6 +21,9 @@ use crate::config::OvhConfig;
 
 mod declare;
 
+mod blocking;
+mod effect;
+
 mod options;
 mod renewal_view;
 mod renewals;
@@ -38,11 +41,14 @@ mod evidence;
 mod progress;
 mod quotes;
 
+use blocking::KnownOrders;
+
 /// One OVHcloud account.
 pub struct Ovh {
     client: Client,
     config: OvhConfig,
     name: ProviderName,
+    known: KnownOrders,
 }
 
 #[provider]
@@ -72,7 +78,8 @@ impl purveyor_sdk::Provider for Ovh {
             clock: Clock::default(),
             calls: declare::CALLS,
         };
-        Ok(Self { client, config, name: host.provider().clone() })
+        let name = host.provider().clone();
+        Ok(Self { client, config, name, known: KnownOrders::default() })
     }
 
     #[method(calls("auth.time", "me"))]
@@ -163,7 +170,10 @@ impl purveyor_sdk::Provider for Ovh {
     }
 
     #[method(
-        calls("service.terminate", "auth.time", "service.get", "infos.get.short", "infos.get.long"),
+        calls(
+            "service.terminate", "auth.time", "service.get", "service.list", "infos.get.short",
+            "infos.get.long"
+        ),
         evidence = natural, confirmation = read, effect_lag = 3600,
         asks_upstream
     )]
@@ -194,8 +204,8 @@ impl purveyor_sdk::Provider for Ovh {
         calls(
             "service.renew", "order.pay.mean", "order.pay.method", "auth.time", "service.get",
             "service.renewals", "infos.get.short", "infos.get.long", "order.list", "order.get",
-            "order.status", "order.details", "order.detail", "order.extension", "order.means",
-            "mean.list", "mean.get", "method.list", "method.get"
+            "order.status", "order.details", "order.detail", "order.extension", "order.payment",
+            "order.means", "mean.list", "mean.get", "method.list", "method.get"
         ),
         evidence = natural, confirmation = read, effect_lag = 3600,
         absence_is_proof,
@@ -304,9 +314,10 @@ impl purveyor_sdk::Provider for Ovh {
 
     #[method(
         calls(
-            "order.pay.mean", "order.pay.method", "auth.time", "order.get", "order.status",
-            "order.details", "order.detail", "order.extension", "order.means", "mean.list",
-            "mean.get", "method.list", "method.get"
+            "order.pay.mean", "order.pay.method", "auth.time", "order.list", "order.get",
+            "order.status", "order.details", "order.detail", "order.extension", "order.payment",
+            "order.means", "mean.list", "mean.get", "method.list", "method.get", "service.get",
+            "infos.get.short", "infos.get.long"
         ),
         evidence = natural, confirmation = read, effect_lag = 3600,
         absence_is_proof,

@@ -10,6 +10,8 @@ use purveyor_sdk::v1::operation::State;
 
 use super::Step;
 use super::close::delay;
+#[cfg(feature = "failpoints")]
+use crate::failpoint;
 use crate::store::operation::{EndKind, PendingEnd};
 
 impl Step<'_> {
@@ -17,6 +19,12 @@ impl Step<'_> {
     pub(super) fn stands(&mut self, pending: Pending) {
         let standing = pending.standing();
         let after = delay(pending.after);
+        #[cfg(feature = "failpoints")]
+        if standing == Standing::EffectAwaited
+            && failpoint::control(failpoint::Control::WordIsSuccess)
+        {
+            return self.succeed(pending.view);
+        }
         let Some(end) = kind(standing) else {
             return self.still_under_way(pending.handle, after, pending.view);
         };

@@ -40,7 +40,7 @@ impl Step<'_> {
 
     fn not_sent(&mut self, spend: &Spend, said: Result<Said, Error>) {
         match (&spend.seen, said) {
-            (_, Err(error)) if error.reason == ErrorReason::PluginFault => {
+            (_, Err(error)) if is_final_unsent(error.reason) => {
                 self.give_up(error, Rejected::default());
             }
             (Seen::NotSent { reason }, _) => self.again_later(reason.clone()),
@@ -349,6 +349,18 @@ fn undeclared(spend: &Spend) -> Observed {
         Some(answer) if answer.complete && refuses(answer.status) => Observed::Undeclared,
         _ => Observed::Nothing,
     }
+}
+
+/// Whether a request that was not sent for this reason is not sent later either: the plugin is at fault,
+/// or what it would charge is not within the caller's limit.
+fn is_final_unsent(reason: ErrorReason) -> bool {
+    matches!(
+        reason,
+        ErrorReason::PluginFault
+            | ErrorReason::PriceLimit
+            | ErrorReason::PriceUnknown
+            | ErrorReason::CurrencyMismatch
+    )
 }
 
 fn rejection(error: Option<purveyor_sdk::plugin::v1::Error>) -> Error {

@@ -13,6 +13,8 @@ use uuid::Uuid;
 
 use super::event::Looked;
 use super::{Step, rules};
+#[cfg(feature = "failpoints")]
+use crate::failpoint;
 use crate::store::operation::{Attempt, Observed, Operation, Origin};
 
 /// A setting is sent so often, a settle window apart. An upstream that has not told its outcome by then
@@ -111,6 +113,10 @@ impl Step<'_> {
     /// Why one whole snapshot after the window does not prove absence. What is unexplained in the first
     /// one is followed until it is explained; what is new in later ones was made by others, later.
     fn speaks_against_absence(&mut self, absent: &Absent, looked: &Looked) -> Option<String> {
+        #[cfg(feature = "failpoints")]
+        if failpoint::control(failpoint::Control::BlindAbsence) {
+            return None;
+        }
         let follows = self.next.settle.as_ref().is_some_and(|it| it.escalate_at.is_some());
         if follows && !self.next.candidates.is_empty() {
             let effect = self.effect_trace(absent);

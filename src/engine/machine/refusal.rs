@@ -9,11 +9,17 @@ use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::{Error, v1::ErrorReason};
 
 use super::{Step, rules};
+#[cfg(feature = "failpoints")]
+use crate::failpoint;
 use crate::store::operation::{Attempt, EndKind, PendingEnd, Settle};
 
 impl Step<'_> {
     /// Fails, unless a search shows the effect. Where nothing was sent, nothing is searched for.
     pub(super) fn fail_unless_seen(&mut self, error: Error) {
+        #[cfg(feature = "failpoints")]
+        if failpoint::control(failpoint::Control::RefusalWithoutLook) {
+            return self.fail(error);
+        }
         let step = self.next.step;
         let sent = |it: &Attempt| it.step == step && it.outcome != Outcome::NotSent;
         if !self.next.attempts.iter().any(sent) {

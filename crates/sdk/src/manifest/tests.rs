@@ -8,7 +8,7 @@ use crate::plugin::v1::r#match::Test;
 use crate::plugin::v1::{
     BodyFormat, Call, Credential, Manifest, Match, Method, Op, Proof, Rate, Success, Timing, Words,
 };
-use crate::v1::{Effect, Evidence};
+use crate::v1::{Confirmation, Effect, Evidence};
 
 fn good() -> Manifest {
     let success = Success {
@@ -48,6 +48,8 @@ fn good() -> Manifest {
         methods: vec![
             Method {
                 evidence: Evidence::Difference.into(),
+                confirmation: Confirmation::Read.into(),
+                effect_lag: second,
                 terms: vec!["P1Y".to_owned()],
                 ..method(Op::CreateOrder, &["create", "info"])
             },
@@ -210,6 +212,21 @@ fn every_mistake_of_a_method_is_told() {
     });
     check("methods[OP_GET_ORDER]: a read may only make reads", |m| {
         m.methods[1].calls.push("create".to_owned());
+    });
+    check(&format!("{WRITE}: a write has to say how its effect is known"), |m| {
+        (m.methods[0].confirmation, m.methods[0].effect_lag) = (0, None);
+    });
+    check(&format!("{WRITE}.effect_lag: goes with a confirmation by a read"), |m| {
+        m.methods[0].effect_lag = None;
+    });
+    check(&format!("{WRITE}.effect_lag: goes with a confirmation by a read"), |m| {
+        m.methods[0].confirmation = Confirmation::Answer.into();
+    });
+    check(&format!("{WRITE}.effect_lag: goes with a confirmation by a read"), |m| {
+        m.methods[0].effect_lag = Some(Duration { seconds: -1, nanos: 0 });
+    });
+    check("methods[OP_GET_ORDER]: only writes have an effect to confirm", |m| {
+        m.methods[1].confirmation = Confirmation::Answer.into();
     });
     check("methods[OP_GET_ORDER]: only writes have evidence", |m| {
         m.methods[1].evidence = Evidence::None.into();

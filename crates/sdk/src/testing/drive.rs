@@ -13,7 +13,7 @@ use crate::plugin::v1::{
     PollRequest, Resource, StepOutcome, Write, find_request, find_response, poll_outcome,
     poll_request, resource, step_outcome,
 };
-use crate::v1::{ErrorReason, Order, Product, Quote, Renewal, Service};
+use crate::v1::{ErrorReason, Order, Product, Quote, Renewal, Service, ServiceRef};
 
 /// The most polls of one write; a plugin that asks for more never ends.
 pub const POLLS_MAX: usize = 50;
@@ -40,6 +40,8 @@ pub struct Position {
     pub handle: Vec<u8>,
     /// What the baseline told.
     pub evidence: BaselineResponse,
+    /// What the gateway tells of the renewal whose order is paid.
+    pub guards: Vec<ServiceRef>,
 }
 
 /// A write as it crosses the boundary. Its request id is always the same one.
@@ -71,9 +73,11 @@ impl<P: Exported> TestHost<P> {
         let ended = match self.step_at(write, &at).await.map_err(failed)? {
             step_outcome::Outcome::Next(next) => return Ok(at.after(next.handle)),
             step_outcome::Outcome::Done(done) => Ended::done(done.resource),
-            step_outcome::Outcome::Pending(pending) => self.follow(write, pending.handle).await,
+            step_outcome::Outcome::Pending(pending) => {
+                return self.poll_on(write, pending.handle).await.map(|next| at.after(next));
+            }
             step_outcome::Outcome::Rejected(rejected) if !rejected.handle.is_empty() => {
-                self.follow(write, rejected.handle).await
+                return self.poll_on(write, rejected.handle).await.map(|next| at.after(next));
             }
             step_outcome::Outcome::Rejected(rejected) => {
                 Ended::failed(rejected.error, rejected.view)
@@ -95,8 +99,11 @@ impl<P: Exported> TestHost<P> {
             step: at.step,
             handle: at.handle.clone(),
         };
-        let context =
-            CallContext { baseline: at.evidence.evidence.clone(), ..of_write(Some(write)) };
+        let context = CallContext {
+            baseline: at.evidence.evidence.clone(),
+            guards: at.guards.clone(),
+            ..of_write(Some(write))
+        };
         match self.call(Op::Baseline, CallKind::Baseline, &request, context).await {
             Ok(evidence) => Ok(Position { evidence, ..at }),
             Err(error) if error.reason == ErrorReason::CapabilityUnsupported => Ok(at),
@@ -114,6 +121,7 @@ impl<P: Exported> TestHost<P> {
             handle: at.handle.clone(),
             baseline: at.evidence.evidence.clone(),
             step: at.step,
+            guards: at.guards.clone(),
             ..of_write(Some(write))
         };
         let stepped: StepOutcome =
@@ -122,19 +130,32 @@ impl<P: Exported> TestHost<P> {
     }
 
     /// Polls until the write has ended, at once: nothing waits for the time that the plugin asks for.
-    pub async fn follow(&self, write: &Write, mut handle: Vec<u8>) -> Ended {
-        for _ in 0..POLLS_MAX {
-            match self.poll_one(write, &handle).await {
-                Ok(poll_outcome::Outcome::Done(done)) => return Ended::done(done.resource),
-                Ok(poll_outcome::Outcome::Failed(failed)) => {
-                    return Ended::failed(failed.error, failed.view);
-                }
-                Ok(poll_outcome::Outcome::Pending(pending)) => handle = pending.handle,
-                Ok(other) => return Ended::Unknown(format!("{other:?}")),
-                Err(error) => return Ended::Failed(error, None),
-            }
+    pub async fn follow(&self, write: &Write, handle: Vec<u8>) -> Ended {
+        match self.poll_on(write, handle).await {
+            Ok(_) => Ended::Unknown("another step follows".to_owned()),
+            Err(ended) => *ended,
         }
-        Ended::Endless
+    }
+
+    /// Polls until another step follows, and tells its handle, or until the write has ended.
+    async fn poll_on(&self, write: &Write, mut handle: Vec<u8>) -> Result<Vec<u8>, Box<Ended>> {
+        for _ in 0..POLLS_MAX {
+            let ended = match self.poll_one(write, &handle).await {
+                Ok(poll_outcome::Outcome::Next(next)) => return Ok(next.handle),
+                Ok(poll_outcome::Outcome::Done(done)) => Ended::done(done.resource),
+                Ok(poll_outcome::Outcome::Failed(failed)) => {
+                    Ended::failed(failed.error, failed.view)
+                }
+                Ok(poll_outcome::Outcome::Pending(pending)) => {
+                    handle = pending.handle;
+                    continue;
+                }
+                Ok(other) => Ended::Unknown(format!("{other:?}")),
+                Err(error) => Ended::Failed(error, None),
+            };
+            return Err(Box::new(ended));
+        }
+        Err(Box::new(Ended::Endless))
     }
 
     /// One poll of one write.

@@ -74,6 +74,14 @@ impl Simulator<ComputeStacks> {
         self.provider().person_deletes(id)
     }
 
+    /// A person takes a product out of every billing plan.
+    ///
+    /// # Errors
+    /// There is no such product.
+    pub fn person_takes_out(&self, product: i64) -> Result<(), String> {
+        self.provider().person_takes_out(product)
+    }
+
     /// A person gives a price rule another price.
     ///
     /// # Errors
@@ -107,6 +115,9 @@ impl ComputeStacks {
             ("DELETE", "products", false) => {
                 number().and_then(|id| self.person_deletes(id).map(done).map_err(bad))
             }
+            ("DELETE", "places", false) => {
+                number().and_then(|id| self.person_takes_out(id).map(done).map_err(bad))
+            }
             ("PATCH", "rules", false) => read(body).and_then(|it: Repricing| {
                 self.person_reprices(number()?, &it.price).map(done).map_err(bad)
             }),
@@ -135,6 +146,19 @@ impl ComputeStacks {
         let request = panel(Method::DELETE, Value::Null);
         self.by_person(|world, moment, by| {
             products::destroy(world, moment, &request, (by, id)).map(drop).map_err(reason)
+        })
+    }
+
+    fn person_takes_out(&self, product: i64) -> Result<(), String> {
+        let request = panel(Method::DELETE, Value::Null);
+        self.by_person(|world, moment, by| {
+            let taken = world.present.products.get(&product);
+            let taken = taken.ok_or_else(|| format!("no product {product}"))?;
+            moment.record(change(taken, Kind::ProductUpdate, by), &request).map_err(reason)?;
+            for plan in world.present.plans.values_mut() {
+                plan.resources.retain(|resource| resource.product != product);
+            }
+            Ok(())
         })
     }
 

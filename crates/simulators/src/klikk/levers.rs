@@ -19,8 +19,8 @@ use crate::control::{Levers, Refusal, patched, read};
 use crate::money::Cents;
 use crate::simulator::Simulator;
 
-/// What a person pays for a server.
-const PERSONS_PRICE: Cents = Cents::new(10_000);
+/// What a person pays for a server: no price of a call has such hundredths.
+const PERSONS_PRICE: Cents = Cents::new(10_001);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

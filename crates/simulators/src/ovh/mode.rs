@@ -16,6 +16,8 @@ pub struct Mode {
     pub effect_lag_ms: u64,
     /// Milliseconds for which the status of a paid order is that of before; its payment shows at once.
     pub status_lag_ms: u64,
+    /// The day that serviceInfos tells as every service's end, unless it is empty: it is not up to date.
+    pub infos_end: String,
     /// What every order's status says instead, unless it is empty: a word that nobody knows, say.
     pub status_word: String,
     /// A paid order stays at `documentsRequested` after `checking`.
@@ -63,6 +65,7 @@ impl Default for Mode {
             delivering_ms: 0,
             effect_lag_ms: 0,
             status_lag_ms: 0,
+            infos_end: String::new(),
             status_word: String::new(),
             documents: false,
             lapsed: Lapsed::default(),

@@ -57,7 +57,11 @@ pub(super) fn get(visit: &mut Visit<'_>) -> Result<Value, Refusal> {
 /// GET …/serviceInfos.
 pub(super) fn infos(visit: &mut Visit<'_>) -> Result<Value, Refusal> {
     let nichandle = visit.account()?.nichandle.clone();
-    Ok(visit.routed()?.infos(&nichandle, visit.moment.now))
+    let mut infos = visit.routed()?.infos(&nichandle, visit.moment.now);
+    if !visit.world.mode.infos_end.is_empty() {
+        infos["expiration"] = json!(visit.world.mode.infos_end);
+    }
+    Ok(infos)
 }
 
 /// PUT …/serviceInfos.

@@ -103,7 +103,7 @@ impl RackNap {
             recuring_plan_price: Cents::ZERO,
             firstpayment: Cents::ZERO,
         };
-        let made = world.create(moment, &seed, record, "made elsewhere".to_owned());
+        let made = world.create(moment, &seed, record, String::new());
         made.map(|service| service.serviceid).map_err(|refusal| refusal.message)
     }
 

@@ -237,8 +237,9 @@ impl World {
             duration: Some(service.record.billingcycle.clone()),
             amount,
             currency: account.currency.clone(),
+            // Without the fingerprint of a request a person did it.
+            person: fingerprint.is_empty(),
             fingerprint,
-            person: false,
         }
     }
 }

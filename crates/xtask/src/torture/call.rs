@@ -11,7 +11,7 @@ use purveyor_sdk::v1::operation::{Result as Made, State};
 use purveyor_sdk::v1::{
     CreateOrderRequest, CreateProductRequest, CreateRenewalRequest, DeleteProductRequest,
     ListOperationsRequest, ListOperationsResponse, Operation, OperationFilter,
-    TerminateServiceRequest, UpstreamRef, WaitOperationRequest,
+    ResolveOperationRequest, TerminateServiceRequest, UpstreamRef, WaitOperationRequest,
 };
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
@@ -86,6 +86,17 @@ pub(crate) async fn wait(
     let name = format!("operations/{request_id}");
     let request = WaitOperationRequest { name, timeout: proto(timeout) };
     unary(channel, "Operations/WaitOperation", &request, patience).await
+}
+
+/// Tells what a person found out about an operation.
+///
+/// # Errors
+/// Whatever became of the call.
+pub(crate) async fn resolve(
+    channel: Channel,
+    request: &ResolveOperationRequest,
+) -> Result<Operation, Status> {
+    unary(channel, "Operations/ResolveOperation", request, PATIENCE).await
 }
 
 /// Every operation, or those alone that have not ended.

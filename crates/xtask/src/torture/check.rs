@@ -6,7 +6,7 @@ mod books;
 mod tests;
 mod told;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use purveyor_sdk::v1::Operation;
 
@@ -39,8 +39,10 @@ pub(crate) struct Score {
     pub(crate) told_wrong: usize,
     /// Sales that no operation owns.
     pub(crate) orphan: usize,
-    /// Operations that wait for a person.
+    /// Operations that needed an operator, whatever became of them.
     pub(crate) needs_operator: usize,
+    /// All operations that orders became.
+    pub(crate) operations: usize,
     /// Sales under an id that an earlier sale of the account had.
     pub(crate) came_back: usize,
 }
@@ -62,12 +64,26 @@ pub(crate) struct Evidence<'a> {
     pub(crate) ledgers: &'a [Vec<Entry>],
     pub(crate) told: &'a [Line],
     pub(crate) operations: &'a [Operation],
+    /// What a person has done something to: the subject, the account and the id.
+    pub(crate) touched: &'a BTreeSet<(usize, String, String)>,
+    /// The request ids of what an operator was asked about.
+    pub(crate) asked: &'a BTreeSet<String>,
+    /// How long each effect does not show; 0: it shows at once.
+    pub(crate) effect_lag_ms: u64,
 }
 
 /// What is wrong with one order.
 enum Wrong {
     Lost(String),
     Told(String),
+}
+
+impl Score {
+    /// How many of the operations needed an operator, of one.
+    pub(crate) fn needs_operator_rate(&self) -> f64 {
+        let of = |count: usize| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+        of(self.needs_operator) / of(self.operations.max(1))
+    }
 }
 
 impl Verdict {
@@ -86,6 +102,7 @@ impl Verdict {
             told_wrong: sum.told_wrong + score.told_wrong,
             orphan: sum.orphan + score.orphan,
             needs_operator: sum.needs_operator + score.needs_operator,
+            operations: sum.operations + score.operations,
             came_back: sum.came_back + score.came_back,
         })
     }
@@ -132,7 +149,8 @@ pub(crate) fn check(evidence: &Evidence<'_>) -> Verdict {
     for (index, subject) in evidence.subjects.iter().enumerate() {
         let orders = evidence.orders.iter().filter(|order| order.subject == index);
         let ledger = evidence.ledgers.get(index).map(Vec::as_slice).unwrap_or_default();
-        let mut books = Books::open(subject.as_ref(), orders, ledger, &operations, &told);
+        let of = (index, subject.as_ref());
+        let mut books = Books::open(of, orders, ledger, (&operations, &told), evidence);
         books.audit(&mut verdict);
         verdict.scores.push((subject.name(), books.score));
     }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use purveyor_sdk::v1::Operation;
@@ -42,6 +42,15 @@ pub(crate) struct Market {
     pub(crate) decided: Vec<AtomicBool>,
     /// Which orders are done, with the end of what they made.
     pub(crate) finished: watch::Sender<Vec<bool>>,
+}
+
+impl Market {
+    /// The provider of an operation, by what it is about.
+    pub(crate) fn subject_of(&self, operation: &Operation) -> Option<&dyn Subject> {
+        let provider = operation.target.strip_prefix("providers/").unwrap_or_default();
+        let subject = self.subjects.iter().find(|subject| provider.starts_with(subject.name()));
+        subject.map(AsRef::as_ref)
+    }
 }
 
 /// Where the two clients of each intent meet that is sent twice.
@@ -211,7 +220,9 @@ impl<'a> Client<'a> {
     }
 
     fn note(&self, wrong: bool, ends: bool, answer: Answer) -> Result<()> {
-        self.market.journal.write(&Line { order: self.order.number, wrong, ends, answer })
+        let at_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
+        let at_ms = i64::try_from(at_ms)?;
+        self.market.journal.write(&Line { order: self.order.number, at_ms, wrong, ends, answer })
     }
 }
 

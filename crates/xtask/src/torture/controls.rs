@@ -21,12 +21,18 @@ pub(crate) enum Control {
     SuccessMayBeAbsent,
     /// What broke is sent again at once.
     Naive,
+    /// A refusal ends an operation without a search for an earlier attempt's effect.
+    RefusalWithoutLook,
+    /// What nothing explains, a list that is not whole and an effect do not speak against absence.
+    BlindAbsence,
     /// The connection is made after the permit.
     NoPreconnect,
     /// Targets are locked by the provider's name alone.
     LockByProvider,
     /// Absence is proof at once.
     NoSettle,
+    /// The upstream's last word counts, whether its effect shows or not.
+    WordIsSuccess,
     /// Ages come from the wall clock.
     ClockBelieved,
 }
@@ -43,17 +49,22 @@ impl Control {
             Self::LockByProvider => "lock-by-provider",
             Self::LateAnswerDropped => "late-answer-dropped",
             Self::ClockBelieved => "clock-believed",
+            Self::BlindAbsence => "blind-absence",
+            Self::WordIsSuccess => "word-is-success",
+            Self::RefusalWithoutLook => "refusal-without-look",
         }
     }
 
     /// The faults that its mistake is about.
     pub(crate) fn mix(self) -> Mix {
         match self {
-            Self::Naive => Mix::LostAnswers,
+            Self::Naive | Self::BlindAbsence => Mix::LostAnswers,
+            Self::RefusalWithoutLook => Mix::RefusedAfterLate,
             Self::NoSettle | Self::ClockBelieved => Mix::LateSales,
             // Both twins have to be under way at once.
             Self::LockByProvider => Mix::SlowSales,
             Self::NoPreconnect
+            | Self::WordIsSuccess
             | Self::SuccessMayBeAbsent
             | Self::SharedAccountKey
             | Self::LateAnswerDropped => Mix::Nothing,
@@ -68,9 +79,12 @@ impl Control {
             Self::NoPreconnect => Temper::Mild,
             Self::LateAnswerDropped => Temper::Stopped,
             Self::ClockBelieved => Temper::Stepped,
-            Self::SuccessMayBeAbsent | Self::SharedAccountKey | Self::LockByProvider => {
-                Temper::Calm
-            }
+            Self::SuccessMayBeAbsent
+            | Self::SharedAccountKey
+            | Self::LockByProvider
+            | Self::BlindAbsence
+            | Self::WordIsSuccess
+            | Self::RefusalWithoutLook => Temper::Calm,
         }
     }
 
@@ -82,7 +96,9 @@ impl Control {
             Self::SuccessMayBeAbsent => &[Hazard::PluginErrors],
             Self::LateAnswerDropped => &[Hazard::Stops],
             Self::ClockBelieved => &[Hazard::ClockSteps],
-            Self::Naive | Self::NoSettle | Self::NoPreconnect => &[],
+            Self::BlindAbsence => &[Hazard::CutNames],
+            Self::WordIsSuccess => &[Hazard::EffectLag],
+            Self::Naive | Self::NoSettle | Self::NoPreconnect | Self::RefusalWithoutLook => &[],
         }
     }
 
@@ -111,7 +127,9 @@ impl Control {
             // Its renewals have a natural key, so that two of them can be one intent.
             Self::LockByProvider => "ovh",
             // It tells whose account it is, so that accounts at two upstreams can have one identity.
-            Self::SharedAccountKey => "gandi",
+            Self::SharedAccountKey | Self::WordIsSuccess => "gandi",
+            // Each of its accounts has a simulator of its own, so that it is known which request is which.
+            Self::RefusalWithoutLook => "computestacks",
             _ => "klikk",
         }
     }
@@ -144,7 +162,8 @@ impl Control {
         match self {
             Self::Naive | Self::NoSettle | Self::NoPreconnect => 150,
             Self::ClockBelieved => 80,
-            Self::SuccessMayBeAbsent | Self::LockByProvider => 40,
+            Self::SuccessMayBeAbsent | Self::LockByProvider | Self::BlindAbsence => 40,
+            Self::RefusalWithoutLook | Self::WordIsSuccess => 16,
             Self::LateAnswerDropped | Self::SharedAccountKey => 24,
         }
     }
@@ -157,6 +176,9 @@ impl Control {
             // loses orders too, and asks nobody.
             Self::SharedAccountKey => (score.needs_operator + score.double == 0)
                 .then_some("bought nothing twice and left nothing to a person"),
+            Self::WordIsSuccess | Self::RefusalWithoutLook => {
+                (score.told_wrong == 0).then_some("told nobody what is not so")
+            }
             _ => (score.double == 0).then_some("bought nothing twice"),
         }
     }
@@ -181,10 +203,13 @@ mod tests {
     fn gateway_that_hangs_shows_no_mistake() {
         let hangs = Score { orders: 24, sales: 3, lost: 21, ..Score::default() };
         let asks = Score { needs_operator: 1, ..hangs.clone() };
+        let wrong = Score { told_wrong: 1, ..hangs.clone() };
         let twice = Score { double: 1, ..hangs.clone() };
         for control in Control::value_variants() {
             assert!(control.missing(&hangs).is_some(), "{control:?}");
-            assert!(control.missing(&twice).is_none(), "{control:?}");
+            let by_word = matches!(control, Control::WordIsSuccess | Control::RefusalWithoutLook);
+            assert_eq!(control.missing(&twice).is_some(), by_word, "{control:?}");
+            assert_eq!(control.missing(&wrong).is_none(), by_word, "{control:?}");
             let for_a_person = *control == Control::SharedAccountKey;
             assert_eq!(control.missing(&asks).is_none(), for_a_person, "{control:?}");
         }

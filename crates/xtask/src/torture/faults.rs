@@ -16,6 +16,8 @@ pub(crate) struct Timing {
     pub(crate) processing: Duration,
     /// What is sold is listed after this at the latest.
     pub(crate) lag: Duration,
+    /// What was done shows after this at the latest.
+    pub(crate) effect: Duration,
 }
 
 /// Far below what an upstream takes, and far above what a busy machine adds.
@@ -24,13 +26,21 @@ pub(crate) const TIMING: Timing = Timing {
     idle: Duration::from_millis(300),
     processing: Duration::from_millis(600),
     lag: Duration::from_millis(300),
+    effect: Duration::from_secs(4),
 };
+
+/// How long what was done does not show, where effects lag.
+pub(crate) const EFFECT_LAG_MS: u64 = 1200;
 
 /// How long a permit lives; the gateway adds it to the settle window by itself.
 const PERMIT: Duration = Duration::from_secs(2);
 
 /// A sale that is made after its connection was closed comes so late.
 const LATE_MS: u64 = 300;
+/// A sale that is made when it was presumed absent, and before a new attempt is refused.
+const AFTER_WINDOW_MS: u64 = 4400;
+/// What lies between a read and the request that follows it.
+const SLOW_READ_MS: u64 = 500;
 /// A sale that others catch up with.
 const SLOW_SALE_MS: u64 = 300;
 /// An answer that comes after its caller has given up.
@@ -67,6 +77,8 @@ pub(crate) enum Mix {
     LateSales,
     /// Sales take their time, so that many are under way at once.
     SlowSales,
+    /// The first request of an order is executed after the window, and the second one is refused.
+    RefusedAfterLate,
     /// Nothing.
     Nothing,
 }
@@ -80,12 +92,38 @@ impl Mix {
         json!({ "seed": seed, "well": 60, "weights": weights })
     }
 
+    /// The faults that are armed beside the table, which strike in this order.
+    pub(crate) fn armed(self, sells: &[&str], lists: &[&str], orders: usize) -> Vec<Value> {
+        if self != Self::RefusedAfterLate {
+            return Vec::new();
+        }
+        let selling = sells.iter().flat_map(|call| {
+            (0..orders).flat_map(move |order| {
+                let late = json!({ "kind": "late_commit", "ms": AFTER_WINDOW_MS });
+                let refused = json!({ "kind": "fault", "code": 422, "text": "is not wanted" });
+                let of_order = [late, refused].into_iter().enumerate();
+                of_order.map(move |(index, mut fault)| {
+                    fault["method"] = (*call).into();
+                    fault["after"] = (2 * order + index).into();
+                    fault
+                })
+            })
+        });
+        let slow = |call: &&str| {
+            let mut slow = json!({ "kind": "slow", "ms": SLOW_READ_MS, "committed": true });
+            slow["method"] = (*call).into();
+            slow["times"] = u32::MAX.into();
+            slow
+        };
+        selling.chain(lists.iter().map(slow)).collect()
+    }
+
     fn selling(self) -> Vec<(u32, bool, Value)> {
         let late = json!({ "kind": "late_commit", "ms": LATE_MS });
         let closed = json!({ "kind": "drop_after_commit" });
         let reset = json!({ "kind": "reset_after_commit" });
         match self {
-            Self::Nothing => Vec::new(),
+            Self::Nothing | Self::RefusedAfterLate => Vec::new(),
             Self::LostAnswers => vec![(20, false, closed), (20, false, reset)],
             Self::LateSales => vec![(30, false, late)],
             Self::SlowSales => vec![(60, false, json!({ "kind": "slow", "ms": SLOW_SALE_MS }))],
@@ -134,7 +172,9 @@ fn rows(call: &str, faults: Vec<(u32, bool, Value)>) -> Vec<Value> {
 
 #[cfg(test)]
 mod tests {
-    use super::{LATE_MS, Mix, SLOWER_THAN_PATIENCE_MS, TIMING};
+    use super::{
+        AFTER_WINDOW_MS, EFFECT_LAG_MS, LATE_MS, Mix, SLOW_READ_MS, SLOWER_THAN_PATIENCE_MS, TIMING,
+    };
 
     #[test]
     fn the_simulators_keep_to_the_times_that_the_gateway_believes() {
@@ -143,6 +183,26 @@ mod tests {
         assert!(slowest > TIMING.attempt.as_millis());
         assert!(slowest < (TIMING.attempt + TIMING.processing).as_millis());
         assert!(TIMING.past_settle() > TIMING.settle());
+        assert!(u128::from(EFFECT_LAG_MS) < TIMING.effect.as_millis());
+        let late = u128::from(AFTER_WINDOW_MS).checked_sub(TIMING.settle().as_millis());
+        assert!(late.is_some_and(|late| late < 2 * u128::from(SLOW_READ_MS)));
+    }
+
+    #[test]
+    fn armed_faults_strike_first_requests_and_second_ones_in_turn() {
+        let armed = Mix::RefusedAfterLate.armed(&["buy"], &["list"], 2);
+        let told: Vec<_> =
+            armed.iter().map(|it| (it["kind"].as_str(), it["after"].as_u64())).collect();
+        let (late, refused) = (Some("late_commit"), Some("fault"));
+        let expected = [
+            (late, Some(0)),
+            (refused, Some(1)),
+            (late, Some(2)),
+            (refused, Some(3)),
+            (Some("slow"), None),
+        ];
+        assert_eq!(told, expected);
+        assert!(Mix::Everything.armed(&["buy"], &["list"], 2).is_empty());
     }
 
     #[test]

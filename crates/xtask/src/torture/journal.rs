@@ -22,6 +22,9 @@ pub(crate) struct Journal(Mutex<BufWriter<File>>);
 pub(crate) struct Line {
     /// Number of the order.
     pub(crate) order: usize,
+    /// When, in milliseconds since 1970.
+    #[serde(default)]
+    pub(crate) at_ms: i64,
     /// Whether another body was sent under the order's request id.
     #[serde(default)]
     pub(crate) wrong: bool,

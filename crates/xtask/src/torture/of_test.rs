@@ -13,6 +13,7 @@ use xtask::artifacts::{self, Profile};
 
 use super::check::Score;
 use super::options::{Options, Store};
+use super::person::Deed;
 use super::{Ran, run_built};
 
 /// How many runs go on at once: most of a run is waiting.
@@ -83,7 +84,12 @@ fn missing(plain: &[(Store, &Ran)]) -> Option<String> {
         ("restarts on PostgreSQL", restarts),
         ("ids that came back", plain.iter().map(|(_, ran)| ran.score.came_back as u64).sum()),
     ];
-    let missing = hazards.into_iter().filter(|(_, count)| *count == 0).map(|(hazard, _)| hazard);
+    let deeds = Deed::ALL.map(|deed| {
+        let count = plain.iter().map(|(_, ran)| ran.deeds.count(deed)).sum();
+        (deed.word(), count)
+    });
+    let missing =
+        hazards.into_iter().chain(deeds).filter(|(_, count)| *count == 0).map(|(hazard, _)| hazard);
     let missing: Vec<&str> = missing.collect();
     (!missing.is_empty())
         .then(|| format!("the runs without a control had no {}", missing.join(", no ")))
@@ -91,13 +97,22 @@ fn missing(plain: &[(Store, &Ran)]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::nemesis::Toll;
-    use super::{Ran, Score, Store, missing};
+    use super::super::person::Deeds;
+    use super::{Deed, Ran, Score, Store, missing};
 
     #[test]
     fn missing_names_what_never_happened() {
+        let deeds = || {
+            let deeds = Deeds::default();
+            Deed::ALL.into_iter().for_each(|deed| deeds.note(deed));
+            deeds
+        };
         let ran = |count: u64| Ran {
             score: Score { came_back: 1, ..Score::default() },
+            deeds: Arc::new(deeds()),
             toll: Toll {
                 crashes: count.into(),
                 stops: 1.into(),
@@ -112,5 +127,8 @@ mod tests {
         assert!(told.ends_with("had no restarts on PostgreSQL"), "{told}");
         let told = missing(&[(Store::Sqlite, &calm)]).unwrap();
         assert!(told.ends_with("no crashes of a gateway, no restarts on PostgreSQL"), "{told}");
+        let idle = Ran { deeds: Arc::default(), ..ran(1) };
+        let told = missing(&[(Store::Postgres, &idle)]).unwrap();
+        assert!(told.contains("no payments by a person, no renamings"), "{told}");
     }
 }

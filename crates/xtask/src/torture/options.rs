@@ -12,6 +12,8 @@ const ORDERS: usize = 300;
 /// Orders over all providers in each of the two runs of the project's tests: enough for every fault, and
 /// little enough for a test.
 const TEST_ORDERS: usize = 80;
+/// A seed that deals orders of every kind to them.
+const TEST_SEED: u64 = 5;
 /// Accounts at each provider, where nothing else is said.
 const ACCOUNTS: usize = 8;
 /// Clients at a time, where nothing else is said.
@@ -53,6 +55,9 @@ pub(crate) struct Options {
     /// Clients at a time; by default 64, or what the control needs.
     #[arg(long)]
     pub(crate) clients: Option<usize>,
+    /// How many callers buy alike products at once in each account.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub(crate) tenants: u8,
     /// Run what `cargo xtask test` runs, whatever else is said.
     #[arg(long)]
     pub(crate) of_test: bool,
@@ -65,7 +70,8 @@ impl Options {
     /// What `cargo xtask test` runs: every provider on each store, and every control on the provider that
     /// can make its mistake; the longest first, since several go on at a time.
     pub(crate) fn of_test() -> Vec<Self> {
-        let whole = Self { orders: Some(TEST_ORDERS), ..Self::plain() };
+        let whole =
+            Self { orders: Some(TEST_ORDERS), tenants: 2, seed: TEST_SEED, ..Self::plain() };
         let shared = Self { store: Some(Store::Postgres), ..whole.clone() };
         let control = |control: &Control| Self { control: Some(*control), ..Self::plain() };
         let mut runs: Vec<Self> = Control::value_variants().iter().map(control).collect();
@@ -93,6 +99,7 @@ impl Options {
             workload_of: None,
             without: Vec::new(),
             clients: None,
+            tenants: 1,
             of_test: false,
             profile: crate::Profile::Dev,
         }
@@ -199,4 +206,16 @@ pub(crate) enum Hazard {
     ClockSteps,
     /// A replica that is restarted every few seconds for the whole run.
     Restarts,
+    /// A person who buys, renews, pays, renames and cancels at the upstream.
+    Person,
+    /// Effects that show a while after the upstream's last word.
+    EffectLag,
+    /// Reads that once do not know what was accepted.
+    NotFound,
+    /// Names that are cut.
+    CutNames,
+    /// Rows of a person that are dated ahead.
+    DatedAhead,
+    /// Words that no document knows.
+    UnknownWords,
 }

@@ -1,5 +1,6 @@
 //! What a run came to, for people and for programs. It must not judge.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -8,22 +9,33 @@ use serde::Serialize;
 
 use super::check::{Score, Verdict};
 use super::nemesis::Toll;
+use super::person::{Deed, Deeds};
 
 /// Prints the table, what was wrong, and the line for programs, all at once: another run may print too.
 ///
 /// # Errors
 /// When the line cannot be written as JSON.
-pub(crate) fn print(what: &str, verdict: &Verdict, toll: &Toll, took: Duration) -> Result<()> {
-    println!("\n{}", text(what, verdict, toll, took)?);
+pub(crate) fn print(
+    what: &str,
+    verdict: &Verdict,
+    happened: (&Toll, &Deeds),
+    took: Duration,
+) -> Result<()> {
+    println!("\n{}", text(what, verdict, happened, took)?);
     Ok(())
 }
 
-fn text(what: &str, verdict: &Verdict, toll: &Toll, took: Duration) -> Result<String> {
+fn text(
+    what: &str,
+    verdict: &Verdict,
+    (toll, deeds): (&Toll, &Deeds),
+    took: Duration,
+) -> Result<String> {
     let total = verdict.total();
     let mut lines = vec![
         what.to_owned(),
         format!(
-            "{:<14} {:>7} {:>7} {:>7} {:>6} {:>10} {:>7} {:>15}",
+            "{:<14} {:>7} {:>7} {:>7} {:>6} {:>10} {:>7} {:>15} {:>6}",
             "provider",
             "orders",
             "sales",
@@ -31,7 +43,8 @@ fn text(what: &str, verdict: &Verdict, toll: &Toll, took: Duration) -> Result<St
             "lost",
             "told wrong",
             "orphan",
-            "needs operator"
+            "needs operator",
+            "rate"
         ),
     ];
     lines.extend(verdict.scores.iter().map(|(name, score)| row(name, score)));
@@ -52,18 +65,32 @@ fn text(what: &str, verdict: &Verdict, toll: &Toll, took: Duration) -> Result<St
         lines
             .push(format!("{databases} crashes of the database, {cuts} cuts of connections to it"));
     }
+    let deeds = Deed::ALL.map(|deed| (deeds.count(deed), deed.word()));
+    let deeds = deeds.iter().filter(|(count, _)| *count > 0);
+    let deeds: Vec<String> = deeds.map(|(count, word)| format!("{count} {word}")).collect();
+    lines.extend((!deeds.is_empty()).then(|| deeds.join(", ")));
     lines.extend(verdict.problems.iter().map(|problem| format!("BROKEN: {problem}")));
-    lines.push(line(&total, crashes, took)?);
+    lines.push(line(verdict, crashes, took)?);
     Ok(lines.join("\n"))
 }
 
 /// The run as one line of JSON.
-fn line(total: &Score, crashes: u64, took: Duration) -> Result<String> {
-    let Score { orders, sales, double, lost, told_wrong, orphan, needs_operator, .. } = *total;
-    let seconds = took.as_secs();
-    let line =
-        Line { orders, crashes, sales, double, lost, told_wrong, orphan, needs_operator, seconds };
-    Ok(serde_json::to_string(&line)?)
+fn line(verdict: &Verdict, crashes: u64, took: Duration) -> Result<String> {
+    let total = verdict.total();
+    let rate = |score: &Score| (score.needs_operator_rate() * 10_000.0).round() / 10_000.0;
+    let rates = verdict.scores.iter().map(|(name, score)| (*name, rate(score)));
+    Ok(serde_json::to_string(&Line {
+        orders: total.orders,
+        crashes,
+        sales: total.sales,
+        double: total.double,
+        lost: total.lost,
+        told_wrong: total.told_wrong,
+        orphan: total.orphan,
+        needs_operator: total.needs_operator,
+        needs_operator_rate: rates.chain([("all", rate(&total))]).collect(),
+        seconds: took.as_secs(),
+    })?)
 }
 
 /// The members in the order in which they are told.
@@ -77,13 +104,16 @@ struct Line {
     told_wrong: usize,
     orphan: usize,
     needs_operator: usize,
+    /// Of one, by provider.
+    needs_operator_rate: BTreeMap<&'static str, f64>,
     seconds: u64,
 }
 
 fn row(name: &str, score: &Score) -> String {
     let Score { orders, sales, double, lost, told_wrong, orphan, needs_operator, .. } = score;
+    let rate = score.needs_operator_rate() * 100.0;
     format!(
         "{name:<14} {orders:>7} {sales:>7} {double:>7} {lost:>6} {told_wrong:>10} {orphan:>7} \
-         {needs_operator:>15}"
+         {needs_operator:>15} {rate:>5.1}%"
     )
 }

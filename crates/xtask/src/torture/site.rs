@@ -11,7 +11,8 @@ use xtask::configuration::{Configuration, Provider};
 
 use super::faults::TIMING;
 use super::fleet::Gateway;
-use super::options::Options;
+use super::options::{Hazard, Options};
+use super::person::is_shared;
 use super::subject::Subject;
 use super::upstream::Upstream;
 use super::workload::{entry_id, twice};
@@ -82,6 +83,9 @@ impl Site<'_> {
             for entry in 0..=usize::from(twice) {
                 let upstream = &upstreams[account % upstreams.len()];
                 let mut provider = timed(subject.provider(account, &upstream.url));
+                if self.options.has(Hazard::Person) && is_shared(account) {
+                    provider = provider.shared();
+                }
                 if separate {
                     // Its upstreams tell one identity of accounts that are two.
                     provider = provider.account("separate");
@@ -105,5 +109,6 @@ fn timed(provider: Provider) -> Provider {
         .timing("upstream_idle_ms", ms(TIMING.idle))
         .timing("upstream_processing_ms", ms(TIMING.processing))
         .timing("listing_lag_ms", ms(TIMING.lag))
+        .timing("effect_lag_ms", ms(TIMING.effect))
         .requests_per_second(RATE)
 }

@@ -18,6 +18,8 @@ use xtask::configuration::Provider;
 
 use super::call::Write;
 use super::faults::Hidden;
+use super::options::Hazard;
+use super::person::{Command as Act, Deed, Scene};
 
 /// A provider under torture.
 pub(crate) trait Subject: Send + Sync {
@@ -104,6 +106,31 @@ pub(crate) trait Subject: Send + Sync {
         None
     }
 
+    /// The switches by which a hazard happens there all the time.
+    fn mode(&self, _hazard: Hazard) -> Option<Value> {
+        None
+    }
+
+    /// How a person does something there, or how it happens, where it can just now.
+    fn person(&self, _deed: Deed, _scene: &mut Scene<'_>) -> Option<Act> {
+        None
+    }
+
+    /// What a purchase is about, as the ledger names it, where that is known before.
+    fn target(&self, _order: &Order) -> Option<String> {
+        None
+    }
+
+    /// The sale that a line of the ledger takes back before it has come to anything.
+    fn undone(&self, _entry: &Entry) -> Option<String> {
+        None
+    }
+
+    /// Whether what was bought shows in reads alone, and as late as the upstream's effects are.
+    fn shows_late(&self) -> bool {
+        false
+    }
+
     /// Whether some of the faults are honest refusals there.
     fn refuses(&self) -> bool {
         false
@@ -156,6 +183,20 @@ pub(crate) struct Entry {
     pub(crate) amount: String,
     #[serde(default)]
     pub(crate) duration: Option<String>,
+    /// Whether a person did it at the upstream, and no caller.
+    #[serde(default)]
+    pub(crate) person: bool,
+    /// When it was done.
+    #[serde(default)]
+    pub(crate) time: String,
+}
+
+impl Entry {
+    /// When it was done, in milliseconds since 1970.
+    pub(crate) fn at_ms(&self) -> Option<i64> {
+        let time: prost_types::Timestamp = self.time.parse().ok()?;
+        Some(time.seconds * 1000 + i64::from(time.nanos) / 1_000_000)
+    }
 }
 
 /// Every provider that can be tortured.

@@ -19,12 +19,20 @@ use crate::control;
 /// A running simulator.
 pub(crate) struct Upstream {
     pub(crate) url: String,
-    control_url: String,
-    /// Which of the upstreams of one provider it belongs to.
-    site: usize,
-    ledger: PathBuf,
+    desk: Desk,
     // Ends with this.
     _running: Running,
+}
+
+/// How a simulator is told something, and what it has sold.
+#[derive(Clone, Debug)]
+pub(crate) struct Desk {
+    pub(crate) control_url: String,
+    /// Which of the upstreams of one provider it belongs to.
+    pub(crate) site: usize,
+    /// The accounts that it serves.
+    pub(crate) accounts: Vec<usize>,
+    ledger: PathBuf,
 }
 
 /// The line that a simulator prints when it listens.
@@ -57,11 +65,12 @@ impl Upstream {
         let mut running = Running::start(&format!("the simulator of {name}"), command, log)?;
         let ready: Ready = running.wait_for(|line| serde_json::from_str(line).ok())?;
         let Ready { url, control_url } = ready;
-        let upstream = Self { url, control_url, site, ledger, _running: running };
+        let desk = Desk { control_url, site, accounts: accounts.to_vec(), ledger };
+        let upstream = Self { url, desk, _running: running };
         let idle = json!({ "ms": TIMING.idle.as_millis() });
-        control::post(&upstream.control_url, "/idle", &idle).await?;
+        control::post(&upstream.desk.control_url, "/idle", &idle).await?;
         for (command, body) in subject.prepare(accounts, orders) {
-            control::post(&upstream.control_url, command, &body).await?;
+            control::post(&upstream.desk.control_url, command, &body).await?;
         }
         Ok(upstream)
     }
@@ -72,7 +81,7 @@ impl Upstream {
     /// When the simulator does not obey.
     pub(crate) async fn go_wrong(&self, subject: &dyn Subject, mix: Mix, seed: u64) -> Result<()> {
         let table = mix.table(subject.sells(), subject.lists(), seed);
-        control::post(&self.control_url, "/fault-table", &table).await
+        control::post(&self.desk.control_url, "/fault-table", &table).await
     }
 
     /// Tells it something over its control API.
@@ -80,16 +89,25 @@ impl Upstream {
     /// # Errors
     /// When the simulator does not obey.
     pub(crate) async fn obey(&self, (command, body): (&str, Value)) -> Result<()> {
-        control::post(&self.control_url, command, &body).await
+        control::post(&self.desk.control_url, command, &body).await
     }
 
+    /// How it is told something, and what it has sold.
+    pub(crate) fn desk(&self) -> &Desk {
+        &self.desk
+    }
+}
+
+impl Desk {
     /// Every line of the ledger. Accounts of two sites have two names, whatever the upstreams say.
     ///
     /// # Errors
     /// When it cannot be read.
     pub(crate) fn ledger(&self) -> Result<Vec<Entry>> {
         let text = fs::read_to_string(&self.ledger).context("cannot read the ledger")?;
-        let lines = text.lines().map(|line| {
+        // A line that is being written has no end yet.
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        let lines = whole.lines().map(|line| {
             let entry: Entry = serde_json::from_str(line)?;
             Ok::<_, serde_json::Error>(Entry { account: at(self.site, &entry.account), ..entry })
         });

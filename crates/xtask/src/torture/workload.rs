@@ -37,19 +37,33 @@ pub(crate) fn twice(options: &Options, subject: &dyn Subject) -> bool {
     options.has(Hazard::TwoEntries) && subject.tells_account()
 }
 
+/// Whether tenants can order the very same: not where a renewal to one end is one intent, nor where what
+/// was sold is known by what was asked for alone.
+fn is_alike(subject: &dyn Subject) -> bool {
+    !subject.renews() && !subject.asks_a_person()
+}
+
+/// How many purchases there can be in an account.
+pub(crate) fn per_account(options: &Options, subjects: usize) -> usize {
+    let tenants = usize::from(options.tenants);
+    options.orders().div_ceil(tenants).div_ceil(subjects * options.accounts()) * tenants
+}
+
 /// The orders, dealt to the providers and their accounts in turn.
 pub(crate) fn orders(options: &Options, subjects: &[Box<dyn Subject>], sites: usize) -> Vec<Order> {
     // Request ids have a sequence of their own: who is sent twice takes two.
     let (mut dice, mut names) = (Dice::new(options.seed, 2), Dice::new(options.seed, 4));
     let mut orders: Vec<Order> = Vec::new();
-    let accounts = options.accounts();
+    let (accounts, tenants) = (options.accounts(), usize::from(options.tenants));
     let mut intents = 0;
     // The last order of each account, where its id may come back.
     let mut returning: BTreeMap<(usize, usize), usize> = BTreeMap::new();
     while orders.len() < options.orders() {
-        let (subject, turn) = (intents % subjects.len(), intents / subjects.len());
-        let (account, position) = (turn % accounts, turn / accounts);
+        let (unit, tenant) = (intents / tenants, intents % tenants);
+        let (subject, turn) = (unit % subjects.len(), unit / subjects.len());
+        let (account, round) = (turn % accounts, turn / accounts);
         let of = subjects[subject].as_ref();
+        let position = if is_alike(of) { round } else { round * tenants + tenant };
         // Drawn in any case, so that a seed deals the same orders whatever a run is spared.
         let (second, sandbox) = (dice.percent(50), dice.percent(50));
         let (twins, ends) = (dice.percent(TWINS), dice.percent(ENDED));
@@ -120,6 +134,22 @@ mod tests {
         let intents: BTreeSet<_> = orders.iter().map(|it| it.intent).collect();
         let bought: BTreeSet<_> = orders.iter().map(|it| (it.account, it.position)).collect();
         assert_eq!(intents.len(), bought.len());
+    }
+
+    #[test]
+    fn tenants_order_alike_products_at_once() {
+        let dealt = |provider: &str| {
+            let options = Options { tenants: 2, ..Options::of_provider(provider, 96) };
+            let subjects = named(provider).unwrap();
+            let orders = orders(&options, &subjects, 1);
+            let asked = |order: &Order| (order.account, subjects[0].asked(order));
+            assert!(orders.iter().all(|it| it.position < super::per_account(&options, 1)));
+            let mut pairs = orders.chunks_exact(2);
+            pairs.all(|pair| asked(&pair[0]) == asked(&pair[1]))
+        };
+        assert!(dealt("klikk") && dealt("gandi") && dealt("computestacks"));
+        assert!(!dealt("racknap"));
+        assert!(!dealt("ovh"));
     }
 
     #[test]

@@ -125,8 +125,11 @@ fn product_of(handle: &[u8]) -> Result<Option<i64>> {
         return Ok(None);
     }
     match decode(handle)? {
-        Handle::Rules { product } | Handle::Verify { product } => Ok(Some(product)),
-        Handle::Row { product } | Handle::Broken { product, .. } => Ok(Some(product)),
+        Handle::Rules { product }
+        | Handle::Row { product }
+        | Handle::Part { product, .. }
+        | Handle::Verify { product }
+        | Handle::Broken { product, .. } => Ok(Some(product)),
         Handle::Gone { .. } => Err(Error::fault("nothing follows a deletion")),
     }
 }

@@ -9,10 +9,9 @@ use purveyor_sdk::v1::UpstreamRef;
 use purveyor_sdk::{Cx, Error, Find, Finding, Resource, Result, Step, Traces, WriteRequest};
 
 use super::evidence::alike;
-use super::rules::{self, Lack};
-use super::{ComputeStacks, deletion};
+use super::{ComputeStacks, deletion, rules};
 use crate::checkpoint::{Before, Handle, Task, decode, encode};
-use crate::model::{Changes, Identity, LABEL, Likeness, Plan, Row, Rule, digest};
+use crate::model::{Changes, Identity, LABEL, Likeness, Plan, Row, digest};
 
 /// How many products of the baseline are asked for one by one where a list lacks them.
 const KNOWN: usize = 50;
@@ -115,7 +114,9 @@ impl ComputeStacks {
         let incomplete =
             find.incomplete(&known.highest(), |id| listed.contains(id), exists).await?;
         let unexplained = new.iter().map(|row| row.upstream()).collect();
-        Ok(Finding::Absent(Traces { unexplained, incomplete, ..Traces::default() }))
+        let made = new.iter().filter(|row| is_made_but_for_its_label(row, &wanted));
+        let alike_ids = made.map(|row| row.id.to_string()).collect();
+        Ok(Finding::Absent(Traces { unexplained, incomplete, alike_ids, ..Traces::default() }))
     }
 
     /// Whether what the step was to make is there. An operator who names something else is told
@@ -128,33 +129,32 @@ impl ComputeStacks {
         there: Option<Vec<i64>>,
     ) -> Result<Finding> {
         let plan = self.required_plan(cx).await?;
-        let made = match task {
+        let lines = self.lines_of(&find.write)?;
+        let new: Vec<i64> = match task {
             Task::Nothing => return Ok(Finding::absent()),
-            Task::Resource => Made::resource(&plan, product),
-            Task::Rule { phase, offer, regions, .. } => {
-                let lines = self.lines_of(&find.write)?;
+            Task::Resource => {
+                let places = plan.resources.iter().filter(|it| it.product == Some(product));
+                places.map(|place| place.id).collect()
+            }
+            Task::Rule { phase, offer, .. } => {
                 let line = lines.get(*offer);
                 let line = line.ok_or_else(|| Error::fault("the request has no such offer"))?;
-                let lacks = rules::lacks(&plan, product, &lines);
-                let there_already = |lack: &Lack| match lack {
-                    Lack::Rule { offer: other, .. } => other != offer,
-                    Lack::Resource => false,
-                };
-                let filled = lacks.is_ok_and(|lacks| lacks.iter().all(there_already));
-                let stands_there = |rule: &Rule| {
-                    rule.is_for(line.currency(), line.max_quantity)
-                        && rule.regions.iter().any(|(region, _)| regions.contains(region))
-                };
-                Made::rule(&plan, (product, *phase), there.as_deref(), (filled, &stands_there))
+                let rules = plan.phase(product, *phase).into_iter().flat_map(|it| &it.rules);
+                let new = rules.filter(|rule| match &there {
+                    Some(there) => !there.contains(&rule.id),
+                    // Evidence of version one: what stands where the wanted one would.
+                    None => rule.is_for(line.currency(), line.max_quantity),
+                });
+                new.map(|rule| rule.id).collect()
             }
         };
         if !find.upstream_id.is_empty() {
             let named = names::counted(&find.upstream_id);
-            if named.is_none_or(|id| !made.ids.contains(&id)) {
+            if named.is_none_or(|id| !new.contains(&id)) {
                 return Ok(Finding::absent());
             }
         }
-        if made.delivered {
+        if rules::delivered(&plan, product, &lines, task) {
             let handle = encode(&Handle::Rules { product })?;
             return Ok(Finding::found("", Step::<Resource>::next(handle)));
         }
@@ -165,9 +165,16 @@ impl ComputeStacks {
             }
             _ => String::new(),
         };
-        let effects = i32::try_from(made.ids.len()).unwrap_or(i32::MAX);
-        let unexplained = made.ids.into_iter().map(reference).collect();
-        Ok(Finding::Absent(Traces { unexplained, incomplete, effects, ..Traces::default() }))
+        let effects = i32::try_from(new.len()).unwrap_or(i32::MAX);
+        let alike_ids = new.iter().map(i64::to_string).collect();
+        let unexplained = new.into_iter().map(reference).collect();
+        Ok(Finding::Absent(Traces {
+            unexplained,
+            incomplete,
+            effects,
+            alike_ids,
+            ..Traces::default()
+        }))
     }
 
     /// Why a plan is not whole; empty: it is. A whole plan shows the newest product that stood in it and
@@ -214,38 +221,6 @@ impl ComputeStacks {
             Some(_) => Finding::incomplete(format!("{name} was changed by somebody since")),
             None => Finding::incomplete(format!("it is not known what {name} was before")),
         })
-    }
-}
-
-/// What a plan shows of what a step was to make.
-struct Made {
-    delivered: bool,
-    /// What is new and could be it, or was made of it.
-    ids: Vec<i64>,
-}
-
-impl Made {
-    /// The place of a product in the plan.
-    fn resource(plan: &Plan, product: i64) -> Self {
-        let places = plan.resources.iter().filter(|it| it.product == Some(product));
-        let ids: Vec<i64> = places.map(|place| place.id).collect();
-        Self { delivered: ids.len() == 1, ids }
-    }
-
-    /// Rules that are new in a phase. Evidence of version one does not tell which those are: there only
-    /// such count as stand where the wanted one would.
-    fn rule(
-        plan: &Plan,
-        (product, phase): (i64, i64),
-        there: Option<&[i64]>,
-        (delivered, stands_there): (bool, &dyn Fn(&Rule) -> bool),
-    ) -> Self {
-        let rules = plan.phase(product, phase).into_iter().flat_map(|phase| &phase.rules);
-        let new = rules.filter(|rule| match there {
-            Some(there) => !there.contains(&rule.id),
-            None => stands_there(rule),
-        });
-        Self { delivered, ids: new.map(|rule| rule.id).collect() }
     }
 }
 

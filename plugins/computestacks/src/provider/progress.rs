@@ -10,7 +10,7 @@ use purveyor_sdk::{
 
 use super::evidence::is_final;
 use super::{ComputeStacks, deletion, rules};
-use crate::checkpoint::{Handle, Refused, decode, encode};
+use crate::checkpoint::{Handle, Refused, Task, decode, encode};
 
 /// How long between two reads of what is awaited.
 pub(super) const PAUSE: Duration = Duration::from_secs(2);
@@ -30,11 +30,14 @@ pub(super) async fn poll(
     Ok(outcomes)
 }
 
-/// What stands in the way of a product's price rules.
-struct Refusal {
-    error: Refused,
-    /// It stood in the way before anything was sent, and may be gone.
-    unsent: bool,
+/// What was last heard of the price rules of a product.
+enum After {
+    /// The upstream accepted this part.
+    Part(Task),
+    /// The upstream accepted all of them.
+    All,
+    /// One was refused; `unsent`: by what stood in the way before anything was sent, and may be gone.
+    Refusal { error: Refused, unsent: bool },
 }
 
 impl ComputeStacks {
@@ -43,12 +46,15 @@ impl ComputeStacks {
         match decode(handle)? {
             Handle::Rules { .. } => Err(Error::fault("a step follows, and no poll")),
             Handle::Row { product } => self.row_progress(cx, write, product, handle).await,
+            Handle::Part { product, task } => {
+                self.rules_progress(cx, write, product, After::Part(task), handle).await
+            }
             Handle::Verify { product } => {
-                self.rules_progress(cx, write, (product, None), handle).await
+                self.rules_progress(cx, write, product, After::All, handle).await
             }
             Handle::Broken { product, error, unsent } => {
-                let refusal = Some(Refusal { error, unsent });
-                self.rules_progress(cx, write, (product, refusal), handle).await
+                let after = After::Refusal { error, unsent };
+                self.rules_progress(cx, write, product, after, handle).await
             }
             Handle::Gone { product, identity } => {
                 let WriteRequest::DeleteProduct(request) = &write.request else {
@@ -94,11 +100,15 @@ impl ComputeStacks {
         &self,
         cx: &Cx,
         write: &Write,
-        (product, refusal): (i64, Option<Refusal>),
+        product: i64,
+        after: After,
         handle: &[u8],
     ) -> Result<Progress> {
         let name = self.name.product(product)?;
-        let refused = refusal.as_ref().map(|it| it.error.error().with_metadata("product", &*name));
+        let refused = match &after {
+            After::Refusal { error, .. } => Some(error.error().with_metadata("product", &*name)),
+            After::Part(_) | After::All => None,
+        };
         let Some(row) = self.client.product(cx, product).await? else {
             let (standing, error) = match refused {
                 Some(refused) => (Standing::NotDone, refused),
@@ -124,13 +134,18 @@ impl ComputeStacks {
             Ok(lacks) if lacks.is_empty() => return Ok(Progress::Done(view.into())),
             lacks => lacks.map(|all| rules::describe(&all, &lines)),
         };
-        Ok(match (refusal, refused, lacks) {
+        let goes_on = match &after {
+            After::Part(task) => rules::delivered(&plan, product, &lines, task),
             // What stood in the way before anything was sent is gone.
-            (Some(Refusal { unsent: true, .. }), _, Ok(_)) => {
-                let handle = encode(&Handle::Rules { product })?;
-                Progress::Next { handle, view: Some(view.into()), price: None }
-            }
-            (Some(Refusal { unsent: true, .. }), Some(refused), Err(_)) => {
+            After::Refusal { unsent: true, .. } => lacks.is_ok(),
+            After::Refusal { unsent: false, .. } | After::All => false,
+        };
+        if goes_on {
+            let handle = encode(&Handle::Rules { product })?;
+            return Ok(Progress::Next { handle, view: Some(view.into()), price: None });
+        }
+        Ok(match (after, refused, lacks) {
+            (After::Refusal { unsent: true, .. }, Some(refused), _) => {
                 stands(handle, Some(view), Standing::NotDone, refused)
             }
             (_, Some(refused), lacks) => {

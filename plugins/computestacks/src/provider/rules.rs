@@ -89,6 +89,19 @@ pub(super) fn lacks(plan: &Plan, product: i64, lines: &[Line]) -> Result<Vec<Lac
     Ok(lacks)
 }
 
+/// Whether the plan shows what a step was to make.
+pub(super) fn delivered(plan: &Plan, product: i64, lines: &[Line], task: &Task) -> bool {
+    match task {
+        Task::Nothing => true,
+        Task::Resource => {
+            plan.resources.iter().filter(|it| it.product == Some(product)).count() == 1
+        }
+        Task::Rule { offer, .. } => lines.get(*offer).is_some_and(|line| {
+            lacks(plan, product, std::slice::from_ref(line)).is_ok_and(|lacks| lacks.is_empty())
+        }),
+    }
+}
+
 /// All that is lacking, in words.
 pub(super) fn describe(lacks: &[Lack], lines: &[Line]) -> Vec<String> {
     lacks.iter().map(|lack| lack.describe(lines)).collect()
@@ -136,27 +149,28 @@ pub(super) async fn step(stacks: &ComputeStacks, cx: &Cx, lines: &[Line]) -> Res
     };
     let plan = stacks.config.billing_plan;
     let plan = plan.ok_or_else(|| Error::state("the configuration names no billing plan"))?;
-    let (sent, last) = match task {
+    let sent = match &task {
         Task::Nothing => return complete(stacks, cx, product, lines).await,
-        Task::Resource => (stacks.client.add_resource(cx, plan, product).await?, lines.is_empty()),
-        Task::Rule { resource, phase, offer, regions, last } => {
-            let line = lines.get(offer);
+        Task::Resource => stacks.client.add_resource(cx, plan, product).await?,
+        Task::Rule { resource, phase, offer, regions, .. } => {
+            let line = lines.get(*offer);
             let line = line.ok_or_else(|| Error::fault("the request has no such offer"))?;
             let price = line.price.to_decimal();
             let rule = NewRule {
                 currency: line.currency(),
                 price: price.map_err(|error| Error::fault(error.to_string()))?,
                 max_quantity: line.max_quantity,
-                regions: &regions,
+                regions,
             };
-            (stacks.client.add_rule(cx, Place { plan, resource, phase }, &rule).await?, last)
+            let place = Place { plan, resource: *resource, phase: *phase };
+            stacks.client.add_rule(cx, place, &rule).await?
         }
     };
     match sent {
-        Sent::Accepted(_) if last => {
-            Ok(Step::pending(encode(&Handle::Verify { product })?, Duration::ZERO))
+        // A plan that lags would have it made again.
+        Sent::Accepted(_) => {
+            Ok(Step::pending(encode(&Handle::Part { product, task })?, Duration::ZERO))
         }
-        Sent::Accepted(_) => Ok(Step::next(encode(&Handle::Rules { product })?)),
         Sent::Refused { proof, error } => {
             refused(stacks, (product, false), proof, unfinished(stacks, product, &lacks, error)?)
         }

@@ -1,7 +1,9 @@
 //! The plugin and its upstream, and the requests that the tests make of them.
 
 use purveyor_computestacks::ComputeStacks as Plugin;
+use purveyor_sdk::plugin::v1::find_response::{Absent, Outcome as Found};
 use purveyor_sdk::plugin::v1::poll_outcome::Outcome as Polled;
+use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
 use purveyor_sdk::plugin::v1::{Op, Write};
 use purveyor_sdk::prost_types::FieldMask;
 use purveyor_sdk::serde_json::{Value, json};
@@ -14,7 +16,7 @@ use purveyor_sdk::v1::{
 };
 use purveyor_sdk::{Error, Result, Standing};
 use purveyor_simulators::computestacks::{ComputeStacks, Mode, Options};
-use purveyor_simulators::{Kind, Simulator};
+use purveyor_simulators::{Fault, FaultKind, Kind, Simulator};
 
 /// The default user's API credential.
 pub(crate) const CREDENTIAL: &str = "purveyor:correct-horse";
@@ -94,6 +96,25 @@ impl Bench {
     pub(crate) async fn before(&self, write: &Write, at: Position) -> Position {
         let at = if at.step == 0 { Position { step: 1, ..at } } else { at };
         self.plugin.prepared(write, at).await.unwrap()
+    }
+
+    /// The step that follows the one that is taken here, when that shows what it made.
+    pub(crate) async fn step(&self, write: &Write, at: Position) -> Position {
+        let at = self.before(write, at).await;
+        let next = match self.plugin.step_at(write, &at).await.unwrap() {
+            Stepped::Next(next) => next.handle,
+            Stepped::Pending(pending) => self.next(write, &pending.handle).await,
+            other => panic!("{other:?}"),
+        };
+        at.after(next)
+    }
+
+    /// How a write goes on when it is polled.
+    pub(crate) async fn next(&self, write: &Write, handle: &[u8]) -> Vec<u8> {
+        match self.plugin.poll_one(write, handle).await.unwrap() {
+            Polled::Next(next) => next.handle,
+            other => panic!("{other:?}"),
+        }
     }
 
     pub(crate) async fn run(&self, write: &Write) -> Ended {
@@ -187,6 +208,32 @@ pub(crate) fn delete(name: &str, allow_missing: bool) -> Write {
         ..DeleteProductRequest::default()
     };
     write(Op::DeleteProduct, &request, id(name))
+}
+
+/// The step whose answer is lost after the upstream has done it.
+pub(crate) async fn lose(bench: &Bench, write: &Write, at: Position, method: &str) -> Position {
+    let at = bench.before(write, at).await;
+    bench.upstream.inject(Fault::next(method, FaultKind::DropAfterCommit));
+    let stepped = bench.plugin.step_at(write, &at).await;
+    assert!(stepped.is_err(), "{stepped:?}");
+    at
+}
+
+/// What speaks against the absence of a write that is not found.
+pub(crate) async fn absent(
+    bench: &Bench,
+    write: &Write,
+    at: &Position,
+    claimed: &[&str],
+) -> Absent {
+    match bench.plugin.search(write, at, claimed, "").await.unwrap() {
+        Found::Absent(absent) => absent,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(crate) fn ids(absent: &Absent) -> Vec<&str> {
+    absent.unexplained.iter().map(|it| it.id.as_str()).collect()
 }
 
 /// What a poll says of accepted work that does not go on.

@@ -72,10 +72,8 @@ async fn a_write_is_unknown_whether_it_was_done_or_not() {
         for kind in wrong_answers() {
             let mut at = bench.before(write, Position::default()).await;
             if *method == RULE && bench.asked(RULE) == 0 {
-                let Stepped::Next(next) = bench.plugin.step_at(write, &at).await.unwrap() else {
-                    panic!("the place in the plan comes first")
-                };
-                at = bench.before(write, at.after(next.handle)).await;
+                let next = bench.step(write, at).await;
+                at = bench.before(write, next).await;
             }
             bench.upstream.inject(Fault::next(method, kind.clone()));
             let stepped = bench.plugin.step_at(write, &at).await;
@@ -172,14 +170,14 @@ async fn a_list_that_changes_while_it_is_read_proves_nothing() {
 async fn a_poll_that_cannot_be_answered_is_repeated() {
     let bench = Bench::new().await;
     let write = create(sold("s"));
-    let mut at = bench.before(&write, Position::default()).await;
-    let handle = loop {
-        match bench.plugin.step_at(&write, &at).await.unwrap() {
-            Stepped::Next(next) => at = bench.before(&write, at.after(next.handle)).await,
-            Stepped::Pending(pending) => break pending.handle,
-            other => panic!("{other:?}"),
-        }
-    };
+    let mut at = Position::default();
+    for _ in 0..3 {
+        at = bench.step(&write, at).await;
+    }
+    let at = bench.before(&write, at).await;
+    let stepped = bench.plugin.step_at(&write, &at).await.unwrap();
+    let Stepped::Pending(pending) = stepped else { panic!("{stepped:?}") };
+    let handle = pending.handle;
     for method in [SHOW, PLAN] {
         bench.upstream.inject(Fault::next(method, FaultKind::Garbage));
         let polled = bench.plugin.poll_one(&write, &handle).await.unwrap();

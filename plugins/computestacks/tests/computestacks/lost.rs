@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use purveyor_sdk::Standing;
 use purveyor_sdk::plugin::v1::Write;
-use purveyor_sdk::plugin::v1::find_response::{self, Outcome as Found};
+use purveyor_sdk::plugin::v1::find_response::{Absent, Outcome as Found};
 use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
 use purveyor_sdk::testing::Position;
 use purveyor_sdk::v1::Product;
@@ -13,17 +14,9 @@ use purveyor_simulators::computestacks::Mode;
 use purveyor_simulators::{Fault, FaultKind, Kind};
 
 use super::bench::{
-    Bench, CREATE, PATCH, RESOURCE, RULE, bundle, create, id, package, sold, update,
+    Bench, CREATE, PATCH, RESOURCE, RULE, absent, bundle, create, id, lose, package, sold, stands,
+    update,
 };
-
-/// The step whose answer is lost after the upstream has done it.
-async fn lose(bench: &Bench, write: &Write, at: Position, method: &str) -> Position {
-    let at = bench.before(write, at).await;
-    bench.upstream.inject(Fault::next(method, FaultKind::DropAfterCommit));
-    let stepped = bench.plugin.step_at(write, &at).await;
-    assert!(stepped.is_err(), "{stepped:?}");
-    at
-}
 
 /// What a search found, and how the write goes on.
 async fn found(bench: &Bench, write: &Write, at: &Position) -> (String, Stepped) {
@@ -31,23 +24,6 @@ async fn found(bench: &Bench, write: &Write, at: &Position) -> (String, Stepped)
         Found::Found(found) => (found.upstream_id, found.outcome.unwrap().outcome.unwrap()),
         other => panic!("{other:?}"),
     }
-}
-
-/// What speaks against the absence of a write that is not found.
-async fn absent(
-    bench: &Bench,
-    write: &Write,
-    at: &Position,
-    claimed: &[&str],
-) -> find_response::Absent {
-    match bench.plugin.search(write, at, claimed, "").await.unwrap() {
-        Found::Absent(absent) => absent,
-        other => panic!("{other:?}"),
-    }
-}
-
-fn ids(absent: &find_response::Absent) -> Vec<&str> {
-    absent.unexplained.iter().map(|it| it.id.as_str()).collect()
 }
 
 fn next(stepped: Stepped, at: &Position) -> Position {
@@ -87,10 +63,7 @@ async fn what_was_not_made_is_absent() {
     assert!(bench.plugin.step_at(&write, &at).await.is_err());
     // The gateway makes something else meanwhile.
     let other = bench.make(package("other")).await;
-    assert_eq!(
-        absent(&bench, &write, &at, &[id(&other.name)]).await,
-        find_response::Absent::default()
-    );
+    assert_eq!(absent(&bench, &write, &at, &[id(&other.name)]).await, Absent::default());
 }
 
 #[tokio::test]
@@ -197,7 +170,7 @@ async fn a_rule_that_was_not_made_is_absent() {
             let looked = bench.plugin.search(&write, &at, &[], named).await.unwrap();
             assert!(matches!(looked, Found::Absent(_)), "{method} {looked:?}");
         }
-        at = next(bench.plugin.step_at(&write, &at).await.unwrap(), &at);
+        at = bench.step(&write, at).await;
     }
     let kinds = [Kind::ProductAdd, Kind::BillingResourceAdd, Kind::PriceRuleAdd];
     assert_eq!(bench.done(), kinds);
@@ -211,10 +184,12 @@ async fn a_place_in_the_plan_that_is_there_twice_is_for_a_person() {
     let at = lose(&bench, &write, Position::default(), RESOURCE).await;
     // The upstream takes the same again; another gateway, or a person, did so.
     let again = bench.plugin.step_at(&write, &at).await.unwrap();
-    assert!(matches!(again, Stepped::Next(_)));
-    let looked = bench.plugin.search(&write, &at, &[], "").await.unwrap();
-    let Found::Absent(several) = looked else { panic!("{looked:?}") };
-    assert_eq!(several.unexplained.len(), 2);
+    let Stepped::Pending(pending) = again else { panic!("{again:?}") };
+    let several = absent(&bench, &write, &at, &[]).await;
+    assert_eq!((several.unexplained.len(), several.effects), (2, 2));
+    let (standing, error) = stands(&bench, &write, &pending.handle).await;
+    assert_eq!(standing, Standing::EffectAwaited);
+    assert!(error.message.contains("more than once"), "{}", error.message);
 }
 
 #[tokio::test]
@@ -254,6 +229,6 @@ async fn another_instance_goes_on_where_the_first_was_lost() {
         purveyor_sdk::serde_json::json!({ "billing_plan": 1, "regions": { "fra": 1, "nyc": 2 } });
     let plugin = bench.reopened(configuration);
     let at = plugin.prepared(&write, at).await.unwrap();
-    assert!(matches!(plugin.step_at(&write, &at).await.unwrap(), Stepped::Next(_)));
+    assert!(matches!(plugin.step_at(&write, &at).await.unwrap(), Stepped::Pending(_)));
     assert_eq!(bench.done(), [Kind::ProductAdd, Kind::BillingResourceAdd]);
 }

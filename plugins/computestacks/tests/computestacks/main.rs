@@ -3,11 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod absence;
 mod account;
 mod bench;
 mod catalog;
 mod creation;
 mod deletion;
+mod effect;
 mod hostile;
 mod lost;
 mod rules;

@@ -21,7 +21,7 @@ pub(crate) struct Account {
 }
 
 /// A product that the account has.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Owned {
     pub(crate) id: i64,
     pub(crate) name: String,

@@ -25,7 +25,7 @@ pub(crate) enum Stage {
     Open,
     Done,
     Error,
-    /// A person has to ask the upstream's support.
+    /// A person has to ask the upstream's support, which goes on with it.
     Support,
     Cancelled,
     /// A word that is not known: not ended, as far as can be told.
@@ -33,7 +33,7 @@ pub(crate) enum Stage {
 }
 
 /// One operation.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Operation {
     pub(crate) id: i64,
     pub(crate) kind: String,
@@ -102,6 +102,11 @@ impl Operation {
         })
     }
 
+    /// One that the upstream does not know (any more).
+    pub(crate) fn unknown(id: i64) -> Self {
+        Self { id, ..Self::default() }
+    }
+
     pub(crate) fn is(&self, kind: Kind) -> bool {
         self.kind == kind.word()
     }
@@ -117,9 +122,30 @@ impl Operation {
         }
     }
 
+    /// Whether the upstream, or its support, goes on with it.
+    pub(crate) fn is_under_way(&self) -> bool {
+        matches!(self.stage(), Stage::Open | Stage::Support)
+    }
+
     /// Whether it goes no further.
     pub(crate) fn has_ended(&self) -> bool {
         matches!(self.stage(), Stage::Done | Stage::Error | Stage::Cancelled)
+    }
+
+    /// How far it is, in words.
+    pub(crate) fn word(&self) -> String {
+        match (self.stage(), self.step.as_str()) {
+            (Stage::Unknown, "") => format!("the upstream does not know operation {}", self.id),
+            (Stage::Unknown, step) => {
+                format!("operation {} is {step}, which is not known", self.id)
+            }
+            (_, step) => format!("operation {} is {step}", self.id),
+        }
+    }
+
+    /// The product that it tells, by whatever member.
+    pub(crate) fn told_product(&self) -> Option<i64> {
+        self.product_id.or(self.subject_id)
     }
 
     /// What the upstream says of it, verbatim.

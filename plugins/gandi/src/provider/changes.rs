@@ -31,7 +31,9 @@ pub(super) async fn update(
     let account = gandi.client.account(cx).await?;
     let service = owned(&account, change.service, &change.name)?;
     check_allowed(service.errors_for_updating.as_deref(), "changed")?;
-    let spent = gandi.client.update(cx, change.service, change.quantity.into()).await?;
+    let price = gandi.change_price(cx, service, change.quantity).await?;
+    let price = price.map(|amount| gandi.price(amount));
+    let spent = gandi.client.update(cx, change.service, change.quantity, price).await?;
     gandi.changing(cx, &account, change.service, spent)
 }
 

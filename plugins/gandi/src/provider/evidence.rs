@@ -1,50 +1,45 @@
 //! Evidence: what was there before a spend, and what became of one whose answer was lost. It is told by
-//! the upstream's own list of operations, by the upstream's own clock. Absent means that nothing of the
-//! kind is new: an operation that is new, unclaimed and does not fit is for a person to judge, because
-//! what an operation tells of its product is documented nowhere.
+//! the upstream's own list of operations, whole and by the upstream's own clock, beside the account's
+//! products. What an operation tells of its product is documented nowhere: one that is new, unclaimed and
+//! names nothing of the request is ours only where the effect shows, and else speaks against absence.
 
 use purveyor_sdk::v1::{ErrorReason, UpstreamRef};
 use purveyor_sdk::{
-    Baseline, Cx, Error, Evidence, Find, Finding, Resource, Result, Step, Write, WriteRequest,
+    Baseline, Cx, Error, Evidence, Find, Finding, Resource, Result, Step, Traces, WriteRequest,
 };
 
 use super::changes::{change, terminated};
+use super::wanted::{Wanted, is_for_sale, names_product};
 use super::{Gandi, cancellations, upstream_id};
 use crate::checkpoint::{Before, Snapshot, decode, encode};
 use crate::client::{Listing, PAGE};
-use crate::model::{Account, Kind, Operation, PRODUCTS, term_of};
+use crate::model::{Account, Duration, Kind, Operation, Owned};
 
 /// How far before the newest operation that was listed a new one can be dated: an hour that a zone's
 /// clocks are put back, and a minute by which the upstream's own clocks may differ.
 const DATE_MARGIN_SECONDS: i64 = 3660;
 
-/// What a spend is about, to be found again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Wanted {
-    kind: Kind,
-    /// The product that is changed; none where one is made.
-    product: Option<i64>,
-    /// Its name; empty where it is not known.
-    name: String,
-    /// For a creation alone: elsewhere it is not known what the upstream counts.
-    quantity: Option<i64>,
-    /// The term's word, where the call names one.
-    duration: Option<&'static str>,
-}
+/// How far before now, by the gateway's clock, a new one can be dated: a zone that is not the configured
+/// one, and two hours. A row that is dated ahead must not hide what is new.
+const CLOCK_MARGIN_SECONDS: i64 = 26 * 3600;
+
+/// How many of the operations that a whole listing shows are kept.
+const KNOWN: usize = 3;
 
 pub(super) async fn baseline(gandi: &Gandi, cx: &Cx, asked: Baseline) -> Result<Evidence> {
     if let WriteRequest::CancelOrder(request) = &asked.write.request {
         return cancellations::baseline(gandi, cx, request, &asked).await;
     }
+    // The products first: what an operation that is done by then has made is among them.
     let account = gandi.client.account(cx).await?;
     let mut before = Before { gone: account.is_gone(), ..Before::default() };
     before.products = snapshots(&account);
     let wanted = gandi.wanted(&asked.write, &asked.handle, &before)?;
-    let listed = gandi.listed_before(cx, wanted.kind, &mut before).await?;
+    let of_kind = gandi.listed_before(cx, wanted.kind, &mut before).await?;
     Ok(Evidence {
         evidence: encode(&before)?,
-        similarity: similarity(&wanted, &listed),
-        present_ids: before.operations.iter().map(i64::to_string).collect(),
+        similarity: similarity(&wanted, &of_kind),
+        highest_id: before.operations.first().map(i64::to_string).unwrap_or_default(),
         ..Evidence::default()
     })
 }
@@ -55,84 +50,124 @@ pub(super) async fn find(gandi: &Gandi, cx: &Cx, find: Find) -> Result<Finding> 
     }
     let before: Before = decode(&find.evidence)?;
     let wanted = gandi.wanted(&find.write, &find.handle, &before)?;
+    let account = gandi.client.account(cx).await?;
     if !find.upstream_id.is_empty() {
-        return gandi.pointed_out(cx, &find, &before, wanted.kind).await;
+        return gandi.pointed_out(cx, &find, &before, wanted.kind, &account).await;
     }
-    let since = before.since.as_deref();
-    let listed = gandi.client.operations_after(cx, wanted.kind, since).await?;
-    let claimed = |operation: &Operation| {
-        let id = operation.id.to_string();
-        find.claimed_ids.contains(&id)
+    let listing = Listing { after: before.since.clone(), ..Listing::default() };
+    let listed = gandi.client.all_operations(cx, listing, 0).await?;
+    let products = match account.products() {
+        Ok(products) => products,
+        Err(error) => return Ok(Finding::incomplete(error.message)),
     };
-    let new = listed.into_iter().filter(|operation| {
-        operation.is(wanted.kind)
-            && !before.operations.contains(&operation.id)
-            && !claimed(operation)
-    });
-    let new: Vec<Operation> = new.collect();
-    let fitting: Vec<&Operation> = new.iter().filter(|it| !contradicts(it, &wanted)).collect();
-    match (fitting.as_slice(), new.as_slice()) {
-        ([one], _) => gandi.found(cx, &find, &before, one).await,
-        ([], []) => gandi.absent(cx, &wanted, &find.write, &before).await,
-        ([], all) => Ok(Finding::unexplained(all.iter().map(Operation::upstream).collect())),
-        (several, _) => Ok(Finding::unexplained(several.iter().map(|it| it.upstream()).collect())),
+    let claimed = |id: i64| find.claimed_ids.contains(&id.to_string());
+    let rows: Vec<&Operation> = listed
+        .iter()
+        .filter(|it| it.is(wanted.kind) && it.id > before.highest() && !claimed(it.id))
+        .collect();
+    let new = |owned: &&Owned| before.product(owned.id).is_none() && !claimed(owned.id);
+    let mut made: Vec<&Owned> =
+        products.iter().filter(|owned| wanted.product.is_none() && new(owned)).collect();
+    let (is, was) = match wanted.product {
+        Some(id) => (products.iter().find(|owned| owned.id == id), before.product(id)),
+        None => (None, None),
+    };
+    let effects = wanted.effects(is.map(Into::into)) - wanted.effects(was.map(Into::into));
+    let shows = effects > 0 || made.iter().any(|owned| wanted.is_like(owned));
+    let fitting: Vec<_> = rows.iter().filter(|it| !wanted.is_contradicted_by(it)).collect();
+    if let [one] = fitting.as_slice()
+        && (shows || wanted.is_named_by(one, &before))
+    {
+        return gandi.found(cx, &find, &before, &account, one);
     }
+    // Each row explains one product, and so does each earlier item that was not done before this one.
+    let earlier = gandi.earlier_items_done(&find, &before, &listed)?;
+    made.sort_unstable_by_key(|owned| owned.id);
+    let unexplained = made.into_iter().skip(rows.len() + earlier).map(|owned| UpstreamRef {
+        id: owned.id.to_string(),
+        message: format!("a new product, {}, and no operation that made it is listed", owned.name),
+        ..UpstreamRef::default()
+    });
+    let alike = rows.iter().filter(|it| wanted.is_named_by(it, &before));
+    Ok(Finding::Absent(Traces {
+        alike_ids: alike.map(|it| it.id.to_string()).collect(),
+        unexplained: rows.iter().map(|it| it.upstream()).chain(unexplained).collect(),
+        incomplete: gandi.incomplete(cx, &find, &before, &listed).await?,
+        effects: effects.max(0),
+        ..Traces::default()
+    }))
 }
 
 impl Gandi {
-    /// What the step that is about to begin, or was lost, is about.
-    fn wanted(&self, write: &Write, handle: &[u8], before: &Before) -> Result<Wanted> {
-        let named = |kind, id: i64, duration| {
-            let snapshot = before.products.iter().find(|product| product.id == id);
-            let name = snapshot.map(|product| product.name.clone()).unwrap_or_default();
-            Wanted { kind, product: Some(id), name, quantity: None, duration }
-        };
-        match &write.request {
-            WriteRequest::CreateOrder(request) => {
-                let lines = self.lines(request)?;
-                let progress = self.order_progress(handle, before)?;
-                let line = lines.get(progress.placed.len());
-                let line = line.ok_or_else(|| Error::fault("the order has no such item"))?;
-                Ok(Wanted {
-                    kind: Kind::Add,
-                    product: None,
-                    name: line.product.to_owned(),
-                    quantity: Some(line.quantity.into()),
-                    duration: Some(line.duration.word()),
-                })
-            }
-            WriteRequest::UpdateService(request) => {
-                Ok(named(Kind::Update, change(request, &write.upstream_id)?.service, None))
-            }
-            WriteRequest::TerminateService(request) => {
-                Ok(named(Kind::Delete, terminated(request, &write.upstream_id)?, None))
-            }
-            WriteRequest::CreateRenewal(request) => {
-                let extension = self.extension(request)?;
-                Ok(named(Kind::Renew, extension.service, Some(extension.duration.word())))
-            }
-            _ => Err(Error::unsupported("evidence of this write")),
-        }
-    }
-
-    /// The operations of a kind that a new one could be taken for, put into the evidence.
+    /// The operations of a kind that tell what the account's operations tell; of all operations, what a
+    /// search needs is put into the evidence.
     async fn listed_before(
         &self,
         cx: &Cx,
         kind: Kind,
         before: &mut Before,
     ) -> Result<Vec<Operation>> {
-        let listing = Listing { kind: Some(kind), size: PAGE, ..Listing::default() };
-        let mut listed = self.client.operations(cx, listing).await?;
+        let listing = Listing { size: PAGE, ..Listing::default() };
+        let mut listed = self.client.operations(cx, listing.clone()).await?;
         // The spelling of times sorts as they do.
         let newest = listed.iter().filter_map(|operation| operation.created_text.as_deref()).max();
-        before.since =
-            newest.map(|text| self.client.earlier(text, DATE_MARGIN_SECONDS)).transpose()?;
-        if listed.len() == PAGE {
-            listed = self.client.operations_after(cx, kind, before.since.as_deref()).await?;
+        if let Some(newest) = newest {
+            let by_clock = self.client.before(&cx.now(), CLOCK_MARGIN_SECONDS)?;
+            let by_rows = self.client.earlier(newest, DATE_MARGIN_SECONDS)?;
+            before.since = Some(by_clock.min(by_rows));
         }
-        before.operations = listed.iter().map(|operation| operation.id).collect();
+        let open = listed.iter().filter(|it| it.is(Kind::Add) && !it.has_ended());
+        before.open = open.map(|operation| operation.id).collect();
+        listed.sort_unstable_by_key(|operation| std::cmp::Reverse(operation.id));
+        let shown = |it: &&Operation| it.created_text > before.since;
+        let highest = listed.iter().take(1).filter(|it| !shown(it));
+        let known = listed.iter().filter(shown).take(KNOWN);
+        before.operations = highest.chain(known).map(|operation| operation.id).collect();
+        listed.retain(|operation| operation.is(kind));
+        if listed.is_empty() {
+            listed = self.client.operations(cx, Listing { kind: Some(kind), ..listing }).await?;
+        }
         Ok(listed)
+    }
+
+    /// Why the list of operations is not whole; empty: it is.
+    async fn incomplete(
+        &self,
+        cx: &Cx,
+        find: &Find,
+        before: &Before,
+        listed: &[Operation],
+    ) -> Result<String> {
+        let mut known = before.operations.clone();
+        known.sort_unstable_by(|one, other| other.cmp(one));
+        let known: Vec<String> = known.iter().map(i64::to_string).collect();
+        let is_listed = |id: &str| listed.iter().any(|it| it.id.to_string() == id);
+        find.incomplete(&known, is_listed, |id| self.is_due(cx, id, before)).await
+    }
+
+    /// Whether an operation exists and is dated as those that were listed.
+    async fn is_due(&self, cx: &Cx, id: String, before: &Before) -> Result<bool> {
+        let Some(id) = upstream_id(&id) else { return Ok(false) };
+        match self.client.operation(cx, id).await {
+            Ok(operation) => Ok(operation.created_text > before.since),
+            Err(error) if error.reason == ErrorReason::OrderNotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// How many of an order's items have been delivered since this one was begun.
+    fn earlier_items_done(
+        &self,
+        find: &Find,
+        before: &Before,
+        listed: &[Operation],
+    ) -> Result<usize> {
+        if !matches!(find.write.request, WriteRequest::CreateOrder(_)) {
+            return Ok(0);
+        }
+        let placed = self.order_progress(&find.handle, before)?.placed;
+        let done = |id: &&i64| listed.iter().any(|it| it.id == **id && it.has_ended());
+        Ok(placed.iter().filter(|id| before.open.contains(id)).filter(done).count())
     }
 
     /// The operation that an operator names. One that was there before the spend, or is of another
@@ -143,11 +178,12 @@ impl Gandi {
         find: &Find,
         before: &Before,
         kind: Kind,
+        account: &Account,
     ) -> Result<Finding> {
         let Some(id) = upstream_id(&find.upstream_id) else { return Ok(Finding::absent()) };
         match self.client.operation(cx, id).await {
-            Ok(operation) if operation.is(kind) && !before.operations.contains(&id) => {
-                self.found(cx, find, before, &operation).await
+            Ok(operation) if operation.is(kind) && id > before.highest() => {
+                self.found(cx, find, before, account, &operation)
             }
             Ok(_) => Ok(Finding::absent()),
             Err(error) if error.reason == ErrorReason::OrderNotFound => Ok(Finding::absent()),
@@ -156,11 +192,12 @@ impl Gandi {
     }
 
     /// How the write goes on with the operation that it turns out to have made.
-    async fn found(
+    fn found(
         &self,
         cx: &Cx,
         find: &Find,
         before: &Before,
+        account: &Account,
         operation: &Operation,
     ) -> Result<Finding> {
         let write = &find.write;
@@ -171,77 +208,25 @@ impl Gandi {
             }
             WriteRequest::UpdateService(request) => {
                 let id = change(request, &write.upstream_id)?.service;
-                self.change_found(cx, id, operation).await?
+                self.change_pending(cx, account, id, operation)?.map(Resource::from)
             }
             WriteRequest::TerminateService(request) => {
                 let id = terminated(request, &write.upstream_id)?;
-                self.change_found(cx, id, operation).await?
+                self.change_pending(cx, account, id, operation)?.map(Resource::from)
             }
             WriteRequest::CreateRenewal(request) => {
                 self.renewal_pending(&self.extension(request)?, operation)?.map(Resource::from)
             }
             _ => return Err(Error::unsupported("a search for this write")),
         };
-        Ok(Finding::Found { upstream_id: operation.id.to_string(), step: Box::new(step) })
-    }
-
-    async fn change_found(
-        &self,
-        cx: &Cx,
-        id: i64,
-        operation: &Operation,
-    ) -> Result<Step<Resource>> {
-        let account = self.client.account(cx).await?;
-        Ok(self.change_pending(cx, &account, id, operation)?.map(Resource::from))
-    }
-
-    /// Nothing new is listed. Where the product itself has changed as it was to, that is no absence
-    /// but a contradiction, and a person has to look.
-    async fn absent(
-        &self,
-        cx: &Cx,
-        wanted: &Wanted,
-        write: &Write,
-        before: &Before,
-    ) -> Result<Finding> {
-        let Some(id) = wanted.product else { return Ok(Finding::absent()) };
-        let was = before.products.iter().find(|product| product.id == id);
-        let account = self.client.account(cx).await?;
-        let is = account.products()?.iter().find(|owned| owned.id == id);
-        let changed = match (wanted.kind, was, is) {
-            (Kind::Delete, Some(_), None) => Some("the product is gone"),
-            (Kind::Renew, Some(was), Some(is)) if was.end != is.end.map(|end| end.seconds) => {
-                Some("the product's end has moved")
-            }
-            (Kind::Update, Some(was), Some(is)) if was.quantity != is.quantity => {
-                let asked = change_of(write)?;
-                (is.quantity == Some(asked)).then_some("the product has the new quantity")
-            }
-            _ => None,
-        };
-        Ok(changed.map_or(Finding::absent(), |message| {
-            Finding::unexplained(vec![UpstreamRef {
-                id: id.to_string(),
-                message: format!("{message}, and no operation is listed"),
-                ..UpstreamRef::default()
-            }])
-        }))
-    }
-}
-
-fn change_of(write: &Write) -> Result<i64> {
-    match &write.request {
-        WriteRequest::UpdateService(request) => {
-            Ok(change(request, &write.upstream_id)?.quantity.into())
-        }
-        _ => Err(Error::unsupported("a quantity of this write")),
+        Ok(Finding::found(operation.id.to_string(), step))
     }
 }
 
 fn snapshots(account: &Account) -> Vec<Snapshot> {
     // An account whose products are gone has none to compare with.
     let products = account.products().unwrap_or_default();
-    let snapshot = |owned: &crate::model::Owned| Snapshot {
+    let snapshot = |owned: &Owned| Snapshot {
         id: owned.id,
         name: owned.name.clone(),
         quantity: owned.quantity,
@@ -271,35 +256,12 @@ fn similarity(wanted: &Wanted, listed: &[Operation]) -> String {
             let mut word = format!("{kind} {} {quantity}", wanted.name);
             if told(|it| it.duration.is_some()) {
                 word.push(' ');
-                word.push_str(wanted.duration.unwrap_or_default());
+                word.push_str(wanted.duration.map(Duration::word).unwrap_or_default());
             }
             word
         }
         _ => kind.to_owned(),
     }
-}
-
-/// Whether an operation cannot be the wanted one. What it does not tell contradicts nothing, and
-/// neither does a name that is not the documents' own.
-fn contradicts(operation: &Operation, wanted: &Wanted) -> bool {
-    fn differ<T: PartialEq>(told: Option<T>, wanted: Option<T>) -> bool {
-        told.zip(wanted).is_some_and(|(told, wanted)| told != wanted)
-    }
-    let name = operation.product_name.as_deref();
-    let both_for_sale = names_product(operation) && is_for_sale(&wanted.name);
-    let period = |word: &str| term_of(word).period;
-    differ(operation.product_id, wanted.product)
-        || (both_for_sale && name != Some(wanted.name.as_str()))
-        || differ(operation.quantity, wanted.quantity)
-        || differ(operation.duration.as_deref().map(period), wanted.duration.map(period))
-}
-
-fn names_product(operation: &Operation) -> bool {
-    operation.product_name.as_deref().is_some_and(is_for_sale)
-}
-
-fn is_for_sale(name: &str) -> bool {
-    PRODUCTS.contains(&name)
 }
 
 #[cfg(test)]

@@ -18,8 +18,8 @@ use crate::model::{Kind, Operation, Stage, term_of};
 #[derive(Debug, Default)]
 pub(super) struct Read<'a> {
     pub(super) operations: BTreeMap<i64, &'a Operation>,
-    /// By operation.
-    pub(super) services: BTreeMap<i64, i64>,
+    /// Operations whose products do not show.
+    pub(super) missing: Vec<i64>,
 }
 
 impl Gandi {
@@ -45,9 +45,18 @@ impl Gandi {
                 },
                 None => unplaced(index, progress),
             };
-            let service = progress.placed.get(index).and_then(|id| read.services.get(id));
+            let service = progress.placed.get(index).and_then(|id| progress.services.get(id));
             item.services =
                 service.map(|id| self.name.service(*id)).transpose()?.into_iter().collect();
+            let missing = progress.placed.get(index).is_some_and(|id| read.missing.contains(id));
+            match item.state() {
+                State::Completed if missing => item.set_state(State::Provisioning),
+                _ if service.is_some() => {
+                    item.set_state(State::Completed);
+                    item.error = None;
+                }
+                _ => {}
+            }
             item.product = self.name.product(line.product)?;
             item.quantity = line.quantity;
             item.term = Some(line.duration.term());
@@ -106,12 +115,6 @@ pub(super) fn failure(operation: &Operation) -> &str {
         "" => "the upstream gives no reason",
         text => text,
     }
-}
-
-/// Whether an order goes no further by itself.
-pub(super) fn rests(order: &Order) -> bool {
-    let open = [State::Pending, State::Provisioning, State::Unspecified];
-    order.items.iter().all(|item| !open.contains(&item.state()))
 }
 
 fn item_state(stage: Stage) -> State {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use purveyor_sdk::plugin::v1::FieldViolation;
 use purveyor_sdk::v1::{
     CreateOrderRequest, ErrorReason, GetOrderRequest, ListOrdersRequest, ListOrdersResponse, Order,
-    OrderItem,
+    OrderItem, Price,
 };
 use purveyor_sdk::{CarryOn, Cx, Error, Result, Step, page};
 
@@ -43,10 +43,12 @@ pub(super) async fn create(
     let progress = gandi.order_progress(cx.handle(), &before)?;
     let line = lines.get(progress.placed.len());
     let line = line.ok_or_else(|| Error::fault("every item of the order is placed already"))?;
-    if let Err(error) = gandi.may_place(cx, &lines, &progress, &before).await {
-        return gandi.not_placed(&lines, progress, proof::FAULT, error);
-    }
-    match gandi.client.create(cx, line.product, line.quantity.into(), line.duration).await? {
+    let price = match gandi.price_to_place(cx, &lines, &progress, &before).await {
+        Ok(price) => price,
+        Err(error) => return gandi.not_placed(&lines, progress, proof::FAULT, error),
+    };
+    let item = (line.product, line.quantity, line.duration);
+    match gandi.client.create(cx, item, price).await? {
         Spent::Accepted(operation) => gandi.placed(&lines, progress, &operation),
         Spent::Refused { proof, error } => gandi.not_placed(&lines, progress, proof, error),
         Spent::Unknown(message) => Ok(Step::Unknown(message)),
@@ -151,38 +153,45 @@ impl Gandi {
         if !handle.is_empty() {
             return decode(handle);
         }
-        let known = before.products.iter().map(|product| product.id).collect();
-        Ok(OrderProgress { known, ..OrderProgress::default() })
+        Ok(OrderProgress {
+            known: before.products.iter().map(|product| product.id).collect(),
+            highest: Some(before.highest()),
+            open: before.open.clone(),
+            ..OrderProgress::default()
+        })
     }
 
-    /// What can be told before the next item is placed. The upstream judges the credit for each call;
-    /// only here can it be judged for the whole order, so that none is left in part for want of it.
-    async fn may_place(
+    /// What the next item costs, where nothing can be told against placing it. The upstream judges the
+    /// credit for each call; only here can it be judged for the whole order, so that none is left in part
+    /// for want of it.
+    async fn price_to_place(
         &self,
         cx: &Cx,
         lines: &[Line],
         progress: &OrderProgress,
         before: &Before,
-    ) -> Result<()> {
+    ) -> Result<Option<Price>> {
         if before.gone {
             return Err(error::emptied());
         }
-        if !progress.placed.is_empty() || lines.len() < 2 {
-            return Ok(());
-        }
         let catalog = self.catalog(cx, Action::Add, &self.config.currency).await?;
-        let amounts = lines
-            .iter()
-            .map(|line| self.amount(&catalog, line.product, line.duration, line.quantity.into()));
-        let total = sum(amounts.collect::<Result<Vec<_>>>()?)?;
+        let left = lines.iter().skip(progress.placed.len());
+        let amounts =
+            left.map(|it| self.amount(&catalog, it.product, it.duration, it.quantity.into()));
+        let amounts = amounts.collect::<Result<Vec<_>>>()?;
+        let price = amounts.first().cloned().flatten().map(|amount| self.price(amount));
+        if !progress.placed.is_empty() || lines.len() < 2 {
+            return Ok(price);
+        }
+        let total = sum(amounts)?;
         let balance = self.balance(cx).await?.and_then(|balance| balance.amount);
-        let (Some(total), Some(balance)) = (total, balance) else { return Ok(()) };
+        let (Some(total), Some(balance)) = (total, balance) else { return Ok(price) };
         // In another currency nothing can be said.
         if balance.compare(&total).is_ok_and(|order| order.is_lt()) {
             let message = format!("the order costs {total}, and the prepaid account has {balance}");
             return Err(Error::new(ErrorReason::InsufficientCredit, message));
         }
-        Ok(())
+        Ok(price)
     }
 
     /// How an order goes on after an item was placed.
@@ -194,7 +203,7 @@ impl Gandi {
     ) -> Result<Step<Order>> {
         progress.placed.push(operation.id);
         let operations = BTreeMap::from([(operation.id, operation)]);
-        let read = Read { operations, ..Read::default() };
+        let read = Read { operations, missing: progress.placed.clone() };
         let view = Some(self.own_order(lines, &progress, &read)?);
         let handle = encode(&progress)?;
         Ok(if progress.placed.len() < lines.len() {

@@ -5,7 +5,7 @@ use purveyor_sdk::v1::{Money, Price};
 use purveyor_sdk::{Cx, Error, Result};
 
 use super::Gandi;
-use crate::model::{Action, Catalog, Duration, PRODUCTS};
+use crate::model::{Action, Catalog, Duration, Owned, PRODUCTS, term_of};
 
 impl Gandi {
     /// The catalogue's prices of one action, for all products.
@@ -25,6 +25,39 @@ impl Gandi {
     ) -> Result<Option<Money>> {
         let unit = catalog.price(self.config.description(product), duration)?;
         unit.map(|unit| unit.checked_mul(quantity).map_err(out_of_range)).transpose()
+    }
+
+    /// What so many of a service cost, for a whole term, beyond those that it has: how the upstream
+    /// charges a term that has begun is not documented. A smaller quantity has no price that is known.
+    pub(super) async fn change_price(
+        &self,
+        cx: &Cx,
+        service: &Owned,
+        quantity: i32,
+    ) -> Result<Option<Money>> {
+        let catalog = self.catalog(cx, Action::Update, &self.config.currency).await?;
+        let period = service.duration.as_deref().map(|word| term_of(word).period);
+        let duration =
+            Duration::ALL.into_iter().find(|duration| Some(duration.term().period) == period);
+        let added = service.quantity.map(|now| i64::from(quantity) - now);
+        match (duration, added) {
+            (Some(duration), Some(added @ 1..)) => {
+                self.amount(&catalog, &service.name, duration, added)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// What another term of a service costs.
+    pub(super) async fn renewal_price(
+        &self,
+        cx: &Cx,
+        service: &Owned,
+        duration: Duration,
+    ) -> Result<Option<Money>> {
+        let Some(quantity) = service.quantity else { return Ok(None) };
+        let catalog = self.catalog(cx, Action::Renew, &self.config.currency).await?;
+        self.amount(&catalog, &service.name, duration, quantity)
     }
 
     /// An amount as a price of the catalogue.

@@ -1,20 +1,23 @@
 //! Following what the upstream has accepted: one look at the list of operations for many writes, and at
-//! the account where something came of one. Reads only.
+//! the account where one has come to an end. A write is done when its effect shows; the upstream's word
+//! alone ends it as a failure only. Reads only.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use purveyor_sdk::v1::order::State as OrderState;
-use purveyor_sdk::v1::{CreateOrderRequest, ErrorReason};
-use purveyor_sdk::{Cx, Error, PollItem, Progress, Resource, Result, WriteRequest};
+use purveyor_sdk::v1::{CreateOrderRequest, ErrorReason, Notice, Order};
+use purveyor_sdk::{
+    Cx, Error, PollItem, Progress, Resource, Result, Standing, WriteRequest, etag, time,
+};
 
-use super::changes::{change, terminated};
-use super::order_view::{Read, failure, rests};
-use super::orders::Line;
+use super::delivery::{Reading, deliver};
+use super::order_view::{Read, failure};
+use super::wanted::Wanted;
 use super::{Gandi, cancellations};
-use crate::checkpoint::{CancelProgress, OrderProgress, Sent, decode, encode};
+use crate::checkpoint::{Before, CancelProgress, OrderProgress, Sent, decode, encode};
 use crate::client::{Listing, PAGE};
-use crate::model::{Account, Operation, Owned, Stage, term_of};
+use crate::model::{Account, Kind, Operation, Owned, Stage};
 
 /// The longest pause between two looks: what a published client waits.
 const LONGEST_PAUSE: u64 = 20;
@@ -22,9 +25,15 @@ const LONGEST_PAUSE: u64 = 20;
 /// The longest pause that the upstream can ask for.
 const LONGEST_ETA: i64 = 60;
 
+/// How long, in seconds, an order that is delivered waits until it is told what came of which item: as
+/// long as an effect is awaited.
+const UNTOLD_SECONDS: i64 = 600;
+
 /// What was read for one poll.
 struct Look {
     operations: BTreeMap<i64, Result<Operation>>,
+    /// The purchases that are done, as far back as an order needs them.
+    finished: Vec<Operation>,
     account: Option<Result<Account>>,
 }
 
@@ -34,9 +43,21 @@ pub(super) async fn poll(gandi: &Gandi, cx: &Cx, items: Vec<PollItem>) -> Result
         // A handle that cannot be read is told of with its item, below.
         ids.extend(followed(item).unwrap_or_default());
     }
-    let mut look = Look { operations: gandi.by_id(cx, &ids).await?, account: None };
-    let any_done = look.operations.values().flatten().any(|it| it.stage() == Stage::Done);
-    if any_done || items.iter().any(|item| is_change(&item.write.request)) {
+    let mut operations = gandi.by_id(cx, &ids).await?;
+    for (id, read) in &mut operations {
+        if read.as_ref().is_err_and(|error| error.reason == ErrorReason::OrderNotFound) {
+            *read = Ok(Operation::unknown(*id));
+        }
+    }
+    let mut look = Look { operations, finished: Vec::new(), account: None };
+    if let Some(lowest) = items.iter().filter_map(|item| look.lowest_maker(item)).min() {
+        let listing = Listing { kind: Some(Kind::Add), steps: &["DONE"], ..Listing::default() };
+        look.finished = gandi.client.all_operations(cx, listing, lowest).await?;
+    }
+    // After the operations: what those that are done have made is among the products.
+    if look.operations.values().flatten().any(|it| !it.is_under_way())
+        || items.iter().any(|item| is_change(&item.write.request))
+    {
         look.account = Some(gandi.client.account(cx).await);
     }
     let progress = items
@@ -98,36 +119,16 @@ impl Gandi {
     }
 
     fn progress(&self, cx: &Cx, item: &PollItem, look: &Look) -> Result<Progress> {
-        let upstream = &item.write.upstream_id;
         match &item.write.request {
-            WriteRequest::CreateOrder(request) => self.order_progressed(request, item, look),
+            WriteRequest::CreateOrder(request) => self.order_progressed(cx, request, item, look),
             WriteRequest::CancelOrder(_) => self.cancellation_progressed(item, look),
-            WriteRequest::UpdateService(request) => {
-                self.change_progressed(cx, change(request, upstream)?.service, item, look)
-            }
-            WriteRequest::TerminateService(request) => {
-                self.change_progressed(cx, terminated(request, upstream)?, item, look)
-            }
-            WriteRequest::CreateRenewal(request) => {
-                let sent: Sent = decode(&item.handle)?;
-                let (extension, operation) = (self.extension(request)?, look.at(sent.operation)?);
-                let service = match operation.stage() {
-                    Stage::Done => look.product(extension.service)?,
-                    _ => None,
-                };
-                let view = self.own_renewal(&extension, operation, service)?.into();
-                match operation.stage() {
-                    Stage::Done | Stage::Support | Stage::Cancelled => Ok(Progress::Done(view)),
-                    Stage::Error => Ok(failed(operation, view)),
-                    Stage::Open | Stage::Unknown => again(sent, operation, view),
-                }
-            }
-            _ => Err(Error::unsupported("following this write")),
+            _ => self.change_progressed(cx, item, look),
         }
     }
 
     fn order_progressed(
         &self,
+        cx: &Cx,
         request: &CreateOrderRequest,
         item: &PollItem,
         look: &Look,
@@ -138,61 +139,105 @@ impl Gandi {
         for id in &progress.placed {
             read.operations.insert(*id, look.at(*id)?);
         }
-        if read.operations.values().any(|operation| operation.stage() == Stage::Done) {
-            read.services = services(&lines, &progress, &read, look.account()?.products()?);
+        let mut untold = false;
+        if read.operations.values().any(|operation| !operation.is_under_way()) {
+            let products = look.account()?.products()?;
+            let (operations, finished) = (&read.operations, look.finished.as_slice());
+            let reading = Reading { operations, finished, products };
+            let delivery = deliver(&lines, &mut progress, &reading);
+            (read.missing, untold) = (delivery.missing, delivery.untold);
         }
         let order = self.own_order(&lines, &progress, &read)?;
-        if rests(&order) {
-            let first = read.operations.values().find(|it| it.stage() == Stage::Error);
-            return Ok(match (order.state(), first) {
-                (OrderState::Failed, Some(operation)) => failed(operation, order.into()),
-                (OrderState::Failed, None) => failed_by_refusal(order.into()),
-                _ => Progress::Done(order.into()),
-            });
-        }
-        let eta =
-            read.operations.values().filter(|it| !it.has_ended()).filter_map(|it| it.eta).max();
-        let after = pause(progress.looks, eta);
+        let open: Vec<_> = read.operations.values().filter(|it| it.is_under_way()).collect();
+        let after = pause(progress.looks, open.iter().filter_map(|it| it.eta).max());
         progress.looks = progress.looks.saturating_add(1);
-        Ok(Progress::Pending { handle: encode(&progress)?, after, view: Some(order.into()) })
+        // A word that may change counts for more than an effect that may show.
+        let missing = read.missing.iter().filter_map(|id| read.operations.get(id));
+        let missing = missing.max_by_key(|operation| operation.stage() == Stage::Unknown);
+        let waits = open.is_empty() && missing.is_none() && untold;
+        let now = cx.now().seconds;
+        let since = *progress.untold_since.get_or_insert(now);
+        progress.untold_since = progress.untold_since.filter(|_| waits);
+        if !open.is_empty() || waits && (0..UNTOLD_SECONDS).contains(&(now - since)) {
+            let handle = encode(&progress)?;
+            return Ok(Progress::Pending { handle, after, view: Some(order.into()) });
+        }
+        match missing {
+            Some(operation) => {
+                let error = not_shown(operation, "no product that it made shows");
+                stands(encode(&progress)?, after, order.into(), operation, error)
+            }
+            None => Ok(ended(order, &read, untold)),
+        }
     }
 
-    /// A cancellation is done when none of what was cancelled is under way any more.
+    /// A cancellation is done when all that was to be cancelled reads so.
     fn cancellation_progressed(&self, item: &PollItem, look: &Look) -> Result<Progress> {
         let mut progress: CancelProgress = decode(&item.handle)?;
         let ids = cancellations::ids(&item.write.upstream_id)?;
         let operations = ids.iter().map(|id| look.at(*id)).collect::<Result<Vec<_>>>()?;
-        let order = self.order(&operations)?;
-        let open = operations
-            .iter()
-            .any(|operation| progress.cancelled.contains(&operation.id) && !operation.has_ended());
-        if !open {
-            return Ok(Progress::Done(order.into()));
-        }
+        let order = self.order(&operations)?.into();
+        let asked = || operations.iter().filter(|it| progress.cancelled.contains(&it.id));
+        let open = asked().find(|it| it.is_under_way());
+        let unknown = asked().find(|it| it.stage() == Stage::Unknown);
+        let ended = asked().find(|it| it.stage() != Stage::Cancelled);
         let after = pause(progress.looks, None);
         progress.looks = progress.looks.saturating_add(1);
-        Ok(Progress::Pending { handle: encode(&progress)?, after, view: Some(order.into()) })
+        let handle = encode(&progress)?;
+        match (open, unknown, ended) {
+            (Some(_), _, _) => Ok(Progress::Pending { handle, after, view: Some(order) }),
+            (_, Some(operation), _) => {
+                let error = not_shown(operation, "the order was to be cancelled");
+                stands(handle, after, order, operation, error)
+            }
+            (_, _, Some(operation)) => {
+                let word = operation.word();
+                let message = match operation.stage() {
+                    Stage::Done => {
+                        format!("{word}: the upstream carried it out, not the cancellation")
+                    }
+                    _ => given_up(operation),
+                };
+                Ok(failed(Some(operation), message, order))
+            }
+            _ => Ok(Progress::Done(order)),
+        }
     }
 
-    fn change_progressed(
-        &self,
-        cx: &Cx,
-        id: i64,
-        item: &PollItem,
-        look: &Look,
-    ) -> Result<Progress> {
-        let sent: Sent = decode(&item.handle)?;
+    /// A renewal, a changed quantity, or the end of a service.
+    fn change_progressed(&self, cx: &Cx, item: &PollItem, look: &Look) -> Result<Progress> {
+        let mut sent: Sent = decode(&item.handle)?;
         let operation = look.at(sent.operation)?;
-        let deleted = matches!(item.write.request, WriteRequest::TerminateService(_));
-        let done = operation.stage() == Stage::Done;
-        let service = match look.product(id)? {
-            Some(owned) if !(deleted && done) => self.service(owned, &cx.now(), Some(operation))?,
-            _ => self.gone_service(id, operation)?,
+        let wanted = self.wanted(&item.write, &[], &Before::default())?;
+        let id = wanted.product.ok_or_else(|| Error::unsupported("following this write"))?;
+        let owned = match (&look.account, operation.is_under_way()) {
+            (None, true) => None,
+            _ => look.product(id)?,
         };
+        let delivered = wanted.effects(owned.map(Into::into)) > 0;
+        let view = match (&item.write.request, owned) {
+            (WriteRequest::CreateRenewal(request), _) => {
+                let now = owned.filter(|_| delivered && !operation.is_under_way());
+                self.own_renewal(&self.extension(request)?, operation, now)?.into()
+            }
+            (_, Some(owned)) => self.service(owned, &cx.now(), Some(operation))?.into(),
+            (_, None) => self.gone_service(id, operation)?.into(),
+        };
+        let after = pause(sent.looks, operation.eta);
+        sent.looks = sent.looks.saturating_add(1);
+        let handle = encode(&sent)?;
         match operation.stage() {
-            Stage::Done => Ok(Progress::Done(service.into())),
-            Stage::Error | Stage::Cancelled => Ok(failed(operation, service.into())),
-            Stage::Open | Stage::Support | Stage::Unknown => again(sent, operation, service.into()),
+            Stage::Open | Stage::Support => {
+                Ok(Progress::Pending { handle, after, view: Some(view) })
+            }
+            Stage::Error | Stage::Cancelled => {
+                Ok(failed(Some(operation), given_up(operation), view))
+            }
+            Stage::Done | Stage::Unknown if delivered => Ok(Progress::Done(view)),
+            Stage::Done | Stage::Unknown => {
+                let error = not_shown(operation, &shown(&wanted, id, owned)?);
+                stands(handle, after, view, operation, error)
+            }
         }
     }
 }
@@ -204,6 +249,16 @@ impl Look {
             Some(Err(error)) => Err(same(error)),
             None => Err(Error::unavailable(format!("the upstream does not tell operation {id}"))),
         }
+    }
+
+    /// The lowest operation that may have made what one of an order's may have made.
+    fn lowest_maker(&self, item: &PollItem) -> Option<i64> {
+        let WriteRequest::CreateOrder(_) = item.write.request else { return None };
+        let progress: OrderProgress = decode(&item.handle).ok()?;
+        let unlinked = progress.placed.iter().filter(|id| !progress.services.contains_key(id));
+        let mut stages = unlinked.filter_map(|id| self.at(*id).ok()).map(Operation::stage);
+        let finished = stages.any(|stage| matches!(stage, Stage::Done | Stage::Unknown));
+        finished.then(|| progress.lowest())
     }
 
     fn account(&self) -> Result<&Account> {
@@ -225,75 +280,73 @@ fn same(error: &Error) -> Error {
     Error { metadata, ..Error::new(error.reason, error.message.clone()) }
 }
 
-fn again(mut sent: Sent, operation: &Operation, view: Resource) -> Result<Progress> {
-    let after = pause(sent.looks, operation.eta);
-    sent.looks = sent.looks.saturating_add(1);
-    Ok(Progress::Pending { handle: encode(&sent)?, after, view: Some(view) })
+/// How an order ends that goes no further, and of which nothing is missing.
+fn ended(order: Order, read: &Read<'_>, untold: bool) -> Progress {
+    if !matches!(order.state(), OrderState::Failed | OrderState::Cancelled) {
+        let notice = Notice {
+            reason: "SERVICES_NOT_TOLD".to_owned(),
+            message: "the services exist, and the upstream does not tell which is of which order"
+                .to_owned(),
+            source: "hosting.account.info".to_owned(),
+        };
+        let notices = untold.then_some(notice).into_iter().collect();
+        return Progress::Done(etag::seal(Order { notices, ..order }).into());
+    }
+    let first = read.operations.values().copied().find(|it| it.has_ended());
+    let message = first.map_or_else(|| "nothing of the order was delivered".to_owned(), given_up);
+    failed(first, message, order.into())
 }
 
-fn failed(operation: &Operation, view: Resource) -> Progress {
-    let message = match operation.stage() {
+/// What the account shows in the place of what was asked for.
+fn shown(wanted: &Wanted, id: i64, owned: Option<&Owned>) -> Result<String> {
+    Ok(match (wanted.kind, owned) {
+        (_, None) => format!("service {id} is not there"),
+        (Kind::Renew, Some(owned)) => {
+            let end = owned.end.as_ref().map(time::to_rfc3339).transpose()?;
+            format!("service {id} still ends {}", end.as_deref().unwrap_or("never"))
+        }
+        (Kind::Update, Some(owned)) => {
+            format!("service {id} has the quantity {}", owned.quantity.unwrap_or_default())
+        }
+        (_, Some(_)) => format!("service {id} is still there"),
+    })
+}
+
+/// EFFECT_NOT_SEEN: what the upstream says, and what it shows.
+fn not_shown(operation: &Operation, shown: &str) -> Error {
+    let message = format!("{}, and {shown}", operation.word());
+    let error = Error::new(ErrorReason::EffectNotSeen, message);
+    error.with_metadata("upstream_operation", operation.id)
+}
+
+fn stands(
+    handle: Vec<u8>,
+    after: Duration,
+    view: Resource,
+    operation: &Operation,
+    error: Error,
+) -> Result<Progress> {
+    let standing = match operation.stage() {
+        Stage::Unknown => Standing::Unclear,
+        _ => Standing::EffectAwaited,
+    };
+    Ok(Progress::Stands { handle, after, view: Some(view), standing, error })
+}
+
+/// The upstream's own word that it gave an operation up.
+fn given_up(operation: &Operation) -> String {
+    match operation.stage() {
         Stage::Cancelled => "the operation was cancelled upstream".to_owned(),
         _ => format!("the upstream failed to carry it out: {}", failure(operation)),
-    };
-    let error = Error::new(ErrorReason::UpstreamFailed, message);
-    let error = error.with_metadata("upstream_operation", operation.id);
-    Progress::Failed { error, view: Some(view) }
-}
-
-fn failed_by_refusal(view: Resource) -> Progress {
-    let message = "nothing of the order was delivered";
-    let error = Error::new(ErrorReason::UpstreamFailed, message);
-    Progress::Failed { error, view: Some(view) }
-}
-
-/// Which of the account's products came of which operation. The operation's own word counts where it
-/// has one. Else the products that are new, and just like the item, are taken in the order of their
-/// identifiers, if there are as many as items like it: with more, somebody else's are among them, and
-/// none is taken.
-fn services(
-    lines: &[Line],
-    progress: &OrderProgress,
-    read: &Read<'_>,
-    products: &[Owned],
-) -> BTreeMap<i64, i64> {
-    let new: Vec<&Owned> =
-        products.iter().filter(|owned| !progress.known.contains(&owned.id)).collect();
-    let mut linked = BTreeMap::new();
-    let mut alike: BTreeMap<&Line, Vec<i64>> = BTreeMap::new();
-    for (line, id) in lines.iter().zip(&progress.placed) {
-        let Some(operation) = read.operations.get(id) else { continue };
-        if operation.stage() != Stage::Done {
-            continue;
-        }
-        let told = operation.product_id.or(operation.subject_id);
-        let told = told.filter(|told| new.iter().any(|owned| owned.id == *told));
-        match told.filter(|told| !linked.values().any(|taken| taken == told)) {
-            Some(told) => _ = linked.insert(*id, told),
-            None => alike.entry(line).or_default().push(*id),
-        }
     }
-    for (line, mut operations) in alike {
-        let candidates = new.iter().filter(|owned| is_like(owned, line));
-        let mut candidates: Vec<i64> = candidates
-            .map(|owned| owned.id)
-            .filter(|id| !linked.values().any(|taken| taken == id))
-            .collect();
-        if candidates.len() == operations.len() {
-            candidates.sort_unstable();
-            operations.sort_unstable();
-            linked.extend(operations.into_iter().zip(candidates));
-        }
-    }
-    linked
 }
 
-/// Whether a product could be what an item ordered.
-fn is_like(owned: &Owned, line: &Line) -> bool {
-    let period = owned.duration.as_deref().map(|word| term_of(word).period);
-    owned.name == line.product
-        && owned.quantity == Some(line.quantity.into())
-        && period.is_none_or(|period| period == line.duration.term().period)
+fn failed(operation: Option<&Operation>, message: String, view: Resource) -> Progress {
+    let mut error = Error::new(ErrorReason::UpstreamFailed, message);
+    if let Some(operation) = operation {
+        error = error.with_metadata("upstream_operation", operation.id);
+    }
+    Progress::Failed { error, view: Some(view) }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::declare::{DEPRECATED, notice, spending_notices};
 use super::prices::sum;
 use super::renewals::{check_payment, check_renewable};
 use super::services::{check_allowed, owned};
-use crate::model::{Action, Duration, term_of};
+use crate::model::Action;
 
 pub(super) async fn plan(gandi: &Gandi, cx: &Cx, write: Write) -> Result<Quote> {
     let upstream = write.upstream_id.as_str();
@@ -65,8 +65,6 @@ impl Gandi {
         Ok(Quote { steps, upstream_asked: true, ..Quote::default() })
     }
 
-    /// The catalogue's price of the added units for a whole term: how the upstream charges a term that
-    /// has begun is not documented. A smaller quantity has no price that is known.
     async fn quote_update(
         &self,
         cx: &Cx,
@@ -77,17 +75,7 @@ impl Gandi {
         let account = self.client.account(cx).await?;
         let service = owned(&account, change.service, &change.name)?;
         check_allowed(service.errors_for_updating.as_deref(), "changed")?;
-        let catalog = self.catalog(cx, Action::Update, &self.config.currency).await?;
-        let period = service.duration.as_deref().map(|word| term_of(word).period);
-        let duration =
-            Duration::ALL.into_iter().find(|duration| Some(duration.term().period) == period);
-        let added = service.quantity.map(|now| i64::from(change.quantity) - now);
-        let amount = match (duration, added) {
-            (Some(duration), Some(added @ 1..)) => {
-                self.amount(&catalog, &service.name, duration, added)?
-            }
-            _ => None,
-        };
+        let amount = self.change_price(cx, service, change.quantity).await?;
         let steps = steps("product.update", 1);
         self.quote(cx, (amount, None), steps, spending_notices()).await
     }
@@ -111,11 +99,7 @@ impl Gandi {
         check_payment(request.payment.as_ref())?;
         let account = self.client.account(cx).await?;
         let service = check_renewable(&account, &extension)?;
-        let catalog = self.catalog(cx, Action::Renew, &self.config.currency).await?;
-        let amount = match service.quantity {
-            Some(quantity) => self.amount(&catalog, &service.name, extension.duration, quantity)?,
-            None => None,
-        };
+        let amount = self.renewal_price(cx, service, extension.duration).await?;
         let steps = steps("product.renew", 1);
         self.quote(cx, (amount.clone(), amount), steps, spending_notices()).await
     }

@@ -39,8 +39,10 @@ pub(super) async fn create(
     let extension = gandi.extension(request)?;
     check_payment(request.payment.as_ref())?;
     let account = gandi.client.account(cx).await?;
-    check_renewable(&account, &extension)?;
-    match gandi.client.renew(cx, extension.service, extension.duration).await? {
+    let service = check_renewable(&account, &extension)?;
+    let price = gandi.renewal_price(cx, service, extension.duration).await?;
+    let price = price.map(|amount| gandi.price(amount));
+    match gandi.client.renew(cx, extension.service, extension.duration, price).await? {
         Spent::Accepted(operation) => gandi.renewal_pending(&extension, &operation),
         Spent::Refused { proof, error } => Ok(Step::rejected(proof, error)),
         Spent::Unknown(message) => Ok(Step::Unknown(message)),
@@ -191,7 +193,7 @@ impl Gandi {
     }
 
     /// A renewal of ours: the request knows what the upstream's operation does not tell. `now` is the
-    /// service as it is after the renewal.
+    /// service as it is after the renewal; without it the upstream's word alone does not complete it.
     pub(super) fn own_renewal(
         &self,
         extension: &Extension,
@@ -207,11 +209,18 @@ impl Gandi {
             new_expire_time: new_end,
             display_name: now.map(|owned| owned.name.clone()).unwrap_or_default(),
         };
+        let renewal = self.renewal(operation)?;
+        let state = match (now, renewal.state()) {
+            (Some(_), _) => State::Completed,
+            (None, State::Completed) => State::Processing,
+            (None, state) => state,
+        };
         Ok(etag::seal(Renewal {
+            state: state.into(),
             service,
             services: vec![reference],
             term: Some(extension.duration.term()),
-            ..self.renewal(operation)?
+            ..renewal
         }))
     }
 

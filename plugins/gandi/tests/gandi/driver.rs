@@ -4,18 +4,19 @@
 use std::ops::Deref;
 
 use purveyor_gandi::Gandi as Plugin;
-use purveyor_sdk::plugin::v1::{Op, Write};
+use purveyor_sdk::plugin::v1::step_outcome::Standing;
+use purveyor_sdk::plugin::v1::{Op, Write, poll_outcome, resource, step_outcome};
 use purveyor_sdk::serde_json::{Value, json};
-use purveyor_sdk::testing::{Setup, TestHost, write};
+use purveyor_sdk::testing::{Position, Setup, TestHost, write};
 use purveyor_sdk::v1::order::State;
 use purveyor_sdk::v1::payment::Choice;
 use purveyor_sdk::v1::{
     CreateOrderRequest, CreateRenewalRequest, ErrorReason, Order, OrderItem, Payment, Renewal,
-    Service, ServiceRef, Term,
+    Service, ServiceRef, Term, TerminateServiceRequest, UpdateServiceRequest,
 };
 use purveyor_sdk::{Period, Result};
-use purveyor_simulators::Simulator;
 use purveyor_simulators::gandi::{Gandi, Mode, Options};
+use purveyor_simulators::{Fault, FaultKind, Simulator};
 
 pub(crate) const KEY: &str = "abcdefghijklmnopqrstuvwx";
 
@@ -137,4 +138,71 @@ pub(crate) fn states(order: &Order) -> Vec<State> {
 
 pub(crate) fn reason<T: std::fmt::Debug>(result: Result<T>) -> ErrorReason {
     result.unwrap_err().reason
+}
+
+/// Sends one step whose answer is lost, and answers what was known before.
+pub(crate) async fn lose(bench: &Bench, write: &Write, kind: FaultKind) -> Position {
+    let at = Position { step: 1, ..Position::default() };
+    let at = bench.prepared(write, at).await.unwrap();
+    bench.upstream.inject(Fault::next("hosting.product.*", kind));
+    assert!(bench.step_at(write, &at).await.is_err());
+    at
+}
+
+/// A change of the quantity to 5, a renewal for a month, and the end of a service.
+pub(crate) fn changes(service: &Service) -> [Write; 3] {
+    let id = service.upstream.as_ref().unwrap().id.as_str();
+    let changed = Service { name: service.name.clone(), quantity: 5, ..Service::default() };
+    let update = UpdateServiceRequest { service: Some(changed), ..Default::default() };
+    let terminate = TerminateServiceRequest { name: service.name.clone(), ..Default::default() };
+    [
+        write(Op::UpdateService, &update, id),
+        write(Op::CreateRenewal, &renewal(service, 1), ""),
+        write(Op::TerminateService, &terminate, id),
+    ]
+}
+
+/// A person renews a service for a month, or changes its quantity, or ends it, as `which` says.
+pub(crate) fn person_changes(bench: &Bench, service: &Service, which: usize, quantity: i32) -> i32 {
+    let id: i32 = service.upstream.as_ref().unwrap().id.parse().unwrap();
+    let (method, params) = match which {
+        0 => ("hosting.product.update", json!([id, { "quantity": quantity }])),
+        1 => ("hosting.product.renew", json!([id, { "duration": "1m" }])),
+        _ => ("hosting.product.delete", json!([id])),
+    };
+    person(bench, method, params, None)
+}
+
+/// A person buys so many of a product for a month.
+pub(crate) fn person_buys(bench: &Bench, product: &str, quantity: i32, dated: Option<&str>) -> i32 {
+    let bought = json!([{ "product_name": product, "quantity": quantity, "duration": "1m" }]);
+    person(bench, "hosting.product.create", bought, dated)
+}
+
+fn person(bench: &Bench, method: &str, params: Value, dated: Option<&str>) -> i32 {
+    let command = json!({ "method": method, "params": params, "date_created": dated });
+    let command = purveyor_sdk::serde_json::from_value(command).unwrap();
+    bench.upstream.person(command).unwrap().unwrap()
+}
+
+/// One poll of a write that goes on: its handle, its view and, where it does not, the standing with its
+/// error's message.
+pub(crate) async fn poll_on(
+    bench: &Bench,
+    write: &Write,
+    handle: &[u8],
+) -> (Vec<u8>, resource::Kind, Standing, String) {
+    let polled = bench.poll_one(write, handle).await.unwrap();
+    let poll_outcome::Outcome::Pending(pending) = polled else { panic!("{polled:?}") };
+    let (standing, error) = (pending.standing(), pending.error.unwrap_or_default());
+    (pending.handle, pending.view.unwrap().kind.unwrap(), standing, error.message)
+}
+
+/// The handle of a write whose only step the upstream takes.
+pub(crate) async fn sent(bench: &Bench, write: &Write) -> Vec<u8> {
+    let at = Position { step: 1, ..Position::default() };
+    let at = bench.prepared(write, at).await.unwrap();
+    let stepped = bench.step_at(write, &at).await.unwrap();
+    let step_outcome::Outcome::Pending(pending) = stepped else { panic!("{stepped:?}") };
+    pending.handle
 }

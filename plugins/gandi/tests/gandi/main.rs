@@ -3,9 +3,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod absence;
 mod account;
 mod cancellations;
 mod driver;
+mod effects;
 mod hostile;
 mod lost;
 mod orders;

@@ -25,6 +25,13 @@ pub(super) enum Verdict {
     Failed(String),
 }
 
+/// A verdict, and whether the order is taken for ours although our marks are lost.
+#[derive(Debug)]
+pub(super) struct Judgement {
+    pub(super) verdict: Verdict,
+    pub(super) mark_lost: bool,
+}
+
 /// Whose an order is, by the marks in its names.
 #[derive(Debug, PartialEq)]
 pub(super) enum Owner<'a> {
@@ -55,31 +62,39 @@ enum Fate {
 }
 
 impl Klikk {
-    /// What has come of the order that a write follows, and whether its marks are lost.
+    /// What has come of the order that a write follows. Notes in `placed` that it carries our mark.
     pub(super) fn judge(
         &self,
         write: &Write,
         request: &CreateOrderRequest,
-        placed: &Placed,
+        placed: &mut Placed,
         told: &Order,
         servers: &[Server],
-    ) -> (Verdict, bool) {
+    ) -> Judgement {
         let id = told.id;
-        let unclear = |why: String| (Verdict::Stands(Standing::Unclear, why), false);
-        let marks = marks(write, request);
-        let owner = owner(told, &marks);
-        if let Owner::Another(mark) = owner {
-            return unclear(format!("order {id} carries the mark {mark} of another request"));
+        let unclear = |why: String| Judgement {
+            verdict: Verdict::Stands(Standing::Unclear, why),
+            mark_lost: false,
+        };
+        match owner(told, &marks(write, request)) {
+            Owner::Ours => placed.ours = true,
+            Owner::Another(mark) if !placed.ours => {
+                return unclear(format!("order {id} carries the mark {mark} of another request"));
+            }
+            Owner::Another(_) | Owner::Unmarked => {}
         }
         // What an earlier plugin wrote does not tell how the order was sent.
-        let before = placed.before.as_ref().filter(|_| owner == Owner::Unmarked);
+        let before = placed.before.as_ref().filter(|_| !placed.ours);
         if before.is_some_and(|before| before.stood(id)) {
             return unclear(format!("order {id} was there before the request, without its marks"));
         }
         if !is_as_asked(told, request) {
             return unclear(format!("order {id} has other items than were asked for"));
         }
-        (self.verdict(told, servers), before.is_some_and(|before| before.tokens))
+        Judgement {
+            verdict: self.verdict(told, servers),
+            mark_lost: before.is_some_and(|before| before.tokens),
+        }
     }
 
     fn verdict(&self, told: &Order, servers: &[Server]) -> Verdict {

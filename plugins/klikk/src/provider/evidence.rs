@@ -77,10 +77,10 @@ impl Klikk {
     ) -> Result<Finding> {
         let mut listed = self.client.orders(cx).await?;
         listed.sort_by_key(|order| order.id);
-        self.tell_items(cx, &mut listed, before).await?;
+        let claimed = |order: &Order| find.claimed_ids.contains(&order.id.to_string());
+        self.tell_items(cx, &mut listed, before, claimed).await?;
         let marks = marks(&find.write, request);
         let ours = |order: &&Order| owner(order, &marks) == Owner::Ours;
-        let claimed = |order: &Order| find.claimed_ids.contains(&order.id.to_string());
         // A request that was sent again may have made more than one: what is new and is nobody's
         // belongs to the attempt that is searched for.
         let mut groups: [Vec<&Order>; 3] = Default::default();
@@ -102,7 +102,9 @@ impl Klikk {
         let new = listed.iter().filter(|it| !before.stood(it.id) && !claimed(it));
         let (marked, unexplained): (Vec<&Order>, Vec<&Order>) =
             new.partition(|order| explained.contains(&order.id));
+        let alike = unexplained.iter().filter(|order| is_as_asked(order, request));
         Ok(Finding::Absent(Traces {
+            alike_ids: alike.map(|order| order.id.to_string()).collect(),
             unexplained: unexplained.into_iter().map(candidate).collect(),
             incomplete: self.incomplete(cx, find, before, &listed).await?,
             marked_ids: marked.iter().map(|order| order.id.to_string()).collect(),
@@ -110,12 +112,20 @@ impl Klikk {
         }))
     }
 
-    /// Reads the items of new orders by themselves where the list does not tell them, the newest first.
-    /// What cannot be read so keeps telling none, and nothing explains it.
-    async fn tell_items(&self, cx: &Cx, listed: &mut [Order], before: &Before) -> Result<()> {
+    /// Reads the items of new orders by themselves where the list does not tell them: first of those that
+    /// nobody has claimed, the newest first. What cannot be read so keeps telling none, and nothing
+    /// explains it.
+    async fn tell_items(
+        &self,
+        cx: &Cx,
+        listed: &mut [Order],
+        before: &Before,
+        claimed: impl Fn(&Order) -> bool,
+    ) -> Result<()> {
         let untold =
             listed.iter_mut().rev().filter(|it| it.items.is_none() && !before.stood(it.id));
-        for order in untold.take(MAX_SINGLE_LOOKS) {
+        let (last, first): (Vec<_>, Vec<_>) = untold.partition(|order| claimed(order));
+        for order in first.into_iter().chain(last).take(MAX_SINGLE_LOOKS) {
             match self.client.order(cx, order.id).await {
                 Ok(told) => *order = told,
                 Err(error) if error.reason == ErrorReason::OrderNotFound => {}
@@ -188,8 +198,8 @@ impl Klikk {
         let servers = self.servers_of(cx, &[told]).await?;
         // What an earlier plugin kept does not tell what was there.
         let before = before.highest.map(|_| before.brief());
-        let placed = Placed { order: told.id, looks: 0, before };
-        let step = self.found_step(&find.write, request, &placed, told, &servers)?;
+        let placed = Placed::new(told.id, before);
+        let step = self.found_step(&find.write, request, placed, told, &servers)?;
         Ok(Finding::found(told.id.to_string(), step))
     }
 }

@@ -34,8 +34,7 @@ pub(super) async fn create(
             if created.due.is_some() {
                 return Ok(Step::Done(view));
             }
-            let before = Some(before.brief());
-            let handle = encode(&Placed { order: created.order, looks: 0, before })?;
+            let handle = encode(&Placed::new(created.order, Some(before.brief())))?;
             Ok(Step::Pending { handle, after: FIRST_LOOK, view: Some(view) })
         }
         Sent::Refused { proof, error } => Ok(Step::rejected(proof, error)),
@@ -110,16 +109,15 @@ impl Klikk {
         })
     }
 
-    /// The servers that could be of these orders. Orders that nobody has paid for have none.
+    /// The servers that could be of these orders. Orders that wait for payment have none.
     pub(super) async fn servers_of(
         &self,
         cx: &Cx,
         orders: &[&model::Order],
     ) -> Result<Vec<Server>> {
-        let paid = orders.iter().filter(|order| {
-            let state = self.statuses.state(order.status.as_deref());
-            !matches!(state, State::AwaitingPayment | State::Expired)
-        });
+        let paid = orders
+            .iter()
+            .filter(|order| self.statuses.state(order.status.as_deref()) != State::AwaitingPayment);
         match paid.collect::<Vec<_>>().as_slice() {
             [] => Ok(Vec::new()),
             [one] => match one.items() {

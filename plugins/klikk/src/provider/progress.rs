@@ -12,7 +12,7 @@ use purveyor_sdk::{
 
 use super::Klikk;
 use super::declare::{MARK_LOST, notice};
-use super::delivery::{Verdict, marks};
+use super::delivery::{Judgement, Verdict, marks};
 use super::order_view::in_order;
 use crate::checkpoint::{Cancelling, Placed, decode, encode};
 use crate::model;
@@ -124,11 +124,12 @@ impl Klikk {
         &self,
         write: &Write,
         request: &CreateOrderRequest,
-        placed: Placed,
+        mut placed: Placed,
         told: &model::Order,
         servers: &[Server],
     ) -> Result<Progress> {
-        let (verdict, mark_lost) = self.judge(write, request, &placed, told, servers);
+        let Judgement { verdict, mark_lost } =
+            self.judge(write, request, &mut placed, told, servers);
         let mut order = self.own_order(write, request, told, servers)?;
         if mark_lost {
             order.notices.push(notice(MARK_LOST));
@@ -176,17 +177,20 @@ impl Klikk {
         &self,
         write: &Write,
         request: &CreateOrderRequest,
-        placed: &Placed,
+        placed: Placed,
         told: &model::Order,
         servers: &[Server],
     ) -> Result<Step<Resource>> {
-        let progress = self.order_progress(write, request, placed.clone(), told, servers)?;
-        let (handle, after) = (encode(placed)?, pause(0));
-        match progress {
+        let failed = encode(&placed)?;
+        match self.order_progress(write, request, placed, told, servers)? {
             Progress::Done(resource) => Ok(Step::Done(resource)),
-            Progress::Pending { view, .. }
-            | Progress::Stands { view, .. }
-            | Progress::Failed { view, .. } => Ok(Step::Pending { handle, after, view }),
+            Progress::Pending { handle, after, view }
+            | Progress::Stands { handle, after, view, .. } => {
+                Ok(Step::Pending { handle, after, view })
+            }
+            Progress::Failed { view, .. } => {
+                Ok(Step::Pending { handle: failed, after: pause(0), view })
+            }
             _ => Err(Error::fault("an order is done, goes on, stands or has failed")),
         }
     }

@@ -210,6 +210,44 @@ async fn lapsed_order_is_not_done() {
 }
 
 #[tokio::test]
+async fn servers_that_run_count_whatever_the_order_says() {
+    let bench = Bench::new().await;
+    let write = order(&["a"]);
+    let handle = place(&bench, &write).await;
+    bench.get_order("73").await.unwrap();
+    for status in [408, 410, 500, 777] {
+        bench.upstream.set_status(73, None, status, "told").unwrap();
+        let done = poll(&bench, &write, &handle).await.order();
+        assert_eq!(done.items[0].services, ["providers/test/services/1293"], "{status}");
+        bench.set(|mode| mode.server_state = Some("installing".to_owned()));
+        let shown = poll(&bench, &write, &handle).await;
+        match status {
+            777 => assert!(matches!(shown, Shown::UnderWay), "{shown:?}"),
+            _ => shown.stands(Standing::Unclear, "has a server that says installing"),
+        }
+        bench.set(|mode| mode.server_state = None);
+    }
+}
+
+#[tokio::test]
+async fn order_that_is_renamed_while_it_is_followed_stays_ours() {
+    let mode = Mode { delivery_ms: HOUR_MS, ..Mode::default() };
+    let bench = Bench::in_mode(mode).await;
+    let write = order(&["a"]);
+    let handle = place(&bench, &write).await;
+    let Polled::Pending(read) = bench.poll_one(&write, &handle).await.unwrap() else { panic!() };
+    let found = bench.search(&write, &bench.first(&write).await, &[], "").await.unwrap();
+    let Found::Found(found) = found else { panic!("{found:?}") };
+    let Some(Stepped::Pending(found)) = found.outcome.unwrap().outcome else { panic!() };
+    bench.upstream.person_renames(73, None, "web [database]").unwrap();
+    bench.upstream.advance(HOUR);
+    for handle in [read.handle, found.handle] {
+        assert!(reasons(&poll(&bench, &write, &handle).await.order()).is_empty());
+    }
+    poll(&bench, &write, &handle).await.stands(Standing::Unclear, "of another request");
+}
+
+#[tokio::test]
 async fn answer_that_names_another_order_is_no_success() {
     let bench = Bench::new().await;
     let stranger = bench.upstream.person_buys(TOKEN, &["shop"], Duration::ZERO).unwrap();

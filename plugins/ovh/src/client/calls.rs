@@ -2,10 +2,11 @@
 //! answer to a payment that proves nothing is unknown.
 
 use purveyor_sdk::serde_json::{Value, json};
+use purveyor_sdk::v1::{ErrorReason, Price};
 use purveyor_sdk::{Cx, Error, Result};
 
 use super::{Ask, Client, json};
-use crate::error::{Asked, Spent, proof};
+use crate::error::{self, Asked, Spent, proof};
 use crate::model::{
     Detail, Extension, Infos, Mean, MeanKind, Method, Order, Secrets, Service, Status, Strategy,
 };
@@ -171,9 +172,7 @@ impl Client {
     ) -> Result<Option<(Extension, Value)>> {
         let ask = Ask::get("order.extension").at(id).at(detail);
         let answer = match self.read(cx, ask, Asked::Order).await {
-            Err(error) if error.reason == purveyor_sdk::v1::ErrorReason::OrderNotFound => {
-                return Ok(None);
-            }
+            Err(error) if error.reason == ErrorReason::OrderNotFound => return Ok(None),
             answer => answer?,
         };
         Ok(Some((answer.json()?, Value::Object(crate::model::document(&answer)?))))
@@ -209,8 +208,25 @@ impl Client {
         self.read(cx, Ask::get("method.get").at(id), Asked::Other).await?.json()
     }
 
-    /// The one call that spends.
-    pub(crate) async fn pay(&self, cx: &Cx, id: i64, pay: &Pay) -> Result<Spent> {
+    /// GET /me/order/{orderId}/payment: whether a payment shows; `None` where nobody can tell.
+    pub(crate) async fn payment(&self, cx: &Cx, id: i64) -> Result<Option<bool>> {
+        match self.read(cx, Ask::get("order.payment").at(id), Asked::Order).await {
+            Ok(_) => Ok(Some(true)),
+            Err(error) if error::is_nothing_there(&error) => Ok(Some(false)),
+            Err(error) if error.reason == ErrorReason::OrderNotFound => Ok(None),
+            Err(error) if error::is_not_granted(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The one call that spends; `price` is what the order just told.
+    pub(crate) async fn pay(
+        &self,
+        cx: &Cx,
+        id: i64,
+        pay: &Pay,
+        price: Option<Price>,
+    ) -> Result<Spent> {
         let ask = match pay {
             Pay::Mean { kind, id: mean } => {
                 let mut body = json!({ "paymentMean": kind });
@@ -224,7 +240,7 @@ impl Client {
                 Ask::post("order.pay.method").at(id).body(json(&body)?)
             }
         };
-        self.change(cx, ask, Asked::Order, PAY_PROOFS).await
+        self.change(cx, ask.price(price), Asked::Order, PAY_PROOFS).await
     }
 
     async fn ids(&self, cx: &Cx, ask: Ask, asked: Asked) -> Result<Vec<i64>> {

@@ -8,7 +8,7 @@ use purveyor_sdk::v1::renewal::State as RenewalState;
 use super::Amount;
 
 /// An order, or what a dry run tells of one that is not made.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(crate = "purveyor_sdk::serde", rename_all = "camelCase")]
 pub(crate) struct Order {
     /// Null in a dry run.
@@ -92,10 +92,6 @@ impl Status {
         self.0 == "delivered"
     }
 
-    pub(crate) fn needs_documents(&self) -> bool {
-        self.0 == "documentsRequested"
-    }
-
     /// Whether the upstream has taken the payment.
     pub(crate) fn is_paid(&self) -> bool {
         matches!(self.0.as_str(), "delivering" | "delivered" | "documentsRequested")
@@ -105,8 +101,14 @@ impl Status {
         self.0 == "checking"
     }
 
+    /// Whether the upstream has ended the order without delivering it.
     pub(crate) fn is_cancelled(&self) -> bool {
-        matches!(self.0.as_str(), "cancelled" | "cancelling")
+        self.0 == "cancelled"
+    }
+
+    /// Whether the upstream is at work on the order, or waits for a person.
+    pub(crate) fn is_under_way(&self) -> bool {
+        matches!(self.0.as_str(), "checking" | "delivering" | "documentsRequested" | "cancelling")
     }
 
     /// `lapsed`: the order's time to be paid is over.

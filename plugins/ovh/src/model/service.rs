@@ -6,6 +6,7 @@ use purveyor_sdk::v1::service::State;
 use purveyor_sdk::{Answer, Result};
 
 use super::document;
+use crate::checkpoint::Identity;
 
 /// What `/service/{serviceId}` tells.
 #[derive(Debug, Clone)]
@@ -86,6 +87,12 @@ impl Service {
     /// The name for machines.
     pub(crate) fn name(&self) -> Option<&str> {
         self.told.resource.as_ref()?.name.as_deref()
+    }
+
+    /// What the upstream never changes of it.
+    pub(crate) fn identity(&self) -> Identity {
+        let name = self.name().map(str::to_owned);
+        Identity { created: self.told.creation_date.clone(), name }
     }
 
     /// The name for people.

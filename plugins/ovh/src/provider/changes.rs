@@ -5,7 +5,7 @@ use purveyor_sdk::names;
 use purveyor_sdk::serde_json::{Value, json};
 use purveyor_sdk::v1::service::State;
 use purveyor_sdk::v1::{ErrorReason, RenewalPolicy, Service, UpdateServiceRequest};
-use purveyor_sdk::{Cx, Error, Period, Result, Step, WriteRequest};
+use purveyor_sdk::{Cx, Error, Period, Result, Step, WriteRequest, etag};
 
 use super::Ovh;
 use crate::checkpoint::{Changed, encode};
@@ -100,6 +100,11 @@ impl Act {
 }
 
 impl Wanted {
+    /// Whether it is done when the upstream has the service no more.
+    pub(super) fn is_gone_shown(&self) -> bool {
+        *self == Self::Act(Act::Terminate)
+    }
+
     /// Whether the service is as it was to be.
     pub(super) fn is_shown(&self, service: &model::Service, infos: Option<&Infos>) -> bool {
         match self {
@@ -137,6 +142,33 @@ impl Ovh {
             return Err(Error::state("the upstream forbids changing the renewal policy"));
         }
         Ok(infos)
+    }
+
+    /// A service as a change shows at it; `None` where the upstream does not know it.
+    pub(super) async fn changing(
+        &self,
+        cx: &Cx,
+        id: i64,
+    ) -> Result<Option<(model::Service, Option<Infos>)>> {
+        match self.client.service(cx, id).await {
+            Ok(service) => {
+                let infos = self.infos_of(cx, &service).await?;
+                Ok(Some((service, infos)))
+            }
+            Err(error) if error.reason == ErrorReason::ServiceNotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the list lacks a service too that could not be read: one 404 alone says little.
+    pub(super) async fn is_gone(&self, cx: &Cx, id: i64) -> Result<bool> {
+        Ok(!self.client.services(cx).await?.contains(&id))
+    }
+
+    /// A service that the upstream has no more.
+    pub(super) fn terminated(&self, id: i64) -> Result<Service> {
+        let state = State::Terminated.into();
+        Ok(etag::seal(Service { state, ..self.brief(id)? }))
     }
 
     fn changed(

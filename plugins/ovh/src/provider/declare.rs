@@ -80,6 +80,7 @@ pub(crate) const CALLS: &[Call] = &[
     Call::read("order.details").get("/me/order/{}/details"),
     Call::read("order.detail").get("/me/order/{}/details/{}"),
     Call::read("order.extension").get("/me/order/{}/details/{}/extension"),
+    Call::read("order.payment").get("/me/order/{}/payment"),
     Call::read("order.means").get("/me/order/{}/availableRegisteredPaymentMean"),
     Call::read("mean.list").get("/me/paymentMean/{}"),
     Call::read("mean.get").get("/me/paymentMean/{}/{}"),

@@ -4,32 +4,53 @@
 use purveyor_sdk::names;
 use purveyor_sdk::prost_types::Timestamp;
 use purveyor_sdk::time::to_rfc3339;
-use purveyor_sdk::v1::{CreateRenewalRequest, ErrorReason, Order, UpstreamRef};
+use purveyor_sdk::v1::{Order, UpstreamRef};
 use purveyor_sdk::{
-    Baseline, Cx, Error, Evidence, Find, Finding, Resource, Result, Step, WriteRequest,
+    Baseline, Cx, Error, Evidence, Find, Finding, Resource, Result, Step, Traces, WriteRequest,
 };
 
 use super::Ovh;
-use super::changes::{target, wanted};
+use super::blocking::Other;
+use super::changes::{Wanted, target, wanted};
 use super::order_view::Seen;
 use super::orders::number;
 use super::payments::FIRST_LOOK;
-use crate::checkpoint::{Before, Changed, Followed, decode, encode};
+use super::renewals::Extension;
+use crate::checkpoint::{Before, Changed, Followed, Identity, decode, encode};
+use crate::error;
+use crate::model::Status;
 
 /// How much earlier than now a new order can be dated: as far as the upstream's own clocks may differ.
 const DATE_MARGIN_SECONDS: i64 = 60;
 
+/// How far back orders are listed by the host's clock, so that the upstream's clock alone hides none.
+const LISTED_SECONDS: i64 = 26 * 3600;
+
 pub(super) async fn baseline(ovh: &Ovh, cx: &Cx, asked: Baseline) -> Result<Evidence> {
     match &asked.write.request {
         WriteRequest::CreateRenewal(_) if asked.step == 1 => ovh.before_order(cx, asked.step).await,
-        WriteRequest::CreateRenewal(_) => {
+        WriteRequest::CreateRenewal(request) => {
             let order = decode::<Followed>(&asked.handle)?.order;
-            Ok(of_payment(order))
+            of_payment(&ovh.extension(cx, request).await?.followed(order))
         }
         WriteRequest::PayOrder(request) => {
-            Ok(of_payment(number(&asked.write.upstream_id, &request.name)?))
+            let order = number(&asked.write.upstream_id, &request.name)?;
+            // When the step is begun again, an end may have moved because of the try before.
+            let earlier = decode::<Followed>(cx.baseline()).ok().filter(|it| it.order == order);
+            match earlier {
+                Some(earlier) => of_payment(&earlier),
+                None => {
+                    let lines = error::missing(ovh.lines(cx, order).await, || {
+                        Error::order_not_found(&request.name)
+                    })?;
+                    of_payment(&ovh.renewing(cx, order, &lines).await?)
+                }
+            }
         }
-        _ => Err(Error::unsupported("evidence of this write")),
+        request => match wanted(request)? {
+            Some((name, _)) => ovh.before_change(cx, target(&asked.write.upstream_id, name)?).await,
+            None => Err(Error::unsupported("evidence of this write")),
+        },
     }
 }
 
@@ -38,29 +59,21 @@ pub(super) async fn find(ovh: &Ovh, cx: &Cx, find: Find) -> Result<Finding> {
         WriteRequest::CreateRenewal(request) => {
             // The first step spends nothing, so that nothing of it is ever searched for.
             let order = decode::<Followed>(&find.handle)?.order;
-            ovh.payment_found(cx, &find, order, Some(request)).await
+            let extension = ovh.extension(cx, request).await?;
+            let followed = extension.followed(order);
+            ovh.payment_found(cx, &find, followed, Some(&extension)).await
         }
         WriteRequest::PayOrder(request) => {
             let order = number(&find.write.upstream_id, &request.name)?;
-            ovh.payment_found(cx, &find, order, None).await
+            // Version one kept no evidence of a payment.
+            let followed = decode::<Followed>(&find.evidence).ok().filter(|it| it.order == order);
+            let followed = followed.unwrap_or_else(|| Followed::new(order));
+            ovh.payment_found(cx, &find, followed, None).await
         }
         request => match wanted(request)? {
             Some((name, wanted)) => {
                 let id = target(&find.write.upstream_id, name)?;
-                let service = ovh.client.service(cx, id).await?;
-                let infos = ovh.infos_of(cx, &service).await?;
-                let shown = wanted.is_shown(&service, infos.as_ref());
-                if !shown && !wanted.is_under_way(&service) {
-                    return Ok(Finding::absent());
-                }
-                let view = ovh.service(id, &service, infos.as_ref())?;
-                let step = if shown {
-                    Step::Done(view)
-                } else {
-                    let handle = encode(&Changed::default())?;
-                    Step::Pending { handle, after: FIRST_LOOK, view: Some(view) }
-                };
-                Ok(Finding::found("", step.map(Resource::from)))
+                ovh.change_found(cx, &find, id, &wanted).await
             }
             None => Err(Error::unsupported("a search for this write")),
         },
@@ -68,8 +81,9 @@ pub(super) async fn find(ovh: &Ovh, cx: &Cx, find: Find) -> Result<Finding> {
 }
 
 /// Two payments of one order cannot be told apart; of two orders they can.
-fn of_payment(order: i64) -> Evidence {
-    Evidence { similarity: format!("order {order}"), ..Evidence::default() }
+fn of_payment(followed: &Followed) -> Result<Evidence> {
+    let similarity = format!("order {}", followed.order);
+    Ok(Evidence { evidence: encode(followed)?, similarity, ..Evidence::default() })
 }
 
 impl Ovh {
@@ -81,58 +95,121 @@ impl Ovh {
             Some(earlier) => Before { begun: earlier.begun.saturating_add(1), ..earlier },
             None => {
                 let now = self.client.upstream_now(cx).await?;
-                let since = Timestamp { seconds: now - DATE_MARGIN_SECONDS, nanos: 0 };
+                let earliest = now.min(cx.now().seconds - LISTED_SECONDS) - DATE_MARGIN_SECONDS;
+                let since = Timestamp { seconds: earliest, nanos: 0 };
                 let since = to_rfc3339(&since)?;
                 let orders = self.client.orders(cx, Some(&since)).await?;
                 Before { step, begun: 0, since, orders }
             }
         };
-        let present_ids = before.orders.iter().map(i64::to_string).collect();
-        Ok(Evidence { evidence: encode(&before)?, present_ids, ..Evidence::default() })
+        let highest = before.orders.iter().max();
+        let highest_id = highest.map(i64::to_string).unwrap_or_default();
+        Ok(Evidence { evidence: encode(&before)?, highest_id, ..Evidence::default() })
     }
 
-    /// What became of a payment. An order that still waits for it was not paid; one whose payment is
-    /// checked, or that is further, was. One that was cancelled or is gone may have been paid before,
-    /// and a word that is not known says nothing: a person has to look.
+    /// What became of a payment. An order whose payment is checked, shows, or is further was paid, and so
+    /// was one whose services got the very term although its word lags, unless another order explains
+    /// that. One that was cancelled or is gone may have been paid before, and a word that is not known
+    /// says nothing.
     async fn payment_found(
         &self,
         cx: &Cx,
         find: &Find,
-        order: i64,
-        renewal: Option<&CreateRenewalRequest>,
+        followed: Followed,
+        renewal: Option<&Extension>,
     ) -> Result<Finding> {
+        let order = followed.order;
         if !find.upstream_id.is_empty() && names::counted(&find.upstream_id) != Some(order) {
             return Ok(Finding::absent());
         }
-        let seen = match self.seen(cx, order).await {
-            Ok(seen) => seen,
-            Err(error) if error.reason == ErrorReason::OrderNotFound => {
-                return Ok(Finding::unexplained(vec![gone(order)]));
-            }
-            Err(error) => return Err(error),
-        };
-        match seen.status.as_ref() {
-            Some(status) if status.is_unpaid() => Ok(Finding::absent()),
-            Some(status) if status.is_paid() || status.is_checked() => {
-                let step: Step<Resource> = match renewal {
-                    Some(request) => {
-                        let extension = self.extension(cx, request).await?;
-                        self.paid(&extension, seen)?.map(Resource::from)
-                    }
-                    None => self.paid_order(cx, seen).await?.map(Resource::from),
-                };
-                // What a renewal makes is its order; a payment makes nothing.
-                let made = if renewal.is_some() { order.to_string() } else { String::new() };
-                Ok(Finding::Found { upstream_id: made, step: Box::new(step) })
-            }
-            _ => Ok(Finding::unexplained(vec![seen.upstream()])),
+        let seen = self.seen_if_there(cx, order).await?;
+        let ends = self.ends(cx, &followed).await?;
+        let status = seen.as_ref().and_then(|seen| seen.status.as_ref());
+        let unpaid = status.is_some_and(Status::is_unpaid);
+        let paid = status.is_some_and(|status| status.is_paid() || status.is_checked())
+            || (unpaid && self.client.payment(cx, order).await? == Some(true))
+            || (ends.are_told()
+                && ends.delivered(status)
+                && !self.renewed_otherwise(cx, &followed).await?);
+        if paid {
+            let seen = seen.unwrap_or_else(|| Seen::gone(order));
+            let step: Step<Resource> = match renewal {
+                Some(extension) => self.paid(extension, seen)?.map(Resource::from),
+                None => self.paid_order(cx, followed, seen).await?.map(Resource::from),
+            };
+            // What a renewal makes is its order; a payment makes nothing.
+            let made = if renewal.is_some() { order.to_string() } else { String::new() };
+            return Ok(Finding::found(made, step));
         }
+        let mut unexplained = ends.unexplained();
+        match seen {
+            Some(_) if unpaid => {}
+            Some(seen) => unexplained.push(seen.upstream()),
+            None => unexplained.push(gone(order)),
+        }
+        let effects = i32::try_from(ends.terms()).unwrap_or(i32::MAX);
+        Ok(Finding::Absent(Traces { unexplained, effects, ..Traces::default() }))
     }
 
-    async fn paid_order(&self, cx: &Cx, seen: Seen) -> Result<Step<Order>> {
-        let lines = self.lines(cx, seen.id).await?;
-        let handle = encode(&Followed::new(seen.id))?;
-        Ok(Step::Pending { handle, after: FIRST_LOOK, view: Some(self.shown(&seen, &lines)?) })
+    /// Whether another order was paid that renews what this one does.
+    async fn renewed_otherwise(&self, cx: &Cx, followed: &Followed) -> Result<bool> {
+        let mut names = Vec::new();
+        for ending in &followed.ends {
+            let service = self.client.service(cx, ending.service).await?;
+            names.extend(service.name().map(str::to_owned));
+        }
+        let others = self.others(cx, &names, Some(followed.order)).await?;
+        Ok(others.iter().any(Other::is_paid))
+    }
+
+    async fn paid_order(&self, cx: &Cx, followed: Followed, seen: Seen) -> Result<Step<Order>> {
+        let lines = match &seen.status {
+            Some(_) => self.lines(cx, seen.id).await?,
+            None => Vec::new(),
+        };
+        let view = Some(self.shown(&seen, &lines)?);
+        let handle = encode(&Followed { looks: 0, ..followed })?;
+        Ok(Step::Pending { handle, after: FIRST_LOOK, view })
+    }
+
+    /// What the upstream never changes of a service: a change is sent again only to the same one.
+    async fn before_change(&self, cx: &Cx, id: i64) -> Result<Evidence> {
+        let service = self.client.service(cx, id).await?;
+        let (evidence, similarity) = (encode(&service.identity())?, format!("service {id}"));
+        Ok(Evidence { evidence, similarity, ..Evidence::default() })
+    }
+
+    /// What became of a change: the service itself tells, as long as it is the same one.
+    async fn change_found(
+        &self,
+        cx: &Cx,
+        find: &Find,
+        id: i64,
+        wanted: &Wanted,
+    ) -> Result<Finding> {
+        let Some((service, infos)) = self.changing(cx, id).await? else {
+            if wanted.is_gone_shown() && self.is_gone(cx, id).await? {
+                return Ok(Finding::found("", Step::Done(self.terminated(id)?.into())));
+            }
+            return Ok(Finding::incomplete(format!(
+                "the upstream does not know service {id} any more"
+            )));
+        };
+        let before = decode::<Identity>(&find.evidence).ok();
+        if before.is_some_and(|before| before != service.identity()) {
+            let why = format!("service {id} is another service than before the request");
+            return Ok(Finding::incomplete(why));
+        }
+        let view = self.service(id, &service, infos.as_ref())?;
+        let step = if wanted.is_shown(&service, infos.as_ref()) {
+            Step::Done(view)
+        } else if wanted.is_under_way(&service) {
+            let handle = encode(&Changed::default())?;
+            Step::Pending { handle, after: FIRST_LOOK, view: Some(view) }
+        } else {
+            return Ok(Finding::absent());
+        };
+        Ok(Finding::found("", step.map(Resource::from)))
     }
 }
 

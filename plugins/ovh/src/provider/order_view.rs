@@ -6,7 +6,7 @@ use purveyor_sdk::serde_json::{Map, Value};
 use purveyor_sdk::v1::order::State;
 use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::required_action::Kind as Need;
-use purveyor_sdk::v1::{Order, OrderItem, Price, RequiredAction, UpstreamRef};
+use purveyor_sdk::v1::{ErrorReason, Order, OrderItem, Price, RequiredAction, UpstreamRef};
 use purveyor_sdk::{Cx, Result, etag};
 
 use super::Ovh;
@@ -40,6 +40,15 @@ impl Ovh {
         let status = self.client.status(cx, id).await?;
         let lapsed = self.is_over(cx, &order).await?;
         Ok(Seen { id, order, status: Some(status), lapsed })
+    }
+
+    /// The same; `None` where the upstream does not know the order.
+    pub(super) async fn seen_if_there(&self, cx: &Cx, id: i64) -> Result<Option<Seen>> {
+        match self.seen(cx, id).await {
+            Ok(seen) => Ok(Some(seen)),
+            Err(error) if error.reason == ErrorReason::OrderNotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether an order's time to be paid is over, by the upstream's clock.
@@ -114,6 +123,11 @@ impl Ovh {
 }
 
 impl Seen {
+    /// An order that the upstream does not know any more: nothing but its number.
+    pub(super) fn gone(id: i64) -> Self {
+        Self { id, order: model::Order::default(), status: None, lapsed: false }
+    }
+
     pub(super) fn upstream(&self) -> UpstreamRef {
         UpstreamRef {
             id: self.id.to_string(),

@@ -3,18 +3,21 @@
 
 use std::time::Duration;
 
-use purveyor_sdk::names;
+use purveyor_sdk::names::{self, ServiceName};
 use purveyor_sdk::v1::payment::Choice;
+use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::{
     ErrorReason, ListPaymentMethodsRequest, ListPaymentMethodsResponse, Order, PayOrderRequest,
-    Payment, PaymentMethod,
+    Payment, PaymentMethod, ServiceRef,
 };
-use purveyor_sdk::{Cx, Error, Result, Step, page};
+use purveyor_sdk::{Cx, Error, Period, Result, Step, page};
 
 use super::Ovh;
-use super::order_view::Seen;
+use super::blocking::names_of;
+use super::order_view::{Line, Seen, cost};
 use super::orders::number;
-use crate::checkpoint::{Followed, encode};
+use super::renewal_view::renews;
+use crate::checkpoint::{Ending, Followed, decode, encode};
 use crate::client::Pay;
 use crate::config::PaymentApi;
 use crate::error::{self, Spent};
@@ -47,12 +50,22 @@ pub(super) async fn pay(ovh: &Ovh, cx: &Cx, request: &PayOrderRequest) -> Result
     let choice = choice(request.payment.as_ref())?.ok_or_else(payment_required)?;
     let seen = error::missing(ovh.seen(cx, id).await, || Error::order_not_found(&request.name))?;
     check_unpaid(&seen)?;
+    if ovh.client.payment(cx, id).await? == Some(true) {
+        return Err(Error::state("the order shows a payment, although it says notPaid"));
+    }
     let lines = ovh.lines(cx, id).await?;
+    let followed = match decode::<Followed>(cx.baseline()) {
+        Ok(followed) if followed.order == id => followed,
+        _ => ovh.renewing(cx, id, &lines).await?,
+    };
+    ovh.check_ends(cx, &followed).await?;
+    ovh.check_free(cx, &names_of(&lines).unwrap_or_default(), Some(id)).await?;
     let means = ovh.means(cx, &seen, &choice, "payment.method").await?;
-    Ok(match ovh.client.pay(cx, id, &means).await? {
+    let price = cost(seen.order.price_with_tax.as_ref(), Tax::Included)?;
+    Ok(match ovh.client.pay(cx, id, &means, price).await? {
         Spent::Accepted => {
             let view = Some(ovh.shown(&Seen { status: None, ..seen }, &lines)?);
-            Step::Pending { handle: encode(&Followed::new(id))?, after: FIRST_LOOK, view }
+            Step::Pending { handle: encode(&followed)?, after: FIRST_LOOK, view }
         }
         Spent::Refused { proof, error } => Step::rejected(proof, error),
         Spent::Unknown(message) => Step::Unknown(message),
@@ -96,6 +109,44 @@ pub(super) fn payment_required() -> Error {
 }
 
 impl Ovh {
+    /// What an order is to do. Where a renewal of ours made it, the ends that it was made for; else the
+    /// services that its lines name, and their present ends.
+    pub(super) async fn renewing(&self, cx: &Cx, order: i64, lines: &[Line]) -> Result<Followed> {
+        let word = lines.iter().find_map(|line| line.extension.as_ref()?.0.duration());
+        let months = match word.and_then(|word| word.parse().ok()) {
+            Some(Period::Months(months)) => Some(months),
+            _ => None,
+        };
+        let told = match cx.guards() {
+            [] if renews(lines) != Some(false) => self.services_of_lines(cx, lines).await?,
+            guards => guards.to_vec(),
+        };
+        let ending = |told: &ServiceRef| {
+            let name = told.service.parse::<ServiceName>().ok()?;
+            let end = told.expected_expire_time.map(|end| end.seconds);
+            Some(Ending { service: names::counted(name.id())?, end })
+        };
+        let ends = told.iter().filter_map(ending).collect();
+        Ok(Followed { ends, months, ..Followed::new(order) })
+    }
+
+    /// Whether every service that an order renews still ends as it did when the order was made.
+    ///
+    /// # Errors
+    ///
+    /// EXPIRE_TIME_CHANGED; UPSTREAM_UNAVAILABLE while the upstream tells two ends.
+    async fn check_ends(&self, cx: &Cx, followed: &Followed) -> Result<()> {
+        for Ending { service: id, end } in &followed.ends {
+            let service = self.client.service(cx, *id).await?;
+            let now = self.agreed_expiry(cx, *id, &service).await?;
+            if now.map(|now| now.seconds) != *end {
+                let message = format!("service {id} does not end as when its renewal was ordered");
+                return Err(Error::new(ErrorReason::ExpireTimeChanged, message));
+            }
+        }
+        Ok(())
+    }
+
     /// What an order is paid with. `field` is where the request names a method.
     ///
     /// # Errors

@@ -3,24 +3,21 @@
 
 use std::time::Duration;
 
-use purveyor_sdk::prost_types::Timestamp;
-use purveyor_sdk::v1::{CreateRenewalRequest, ErrorReason};
-use purveyor_sdk::{Cx, Error, PollItem, Progress, Resource, Result, WriteRequest};
+use purveyor_sdk::v1::order::State as OrderState;
+use purveyor_sdk::v1::renewal::State as RenewalState;
+use purveyor_sdk::v1::{CreateRenewalRequest, ErrorReason, Order, Renewal};
+use purveyor_sdk::{Cx, Error, PollItem, Progress, Resource, Result, Standing, WriteRequest, etag};
 
 use super::Ovh;
 use super::changes::{Wanted, target, wanted};
+use super::effect::Verdict;
 use super::order_view::Seen;
-use super::renewals::Extension;
 use crate::checkpoint::{Changed, Followed, decode, encode};
 use crate::model::Status;
 
 /// The pauses between two looks: three seconds and growing, as the upstream's own tools wait.
 const SHORTEST_PAUSE: u64 = 3;
 const LONGEST_PAUSE: u64 = 60;
-
-/// How often a delivered order is looked at until its services' ends have moved. Then the order's own
-/// word has to do.
-const DELIVERED_LOOKS: u32 = 10;
 
 pub(super) async fn poll(ovh: &Ovh, cx: &Cx, items: Vec<PollItem>) -> Result<Vec<Progress>> {
     let mut all = Vec::with_capacity(items.len());
@@ -59,54 +56,43 @@ impl Ovh {
         followed: Followed,
     ) -> Result<Progress> {
         let extension = self.extension(cx, request).await?;
-        let seen = match self.seen(cx, followed.order).await {
-            Err(error) if error.reason == ErrorReason::OrderNotFound => return Ok(gone(None)),
-            seen => seen?,
+        let followed = Followed { looks: followed.looks, ..extension.followed(followed.order) };
+        let seen = self.seen_if_there(cx, followed.order).await?;
+        let ends = self.ends(cx, &followed).await?;
+        let verdict = self.judged(cx, followed.order, seen.as_ref(), &ends).await?;
+        let shown = seen.unwrap_or_else(|| Seen::gone(followed.order));
+        let view = match verdict {
+            Verdict::Delivered => {
+                let view = self.own_renewal(&extension, &shown, &ends.later())?;
+                let state = RenewalState::Completed.into();
+                etag::seal(Renewal { state, required_action: None, ..view })
+            }
+            _ => self.own_renewal(&extension, &shown, &[])?,
         };
-        let delivered = seen.status.as_ref().is_some_and(Status::is_delivered);
-        let ends = if delivered { self.moved_ends(cx, &extension).await? } else { Vec::new() };
-        let view = Resource::from(self.own_renewal(&extension, &seen, &ends)?);
-        if let Some(error) = failure(&seen) {
-            return Ok(Progress::Failed { error, view: Some(view) });
-        }
-        let moved = ends.iter().all(Option::is_some);
-        let documents = seen.status.as_ref().is_some_and(Status::needs_documents);
-        if documents || (delivered && (moved || followed.delivered >= DELIVERED_LOOKS)) {
-            return Ok(Progress::Done(view));
-        }
-        again(followed, delivered, view)
-    }
-
-    /// The end of each service where it is later than the caller expected it.
-    async fn moved_ends(&self, cx: &Cx, extension: &Extension) -> Result<Vec<Option<Timestamp>>> {
-        let mut ends = Vec::new();
-        for guarded in &extension.services {
-            let service = self.client.service(cx, guarded.id).await?;
-            let end = self.expiry_now(cx, &service).await?;
-            let later = |end: &Timestamp| {
-                guarded
-                    .expected
-                    .is_none_or(|was| (end.seconds, end.nanos) > (was.seconds, was.nanos))
-            };
-            ends.push(end.filter(later));
-        }
-        Ok(ends)
+        goes_on(followed, verdict, view.into())
     }
 
     async fn payment_progress(&self, cx: &Cx, followed: Followed) -> Result<Progress> {
-        let seen = match self.seen(cx, followed.order).await {
-            Err(error) if error.reason == ErrorReason::OrderNotFound => return Ok(gone(None)),
-            seen => seen?,
+        let seen = self.seen_if_there(cx, followed.order).await?;
+        let ends = self.ends(cx, &followed).await?;
+        // What an order that renews nothing becomes is not its payment's to wait for.
+        let paid = seen.as_ref().and_then(|seen| seen.status.as_ref()).is_some_and(Status::is_paid);
+        let verdict = match !ends.are_told() && paid {
+            true => Verdict::Delivered,
+            false => self.judged(cx, followed.order, seen.as_ref(), &ends).await?,
         };
-        let lines = self.lines(cx, followed.order).await?;
-        let view = Resource::from(self.shown(&seen, &lines)?);
-        if let Some(error) = failure(&seen) {
-            return Ok(Progress::Failed { error, view: Some(view) });
-        }
-        if seen.status.as_ref().is_some_and(Status::is_paid) {
-            return Ok(Progress::Done(view));
-        }
-        again(followed, false, view)
+        let view = match &seen {
+            Some(seen) => self.shown(seen, &self.lines(cx, seen.id).await?)?,
+            None => self.shown(&Seen::gone(followed.order), &[])?,
+        };
+        let view = match verdict {
+            Verdict::Delivered if ends.are_told() => {
+                let state = OrderState::Completed.into();
+                etag::seal(Order { state, required_action: None, ..view })
+            }
+            _ => view,
+        };
+        goes_on(followed, verdict, view.into())
     }
 
     async fn change_progress(
@@ -116,46 +102,49 @@ impl Ovh {
         wanted: &Wanted,
         changed: Changed,
     ) -> Result<Progress> {
-        let service = self.client.service(cx, id).await?;
-        let infos = self.infos_of(cx, &service).await?;
+        let (after, looks) = (pause(changed.looks), changed.looks.saturating_add(1));
+        let handle = encode(&Changed { looks })?;
+        let stands = |standing, message: String, view| Progress::Stands {
+            handle: handle.clone(),
+            after,
+            view,
+            standing,
+            error: Error::new(ErrorReason::UpstreamFailed, message),
+        };
+        let Some((service, infos)) = self.changing(cx, id).await? else {
+            if wanted.is_gone_shown() && self.is_gone(cx, id).await? {
+                return Ok(Progress::Done(self.terminated(id)?.into()));
+            }
+            let message = format!("the upstream does not know service {id} any more");
+            return Ok(stands(Standing::Unclear, message, None));
+        };
         let view = Resource::from(self.service(id, &service, infos.as_ref())?);
         if wanted.is_shown(&service, infos.as_ref()) {
             return Ok(Progress::Done(view));
         }
-        let (after, looks) = (pause(changed.looks), changed.looks.saturating_add(1));
-        Ok(Progress::Pending { handle: encode(&Changed { looks })?, after, view: Some(view) })
+        if wanted.is_under_way(&service) {
+            return Ok(Progress::Pending { handle, after, view: Some(view) });
+        }
+        let word = service.word();
+        let message =
+            format!("the upstream took the change, and service {id} does not show it: {word}");
+        Ok(stands(Standing::EffectAwaited, message, Some(view)))
     }
 }
 
-/// Why an order goes no further although its payment was taken.
-fn failure(seen: &Seen) -> Option<Error> {
-    let status = seen.status.as_ref()?;
-    let failed = |message: &str| {
-        let error = Error::new(ErrorReason::UpstreamFailed, message);
-        Some(error.with_metadata("upstream_order", seen.id).with_upstream_code(&status.0))
-    };
-    if status.is_cancelled() {
-        return failed("the upstream has cancelled the order");
-    }
-    if status.is_unpaid() && seen.lapsed {
-        return failed("the upstream took the payment and let the order lapse unpaid");
-    }
-    None
-}
-
-fn gone(view: Option<Resource>) -> Progress {
-    let message = "the upstream does not know the order any more";
-    Progress::Failed { error: Error::new(ErrorReason::UpstreamFailed, message), view }
-}
-
-fn again(followed: Followed, delivered: bool, view: Resource) -> Result<Progress> {
+/// How an order is followed on.
+fn goes_on(followed: Followed, verdict: Verdict, view: Resource) -> Result<Progress> {
     let after = pause(followed.looks);
-    let next = Followed {
-        looks: followed.looks.saturating_add(1),
-        delivered: followed.delivered.saturating_add(u32::from(delivered)),
-        ..followed
+    let handle = encode(&followed.again())?;
+    let (standing, error) = match verdict {
+        Verdict::Delivered => return Ok(Progress::Done(view)),
+        Verdict::Failed(error) => return Ok(Progress::Failed { error, view: Some(view) }),
+        Verdict::UnderWay => return Ok(Progress::Pending { handle, after, view: Some(view) }),
+        Verdict::EffectAwaited(error) => (Standing::EffectAwaited, error),
+        Verdict::Unclear(error) => (Standing::Unclear, error),
+        Verdict::NotDone(error) => (Standing::NotDone, error),
     };
-    Ok(Progress::Pending { handle: encode(&next)?, after, view: Some(view) })
+    Ok(Progress::Stands { handle, after, view: Some(view), standing, error })
 }
 
 #[cfg(test)]

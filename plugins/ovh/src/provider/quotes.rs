@@ -38,7 +38,8 @@ impl Ovh {
     async fn quote_renewal(&self, cx: &Cx, request: &CreateRenewalRequest) -> Result<Quote> {
         let extension = self.extension(cx, request).await?;
         let pays = choice(request.payment.as_ref())?;
-        self.guard(cx, &extension).await?;
+        let names = self.guard(cx, &extension).await?;
+        self.check_free(cx, &names, None).await?;
         let strategy =
             self.chosen(cx, extension.service, &extension.ids(), extension.period).await?;
         let order = self.client.renew(cx, extension.service, &strategy, true).await?;

@@ -90,7 +90,11 @@ impl Ovh {
     }
 
     /// The services that the lines name, where every name leads to one: only the names of VPS do.
-    async fn services_of_lines(&self, cx: &Cx, lines: &[Line]) -> Result<Vec<ServiceRef>> {
+    pub(super) async fn services_of_lines(
+        &self,
+        cx: &Cx,
+        lines: &[Line],
+    ) -> Result<Vec<ServiceRef>> {
         let mut services = Vec::new();
         for line in lines {
             let name = line.detail.domain.as_str();
@@ -135,11 +139,19 @@ pub(super) fn renews(lines: &[Line]) -> Option<bool> {
     }
     let mut told = true;
     for line in lines {
-        match line.extension.as_ref().and_then(|(extension, _)| extension.action()) {
-            Some(RENEW) => {}
-            Some(_) => return Some(false),
+        match line.renews() {
+            Some(true) => {}
+            Some(false) => return Some(false),
             None => told = false,
         }
     }
     told.then_some(true)
+}
+
+impl Line {
+    /// Whether it renews, where it tells what it is for.
+    pub(super) fn renews(&self) -> Option<bool> {
+        let (extension, _) = self.extension.as_ref()?;
+        extension.action().map(|action| action == RENEW)
+    }
 }

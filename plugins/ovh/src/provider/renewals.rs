@@ -16,7 +16,7 @@ use super::order_view::{Seen, cost};
 use super::orders::FULL_ROWS;
 use super::payments::{FIRST_LOOK, check_unpaid, choice};
 use super::renewal_view::renews;
-use crate::checkpoint::{Before, Followed, decode, encode};
+use crate::checkpoint::{Before, Ending, Followed, decode, encode};
 use crate::error::{self, Spent};
 use crate::model::{Status, Strategy};
 
@@ -45,8 +45,9 @@ pub(super) async fn create(
     let pays = choice(request.payment.as_ref())?;
     match (cx.handle(), pays) {
         ([], pays) => {
-            ovh.guard(cx, &extension).await?;
-            ovh.ordered(cx, &extension, pays.is_some()).await
+            let names = ovh.guard(cx, &extension).await?;
+            ovh.check_free(cx, &names, None).await?;
+            ovh.ordered(cx, &extension, &names, pays.is_some()).await
         }
         (handle, Some(choice)) => {
             let order = decode::<Followed>(handle)?.order;
@@ -127,17 +128,19 @@ impl Ovh {
         Ok(Extension { service, services, period })
     }
 
-    /// Whether every service ends when the caller expects it to.
+    /// Whether every service ends when the caller expects it to; the services' names.
     ///
     /// # Errors
     ///
     /// SERVICE_NOT_FOUND, FIELD_VIOLATION, EXPIRE_TIME_CHANGED.
-    pub(super) async fn guard(&self, cx: &Cx, extension: &Extension) -> Result<()> {
+    pub(super) async fn guard(&self, cx: &Cx, extension: &Extension) -> Result<Vec<String>> {
+        let mut names = Vec::new();
         for (at, guarded) in extension.services.iter().enumerate() {
             let not_found = || Error::service_not_found(&guarded.name);
             let service = self.client.service(cx, guarded.id).await;
             let service = error::missing(service, not_found)?;
-            let end = self.expiry_now(cx, &service).await?;
+            names.extend(service.name().map(str::to_owned));
+            let end = self.agreed_expiry(cx, guarded.id, &service).await?;
             if end.is_some() && guarded.expected.is_none() {
                 let field = format!("renewal.services[{at}].expected_expire_time");
                 return Err(Error::field(field, "is missing, and the upstream tells an expiry"));
@@ -147,12 +150,18 @@ impl Ovh {
                 return Err(Error::new(ErrorReason::ExpireTimeChanged, message));
             }
         }
-        Ok(())
+        Ok(names)
     }
 
     /// The first step: the unpaid order. Where the step was begun before, an order that it has left
     /// behind is taken instead of a second one.
-    async fn ordered(&self, cx: &Cx, extension: &Extension, pays: bool) -> Result<Step<Renewal>> {
+    async fn ordered(
+        &self,
+        cx: &Cx,
+        extension: &Extension,
+        names: &[String],
+        pays: bool,
+    ) -> Result<Step<Renewal>> {
         let strategy =
             self.chosen(cx, extension.service, &extension.ids(), extension.period).await?;
         let left = match cx.baseline() {
@@ -170,12 +179,13 @@ impl Ovh {
                 Seen { id, order, status, lapsed: false }
             }
         };
+        self.known.add(seen.id, names);
         let view = self.own_renewal(extension, &seen, &[])?;
         if !pays {
             return Ok(Step::Done(view));
         }
         Ok(Step::Next {
-            handle: encode(&Followed::new(seen.id))?,
+            handle: encode(&extension.followed(seen.id))?,
             view: Some(view),
             price: cost(seen.order.price_with_tax.as_ref(), Tax::Included)?,
         })
@@ -191,14 +201,18 @@ impl Ovh {
     ) -> Result<Step<Renewal>> {
         let seen = self.seen(cx, order).await?;
         let goes_on = |status: &Status| status.is_paid() || status.is_checked();
-        if seen.status.as_ref().is_some_and(goes_on) {
+        let paid = seen.status.as_ref().is_some_and(goes_on)
+            || self.client.payment(cx, order).await? == Some(true);
+        if paid {
             // An earlier attempt has come through after all, or somebody else has paid it.
             return self.paid(extension, seen);
         }
         check_unpaid(&seen)?;
-        self.guard(cx, extension).await?;
+        let names = self.guard(cx, extension).await?;
+        self.check_free(cx, &names, Some(order)).await?;
         let means = self.means(cx, &seen, choice, "payment.method").await?;
-        match self.client.pay(cx, order, &means).await? {
+        let price = cost(seen.order.price_with_tax.as_ref(), Tax::Included)?;
+        match self.client.pay(cx, order, &means, price).await? {
             Spent::Accepted => self.paid(extension, Seen { status: None, ..seen }),
             Spent::Refused { proof, error } => Ok(Step::rejected(proof, error)),
             Spent::Unknown(message) => Ok(Step::Unknown(message)),
@@ -207,7 +221,7 @@ impl Ovh {
 
     /// How a renewal goes on when its order is paid.
     pub(super) fn paid(&self, extension: &Extension, seen: Seen) -> Result<Step<Renewal>> {
-        let handle = encode(&Followed::new(seen.id))?;
+        let handle = encode(&extension.followed(seen.id))?;
         let view = Some(self.own_renewal(extension, &seen, &[])?);
         Ok(Step::Pending { handle, after: FIRST_LOOK, view })
     }
@@ -269,5 +283,23 @@ impl Ovh {
 impl Extension {
     pub(super) fn ids(&self) -> Vec<i64> {
         self.services.iter().map(|guarded| guarded.id).collect()
+    }
+
+    /// What an order of it is to do: the guard holds until right before the payment, so that the expected
+    /// ends are those of before.
+    pub(super) fn followed(&self, order: i64) -> Followed {
+        let ending = |guarded: &Guarded| Ending {
+            service: guarded.id,
+            end: guarded.expected.map(|end| end.seconds),
+        };
+        let months = match self.period {
+            Period::Months(months) => Some(months),
+            _ => None,
+        };
+        Followed {
+            ends: self.services.iter().map(ending).collect(),
+            months,
+            ..Followed::new(order)
+        }
     }
 }

@@ -3,12 +3,14 @@
 use purveyor_sdk::prost_types::value::Kind;
 use purveyor_sdk::prost_types::{Timestamp, Value as Attribute};
 use purveyor_sdk::serde_json::Value;
+use purveyor_sdk::time::to_rfc3339;
 use purveyor_sdk::v1::service::{Action, State};
 use purveyor_sdk::v1::{RenewalPolicy, Service, Term, UpstreamRef};
-use purveyor_sdk::{Cx, Period, Result, etag};
+use purveyor_sdk::{Cx, Error, Period, Result, etag};
 
 use super::Ovh;
 use super::declare::{AUTO_RENEWS, notice};
+use super::effect::DAY_SECONDS;
 use crate::model::{self, Infos, moment, term_of, to_struct};
 
 /// Members of a service that have a field of their own.
@@ -82,6 +84,33 @@ impl Ovh {
             None => self.infos_of(cx, service).await?,
         };
         self.expiry(service, infos.as_ref())
+    }
+
+    /// When a service ends, by both places that tell it: the moment of the service itself, and the day of
+    /// serviceInfos.
+    ///
+    /// # Errors
+    ///
+    /// UPSTREAM_UNAVAILABLE while they differ: one of them is not up to date, and nothing is to be spent
+    /// by either.
+    pub(super) async fn agreed_expiry(
+        &self,
+        cx: &Cx,
+        id: i64,
+        service: &model::Service,
+    ) -> Result<Option<Timestamp>> {
+        let infos = self.infos_of(cx, service).await?;
+        let end = self.expiry(service, infos.as_ref())?;
+        let day = infos.as_ref().and_then(|it| it.members.get("expiration")?.as_str());
+        let day = day.map(|day| moment(&self.client.zone, day)).transpose()?;
+        match (end, day) {
+            (Some(end), Some(day)) if (end.seconds - day.seconds).abs() > DAY_SECONDS => {
+                let (end, day) = (to_rfc3339(&end)?, to_rfc3339(&day)?);
+                let message = format!("service {id} ends {end}, and {day} by its serviceInfos");
+                Err(Error::unavailable(message))
+            }
+            _ => Ok(end),
+        }
     }
 
     /// The name of a VPS; of others the address, for a domain name and its hosting share the name.

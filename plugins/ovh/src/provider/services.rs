@@ -121,7 +121,7 @@ impl Ovh {
         }
     }
 
-    fn brief(&self, id: i64) -> Result<Service> {
+    pub(super) fn brief(&self, id: i64) -> Result<Service> {
         let upstream = Some(UpstreamRef { id: id.to_string(), ..UpstreamRef::default() });
         Ok(Service { name: self.name.service(id)?, upstream, ..Service::default() })
     }

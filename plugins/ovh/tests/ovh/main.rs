@@ -5,6 +5,8 @@
 
 mod account;
 mod driver;
+mod effect;
+mod elsewhere;
 mod hostile;
 mod lost;
 mod orders;

@@ -12,10 +12,11 @@ use purveyor_sdk::v1::{
     CreateRenewalRequest, Effect, ErrorReason, ListRenewalsRequest, ListRenewalsResponse, Renewal,
     Term,
 };
-use purveyor_sdk::{Period, Resource, Result};
+use purveyor_sdk::{Period, Resource, Result, Standing};
 use purveyor_simulators::ovh::{Lapsed, Mode};
 
 use super::driver::{Bench, PAY, RENEW, amount, day, method, reason, service_name};
+use super::lost::prepared;
 
 #[tokio::test]
 async fn every_way_to_renew() {
@@ -194,8 +195,12 @@ async fn a_means_that_is_refused_leaves_the_order_unpaid() {
 #[tokio::test]
 async fn documents_are_asked_for() {
     let bench = Bench::in_mode(Mode { documents: true, ..Mode::default() }).await;
-    let request = bench.paid_request(&["12345"], 3).await;
-    let renewal = bench.run(Op::CreateRenewal, &request, "").await.renewal();
+    let (write, at) = prepared(&bench).await;
+    let Ok(Stepped::Pending(paid)) = bench.plugin.step_at(&write, &at).await else { panic!() };
+    let polled = bench.plugin.poll_one(&write, &paid.handle).await.unwrap();
+    let Polled::Pending(pending) = polled else { panic!("nothing has happened yet: {polled:?}") };
+    assert_eq!(pending.standing(), Standing::Unspecified);
+    let Some(Resource::Renewal(renewal)) = pending.view.unwrap().kind else { panic!() };
     assert_eq!(renewal.state(), State::ActionRequired);
     assert_eq!(renewal.required_action.unwrap().kind(), Need::ProvideDocuments);
     assert_eq!(renewal.upstream.unwrap().state, "documentsRequested");

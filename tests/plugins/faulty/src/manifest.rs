@@ -6,7 +6,7 @@ use purveyor_sdk::plugin::v1::r#match::Test;
 use purveyor_sdk::plugin::v1::{
     BodyFormat, Call, Credential, Manifest, Match, Method, Op, Proof, Success, Timing,
 };
-use purveyor_sdk::v1::{Effect, Evidence};
+use purveyor_sdk::v1::{Confirmation, Effect, Evidence};
 
 pub(crate) fn manifest() -> Manifest {
     let everything = ["read", "prepare", "setting", "spend", "thing"];
@@ -58,10 +58,13 @@ pub(crate) fn manifest() -> Manifest {
 }
 
 fn method(op: Op, calls: &[&str], evidence: Evidence) -> Method {
+    let writes = evidence != Evidence::Unspecified;
+    let confirmation = if writes { Confirmation::Answer } else { Confirmation::Unspecified };
     Method {
         op: op.into(),
         calls: calls.iter().map(|&call| call.to_owned()).collect(),
         evidence: evidence.into(),
+        confirmation: confirmation.into(),
         ..Method::default()
     }
 }

@@ -6,10 +6,10 @@ use purveyor_sdk::v1::Operation;
 use purveyor_sdk::v1::operation::State;
 
 use super::super::call::{ids, items};
-use super::super::journal::Line;
+use super::super::journal::{Answer, Line};
 use super::super::subject::{Entry, Order, Subject};
 use super::super::workload::holder;
-use super::{Score, Verdict, Wrong, told};
+use super::{Evidence, Score, Verdict, Wrong, told};
 
 /// A line of a ledger that sold something.
 pub(super) struct Sale<'a> {
@@ -19,6 +19,12 @@ pub(super) struct Sale<'a> {
     pub(super) line: usize,
     asked: String,
     item: Option<String>,
+    /// When it was sold, in milliseconds since 1970.
+    at_ms: Option<i64>,
+    /// A person bought it. What a person has paid for a caller is the caller's all the same.
+    foreign: bool,
+    /// It was taken back before it came to anything.
+    undone: bool,
 }
 
 /// An order, how the ledger calls it, what the journal says of it and what its caller was told.
@@ -35,6 +41,11 @@ pub(super) struct Books<'a> {
     subject: &'a dyn Subject,
     orders: Vec<Bought<'a>>,
     sales: Vec<Sale<'a>>,
+    /// The account and the id of what a person has done something to.
+    touched: BTreeSet<(&'a str, &'a str)>,
+    /// The request ids of what an operator was asked about.
+    asked: &'a BTreeSet<String>,
+    effect_lag_ms: i64,
     /// What was ended: whose, the id that it had, and where that stands in the ledger.
     ends: Vec<(&'a str, String, usize)>,
     pub(super) score: Score,
@@ -42,11 +53,11 @@ pub(super) struct Books<'a> {
 
 impl<'a> Books<'a> {
     pub(super) fn open(
-        subject: &'a dyn Subject,
+        (index, subject): (usize, &'a dyn Subject),
         orders: impl Iterator<Item = &'a Order>,
         ledger: &'a [Entry],
-        operations: &BTreeMap<&str, &'a Operation>,
-        told: &'a BTreeMap<usize, Vec<&'a Line>>,
+        (operations, told): (&BTreeMap<&str, &'a Operation>, &'a BTreeMap<usize, Vec<&'a Line>>),
+        evidence: &Evidence<'a>,
     ) -> Self {
         let bought = orders.map(|order| Bought {
             order,
@@ -55,18 +66,29 @@ impl<'a> Books<'a> {
             operation: operations.get(order.request_id.as_str()).copied(),
             told: told.get(&order.number).map(Vec::as_slice).unwrap_or_default(),
         });
+        let of_callers: BTreeSet<_> = ledger.iter().filter(|it| !it.person).map(object).collect();
+        let undone =
+            ledger.iter().filter_map(|it| Some((it.account.as_str(), subject.undone(it)?)));
+        let undone: BTreeSet<_> = undone.collect();
         let sale = |(line, entry): (usize, &'a Entry)| {
-            let (holder, id) = (entry.account.as_str(), entry.operation_id.as_str());
-            let item = subject.item(entry);
-            subject.sold(entry).map(|asked| Sale { holder, id, line, asked, item })
+            let (holder, id) = object(entry);
+            let (item, at_ms) = (subject.item(entry), entry.at_ms());
+            let foreign = entry.person && !of_callers.contains(&(holder, id));
+            let undone = undone.contains(&(holder, id.to_owned()));
+            let asked = subject.sold(entry)?;
+            Some(Sale { holder, id, line, asked, item, at_ms, foreign, undone })
         };
         let end = |(line, entry): (usize, &'a Entry)| {
             subject.ended(entry).map(|id| (entry.account.as_str(), id, line))
         };
+        let touched = evidence.touched.iter().filter(|(of, ..)| *of == index);
         Self {
             subject,
             orders: bought.collect(),
             sales: ledger.iter().enumerate().filter_map(sale).collect(),
+            touched: touched.map(|(_, holder, id)| (holder.as_str(), id.as_str())).collect(),
+            asked: evidence.asked,
+            effect_lag_ms: i64::try_from(evidence.effect_lag_ms).unwrap_or(i64::MAX),
             ends: ledger.iter().enumerate().filter_map(end).collect(),
             score: Score::default(),
         }
@@ -74,7 +96,8 @@ impl<'a> Books<'a> {
 
     pub(super) fn audit(&mut self, verdict: &mut Verdict) {
         self.score.orders = self.orders.iter().filter(|it| is_first(it.order)).count();
-        self.score.sales = self.sales.len();
+        self.score.sales = self.sales.iter().filter(|sale| !sale.foreign).count();
+        self.count_needs_operator();
         let ids: BTreeSet<_> = self.sales.iter().map(|sale| (sale.holder, sale.id)).collect();
         let reuses = self.subject.reuse_ids().is_some();
         self.score.came_back = if reuses { self.sales.len() - ids.len() } else { 0 };
@@ -99,7 +122,8 @@ impl<'a> Books<'a> {
             self.note(&bought, wrong, verdict);
         }
         let owned: BTreeSet<usize> = owned.into_values().collect();
-        for sale in self.sales.iter().filter(|sale| !owned.contains(&sale.line)) {
+        let orphan = |sale: &&Sale<'_>| !sale.foreign && !owned.contains(&sale.line);
+        for sale in self.sales.iter().filter(orphan) {
             self.score.orphan += 1;
             let Sale { holder, id, asked, .. } = sale;
             verdict.problem(format!("sale {id} of {holder} ({asked}) belongs to no operation"));
@@ -122,10 +146,33 @@ impl<'a> Books<'a> {
         }
     }
 
+    /// Whoever was asked about it, or was told of it, knows.
+    fn count_needs_operator(&mut self) {
+        let needs = State::NeedsOperator;
+        let told = |line: &&Line| match &line.answer {
+            Answer::Operation { state, .. } => !line.wrong && state == needs.as_str_name(),
+            _ => false,
+        };
+        let needed = |bought: &&Bought<'_>| {
+            bought.operation.is_some_and(|it| it.state() == needs)
+                || self.asked.contains(&bought.order.request_id)
+                || bought.told.iter().any(|line| told(line))
+        };
+        self.score.needs_operator = self.orders.iter().filter(needed).count();
+        self.score.operations = self.orders.iter().filter(|it| it.operation.is_some()).count();
+    }
+
+    /// Whether a person has done something to what an order is about.
+    fn is_touched(&self, bought: &Bought<'_>, operation: &Operation) -> bool {
+        let mut names = ids(operation);
+        names.extend(self.subject.target(bought.order));
+        names.iter().any(|name| self.touched.contains(&(bought.holder.as_str(), name.as_str())))
+    }
+
     /// By the ledger alone: more sales of a kind than intents of it.
     fn count_doubles(&mut self, verdict: &mut Verdict) {
         let mut balance: BTreeMap<(&str, &str), isize> = BTreeMap::new();
-        for sale in &self.sales {
+        for sale in self.sales.iter().filter(|sale| !sale.foreign) {
             *balance.entry((sale.holder, &sale.asked)).or_default() += 1;
         }
         for bought in self.orders.iter().filter(|bought| is_first(bought.order)) {
@@ -159,22 +206,25 @@ impl<'a> Books<'a> {
             State::Succeeded => {
                 let sale = self.named(bought, operation, owned).map_err(Wrong::Told)?;
                 owned.insert(number, sale);
-                Ok(())
+                self.effect(bought, sale).map_err(Wrong::Told)
             }
             State::Failed | State::Cancelled => {
                 let ended = operation.state().as_str_name();
                 if let Some(sale) = self.unowned(bought, owned) {
                     owned.insert(number, sale);
+                    if self.sale(sale).is_some_and(|sale| sale.undone) {
+                        return Ok(());
+                    }
                     return Err(Wrong::Told(format!("ended as {ended}, and was sold")));
                 }
                 let refused = operation.state() == State::Failed && self.subject.refuses();
-                if refused || other_sold || !is_first(bought.order) {
+                let kept = refused || self.is_touched(bought, operation);
+                if kept || other_sold || !is_first(bought.order) {
                     return Ok(());
                 }
                 Err(Wrong::Lost(format!("ended as {ended} {:?}", operation.result)))
             }
             State::NeedsOperator => {
-                self.score.needs_operator += 1;
                 if !self.subject.asks_a_person() {
                     return Err(Wrong::Lost(format!("waits for a person: {}", operation.message)));
                 }
@@ -208,9 +258,12 @@ impl<'a> Books<'a> {
         if distinct.len() != 1 {
             return Err(wrong());
         }
+        if named().all(|sale| sale.foreign) {
+            return Err(format!("succeeded, and a person bought {ids:?}"));
+        }
         let taken: BTreeSet<usize> = owned.values().copied().collect();
-        let new =
-            || named().filter(|sale| sale.asked == bought.asked && !taken.contains(&sale.line));
+        let fits = |sale: &&Sale<'_>| !sale.foreign && sale.asked == bought.asked;
+        let new = || named().filter(fits).filter(|sale| !taken.contains(&sale.line));
         // Of two sales alike under one id, the one that was ended is that of the order whose end was told.
         let ended = told::is_ended(bought.told);
         let mut alike = new().filter(|sale| self.is_ended(sale) == ended);
@@ -224,17 +277,39 @@ impl<'a> Books<'a> {
         }
     }
 
+    fn sale(&self, line: usize) -> Option<&Sale<'a>> {
+        self.sales.iter().find(|sale| sale.line == line)
+    }
+
+    /// Whether the sale of a success came to something, and had when the success was told.
+    fn effect(&self, bought: &Bought<'_>, line: usize) -> Result<(), String> {
+        let Some(sale) = self.sale(line) else { return Ok(()) };
+        if sale.undone {
+            return Err(format!("succeeded, and {} was cancelled before it was done", sale.id));
+        }
+        let shows = sale.at_ms.map(|sold| sold + self.effect_lag_ms);
+        let told = told::succeeded_at(bought.told).filter(|_| self.subject.shows_late());
+        match (shows, told) {
+            (Some(shows), Some(told)) if told < shows => {
+                Err(format!("succeeded {} ms before its effect showed", shows - told))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A sale of what was asked for that nobody has named.
     fn unowned(&self, bought: &Bought<'_>, owned: &BTreeMap<usize, usize>) -> Option<usize> {
         let taken: BTreeSet<usize> = owned.values().copied().collect();
-        let mine = |sale: &&Sale<'_>| sale.holder == bought.holder && sale.asked == bought.asked;
+        let mine = |sale: &&Sale<'_>| {
+            !sale.foreign && sale.holder == bought.holder && sale.asked == bought.asked
+        };
         let mut sales = self.sales.iter().filter(mine);
         sales.find(|sale| !taken.contains(&sale.line)).map(|sale| sale.line)
     }
 
     /// What the caller was told on the way, against how it is at the end.
     fn told_wrong(&self, bought: &Bought<'_>, owned: Option<usize>) -> Option<Wrong> {
-        let sale = owned.and_then(|line| self.sales.iter().find(|sale| sale.line == line));
+        let sale = owned.and_then(|line| self.sale(line));
         let ended = sale.is_some_and(|sale| self.is_ended(sale));
         told::wrong(bought, ended).map(Wrong::Told)
     }
@@ -248,6 +323,11 @@ impl<'a> Books<'a> {
             (*holder, id.as_str()) == (sale.holder, sale.id) && (sale.line..next).contains(line)
         })
     }
+}
+
+/// The account and the id of a line.
+fn object(entry: &Entry) -> (&str, &str) {
+    (entry.account.as_str(), entry.operation_id.as_str())
 }
 
 /// Whether it is the first order of its intent.

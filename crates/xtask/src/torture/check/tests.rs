@@ -1,5 +1,7 @@
 //! The checker finds every broken promise, and none where all are kept.
 
+use std::collections::BTreeSet;
+
 use purveyor_sdk::v1::operation::{Attempt, Result as Made, State};
 use purveyor_sdk::v1::{Operation, OrderItem, UpstreamRef};
 
@@ -34,6 +36,8 @@ fn sale(number: i64, id: &str) -> Entry {
         quantity: 1 + number,
         amount: "12.00".to_owned(),
         duration: Some("1m".to_owned()),
+        person: false,
+        time: format!("2026-01-01T00:00:0{}Z", number.rem_euclid(10)),
     }
 }
 
@@ -50,15 +54,36 @@ fn line(order: usize, wrong: bool, state: State, id: &str) -> Line {
     let ids = vec![id.to_owned()];
     let (state, items, reason) = (state.as_str_name().to_owned(), Vec::new(), String::new());
     let answer = Answer::Operation { state, ids, items, reason };
-    Line { order, wrong, ends: false, answer }
+    Line { order, at_ms: 0, wrong, ends: false, answer }
 }
 
 fn judged(sales: Vec<Entry>, operations: &[Operation], told: &[Line]) -> Verdict {
     let subjects = named("gandi").unwrap();
     let orders = [order(0), order(1)];
-    let evidence =
-        Evidence { subjects: &subjects, orders: &orders, ledgers: &[sales], told, operations };
-    check(&evidence)
+    let ledgers = &[sales];
+    check(&Evidence {
+        subjects: &subjects,
+        orders: &orders,
+        ledgers,
+        told,
+        operations,
+        ..nothing()
+    })
+}
+
+fn nothing() -> Evidence<'static> {
+    static NOTHING: (BTreeSet<(usize, String, String)>, BTreeSet<String>) =
+        (BTreeSet::new(), BTreeSet::new());
+    Evidence {
+        subjects: &[],
+        orders: &[],
+        ledgers: &[],
+        told: &[],
+        operations: &[],
+        touched: &NOTHING.0,
+        asked: &NOTHING.1,
+        effect_lag_ms: 0,
+    }
 }
 
 fn both() -> [Operation; 2] {
@@ -71,7 +96,8 @@ fn one_sale_for_each_order_is_right() {
     let verdict = judged(vec![sale(0, "a"), sale(1, "b")], &both(), &told);
     assert_eq!(verdict.problems, Vec::<String>::new());
     assert!(verdict.holds());
-    assert_eq!(verdict.total(), Score { orders: 2, sales: 2, ..Score::default() });
+    let expected = Score { orders: 2, sales: 2, operations: 2, ..Score::default() };
+    assert_eq!(verdict.total(), expected);
 }
 
 #[test]
@@ -201,8 +227,8 @@ fn twins(first: Option<(State, &str)>, second: Option<(State, &str)>, sold: &[&s
     let sales = sold.iter().map(|id| sale(0, id)).collect();
     let (operations, ledgers) = (&operations, &[sales]);
     let evidence =
-        Evidence { subjects: &subjects, orders: &orders, ledgers, told: &[], operations };
-    check(&evidence).total()
+        Evidence { subjects: &subjects, orders: &orders, ledgers, operations, ..nothing() };
+    Score { operations: 0, ..check(&evidence).total() }
 }
 
 #[test]
@@ -244,6 +270,7 @@ fn id_that_came_back_is_another_sale() {
             ledgers,
             told,
             operations: &operations,
+            ..nothing()
         };
         let verdict = check(&evidence);
         let Score { double, told_wrong, orphan, came_back, .. } = verdict.total();
@@ -283,6 +310,7 @@ fn of_two_alike_under_one_id_the_ended_one_is_that_of_the_order_that_was_ended()
             ledgers: &[kinds.iter().map(|kind| entry(kind)).collect()],
             told: std::slice::from_ref(&end),
             operations: &operations,
+            ..nothing()
         };
         let verdict = check(&evidence);
         let Score { double, told_wrong, orphan, .. } = verdict.total();
@@ -291,4 +319,85 @@ fn of_two_alike_under_one_id_the_ended_one_is_that_of_the_order_that_was_ended()
     check(&["product_add", "product_delete", "product_add"], [0, 0, 0]);
     check(&["product_add", "product_add", "product_delete"], [0, 0, 0]);
     check(&["product_add", "product_add"], [0, 1, 0]);
+}
+
+#[test]
+fn sale_of_a_person_is_nobodys() {
+    let of_person = |id: &str| Entry { person: true, ..sale(0, id) };
+    let verdict = judged(vec![sale(0, "a"), sale(1, "b"), of_person("p")], &both(), &[]);
+    assert!(verdict.holds(), "{:?}", verdict.problems);
+    assert_eq!(verdict.total().sales, 2);
+    // It is taken for the caller's.
+    let wrong = [operation(0, State::Succeeded, "p"), operation(1, State::Succeeded, "b")];
+    let verdict = judged(vec![of_person("p"), sale(1, "b")], &wrong, &[]);
+    assert_eq!(verdict.total().told_wrong, 1, "{:?}", verdict.problems);
+    // A person has paid what a caller ordered.
+    let unpaid = Entry { kind: "order_unpaid".to_owned(), ..sale(0, "a") };
+    let verdict = judged(vec![unpaid, of_person("a"), sale(1, "b")], &both(), &[]);
+    assert!(verdict.holds(), "{:?}", verdict.problems);
+}
+
+#[test]
+fn order_that_a_person_has_cancelled_may_fail_and_may_not_succeed() {
+    let refund = Entry { kind: "refund".to_owned(), person: true, ..sale(0, "a") };
+    let sales = || vec![sale(0, "a"), refund.clone(), sale(1, "b")];
+    let failed = [operation(0, State::Failed, "a"), operation(1, State::Succeeded, "b")];
+    assert!(judged(sales(), &failed, &[]).holds());
+    assert_eq!(judged(sales(), &both(), &[]).total().told_wrong, 1);
+    // What a person has touched may fail before anything is sold, too.
+    let (subjects, orders) = (named("gandi").unwrap(), [order(0), order(1)]);
+    let check = |touched: &str, lost: usize| {
+        let touched = [(0, "AB3917-GANDI".to_owned(), touched.to_owned())].into();
+        let evidence = Evidence {
+            subjects: &subjects,
+            orders: &orders,
+            ledgers: &[vec![sale(1, "b")]],
+            operations: &failed,
+            touched: &touched,
+            ..nothing()
+        };
+        assert_eq!(check(&evidence).total().lost, lost);
+    };
+    check("a", 0);
+    check("z", 1);
+}
+
+#[test]
+fn success_that_is_told_before_its_effect_shows_is_told_wrong() {
+    let (subjects, orders) = (named("gandi").unwrap(), [order(0), order(1)]);
+    let sold = sale(0, "a").at_ms().unwrap();
+    let check = |late: i64, told_wrong: usize| {
+        let told = [Line { at_ms: sold + late, ..line(0, false, State::Succeeded, "a") }];
+        let evidence = Evidence {
+            subjects: &subjects,
+            orders: &orders,
+            ledgers: &[vec![sale(0, "a"), sale(1, "b")]],
+            told: &told,
+            operations: &both(),
+            effect_lag_ms: 500,
+            ..nothing()
+        };
+        assert_eq!(check(&evidence).total().told_wrong, told_wrong, "{late}");
+    };
+    check(499, 1);
+    check(500, 0);
+}
+
+#[test]
+fn operation_that_needed_an_operator_is_counted_whatever_became_of_it() {
+    let (subjects, orders) = (named("gandi").unwrap(), [order(0), order(1)]);
+    let asked = BTreeSet::from(["id-1".to_owned()]);
+    let evidence = Evidence {
+        subjects: &subjects,
+        orders: &orders,
+        ledgers: &[vec![sale(0, "a"), sale(1, "b")]],
+        operations: &both(),
+        asked: &asked,
+        ..nothing()
+    };
+    let verdict = check(&evidence);
+    assert!(verdict.holds(), "{:?}", verdict.problems);
+    let total = verdict.total();
+    assert_eq!((total.needs_operator, total.operations), (1, 2));
+    assert!((total.needs_operator_rate() - 0.5).abs() < f64::EPSILON);
 }

@@ -2,9 +2,11 @@
 //! what it was. A catalogue is its controller's and not an account's, so every account is a controller
 //! of its own. A product that is made twice has the same label twice.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Duration;
 
+use http::Method;
 use purveyor_sdk::v1::operation::Result as Made;
 use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::product::{Offer, Package, Shape};
@@ -17,6 +19,8 @@ use xtask::configuration::Provider;
 
 use super::{Entry, Order, Subject};
 use crate::torture::call::Write;
+use crate::torture::options::Hazard;
+use crate::torture::person::{Command as Act, Deed, Scene};
 
 /// An identifier comes back when no window of anybody who saw its earlier product is open any more. One
 /// that comes back sooner is for a person to judge: a listing does not tell the two products apart.
@@ -131,6 +135,49 @@ impl Subject for ComputeStacks {
 
     fn refuses(&self) -> bool {
         true
+    }
+
+    fn mode(&self, hazard: Hazard) -> Option<Value> {
+        // A list lags as an effect does, and has to keep to what is said of lists.
+        (hazard == Hazard::EffectLag).then(|| json!({ "effect_lag_ms": 200 }))
+    }
+
+    fn person(&self, deed: Deed, scene: &mut Scene<'_>) -> Option<Act> {
+        let added = |entry: &Entry| entry.kind == "product_add";
+        let product = |method: Method, entry: &Entry, body: Value| {
+            let path = format!("/person/products/{}", entry.operation_id);
+            Some(Act { method, ..Act::post(path, body) })
+        };
+        match deed {
+            Deed::Buys => {
+                let alike = format!("torture {}", scene.dice.roll(3));
+                let label = if scene.shared { alike } else { "by hand".to_owned() };
+                let package = json!({
+                    "cpu": "2.50", "memory": 1536, "storage": 18, "bandwidth": 0,
+                });
+                let product =
+                    json!({ "label": label, "group": "torture", "package_attributes": package });
+                let ahead = scene.ahead_s.unwrap_or_default();
+                let made = json!({ "product": product, "ahead_seconds": ahead });
+                Some(Act::post("/person/products", made).dated(ahead > 0))
+            }
+            Deed::Renames => {
+                let renamed = json!({ "product": { "label": "renamed" } });
+                product(Method::PATCH, scene.recent(added)?, renamed)
+            }
+            // What callers have bought they end themselves.
+            Deed::Cancels => {
+                let ours: BTreeSet<&str> =
+                    scene.ours.iter().map(|entry| entry.operation_id.as_str()).collect();
+                let own = |it: &Entry| added(it) && !ours.contains(it.operation_id.as_str());
+                product(Method::DELETE, scene.own(own)?, json!({}))
+            }
+            Deed::Misses => {
+                let missing = json!({ "kind": "fault", "code": 404, "text": "" });
+                Some(Act::once("GET /api/admin/products/{id}", missing))
+            }
+            _ => None,
+        }
     }
 }
 

@@ -11,9 +11,18 @@ use xtask::configuration::Provider;
 
 use super::{Entry, Order, Subject};
 use crate::torture::call::Write;
+use crate::torture::faults::EFFECT_LAG_MS;
+use crate::torture::options::Hazard;
+use crate::torture::person::{Command as Act, Deed, Scene};
 
 /// What a wrong body orders more of.
 const WRONG: usize = 1_000_000;
+/// A quantity that no caller orders.
+const NOBODYS: u64 = 77;
+/// A date that is far ahead.
+const AHEAD: &str = "2099-01-01T00:00:00Z";
+/// The upstream's fault for an operation that is not there.
+const MISSING: i32 = 510_242;
 
 pub(super) struct Gandi;
 
@@ -82,6 +91,70 @@ impl Subject for Gandi {
     }
 
     fn tells_identity(&self) -> bool {
+        true
+    }
+
+    fn mode(&self, hazard: Hazard) -> Option<Value> {
+        match hazard {
+            Hazard::EffectLag => Some(json!({ "effect_lag_ms": EFFECT_LAG_MS })),
+            // Nothing else can be cancelled than what waits.
+            Hazard::Person => Some(json!({ "wait_ms": 150 })),
+            _ => None,
+        }
+    }
+
+    fn person(&self, deed: Deed, scene: &mut Scene<'_>) -> Option<Act> {
+        let account = self.holder(scene.account);
+        let act = |method: &str, params: Value| {
+            Act::post("/person", json!({ "account": account, "method": method, "params": params }))
+        };
+        let added = |entry: &Entry| entry.kind == "product_add";
+        let number = |id: &str| id.parse::<i32>().ok();
+        match deed {
+            Deed::Buys => {
+                let quantity = if scene.shared { scene.dice.between(1, 2) } else { NOBODYS };
+                let wanted =
+                    json!([{ "product_name": "shares", "quantity": quantity, "duration": "1m" }]);
+                let mut act = act("hosting.product.create", wanted);
+                if scene.ahead_s.is_some() {
+                    act.body["date_created"] = AHEAD.into();
+                }
+                Some(act.dated(scene.ahead_s.is_some()))
+            }
+            Deed::Renews => {
+                let product = scene.recent(added)?.product_id.as_deref().and_then(number)?;
+                if scene.dice.percent(50) {
+                    return Some(act(
+                        "hosting.product.renew",
+                        json!([product, { "duration": "1m" }]),
+                    ));
+                }
+                let quantity = scene.dice.between(30, 40);
+                Some(act("hosting.product.update", json!([product, { "quantity": quantity }])))
+            }
+            Deed::Cancels => {
+                let operation = &scene.recent(added)?.operation_id;
+                let act = act("operation.cancel", json!([number(operation)?]));
+                Some(act.touching(operation))
+            }
+            Deed::Misses => {
+                let missing = json!({ "kind": "fault", "code": MISSING, "text": "not found" });
+                Some(Act::once("operation.info", missing))
+            }
+            Deed::TellsWord => {
+                let path = format!("/operations/{}/word", scene.recent(added)?.operation_id);
+                let told = Act::post(path.as_str(), json!({ "word": "HELD" }));
+                Some(told.undone_by(path, json!({ "word": null })))
+            }
+            Deed::Pays | Deed::Renames | Deed::DatesAhead | Deed::CutsNames => None,
+        }
+    }
+
+    fn undone(&self, entry: &Entry) -> Option<String> {
+        (entry.kind == "refund").then(|| entry.operation_id.clone())
+    }
+
+    fn shows_late(&self) -> bool {
         true
     }
 }

@@ -11,12 +11,16 @@ use xtask::configuration::Provider;
 
 use super::{Entry, Order, Subject};
 use crate::torture::call::Write;
-use crate::torture::faults::Hidden;
+use crate::torture::faults::{EFFECT_LAG_MS, Hidden};
+use crate::torture::options::Hazard;
+use crate::torture::person::{Command as Act, Deed, Scene};
 
 /// What a server costs a month without its storage, and how much more with each GB of it.
 const WITHOUT_STORAGE: usize = 70;
 /// What a wrong body orders more of.
 const WRONG: usize = 500_000;
+/// Characters of a name that are kept where names are cut: too few for a mark.
+const NAME_LIMIT: usize = 16;
 
 pub(super) struct Klikk;
 
@@ -93,6 +97,50 @@ impl Subject for Klikk {
         let ms = hidden.time.as_millis();
         let status_ms = if hidden.from_status { ms } else { 0 };
         Some(("/mode", json!({ "listing_lag_ms": ms, "status_lag_ms": status_ms })))
+    }
+
+    fn mode(&self, hazard: Hazard) -> Option<Value> {
+        match hazard {
+            Hazard::EffectLag => {
+                Some(json!({ "effect_lag_ms": EFFECT_LAG_MS, "lag_installs": true }))
+            }
+            Hazard::CutNames => Some(json!({ "name_limit": NAME_LIMIT })),
+            _ => None,
+        }
+    }
+
+    fn person(&self, deed: Deed, scene: &mut Scene<'_>) -> Option<Act> {
+        let mut order = |what: &str, body: Value| {
+            let order = scene.recent(|entry| entry.kind == "order_item")?;
+            Some(Act::post(format!("/orders/{}/{what}", order.operation_id), body))
+        };
+        match deed {
+            Deed::Buys => {
+                let ahead_ms = scene.ahead_s.unwrap_or_default() * 1000;
+                let token = token(scene.account);
+                let wanted =
+                    json!({ "account_token": token, "names": ["torture"], "ahead_ms": ahead_ms });
+                Some(Act::post("/orders", wanted).dated(ahead_ms > 0))
+            }
+            Deed::Renames => order("rename", json!({ "name": "renamed [by hand]" })),
+            Deed::Cancels => order("cancel", json!({})),
+            Deed::Misses => {
+                let missing = json!({ "kind": "fault", "code": 404, "text": "Order not found" });
+                Some(Act::once("order_status", missing))
+            }
+            Deed::TellsWord => {
+                Some(Act::once("order_status", json!({ "kind": "word", "word": "klart" })))
+            }
+            Deed::CutsNames => {
+                let cut = Act::post("/mode", json!({ "name_limit": NAME_LIMIT }));
+                Some(cut.undone_by("/mode", json!({ "name_limit": null })))
+            }
+            Deed::Renews | Deed::Pays | Deed::DatesAhead => None,
+        }
+    }
+
+    fn shows_late(&self) -> bool {
+        true
     }
 }
 

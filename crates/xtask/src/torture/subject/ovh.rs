@@ -13,6 +13,9 @@ use xtask::configuration::Provider;
 
 use super::{Entry, Order, Subject};
 use crate::torture::call::Write;
+use crate::torture::faults::EFFECT_LAG_MS;
+use crate::torture::options::Hazard;
+use crate::torture::person::{Command as Act, Deed, Scene};
 
 /// How far apart the numbers of two accounts' services are.
 const NUMBERS: usize = 1_000_000;
@@ -127,6 +130,64 @@ impl Subject for Ovh {
     }
 
     fn tells_identity(&self) -> bool {
+        true
+    }
+
+    fn mode(&self, hazard: Hazard) -> Option<Value> {
+        (hazard == Hazard::EffectLag).then(|| json!({ "effect_lag_ms": EFFECT_LAG_MS }))
+    }
+
+    fn person(&self, deed: Deed, scene: &mut Scene<'_>) -> Option<Act> {
+        let happens = |what: Value| Act::post("/happenings", what);
+        let drawn = |entry: &Entry| entry.kind == "order_unpaid";
+        let number = |id: &str| id.parse::<i64>().ok();
+        match deed {
+            Deed::Renews => {
+                let service = scene.recent(drawn)?.product_id.clone()?;
+                let pays = scene.dice.percent(50);
+                let ahead_s = scene.ahead_s.unwrap_or_default();
+                let services = [number(&service)?];
+                let renewal = json!({
+                    "kind": "renew", "services": services, "duration": "P3M", "pays": pays, "ahead_s": ahead_s,
+                });
+                Some(happens(renewal).touching(service).dated(ahead_s > 0))
+            }
+            Deed::Pays | Deed::Cancels => {
+                // Of callers or of a person, whichever there is.
+                let chosen = match scene.dice.percent(50) {
+                    true => scene.recent(drawn).or_else(|| scene.own(drawn)),
+                    false => scene.own(drawn).or_else(|| scene.recent(drawn)),
+                };
+                let order = &chosen?.operation_id;
+                let kind = if deed == Deed::Pays { "pay" } else { "cancel" };
+                let done = happens(json!({ "kind": kind, "order": number(order)? }));
+                Some(done.touching(order))
+            }
+            Deed::Renames => {
+                let service = number(scene.recent(drawn)?.product_id.as_deref()?)?;
+                Some(happens(json!({ "kind": "rename", "service": service, "name": "renamed" })))
+            }
+            Deed::Misses => {
+                let missing = json!({ "kind": "fault", "code": 404, "text": "not found" });
+                Some(Act::once("GET /me/order/{orderId}/status", missing))
+            }
+            Deed::TellsWord => {
+                let told = Act::post("/mode", json!({ "status_word": "enAttente" }));
+                Some(told.undone_by("/mode", json!({ "status_word": "" })))
+            }
+            Deed::Buys | Deed::DatesAhead | Deed::CutsNames => None,
+        }
+    }
+
+    fn target(&self, order: &Order) -> Option<String> {
+        Some(number(order.account, order.position).to_string())
+    }
+
+    fn undone(&self, entry: &Entry) -> Option<String> {
+        (entry.kind == "refund").then(|| entry.operation_id.clone())
+    }
+
+    fn shows_late(&self) -> bool {
         true
     }
 }

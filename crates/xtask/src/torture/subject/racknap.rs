@@ -14,6 +14,7 @@ use xtask::configuration::Provider;
 
 use super::{Entry, Order, Subject};
 use crate::torture::call::Write;
+use crate::torture::person::{Command as Act, Deed, Scene};
 
 /// What a wrong body orders more of.
 const WRONG: usize = 1_000_000;
@@ -114,6 +115,21 @@ impl Subject for RackNap {
 
     fn reuse_ids(&self) -> Option<(&'static str, Value)> {
         Some(("/mode", json!({ "reuse_ids": true })))
+    }
+
+    fn person(&self, deed: Deed, scene: &mut Scene<'_>) -> Option<Act> {
+        match deed {
+            Deed::Buys => {
+                let account = self.holder(scene.account);
+                Some(Act::post("/services", json!({ "account": account, "planid": PLAN })))
+            }
+            Deed::TellsWord => {
+                let mut word = json!({ "kind": "word", "word": "Completed" });
+                word["committed"] = scene.dice.percent(50).into();
+                Some(Act::once("create", word))
+            }
+            _ => None,
+        }
     }
 
     fn asks_a_person(&self) -> bool {

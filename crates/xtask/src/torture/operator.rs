@@ -1,0 +1,166 @@
+//! The operator of a run: looks into the ledger for what an operation that needs one came to, and says so.
+//! Its words are true, as far as they can be: what is not decided yet it leaves alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use purveyor_sdk::v1::operation::State;
+use purveyor_sdk::v1::resolve_operation_request::{Executed, NotExecuted, Resolution};
+use purveyor_sdk::v1::{Operation, ResolveOperationRequest};
+use tokio::task::JoinHandle;
+
+use super::call;
+use super::client::Market;
+use super::dice::Dice;
+use super::faults::TIMING;
+use super::subject::{Entry, Order, Subject};
+use super::upstream::Desk;
+use super::workload::holder;
+
+/// How often it is looked who waits for an operator.
+const LOOK: Duration = Duration::from_millis(400);
+
+/// The operator at work.
+pub(crate) struct Operator {
+    over: Arc<AtomicBool>,
+    task: JoinHandle<Result<BTreeSet<String>>>,
+}
+
+impl Operator {
+    /// Begins.
+    pub(crate) fn begin(market: &Arc<Market>, desks: Vec<Vec<Desk>>) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let shift = Shift {
+            market: Arc::clone(market),
+            desks,
+            over: Arc::clone(&over),
+            seen: BTreeMap::new(),
+        };
+        Self { over, task: tokio::spawn(shift.work()) }
+    }
+
+    /// Ends; the request ids of everything that needed an operator.
+    ///
+    /// # Errors
+    /// When it could not work.
+    pub(crate) async fn end(self) -> Result<BTreeSet<String>> {
+        self.over.store(true, Ordering::SeqCst);
+        self.task.await.context("the operator broke")?
+    }
+}
+
+struct Shift {
+    market: Arc<Market>,
+    desks: Vec<Vec<Desk>>,
+    over: Arc<AtomicBool>,
+    /// Since when each operation needs an operator.
+    seen: BTreeMap<String, Instant>,
+}
+
+impl Shift {
+    async fn work(mut self) -> Result<BTreeSet<String>> {
+        let mut dice = Dice::new(self.market.seed, 5);
+        while !self.over.load(Ordering::SeqCst) {
+            tokio::time::sleep(LOOK).await;
+            let channel = self.market.doors.any(&mut dice).await?;
+            // A gateway that has just been killed lists nothing; the next one does.
+            let Ok(open) = call::operations(&channel, true).await else { continue };
+            let needs = |it: &&Operation| it.state() == State::NeedsOperator;
+            let mut decided = Vec::new();
+            for operation in open.iter().filter(needs) {
+                let since = *self.seen.entry(id(operation)).or_insert_with(Instant::now);
+                // By then the upstream has done whatever it still does.
+                if since.elapsed() > TIMING.past_settle() {
+                    decided.push(operation);
+                }
+            }
+            if decided.is_empty() {
+                continue;
+            }
+            let Ok(all) = call::operations(&channel, false).await else { continue };
+            for operation in decided {
+                let Some(resolution) = self.resolution(operation, &all)? else { continue };
+                let request = ResolveOperationRequest {
+                    name: operation.name.clone(),
+                    etag: operation.etag.clone(),
+                    note: "read in the upstream's books".to_owned(),
+                    resolution: Some(resolution),
+                };
+                // What is not taken is looked at again: it may have changed meanwhile.
+                let _taken = call::resolve(channel.clone(), &request).await;
+                // One at a time: what it is told belongs to nobody else from then on.
+                break;
+            }
+        }
+        Ok(self.seen.into_keys().collect())
+    }
+
+    /// What became of an operation, by the ledger; `None`: that is for nobody to say.
+    fn resolution(&self, operation: &Operation, all: &[Operation]) -> Result<Option<Resolution>> {
+        let Some(subject) = self.market.subject_of(operation) else { return Ok(None) };
+        if subject.asks_a_person() {
+            return Ok(None);
+        }
+        let at = self.market.subjects.iter().position(|it| it.name() == subject.name());
+        let mut ledger = Vec::new();
+        for desk in at.and_then(|at| self.desks.get(at)).into_iter().flatten() {
+            ledger.extend(desk.ledger()?);
+        }
+        let request_id = id(operation);
+        let order = self.market.orders.iter().find(|order| order.request_id == request_id);
+        Ok(Some(match order {
+            Some(order) => bought(subject, order, operation, all, &ledger),
+            None => ended(subject, operation, &ledger),
+        }))
+    }
+}
+
+fn bought(
+    subject: &dyn Subject,
+    order: &Order,
+    operation: &Operation,
+    all: &[Operation],
+    ledger: &[Entry],
+) -> Resolution {
+    let (holder, asked) = (holder(subject, order.account, order.site), subject.asked(order));
+    let own = call::ids(operation);
+    let others = all.iter().filter(|other| other.name != operation.name);
+    let named: BTreeSet<String> = others.flat_map(call::ids).collect();
+    let gone: BTreeSet<String> = ledger.iter().filter_map(|entry| subject.undone(entry)).collect();
+    let of_caller = |id: &str| ledger.iter().any(|it| it.operation_id == id && !it.person);
+    let fits = |entry: &&Entry| {
+        entry.account == holder
+            && subject.sold(entry).as_ref() == Some(&asked)
+            && of_caller(&entry.operation_id)
+            && !gone.contains(&entry.operation_id)
+            && (own.contains(&entry.operation_id) || !named.contains(&entry.operation_id))
+    };
+    let sales: Vec<&Entry> = ledger.iter().rev().filter(fits).collect();
+    let sale = sales.iter().find(|sale| own.contains(&sale.operation_id)).or(sales.first());
+    match sale {
+        Some(sale) => Resolution::Executed(Executed { upstream_id: sale.operation_id.clone() }),
+        // What a person has cancelled is not bought again.
+        None => {
+            let try_again = !own.iter().any(|id| gone.contains(id));
+            Resolution::NotExecuted(NotExecuted { try_again })
+        }
+    }
+}
+
+/// Whether what an operation was to end has ended.
+fn ended(subject: &dyn Subject, operation: &Operation, ledger: &[Entry]) -> Resolution {
+    let target = operation.target.rsplit('/').next().unwrap_or_default();
+    let of_it = |entry: &&Entry| entry.operation_id == target;
+    let last = ledger.iter().rev().find(of_it);
+    match last.and_then(|entry| subject.ended(entry)) {
+        Some(upstream_id) => Resolution::Executed(Executed { upstream_id }),
+        None => Resolution::NotExecuted(NotExecuted { try_again: true }),
+    }
+}
+
+fn id(operation: &Operation) -> String {
+    operation.name.trim_start_matches("operations/").to_owned()
+}

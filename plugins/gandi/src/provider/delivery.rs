@@ -1,0 +1,155 @@
+//! What came of the operations of an order. An operation's own word tells its product where it has one.
+//! Else the finished operations that are alike take the products that are new and like the item, lowest to
+//! lowest, once there are as many of these as of those; until then nothing is taken. Every order of the
+//! account counts the same operations and products, so that no product is taken for two.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::orders::Line;
+use super::wanted::Wanted;
+use crate::checkpoint::{Before, OrderProgress};
+use crate::model::{Operation, Owned, Stage};
+
+/// What was read of an order and of the account.
+pub(super) struct Reading<'a> {
+    /// The order's own operations.
+    pub(super) operations: &'a BTreeMap<i64, &'a Operation>,
+    /// The purchases of the account that are done; read before the products.
+    pub(super) finished: &'a [Operation],
+    pub(super) products: &'a [Owned],
+}
+
+/// What does not show of an order that its operations have finished.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Delivery {
+    /// Operations whose products do not show.
+    pub(super) missing: Vec<i64>,
+    /// More products show than the operations that are known can have made.
+    pub(super) untold: bool,
+}
+
+/// Operations that a line's products can have come from.
+struct Makers<'a> {
+    /// The order's own.
+    own: Vec<&'a Operation>,
+    /// Others that have made such a product since.
+    others: Vec<&'a Operation>,
+    /// Others that may have: they do not tell what they made, or may have made it before.
+    unsure: Vec<&'a Operation>,
+}
+
+/// Puts the products that are told into `progress`.
+pub(super) fn deliver(
+    lines: &[Line],
+    progress: &mut OrderProgress,
+    reading: &Reading<'_>,
+) -> Delivery {
+    let new: Vec<&Owned> =
+        reading.products.iter().filter(|it| !progress.known.contains(&it.id)).collect();
+    let is_new = |id: i64| new.iter().any(|owned| owned.id == id);
+    let mut taken: BTreeSet<i64> = progress.services.values().copied().collect();
+    for (id, operation) in reading.operations {
+        let told = operation.told_product().filter(|told| is_new(*told));
+        if let Some(told) = told.filter(|_| !progress.services.contains_key(id))
+            && taken.insert(told)
+        {
+            progress.services.insert(*id, told);
+        }
+    }
+    let mut others = Vec::new();
+    for it in reading.finished.iter().filter(|it| progress.may_have_made(it.id)) {
+        match it.told_product().filter(|told| it.product_id.is_some() || is_new(*told)) {
+            Some(told) => _ = taken.insert(told),
+            None if progress.placed.contains(&it.id) => {}
+            None => others.push(it),
+        }
+    }
+    let mut delivery = Delivery::default();
+    let mut alike: BTreeMap<&Line, Vec<&Operation>> = BTreeMap::new();
+    for (line, id) in lines.iter().zip(&progress.placed) {
+        let Some(operation) = reading.operations.get(id) else { continue };
+        let finished = matches!(operation.stage(), Stage::Done | Stage::Unknown);
+        if finished && !progress.services.contains_key(id) {
+            match operation.product_id {
+                Some(_) => delivery.missing.push(*id),
+                None => alike.entry(line).or_default().push(operation),
+            }
+        }
+    }
+    for (line, own) in alike {
+        let wanted = Wanted::item(line);
+        let first = progress.placed.first().copied().unwrap_or_default();
+        let sure = |it: &&Operation| {
+            wanted.is_named_by(it, &Before::default())
+                && (it.id > first || progress.open.contains(&it.id))
+        };
+        let rivals = others.iter().copied().filter(|it| !wanted.is_contradicted_by(it));
+        let (others, unsure) = rivals.partition(sure);
+        let makers = Makers { own, others, unsure };
+        let like = |owned: &&&Owned| wanted.is_like(owned) && !taken.contains(&owned.id);
+        let made: Vec<&Owned> = new.iter().filter(like).copied().collect();
+        let linked = match makers.takes(&made, reading.products) {
+            Ok(linked) => linked,
+            Err(too_few) => {
+                if too_few {
+                    delivery.missing.extend(makers.own.iter().map(|it| it.id));
+                }
+                delivery.untold |= !too_few;
+                continue;
+            }
+        };
+        taken.extend(linked.values());
+        let own = |id: &i64| makers.own.iter().any(|operation| operation.id == *id);
+        progress.services.extend(linked.into_iter().filter(|(id, _)| own(id)));
+    }
+    delivery
+}
+
+impl Makers<'_> {
+    /// Which product came of which operation; an error where that is not told, true where there are too
+    /// few of them. Nothing is dated before the operation that made it.
+    fn takes(&self, made: &[&Owned], all: &[Owned]) -> Result<BTreeMap<i64, i64>, bool> {
+        let sure: Vec<&Operation> = self.own.iter().chain(&self.others).copied().collect();
+        let every: Vec<&Operation> = sure.iter().chain(&self.unsure).copied().collect();
+        let (mine, most) = (since(made, &sure), since(made, &every));
+        // Each that is not sure has made another product, or one that stood there before.
+        let begin = begin(&self.unsure);
+        let elsewhere = all.iter().filter(|owned| !mine.contains(&owned.id) && dated(owned, begin));
+        let accounted =
+            self.unsure.is_empty() || begin.is_some() && elsewhere.count() >= self.unsure.len();
+        if mine.len() == sure.len() && accounted {
+            Ok(pairs(&sure, mine))
+        } else if most.len() == every.len() {
+            Ok(pairs(&every, most))
+        } else {
+            Err(mine.len() < sure.len())
+        }
+    }
+}
+
+/// The lowest operation with the lowest product, and so on.
+fn pairs(operations: &[&Operation], products: Vec<i64>) -> BTreeMap<i64, i64> {
+    let operations: BTreeSet<i64> = operations.iter().map(|operation| operation.id).collect();
+    operations.into_iter().zip(products).collect()
+}
+
+/// The products that any of the operations can have made, in order.
+fn since(products: &[&Owned], operations: &[&Operation]) -> Vec<i64> {
+    let begin = begin(operations);
+    let mut ids: Vec<i64> =
+        products.iter().filter(|owned| dated(owned, begin)).map(|owned| owned.id).collect();
+    ids.sort_unstable();
+    ids
+}
+
+/// When the first of the operations was made.
+fn begin(operations: &[&Operation]) -> Option<i64> {
+    operations.iter().filter_map(|operation| operation.created).map(|time| time.seconds).min()
+}
+
+fn dated(owned: &Owned, begin: Option<i64>) -> bool {
+    owned.created.zip(begin).is_none_or(|(created, begin)| created.seconds >= begin)
+}
+
+#[cfg(test)]
+mod tests;

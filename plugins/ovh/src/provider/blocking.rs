@@ -1,0 +1,197 @@
+//! Orders of the account that renew a service too, whoever made them. One that is being paid or delivered
+//! stands against a further renewal; an unpaid one costs nothing and does not.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use purveyor_sdk::prost_types::Timestamp;
+use purveyor_sdk::time::to_rfc3339;
+use purveyor_sdk::v1::ErrorReason;
+use purveyor_sdk::{Cx, Error, Result};
+
+use super::Ovh;
+use super::order_view::Line;
+use crate::model::Status;
+
+/// How old an order can be that is still being paid or delivered: it lapses unpaid within a day.
+const AGE_SECONDS: i64 = 48 * 3600;
+
+/// The most orders that are remembered; the oldest are forgotten first, and read again.
+const KNOWN_MAX: usize = 10_000;
+
+/// The name of a line that tells none.
+const ANY: &str = "*";
+
+/// What never changes of orders.
+#[derive(Debug, Default)]
+pub(super) struct KnownOrders(Mutex<BTreeMap<i64, Known>>);
+
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Known {
+    /// The names of the services that it renews.
+    names: Vec<String>,
+    /// Its last word, once it has said it.
+    last: Option<Status>,
+}
+
+/// Another order that renews a service.
+#[derive(Debug)]
+pub(super) struct Other {
+    pub(super) id: i64,
+    status: Status,
+    /// Its payment shows, although its word denies it.
+    paid: bool,
+}
+
+impl KnownOrders {
+    /// Remembers which services an order renews.
+    pub(super) fn add(&self, order: i64, names: &[String]) {
+        self.put(order, Known { names: names.to_vec(), last: None });
+    }
+
+    fn put(&self, order: i64, known: Known) {
+        let mut all = self.lock();
+        all.insert(order, known);
+        while all.len() > KNOWN_MAX {
+            all.pop_first();
+        }
+    }
+
+    fn get(&self, order: i64) -> Option<Known> {
+        self.lock().get(&order).cloned()
+    }
+
+    /// The data is whole after every statement.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<i64, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Other {
+    /// Whether it is being paid or delivered. A word that is not known may say so.
+    fn is_at_work(&self) -> bool {
+        let ended = self.status.is_delivered() || self.status.is_cancelled();
+        let word = self.status.0.as_str();
+        !ended && (self.paid || !(self.status.is_unpaid() || word == "cancelling"))
+    }
+
+    /// Whether its payment was taken.
+    pub(super) fn is_paid(&self) -> bool {
+        self.paid || self.status.is_paid()
+    }
+}
+
+impl Ovh {
+    /// Refuses a renewal of services that another order renews just now.
+    ///
+    /// # Errors
+    ///
+    /// STATE_CONFLICT, naming the order.
+    pub(super) async fn check_free(
+        &self,
+        cx: &Cx,
+        names: &[String],
+        own: Option<i64>,
+    ) -> Result<()> {
+        let others = self.others(cx, names, own).await?;
+        let Some(other) = others.iter().find(|other| other.is_at_work()) else { return Ok(()) };
+        let (name, word) = (self.name.order(other.id)?, &other.status.0);
+        let message = format!("{name} renews a service too and is being paid or delivered: {word}");
+        let error = Error::state(message).with_metadata("upstream_order", other.id);
+        Err(error.with_metadata("order", name).with_upstream_code(word))
+    }
+
+    /// The orders of the last two days that renew one of these services, but for `own`.
+    pub(super) async fn others(
+        &self,
+        cx: &Cx,
+        names: &[String],
+        own: Option<i64>,
+    ) -> Result<Vec<Other>> {
+        let mut others = Vec::new();
+        if names.is_empty() {
+            return Ok(others);
+        }
+        // Whichever clock is behind: an order too many is read, and none is missed.
+        let now = self.client.upstream_now(cx).await?.min(cx.now().seconds);
+        let since = to_rfc3339(&Timestamp { seconds: now - AGE_SECONDS, nanos: 0 })?;
+        for id in self.client.orders(cx, Some(&since)).await? {
+            if own == Some(id) {
+                continue;
+            }
+            match self.other(cx, id, names).await {
+                Ok(other) => others.extend(other),
+                // It went away between the list and the look.
+                Err(error) if error.reason == ErrorReason::OrderNotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(others)
+    }
+
+    async fn other(&self, cx: &Cx, id: i64, names: &[String]) -> Result<Option<Other>> {
+        let known = match self.known.get(id) {
+            Some(known) => Some(known),
+            None => {
+                let names = names_of(&self.lines(cx, id).await?);
+                let known = names.map(|names| Known { names, last: None });
+                if let Some(known) = &known {
+                    self.known.put(id, known.clone());
+                }
+                known
+            }
+        };
+        // Lines that are not told yet may be about anything.
+        let may_be = known
+            .as_ref()
+            .is_none_or(|known| known.names.iter().any(|name| name == ANY || names.contains(name)));
+        if !may_be {
+            return Ok(None);
+        }
+        if let Some(status) = known.as_ref().and_then(|known| known.last.clone()) {
+            return Ok(Some(Other { id, status, paid: false }));
+        }
+        let status = self.client.status(cx, id).await?;
+        if let Some(known) = known.filter(|_| status.is_delivered() || status.is_cancelled()) {
+            self.known.put(id, Known { last: Some(status.clone()), ..known });
+        }
+        let paid = status.is_unpaid() && self.client.payment(cx, id).await? == Some(true);
+        Ok(Some(Other { id, status, paid }))
+    }
+}
+
+/// The names of the services that lines renew, `*` where a line does not tell; `None` where the order does
+/// not tell its lines yet.
+pub(super) fn names_of(lines: &[Line]) -> Option<Vec<String>> {
+    if lines.is_empty() {
+        return None;
+    }
+    let name = |line: &Line| match line.detail.domain.as_str() {
+        "" => ANY.to_owned(),
+        name => name.to_owned(),
+    };
+    // A line that does not tell what it is for may renew.
+    let renewing = lines.iter().filter(|line| line.renews() != Some(false));
+    Some(renewing.map(name).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Other, Status};
+
+    #[test]
+    fn orders_at_work() {
+        fn check(word: &str, paid: bool, expected: bool) {
+            let other = Other { id: 1, status: Status(word.to_owned()), paid };
+            assert_eq!(other.is_at_work(), expected, "{word} {paid}");
+        }
+        check("notPaid", false, false);
+        check("notPaid", true, true);
+        for word in ["checking", "delivering", "documentsRequested", "unknown", "shipped"] {
+            check(word, false, true);
+        }
+        for word in ["delivered", "cancelled", "cancelling"] {
+            check(word, false, false);
+        }
+    }
+}
