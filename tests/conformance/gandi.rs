@@ -33,6 +33,9 @@ const API_KEY: &str = "conformanceconformance00";
 /// Long enough for every order of a case to be still before its billing.
 const UNBILLED_MS: u64 = 60_000;
 
+/// Longer than an answer is waited for. The upstream tells how long it takes, and is asked again then.
+const UNDER_WAY_MS: u64 = 3000;
+
 const CALLS: Calls = Calls {
     names: &[
         ("product.create", "hosting.product.create"),
@@ -226,7 +229,7 @@ impl Subject for Gandi {
             Disturbance::EffectLag(lag) => {
                 Mode { effect_lag_ms: milliseconds(lag), ..Mode::default() }
             }
-            Disturbance::LoseUnderWay => Mode { run_ms: FOR_GOOD_MS, ..Mode::default() },
+            Disturbance::LoseUnderWay => Mode { run_ms: UNDER_WAY_MS, ..Mode::default() },
             _ => return self.0.disturb(call, disturbance),
         };
         self.0.upstream.set_mode(mode).map_err(Failure::new)?;
