@@ -53,6 +53,8 @@ const CALLS: Calls = Calls {
 /// anything is renewed for.
 const PRODUCTS: usize = 5;
 const FREE_SERVICES: usize = 2;
+/// The order of long ago that every account begins with.
+const OLD_ORDERS: usize = 1;
 const TERMS: usize = 2;
 
 struct Gandi(Bench<Upstream>);
@@ -193,7 +195,7 @@ impl Subject for Gandi {
                 for _ in 0..3 {
                     ordered(caller).await?;
                 }
-                3
+                OLD_ORDERS + 3
             }
             Op::ListServices => {
                 bought(caller).await?;
