@@ -283,6 +283,17 @@ async fn order_whose_mark_is_lost_goes_on_with_a_notice() {
 }
 
 #[tokio::test]
+async fn order_without_mark_is_not_ours_beside_one_with_it() {
+    let bench = Bench::new().await;
+    bench.set(|mode| mode.answered_order = Some(74));
+    let write = order(&["a"]);
+    let handle = place(&bench, &write).await;
+    assert_eq!(bench.upstream.person_buys(TOKEN, &["a"], Duration::ZERO), Ok(74));
+    let shown = poll(&bench, &write, &handle).await;
+    shown.stands(Standing::Unclear, "order 74 carries no mark, and order 73 carries its own");
+}
+
+#[tokio::test]
 async fn mark_of_long_name_survives_a_cut() {
     let options =
         Options { mode: Mode { name_limit: Some(32), ..Mode::default() }, ..Default::default() };
