@@ -30,7 +30,7 @@ pub(crate) const TIMING: Timing = Timing {
 };
 
 /// How long what was done does not show, where effects lag.
-pub(crate) const EFFECT_LAG_MS: u64 = 1200;
+pub(crate) const EFFECT_LAG_MS: u64 = 1800;
 
 /// How long a permit lives; the gateway adds it to the settle window by itself.
 const PERMIT: Duration = Duration::from_secs(2);

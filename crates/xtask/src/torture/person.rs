@@ -277,10 +277,6 @@ impl Person {
             }
             self.deeds.note(armed.take().unwrap_or(deed));
         }
-        // Before it is done: whoever is kept from something by it may be told at once.
-        if let Some(id) = command.touches {
-            self.deeds.touch(self.index, holder, id);
-        }
         let url = &self.desks[desk].control_url;
         let sent = control::send(url, command.method, &command.path, &command.body).await?;
         // The upstream lets a person do what it can do now.
@@ -290,6 +286,9 @@ impl Person {
         if arms {
             *armed = Some(deed);
             return Ok(());
+        }
+        if let Some(id) = command.touches {
+            self.deeds.touch(self.index, holder, id);
         }
         self.deeds.note(deed);
         if command.dated {
