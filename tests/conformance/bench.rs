@@ -92,7 +92,11 @@ pub(crate) fn serve<P>(
     let file = configuration.write(folder.path())?;
     let errors = folder.path().join("errors");
     std::fs::create_dir(&errors).context("no folder for the plugins' errors")?;
-    let failpoints = format!("errors={}", errors.display());
+    let failpoints = format!(
+        "errors={}{}",
+        errors.display(),
+        std::env::var("CONF_CONTROL").map(|it| format!(",control={it}")).unwrap_or_default()
+    );
     let variables = [("PURVEYOR_FAILPOINTS", failpoints.as_str())];
     let (running, address) =
         gateway::serve_with(artifacts.program("purveyor")?, &file, &variables)?;

@@ -1,6 +1,7 @@
 //! Gandi: shares by the month, changed, renewed, ended, and cancelled while the upstream has not begun.
 
 use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
@@ -30,8 +31,11 @@ use crate::bench::{self, Bench, Calls, FOR_GOOD_MS, UPSTREAMS, milliseconds};
 
 const API_KEY: &str = "conformanceconformance00";
 
-/// Long enough for every order of a case to be still before its billing.
-const UNBILLED_MS: u64 = 60_000;
+/// Long enough to hold an order before its billing. The gateway asks for it again when that is over.
+const UNBILLED_MS: u64 = 8000;
+
+/// Longer than an answer is waited for. The upstream tells how long it takes, and is asked again then.
+const UNDER_WAY_MS: u64 = 3000;
 
 const CALLS: Calls = Calls {
     names: &[
@@ -54,7 +58,11 @@ const FREE_SERVICES: usize = 2;
 const OLD_ORDERS: usize = 1;
 const TERMS: usize = 2;
 
-struct Gandi(Bench<Upstream>);
+struct Gandi(Bench<Upstream>, Held);
+
+/// Orders that are held before their billing.
+#[derive(Default)]
+struct Held(Mutex<Vec<i32>>);
 
 /// Runs the suite.
 pub(crate) async fn show(artifacts: &Artifacts) -> Result<Report> {
@@ -75,7 +83,8 @@ pub(crate) async fn show(artifacts: &Artifacts) -> Result<Report> {
         bench::timed(provider.credential("api-key", API_KEY))
     };
     let (_gateway, benches) = bench::serve(artifacts, upstreams, provider, CALLS)?;
-    let subjects: Vec<Gandi> = benches.into_iter().map(Gandi).collect();
+    let subjects: Vec<Gandi> =
+        benches.into_iter().map(|bench| Gandi(bench, Held::default())).collect();
     Ok(run(&subjects).await)
 }
 
@@ -228,7 +237,10 @@ impl Subject for Gandi {
             Disturbance::EffectLag(lag) => {
                 Mode { effect_lag_ms: milliseconds(lag), ..Mode::default() }
             }
-            Disturbance::LoseUnderWay => Mode { run_ms: FOR_GOOD_MS, ..Mode::default() },
+            // What does not name its product is tied to nothing once it has failed.
+            Disturbance::LoseUnderWay => {
+                Mode { run_ms: UNDER_WAY_MS, operations_name_product: true, ..Mode::default() }
+            }
             _ => return self.0.disturb(call, disturbance),
         };
         self.0.upstream.set_mode(mode).map_err(Failure::new)?;
@@ -275,6 +287,10 @@ impl Subject for Gandi {
 
     async fn calm(&self) {
         self.0.calm();
+        for id in self.1.0.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            // What was cancelled cannot go on.
+            let _ = self.0.upstream.set_step(id, "DONE", None);
+        }
         // The time zone is the one that it had.
         let _ = self.0.upstream.set_mode(Mode::default());
     }
@@ -308,7 +324,11 @@ impl Gandi {
     async fn waiting(&self, caller: &Caller) -> Outcome<Operation> {
         let mode = Mode { bill_ms: UNBILLED_MS, ..Mode::default() };
         self.0.upstream.set_mode(mode).map_err(Failure::new)?;
-        caller.begin(purchase(caller), State::WaitingUpstream).await
+        let order = caller.begin(purchase(caller), State::WaitingUpstream).await?;
+        let id = number(order.upstream.as_ref().map_or("", |upstream| upstream.id.as_str()))?;
+        self.0.upstream.set_step(id, "BILL", None).map_err(Failure::new)?;
+        self.1.0.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+        Ok(order)
     }
 }
 

@@ -268,11 +268,17 @@ impl Subject for Ovh {
         happened.map_err(Failure::new)
     }
 
-    fn omits(&self, _: Op, case: Case) -> Option<&'static str> {
-        match case {
-            Case::MarkCut | Case::Renamed => Some("what is sold bears no mark of ours"),
-            Case::ListNotWhole | Case::NewestEnded => {
+    fn omits(&self, op: Op, case: Case) -> Option<&'static str> {
+        match (case, op) {
+            (Case::MarkCut | Case::Renamed, _) => Some("what is sold bears no mark of ours"),
+            (Case::ListNotWhole | Case::NewestEnded, _) => {
                 Some("an order is paid by its number, and no listing tells whether it was")
+            }
+            (Case::EffectNever | Case::EffectLags, Op::UpdateService) => {
+                Some("a policy of renewal shows with the answer")
+            }
+            (Case::EffectNever, Op::SuspendService | Op::ResumeService | Op::TerminateService) => {
+                Some("a service whose state has not changed says that it changes, and is polled")
             }
             _ => None,
         }

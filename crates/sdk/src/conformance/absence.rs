@@ -2,11 +2,11 @@
 //! says that it was not bought.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use futures_util::join;
 
-use super::caller::{ready, told, until};
+use super::caller::{told, until};
 use super::losses::{Loss, Trace, resolved};
 use super::report::Case;
 use super::request::Request;
@@ -181,36 +181,56 @@ async fn until_conclusive<S: Subject>(trial: &Trial<'_, S>, name: &str) -> Outco
     .await
 }
 
-/// That a lost request is decided in time although somebody else buys the same, one after the other.
+/// That a lost request is sent again in time although somebody else buys the same, one after the other.
 async fn sustained<S: Subject>(trial: &Trial<'_, S>, sample: Request) -> Outcome<()> {
     let stage = trial.stage;
     trial.disturb(Disturbance::LoseBeforeCommit).await?;
     let name = trial.send(sample).await?;
     trial.reached().await?;
-    let (begun, decided) = (Instant::now(), AtomicBool::new(false));
+    let decided = AtomicBool::new(false);
     let lost = async {
         let operation = trial.rests(&name).await;
         decided.store(true, Ordering::Relaxed);
-        (operation, begun.elapsed())
+        operation
     };
     let buying = async {
         let mut bought = 0;
         while !decided.load(Ordering::Relaxed) {
             let sample = stage.subject.sample(&stage.caller, trial.trace.op).await?;
             let sample = sample.ok_or_else(|| Failure::new("the subject has no sample"))?;
-            stage.caller.perform(another(&ready(sample))).await?;
+            stage.caller.perform(another(&sample)).await?;
             bought += 1;
         }
         Outcome::Ok(bought)
     };
-    let ((operation, took), bought) = join!(lost, buying);
-    is_in(&operation?, State::Succeeded, "")?;
-    let window = stage.claims.limits.as_ref().and_then(|limits| limits.settle);
-    let window = window.and_then(|it| Duration::try_from(it).ok()).unwrap_or_default();
-    if took > window * WINDOWS {
-        return Err(Failure::new(format_args!("it took {took:?}, and a window is {window:?}")));
+    let (operation, bought) = join!(lost, buying);
+    let (operation, bought) = (operation?, bought?);
+    is_in(&operation, State::Succeeded, "")?;
+    in_time(trial, &operation)?;
+    // What a sample needs beforehand is sold as well.
+    let sold = trial.sold().await;
+    let alike = sold.iter().filter(|sale| trial.trace.sold.contains(&sale.kind)).count();
+    let expected = trial.trace.sold.len() * (bought + 1);
+    if alike == expected {
+        return Ok(());
     }
-    let mut expected = vec![trial.trace.sold.clone(); bought? + 1].concat();
-    expected.sort_unstable();
-    trial.has_sold(&expected).await
+    Err(Failure::new(format_args!("sold {alike} instead of {expected}: {sold:?}")))
+}
+
+/// That the second attempt of the call was sent soon enough after the first one.
+fn in_time<S: Subject>(trial: &Trial<'_, S>, operation: &Operation) -> Outcome<()> {
+    let attempts = operation.attempts.iter().filter(|it| it.call == trial.call.name);
+    let sent: Vec<SystemTime> =
+        attempts.filter_map(|it| SystemTime::try_from(it.send_time?).ok()).collect();
+    let [first, second] = sent.as_slice() else {
+        return Err(Failure::new(format_args!("it was sent {} times", sent.len())));
+    };
+    let took = second.duration_since(*first).unwrap_or_default();
+    let limits = trial.stage.claims.limits.as_ref();
+    let window = limits.and_then(|limits| Duration::try_from(limits.settle?).ok());
+    let window = window.unwrap_or_default();
+    if took <= window * WINDOWS {
+        return Ok(());
+    }
+    Err(Failure::new(format_args!("it took {took:?}, and a window is {window:?}")))
 }

@@ -180,14 +180,20 @@ impl Caller {
     /// Waits until no operation of the provider is under way any more, so that nobody else asks the
     /// upstream.
     pub(super) async fn quiet(&self) -> Outcome<()> {
-        let filter = OperationFilter {
-            provider: self.parent(),
-            open_only: true,
-            ..OperationFilter::default()
-        };
-        let request =
-            ListOperationsRequest { filter: Some(filter), page_size: 1, ..Default::default() };
-        until("no operation is open", async || {
+        self.has_none(OperationFilter { open_only: true, ..OperationFilter::default() }).await
+    }
+
+    /// Waits until no operation of the provider waits for its upstream, because what it waits for could be
+    /// what another one is searched for by.
+    pub(super) async fn delivered(&self) -> Outcome<()> {
+        let states = vec![State::WaitingUpstream.into()];
+        self.has_none(OperationFilter { states, ..OperationFilter::default() }).await
+    }
+
+    async fn has_none(&self, filter: OperationFilter) -> Outcome<()> {
+        let filter = Some(OperationFilter { provider: self.parent(), ..filter });
+        let request = ListOperationsRequest { filter, page_size: 1, ..Default::default() };
+        until("no operation is under way", async || {
             let open: ListOperationsResponse =
                 self.unary("Operations.ListOperations", request.clone()).await?;
             Ok(open.operations.is_empty().then_some(()))

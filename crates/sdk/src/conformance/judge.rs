@@ -26,6 +26,11 @@ pub(super) fn judge(trace: &Trace, loss: &Loss, ending: &Ending) -> Outcome<()> 
     let asks = ending.state == State::NeedsOperator;
     let known = trace.evidence != Evidence::None;
     let (allowed, expected) = match (loss.call.effect, loss.case) {
+        // Nothing tells whether somebody else has set it since.
+        (Effect::Setting, _) if !known => (
+            (succeeded || asks) && (times..=times + 1).contains(&ending.sent),
+            "it succeeds or a person is asked, and it is sent once more at most",
+        ),
         // Sending it again ends in the same state.
         (Effect::Setting, _) => {
             (succeeded && ending.sent >= times, "it is sent again and succeeds")
@@ -163,8 +168,19 @@ mod tests {
         for sent in 1..4 {
             allowed.extend((0..3).map(|sales| (State::Succeeded, sent, sales)));
         }
+        check(Case::LostBefore, Effect::Setting, Evidence::Natural, &allowed);
+        check(Case::LostAfter, Effect::Setting, Evidence::Natural, &allowed);
+    }
+
+    #[test]
+    fn setting_that_nobody_can_read_is_sent_once_more_at_most() {
+        let mut allowed = Vec::new();
+        for state in [State::Succeeded, State::NeedsOperator] {
+            for sent in 1..3 {
+                allowed.extend((0..3).map(|sales| (state, sent, sales)));
+            }
+        }
         check(Case::LostBefore, Effect::Setting, Evidence::None, &allowed);
-        check(Case::LostAfter, Effect::Setting, Evidence::None, &allowed);
     }
 
     #[test]

@@ -178,6 +178,11 @@ pub(super) async fn run<S: Subject>(
     if let Some(why) = omits(stage, trace, loss.case) {
         return score.omit(loss.case, method, why);
     }
+    if TRIALS.contains(&loss.case)
+        && let Err(failure) = stage.caller.delivered().await
+    {
+        return score.note(loss.case, method, Err(failure));
+    }
     let sample = match loss.case {
         Case::BoughtAgain => stage.again(trace.op).await,
         _ => stage.sample(trace.op).await.map(Some),
