@@ -222,8 +222,7 @@ async fn torture(
         bail!("{why}");
     }
     let played = played?;
-    let lag = options.has(Hazard::EffectLag);
-    let mut verdict = judged(&market, &upstreams, &journal, &played, lag)?;
+    let mut verdict = judged(&market, &upstreams, &journal, &played, options)?;
     // A control is there to break promises, and what is wrong with it may keep callers waiting.
     if options.control.is_none() {
         verdict.require_answers(market.orders.len() - market.done.load(Ordering::SeqCst));
@@ -286,7 +285,7 @@ fn judged(
     upstreams: &[Vec<Upstream>],
     journal: &Path,
     played: &Played,
-    effects_lag: bool,
+    options: &Options,
 ) -> Result<Verdict> {
     market.journal.flush()?;
     let ledgers = upstreams.iter().map(|upstreams| {
@@ -302,7 +301,8 @@ fn judged(
         operations: &played.operations,
         touched: &played.deeds.touched(),
         asked: &played.asked,
-        effect_lag_ms: if effects_lag { EFFECT_LAG_MS } else { 0 },
+        unknown_words: options.has(Hazard::UnknownWords),
+        effect_lag_ms: if options.has(Hazard::EffectLag) { EFFECT_LAG_MS } else { 0 },
     }))
 }
 

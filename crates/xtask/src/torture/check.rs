@@ -68,6 +68,8 @@ pub(crate) struct Evidence<'a> {
     pub(crate) touched: &'a BTreeSet<(usize, String, String)>,
     /// The request ids of what an operator was asked about.
     pub(crate) asked: &'a BTreeSet<String>,
+    /// Whether words that no document knows were told: an order may end by one before it is paid.
+    pub(crate) unknown_words: bool,
     /// How long each effect does not show; 0: it shows at once.
     pub(crate) effect_lag_ms: u64,
 }

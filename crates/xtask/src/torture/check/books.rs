@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use purveyor_sdk::v1::Operation;
 use purveyor_sdk::v1::operation::State;
 
-use super::super::call::{ids, items};
+use super::super::call::{ids, items, reason};
 use super::super::journal::{Answer, Line};
 use super::super::subject::{Entry, Order, Subject};
 use super::super::workload::holder;
@@ -21,7 +21,9 @@ pub(super) struct Sale<'a> {
     item: Option<String>,
     /// When it was sold, in milliseconds since 1970.
     at_ms: Option<i64>,
-    /// A person bought it. What a person has paid for a caller is the caller's all the same.
+    /// A person bought or paid it.
+    person: bool,
+    /// A person bought it. What a person has paid for a caller may be the caller's all the same.
     foreign: bool,
     /// It was taken back before it came to anything.
     undone: bool,
@@ -45,6 +47,7 @@ pub(super) struct Books<'a> {
     touched: BTreeSet<(&'a str, &'a str)>,
     /// The request ids of what an operator was asked about.
     asked: &'a BTreeSet<String>,
+    unknown_words: bool,
     effect_lag_ms: i64,
     /// What was ended: whose, the id that it had, and where that stands in the ledger.
     ends: Vec<(&'a str, String, usize)>,
@@ -73,10 +76,11 @@ impl<'a> Books<'a> {
         let sale = |(line, entry): (usize, &'a Entry)| {
             let (holder, id) = object(entry);
             let (item, at_ms) = (subject.item(entry), entry.at_ms());
-            let foreign = entry.person && !of_callers.contains(&(holder, id));
+            let person = entry.person;
+            let foreign = person && !of_callers.contains(&(holder, id));
             let undone = undone.contains(&(holder, id.to_owned()));
             let asked = subject.sold(entry)?;
-            Some(Sale { holder, id, line, asked, item, at_ms, foreign, undone })
+            Some(Sale { holder, id, line, asked, item, at_ms, person, foreign, undone })
         };
         let end = |(line, entry): (usize, &'a Entry)| {
             subject.ended(entry).map(|id| (entry.account.as_str(), id, line))
@@ -88,6 +92,7 @@ impl<'a> Books<'a> {
             sales: ledger.iter().enumerate().filter_map(sale).collect(),
             touched: touched.map(|(_, holder, id)| (holder.as_str(), id.as_str())).collect(),
             asked: evidence.asked,
+            unknown_words: evidence.unknown_words,
             effect_lag_ms: i64::try_from(evidence.effect_lag_ms).unwrap_or(i64::MAX),
             ends: ledger.iter().enumerate().filter_map(end).collect(),
             score: Score::default(),
@@ -122,7 +127,7 @@ impl<'a> Books<'a> {
             self.note(&bought, wrong, verdict);
         }
         let owned: BTreeSet<usize> = owned.into_values().collect();
-        let orphan = |sale: &&Sale<'_>| !sale.foreign && !owned.contains(&sale.line);
+        let orphan = |sale: &&Sale<'_>| !sale.person && !owned.contains(&sale.line);
         for sale in self.sales.iter().filter(orphan) {
             self.score.orphan += 1;
             let Sale { holder, id, asked, .. } = sale;
@@ -172,7 +177,7 @@ impl<'a> Books<'a> {
     /// By the ledger alone: more sales of a kind than intents of it.
     fn count_doubles(&mut self, verdict: &mut Verdict) {
         let mut balance: BTreeMap<(&str, &str), isize> = BTreeMap::new();
-        for sale in self.sales.iter().filter(|sale| !sale.foreign) {
+        for sale in self.sales.iter().filter(|sale| !sale.person) {
             *balance.entry((sale.holder, &sale.asked)).or_default() += 1;
         }
         for bought in self.orders.iter().filter(|bought| is_first(bought.order)) {
@@ -217,7 +222,12 @@ impl<'a> Books<'a> {
                     }
                     return Err(Wrong::Told(format!("ended as {ended}, and was sold")));
                 }
-                let refused = operation.state() == State::Failed && self.subject.refuses();
+                // What the upstream refuses, though without a declared proof, is not sent again.
+                let reason = reason(operation);
+                let proven = reason == "UPSTREAM_REJECTED"
+                    || (self.unknown_words && reason == "STATE_CONFLICT");
+                let refused =
+                    operation.state() == State::Failed && (proven || self.subject.refuses());
                 let kept = refused || self.is_touched(bought, operation);
                 if kept || other_sold || !is_first(bought.order) {
                     return Ok(());
@@ -300,8 +310,10 @@ impl<'a> Books<'a> {
     /// A sale of what was asked for that nobody has named.
     fn unowned(&self, bought: &Bought<'_>, owned: &BTreeMap<usize, usize>) -> Option<usize> {
         let taken: BTreeSet<usize> = owned.values().copied().collect();
+        let named = bought.operation.map(ids).unwrap_or_default();
+        let own = |sale: &Sale<'_>| !sale.person || named.iter().any(|id| id == sale.id);
         let mine = |sale: &&Sale<'_>| {
-            !sale.foreign && sale.holder == bought.holder && sale.asked == bought.asked
+            !sale.foreign && own(sale) && sale.holder == bought.holder && sale.asked == bought.asked
         };
         let mut sales = self.sales.iter().filter(mine);
         sales.find(|sale| !taken.contains(&sale.line)).map(|sale| sale.line)

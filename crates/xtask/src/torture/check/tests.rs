@@ -82,6 +82,7 @@ fn nothing() -> Evidence<'static> {
         operations: &[],
         touched: &NOTHING.0,
         asked: &NOTHING.1,
+        unknown_words: false,
         effect_lag_ms: 0,
     }
 }
@@ -333,8 +334,16 @@ fn sale_of_a_person_is_nobodys() {
     assert_eq!(verdict.total().told_wrong, 1, "{:?}", verdict.problems);
     // A person has paid what a caller ordered.
     let unpaid = Entry { kind: "order_unpaid".to_owned(), ..sale(0, "a") };
-    let verdict = judged(vec![unpaid, of_person("a"), sale(1, "b")], &both(), &[]);
+    let verdict = judged(vec![unpaid.clone(), of_person("a"), sale(1, "b")], &both(), &[]);
     assert!(verdict.holds(), "{:?}", verdict.problems);
+    // A person has paid what a caller has left behind.
+    let left = Entry { operation_id: "l".to_owned(), ..unpaid.clone() };
+    let sales = vec![left, of_person("l"), sale(0, "a"), sale(1, "b")];
+    assert!(judged(sales, &both(), &[]).holds());
+    // A caller's order that a person has paid has failed.
+    let failed = [operation(0, State::Failed, "a"), operation(1, State::Succeeded, "b")];
+    let verdict = judged(vec![unpaid, of_person("a"), sale(1, "b")], &failed, &[]);
+    assert_eq!(verdict.total().told_wrong, 1, "{:?}", verdict.problems);
 }
 
 #[test]
