@@ -288,6 +288,10 @@ fn judged(
     options: &Options,
 ) -> Result<Verdict> {
     market.journal.flush()?;
+    let kept_from =
+        [(Hazard::UnknownWords, "STATE_CONFLICT"), (Hazard::NotFound, "ORDER_NOT_FOUND")];
+    let kept_from = kept_from.into_iter().filter(|(hazard, _)| options.has(*hazard));
+    let kept_from: Vec<&str> = kept_from.map(|(_, reason)| reason).collect();
     let ledgers = upstreams.iter().map(|upstreams| {
         let ledgers = upstreams.iter().map(|it| it.desk().ledger()).collect::<Result<Vec<_>>>();
         Ok(ledgers?.concat())
@@ -301,7 +305,7 @@ fn judged(
         operations: &played.operations,
         touched: &played.deeds.touched(),
         asked: &played.asked,
-        unknown_words: options.has(Hazard::UnknownWords),
+        kept_from: &kept_from,
         effect_lag_ms: if options.has(Hazard::EffectLag) { EFFECT_LAG_MS } else { 0 },
     }))
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use purveyor_sdk::v1::Operation;
-use purveyor_sdk::v1::operation::State;
+use purveyor_sdk::v1::operation::{Attempt, Outcome, State};
 
 use super::super::call::{ids, items, reason};
 use super::super::journal::{Answer, Line};
@@ -47,7 +47,9 @@ pub(super) struct Books<'a> {
     touched: BTreeSet<(&'a str, &'a str)>,
     /// The request ids of what an operator was asked about.
     asked: &'a BTreeSet<String>,
-    unknown_words: bool,
+    kept_from: &'a [&'static str],
+    /// Whose order, for what, and when its success was told first.
+    successes: Vec<(String, String, i64)>,
     effect_lag_ms: i64,
     /// What was ended: whose, the id that it had, and where that stands in the ledger.
     ends: Vec<(&'a str, String, usize)>,
@@ -73,6 +75,10 @@ impl<'a> Books<'a> {
         let undone =
             ledger.iter().filter_map(|it| Some((it.account.as_str(), subject.undone(it)?)));
         let undone: BTreeSet<_> = undone.collect();
+        let bought: Vec<Bought<'a>> = bought.collect();
+        let success = |it: &Bought<'_>| {
+            Some((it.holder.clone(), it.asked.clone(), told::succeeded_at(it.told)?))
+        };
         let sale = |(line, entry): (usize, &'a Entry)| {
             let (holder, id) = object(entry);
             let (item, at_ms) = (subject.item(entry), entry.at_ms());
@@ -88,11 +94,12 @@ impl<'a> Books<'a> {
         let touched = evidence.touched.iter().filter(|(of, ..)| *of == index);
         Self {
             subject,
-            orders: bought.collect(),
+            successes: bought.iter().filter_map(success).collect(),
+            orders: bought,
             sales: ledger.iter().enumerate().filter_map(sale).collect(),
             touched: touched.map(|(_, holder, id)| (holder.as_str(), id.as_str())).collect(),
             asked: evidence.asked,
-            unknown_words: evidence.unknown_words,
+            kept_from: evidence.kept_from,
             effect_lag_ms: i64::try_from(evidence.effect_lag_ms).unwrap_or(i64::MAX),
             ends: ledger.iter().enumerate().filter_map(end).collect(),
             score: Score::default(),
@@ -224,8 +231,9 @@ impl<'a> Books<'a> {
                 }
                 // What the upstream refuses, though without a declared proof, is not sent again.
                 let reason = reason(operation);
-                let proven = reason == "UPSTREAM_REJECTED"
-                    || (self.unknown_words && reason == "STATE_CONFLICT");
+                let sent = |it: &Attempt| it.outcome() != Outcome::NotSent;
+                let kept = self.kept_from.contains(&reason) && !operation.attempts.iter().any(sent);
+                let proven = kept || reason == "UPSTREAM_REJECTED";
                 let refused =
                     operation.state() == State::Failed && (proven || self.subject.refuses());
                 let kept = refused || self.is_touched(bought, operation);
@@ -297,11 +305,22 @@ impl<'a> Books<'a> {
         if sale.undone {
             return Err(format!("succeeded, and {} was cancelled before it was done", sale.id));
         }
-        let shows = sale.at_ms.map(|sold| sold + self.effect_lag_ms);
         let told = told::succeeded_at(bought.told).filter(|_| self.subject.shows_late());
-        match (shows, told) {
-            (Some(shows), Some(told)) if told < shows => {
-                Err(format!("succeeded {} ms before its effect showed", shows - told))
+        let Some(at_ms) = told else { return Ok(()) };
+        // Alike orders may take each other's effects: by then as many have to show as have succeeded.
+        let alike = |sale: &&Sale<'_>| {
+            !sale.foreign && sale.holder == bought.holder && sale.asked == bought.asked
+        };
+        let shows =
+            |sale: &&Sale<'_>| sale.at_ms.is_none_or(|sold| sold + self.effect_lag_ms <= at_ms);
+        let shown = self.sales.iter().filter(alike).filter(shows).count();
+        let key = (bought.holder.as_str(), bought.asked.as_str());
+        let succeeded = self.successes.iter().filter(|(holder, asked, told)| {
+            (holder.as_str(), asked.as_str()) == key && *told <= at_ms
+        });
+        match succeeded.count() {
+            succeeded if succeeded > shown => {
+                Err(format!("succeeded when {shown} of {succeeded} effects showed"))
             }
             _ => Ok(()),
         }
