@@ -31,6 +31,8 @@ pub(crate) struct Calls {
     pub(crate) names: &'static [(&'static str, &'static str)],
     /// A refusal in a word or code that nobody declares.
     pub(crate) unknown_word: fn() -> FaultKind,
+    /// A complete 400 that nobody declares.
+    pub(crate) undeclared: fn() -> FaultKind,
     /// The answer to too many requests; `None` where the upstream has no such answer.
     pub(crate) rate_limit: fn() -> Option<FaultKind>,
 }
@@ -47,6 +49,15 @@ pub(crate) struct Bench<P> {
     calls: Calls,
 }
 
+/// How long an effect is awaited: longer than the suite lets one lag.
+const EFFECT_LAG_MS: u64 = 1500;
+
+/// Longer than an attempt may take.
+const SILENCE_MS: u64 = 2000;
+
+/// How long something lasts that lasts until the end of a case.
+pub(crate) const FOR_GOOD_MS: u64 = 3_600_000;
+
 /// The times that simulators are started with: what settles does so within four seconds, two of which
 /// are the gateway's own.
 pub(crate) fn timed(provider: Provider) -> Provider {
@@ -55,6 +66,7 @@ pub(crate) fn timed(provider: Provider) -> Provider {
         .timing("upstream_idle_ms", 50)
         .timing("upstream_processing_ms", 50)
         .timing("listing_lag_ms", 50)
+        .timing("effect_lag_ms", EFFECT_LAG_MS)
 }
 
 /// Starts the real program with a provider for each upstream.
@@ -70,6 +82,7 @@ pub(crate) fn serve<P>(
     let folder = tempfile::tempdir().context("no folder for the gateway")?;
     let configuration = Configuration::new(artifacts)
         .engine("look_first_ms", 20)
+        .engine("look_longest_ms", 500)
         .engine("retry_first_ms", 20)
         .log_filter("warn");
     let named = upstreams.iter().enumerate();
@@ -101,9 +114,9 @@ fn id(number: usize) -> String {
 }
 
 impl<P> Bench<P> {
-    /// The ledger.
+    /// The ledger, without what a person did at the upstream.
     pub(crate) fn sales(&self) -> Vec<Sale> {
-        let entries = self.upstream.ledger().into_iter();
+        let entries = self.upstream.ledger().into_iter().filter(|entry| !entry.sale.person);
         entries
             .map(|entry| Sale {
                 kind: format!("{:?}", entry.sale.kind),
@@ -131,14 +144,21 @@ impl<P> Bench<P> {
         let kind = match disturbance {
             Disturbance::LoseBeforeCommit => FaultKind::DropBeforeCommit,
             Disturbance::LoseAfterCommit => FaultKind::DropAfterCommit,
-            Disturbance::Stall(time) => FaultKind::Slow { ms: milliseconds(time) },
+            Disturbance::Stall(time) => return Ok(self.commit(call, slow(milliseconds(time)))),
+            Disturbance::LoseUnderWay => return Ok(self.commit(call, slow(SILENCE_MS))),
+            Disturbance::Undeclared { committed: false } => (self.calls.undeclared)(),
+            Disturbance::Undeclared { committed: true } => {
+                return Ok(self.commit(call, (self.calls.undeclared)()));
+            }
+            // How an upstream comes into these, its subject knows.
+            Disturbance::CutMark | Disturbance::EffectLag(_) | Disturbance::Unpaid => {
+                return Ok(false);
+            }
             Disturbance::PluginError => return self.ask("error", call),
             Disturbance::Contested => return self.ask("contested", call),
             Disturbance::TakenOver => return self.ask("taken-over", call),
             Disturbance::UnknownWord => {
-                let fault = Fault::next(self.theirs(call), (self.calls.unknown_word)());
-                self.upstream.inject(fault.committed());
-                return Ok(true);
+                return Ok(self.commit(call, (self.calls.unknown_word)()));
             }
             Disturbance::RateLimit => match (self.calls.rate_limit)() {
                 Some(kind) => kind,
@@ -180,6 +200,12 @@ impl<P> Bench<P> {
         self.upstream.inject(Fault::next(self.theirs(call), kind));
     }
 
+    /// As [`Bench::fail`], where the call takes effect first.
+    fn commit(&self, call: &str, kind: FaultKind) -> bool {
+        self.upstream.inject(Fault::next(self.theirs(call), kind).committed());
+        true
+    }
+
     fn theirs<'a>(&self, call: &'a str) -> &'a str
     where
         'static: 'a,
@@ -188,6 +214,10 @@ impl<P> Bench<P> {
     }
 }
 
-fn milliseconds(time: Duration) -> u64 {
+fn slow(ms: u64) -> FaultKind {
+    FaultKind::Slow { ms }
+}
+
+pub(crate) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use purveyor_sdk::conformance::{
-    Caller, Disturbance, Failure, Outcome, Rejection, Report, Request, Sale, Subject, Violation,
-    run,
+    Caller, Case, Disturbance, Failure, Happening, Outcome, Rejection, Report, Request, Sale,
+    Subject, Violation, run,
 };
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::prost_types::FieldMask;
@@ -19,10 +19,11 @@ use purveyor_sdk::v1::{
 };
 use purveyor_simulators::computestacks::{ComputeStacks as Upstream, Mode, Options};
 use purveyor_simulators::{FaultKind, Simulator};
+use serde_json::json;
 use xtask::artifacts::Artifacts;
 use xtask::configuration::Provider;
 
-use crate::bench::{self, Bench, Calls, UPSTREAMS};
+use crate::bench::{self, Bench, Calls, FOR_GOOD_MS, UPSTREAMS, milliseconds};
 
 /// The simulator's own administrator.
 const CREDENTIAL: &str = "purveyor:correct-horse";
@@ -44,8 +45,14 @@ const CALLS: Calls = Calls {
         ),
     ],
     unknown_word: || fault(409),
+    undeclared: || FaultKind::Status { status: 400 },
     rate_limit: || Some(fault(429)),
 };
+
+/// Characters of a label that leave nothing of what tells one from another.
+const UNMARKED: usize = 4;
+
+const DAY_S: i64 = 24 * 3600;
 
 struct ComputeStacks {
     bench: Bench<Upstream>,
@@ -173,7 +180,47 @@ impl Subject for ComputeStacks {
     }
 
     async fn disturb(&self, call: &str, disturbance: Disturbance) -> Outcome<bool> {
-        self.bench.disturb(call, disturbance)
+        let mode = match disturbance {
+            Disturbance::EffectLag(lag) => {
+                Mode { effect_lag_ms: milliseconds(lag), ..Mode::default() }
+            }
+            Disturbance::CutMark => Mode { label_max: UNMARKED, ..Mode::default() },
+            _ => return self.bench.disturb(call, disturbance),
+        };
+        self.bench.upstream.set_mode(mode);
+        match disturbance {
+            Disturbance::EffectLag(_) => Ok(true),
+            _ => self.bench.disturb(call, Disturbance::LoseAfterCommit),
+        }
+    }
+
+    async fn happens(&self, happening: Happening<'_>) -> Outcome<()> {
+        let upstream = &self.bench.upstream;
+        let product = |sale: &Sale| sale.id.parse::<i64>().map_err(Failure::new);
+        let happened = match happening {
+            Happening::Renamed(sale) => upstream.person_renames(product(sale)?, "renamed"),
+            Happening::Ended(sale) => upstream.person_deletes(product(sale)?),
+            Happening::BoughtAhead => upstream.person_makes(&persons(), DAY_S).map(drop),
+            Happening::NotFoundOnce(_) => {
+                self.bench
+                    .fail("products.get", FaultKind::Fault { code: 404, text: String::new() });
+                Ok(())
+            }
+            Happening::ListingsLack => {
+                upstream.set_mode(Mode { listing_lag_ms: FOR_GOOD_MS, ..Mode::default() });
+                Ok(())
+            }
+            Happening::Fails(_) => Err("a product has no state".to_owned()),
+        };
+        happened.map_err(Failure::new)
+    }
+
+    fn omits(&self, _: Op, case: Case) -> Option<&'static str> {
+        match case {
+            Case::FoundFailed => Some("a product has no state of failure"),
+            Case::RefusedAfter => Some("nothing is paid for"),
+            _ => None,
+        }
     }
 
     async fn struck(&self) -> bool {
@@ -213,6 +260,12 @@ impl ComputeStacks {
             _ => Err(Failure::new("the operation shows no product")),
         }
     }
+}
+
+/// What a person makes: a product like those of [`ComputeStacks::creation`].
+fn persons() -> serde_json::Value {
+    let package = json!({ "cpu": "2.5", "memory": 1024, "storage": 20, "bandwidth": 0 });
+    json!({ "label": "a person's", "package_attributes": package })
 }
 
 /// A larger package.

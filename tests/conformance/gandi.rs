@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
+use jiff::{SignedDuration, Timestamp};
 use purveyor_sdk::Period;
 use purveyor_sdk::conformance::{
-    Caller, Disturbance, Failure, Outcome, Rejection, Report, Request, Sale, Subject, Violation,
-    run,
+    Caller, Case, Disturbance, Failure, Happening, Outcome, Rejection, Report, Request, Sale,
+    Subject, Violation, run,
 };
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::prost_types::{FieldMask, Struct, Value, value};
@@ -19,12 +20,13 @@ use purveyor_sdk::v1::{
     Operation, Order, OrderItem, Payment, Renewal, Service, ServiceRef, Term,
     TerminateServiceRequest, UpdateServiceRequest,
 };
-use purveyor_simulators::gandi::{AccountSeed, Gandi as Upstream, Mode, Options};
+use purveyor_simulators::gandi::{AccountSeed, Gandi as Upstream, Mode, Options, PersonCommand};
 use purveyor_simulators::{Cents, FaultKind};
+use serde_json::json;
 use xtask::artifacts::Artifacts;
 use xtask::configuration::Provider;
 
-use crate::bench::{self, Bench, Calls, UPSTREAMS};
+use crate::bench::{self, Bench, Calls, FOR_GOOD_MS, UPSTREAMS, milliseconds};
 
 const API_KEY: &str = "conformanceconformance00";
 
@@ -40,6 +42,7 @@ const CALLS: Calls = Calls {
     ],
     // Neither the caller's mistake nor the server's.
     unknown_word: || fault(610_150),
+    undeclared: || FaultKind::Status { status: 400 },
     rate_limit: || Some(fault(510_135)),
 };
 
@@ -47,6 +50,8 @@ const CALLS: Calls = Calls {
 /// anything is renewed for.
 const PRODUCTS: usize = 5;
 const FREE_SERVICES: usize = 2;
+/// The order of long ago that every account begins with.
+const OLD_ORDERS: usize = 1;
 const TERMS: usize = 2;
 
 struct Gandi(Bench<Upstream>);
@@ -187,7 +192,7 @@ impl Subject for Gandi {
                 for _ in 0..3 {
                     ordered(caller).await?;
                 }
-                3
+                OLD_ORDERS + 3
             }
             Op::ListServices => {
                 bought(caller).await?;
@@ -219,7 +224,49 @@ impl Subject for Gandi {
     }
 
     async fn disturb(&self, call: &str, disturbance: Disturbance) -> Outcome<bool> {
-        self.0.disturb(call, disturbance)
+        let mode = match disturbance {
+            Disturbance::EffectLag(lag) => {
+                Mode { effect_lag_ms: milliseconds(lag), ..Mode::default() }
+            }
+            Disturbance::LoseUnderWay => Mode { run_ms: FOR_GOOD_MS, ..Mode::default() },
+            _ => return self.0.disturb(call, disturbance),
+        };
+        self.0.upstream.set_mode(mode).map_err(Failure::new)?;
+        match disturbance {
+            Disturbance::EffectLag(_) => Ok(true),
+            _ => self.0.disturb(call, disturbance),
+        }
+    }
+
+    async fn happens(&self, happening: Happening<'_>) -> Outcome<()> {
+        let upstream = &self.0.upstream;
+        let happened = match happening {
+            Happening::Fails(sale) => {
+                upstream.set_step(number(&sale.id)?, "ERROR", Some("it broke"))
+            }
+            Happening::Ended(sale) => self.ended(sale)?,
+            Happening::BoughtAhead => self.bought_ahead(),
+            Happening::NotFoundOnce(_) => {
+                self.0.fail("operation.info", fault(510_242));
+                Ok(())
+            }
+            Happening::ListingsLack => {
+                upstream.set_mode(Mode { listing_lag_ms: FOR_GOOD_MS, ..Mode::default() })
+            }
+            Happening::Renamed(_) => Err("nothing has a name".to_owned()),
+        };
+        happened.map_err(Failure::new)
+    }
+
+    fn omits(&self, op: Op, case: Case) -> Option<&'static str> {
+        match (case, op) {
+            (Case::MarkCut | Case::Renamed, _) => Some("what is sold bears no mark of ours"),
+            (Case::RefusedAfter, _) => Some("the call itself takes the money, or is refused"),
+            (Case::EffectNever | Case::EffectLags | Case::FoundFailed, Op::CancelOrder) => Some(
+                "a cancellation is no operation, and the word of the one it ends is its effect",
+            ),
+            _ => None,
+        }
     }
 
     async fn struck(&self) -> bool {
@@ -234,12 +281,39 @@ impl Subject for Gandi {
 }
 
 impl Gandi {
+    /// A person deletes the product that a sale was about.
+    fn ended(&self, sale: &Sale) -> Outcome<Result<(), String>> {
+        let mut ledger = self.0.upstream.ledger().into_iter();
+        let entry = ledger.find(|entry| entry.sale.operation_id == sale.id);
+        let product = entry.and_then(|entry| entry.sale.product_id);
+        let product = number(&product.ok_or_else(|| Failure::new("the sale has no product"))?)?;
+        let (method, params) = ("hosting.product.delete".to_owned(), vec![json!(product)]);
+        let command = PersonCommand { method, params, ..PersonCommand::default() };
+        Ok(self.0.upstream.person(command).map(drop))
+    }
+
+    /// A person buys what [`purchase`] buys.
+    fn bought_ahead(&self) -> Result<(), String> {
+        let bought = json!({ "product_name": "shares", "quantity": 2, "duration": "1m" });
+        let command = PersonCommand {
+            method: "hosting.product.create".to_owned(),
+            params: vec![bought],
+            date_created: Some(Timestamp::now() + SignedDuration::from_hours(24)),
+            ..PersonCommand::default()
+        };
+        self.0.upstream.person(command).map(drop)
+    }
+
     /// An order that the upstream has taken and not begun.
     async fn waiting(&self, caller: &Caller) -> Outcome<Operation> {
         let mode = Mode { bill_ms: UNBILLED_MS, ..Mode::default() };
         self.0.upstream.set_mode(mode).map_err(Failure::new)?;
         caller.begin(purchase(caller), State::WaitingUpstream).await
     }
+}
+
+fn number(id: &str) -> Outcome<i32> {
+    id.parse().map_err(Failure::new)
 }
 
 fn fault(code: i32) -> FaultKind {

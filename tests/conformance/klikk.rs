@@ -1,11 +1,12 @@
 //! Klikk: servers, one an item, and their cancellation at the end of a period.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use purveyor_sdk::conformance::{
-    Caller, Disturbance, Failure, Outcome, Rejection, Report, Request, Sale, Subject, Violation,
-    run,
+    Caller, Case, Disturbance, Failure, Happening, Outcome, Rejection, Report, Request, Sale,
+    Subject, Violation, run,
 };
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::prost_types::value::Kind;
@@ -21,7 +22,7 @@ use purveyor_simulators::{Cents, FaultKind, Simulator};
 use xtask::artifacts::Artifacts;
 use xtask::configuration::Provider;
 
-use crate::bench::{self, Bench, Calls, UPSTREAMS};
+use crate::bench::{self, Bench, Calls, FOR_GOOD_MS, UPSTREAMS, milliseconds};
 
 const ACCOUNT_TOKEN: &str = "conformanceconformance00";
 
@@ -29,11 +30,17 @@ const ACCOUNT_TOKEN: &str = "conformanceconformance00";
 const CALLS: Calls = Calls {
     names: &[],
     unknown_word: || FaultKind::Fault { code: 400, text: "Betaling mislukt".to_owned() },
+    undeclared: || FaultKind::Fault { code: 400, text: "Ukjent feil".to_owned() },
     rate_limit: || None,
 };
 
 /// The upstream documents no word of refusal, so the operator says one.
 const REFUSED: &str = "Ugyldig bestilling";
+
+/// Characters of a name that leave nothing of our mark.
+const UNMARKED: usize = 11;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The configured catalogue's products.
 const PRODUCTS: [&str; 2] = ["VPS", "Backup"];
@@ -171,7 +178,53 @@ impl Subject for Klikk {
     }
 
     async fn disturb(&self, call: &str, disturbance: Disturbance) -> Outcome<bool> {
-        self.0.disturb(call, disturbance)
+        let mode = match disturbance {
+            Disturbance::EffectLag(lag) => {
+                Mode { effect_lag_ms: milliseconds(lag), ..Mode::default() }
+            }
+            Disturbance::LoseUnderWay => Mode { delivery_ms: FOR_GOOD_MS, ..Mode::default() },
+            Disturbance::CutMark => Mode { name_limit: Some(UNMARKED), ..Mode::default() },
+            _ => return self.0.disturb(call, disturbance),
+        };
+        self.0.upstream.set_mode(mode);
+        match disturbance {
+            Disturbance::EffectLag(_) => Ok(true),
+            Disturbance::CutMark => self.0.disturb(call, Disturbance::LoseAfterCommit),
+            _ => self.0.disturb(call, disturbance),
+        }
+    }
+
+    async fn happens(&self, happening: Happening<'_>) -> Outcome<()> {
+        let upstream = &self.0.upstream;
+        let order = |sale: &Sale| sale.id.parse::<u64>().map_err(Failure::new);
+        let happened = match happening {
+            Happening::Fails(sale) => upstream.set_status(order(sale)?, None, 500, "Failed"),
+            Happening::Renamed(sale) => upstream.person_renames(order(sale)?, None, "renamed"),
+            Happening::Ended(sale) => upstream.vanish(order(sale)?, None, true),
+            Happening::BoughtAhead => {
+                upstream.person_buys(ACCOUNT_TOKEN, &["conformance"], DAY).map(drop)
+            }
+            Happening::NotFoundOnce(_) => {
+                let text = "Order not found".to_owned();
+                self.0.fail("order_status", FaultKind::Fault { code: 404, text });
+                Ok(())
+            }
+            Happening::ListingsLack => {
+                upstream.set_mode(Mode { listing_lag_ms: FOR_GOOD_MS, ..Mode::default() });
+                Ok(())
+            }
+        };
+        happened.map_err(Failure::new)
+    }
+
+    fn omits(&self, op: Op, case: Case) -> Option<&'static str> {
+        match (case, op) {
+            (Case::RefusedAfter, _) => {
+                Some("the call itself takes the credit, or asks for payment")
+            }
+            (Case::FoundFailed, Op::CancelOrder) => Some("a cancellation has no state of failure"),
+            _ => None,
+        }
     }
 
     async fn struck(&self) -> bool {

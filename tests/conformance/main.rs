@@ -18,6 +18,7 @@ mod klikk;
 mod ovh;
 mod racknap;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::{env, fs};
 
@@ -82,7 +83,7 @@ fn without_subject(wanted: &impl Fn(&str) -> bool) -> Result<Vec<Report>> {
         if wanted(&plugin) && !SHOWN.contains(&plugin.as_str()) {
             let outcome = Err(Failure::new("the plugin has no subject in tests/conformance"));
             let row = Row { case: Case::Claims, method: "Providers.GetProvider", outcome };
-            reports.push(Report { plugin, rows: vec![row] });
+            reports.push(Report { plugin, rows: vec![row], ..Report::default() });
         }
     }
     Ok(reports)
@@ -107,12 +108,27 @@ fn wanted(arguments: &[String]) -> impl Fn(&str) -> bool {
     }
 }
 
+/// What a report omits, by the reason.
+fn omissions(report: &Report) -> BTreeMap<&'static str, Vec<String>> {
+    let mut omissions: BTreeMap<_, Vec<String>> = BTreeMap::new();
+    for omission in &report.omitted {
+        let case = format!("{}, {}", omission.case.title(), omission.method);
+        omissions.entry(omission.why).or_default().push(case);
+    }
+    omissions
+}
+
 /// Prints what came of it.
 fn conclude(reports: &[Report]) -> ExitCode {
     let rows = || reports.iter().flat_map(|report| &report.rows);
     let failed = rows().filter(|row| row.outcome.is_err()).count();
     if !reports.is_empty() {
         println!("\nconformance: cases by methods that show them\n\n{}\n", table(reports));
+    }
+    for report in reports {
+        for (why, cases) in omissions(report) {
+            println!("{}: {why}: {}", report.plugin, cases.join("; "));
+        }
     }
     for report in reports {
         for row in report.failures() {

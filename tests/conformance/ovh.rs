@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use anyhow::{Context, Result};
 use purveyor_sdk::Period;
 use purveyor_sdk::conformance::{
-    Caller, Disturbance, Failure, Outcome, Rejection, Report, Request, Sale, Subject, Violation,
-    run,
+    Caller, Case, Disturbance, Failure, Happening, Outcome, Rejection, Report, Request, Sale,
+    Subject, Violation, run,
 };
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::prost_types::FieldMask;
@@ -21,15 +21,21 @@ use purveyor_sdk::v1::{
     PaymentMethod, Renewal, RenewalPolicy, ResumeServiceRequest, Service, ServiceRef,
     SuspendServiceRequest, Term, TerminateServiceRequest, UpdateServiceRequest,
 };
-use purveyor_simulators::ovh::{AccountSeed, Mode, Options, Ovh as Upstream, ServiceSeed};
+use purveyor_simulators::ovh::{
+    AccountSeed, Happening as Ordered, Mode, Options, Ovh as Upstream, ServiceSeed,
+};
 use purveyor_simulators::{FaultKind, Simulator};
 use xtask::artifacts::Artifacts;
 use xtask::configuration::Provider;
 
-use crate::bench::{self, Bench, Calls, UPSTREAMS};
+use crate::bench::{self, Bench, Calls, FOR_GOOD_MS, UPSTREAMS, milliseconds};
 
 /// The servers of each account: more than its cases change.
 const SERVERS: i64 = 100;
+
+const NICHANDLE: &str = "cf1-ovh";
+
+const DAY_S: i64 = 24 * 3600;
 
 /// The number of the first server.
 const FIRST: i64 = 500_000;
@@ -63,6 +69,7 @@ const CALLS: Calls = Calls {
         ("method.get", "GET /me/payment/method/{paymentMethodId}"),
     ],
     unknown_word: || FaultKind::Fault { code: 400, text: "This order is already paid".to_owned() },
+    undeclared: || FaultKind::Fault { code: 400, text: "Something else is wrong".to_owned() },
     rate_limit: || Some(FaultKind::Fault { code: 429, text: "Too many requests".to_owned() }),
 };
 
@@ -76,7 +83,7 @@ pub(crate) async fn show(artifacts: &Artifacts) -> Result<Report> {
     let mut upstreams = Vec::new();
     for _ in 0..UPSTREAMS {
         let account = AccountSeed {
-            nichandle: "cf1-ovh".to_owned(),
+            nichandle: NICHANDLE.to_owned(),
             services: (0..SERVERS).map(server).collect(),
             ..AccountSeed::default()
         };
@@ -219,7 +226,55 @@ impl Subject for Ovh {
     }
 
     async fn disturb(&self, call: &str, disturbance: Disturbance) -> Outcome<bool> {
-        self.bench.disturb(call, disturbance)
+        let mode = match disturbance {
+            Disturbance::EffectLag(lag) => {
+                let (effect_lag_ms, change_ms) = (milliseconds(lag), milliseconds(lag));
+                Mode { effect_lag_ms, change_ms, ..Mode::default() }
+            }
+            Disturbance::LoseUnderWay => Mode { checking_ms: FOR_GOOD_MS, ..Mode::default() },
+            Disturbance::Unpaid => return self.put_means(true).map(|()| true),
+            _ => return self.bench.disturb(call, disturbance),
+        };
+        self.bench.upstream.set_mode(mode);
+        match disturbance {
+            Disturbance::EffectLag(_) => Ok(true),
+            _ => self.bench.disturb(call, disturbance),
+        }
+    }
+
+    async fn happens(&self, happening: Happening<'_>) -> Outcome<()> {
+        let upstream = &self.bench.upstream;
+        let happened = match happening {
+            Happening::Fails(sale) => {
+                upstream.set_status(sale.id.parse().map_err(Failure::new)?, "cancelled")
+            }
+            Happening::NotFoundOnce(call) => {
+                let read = if call.starts_with("order.") { "order.status" } else { "service.get" };
+                let text = "The requested object does not exist".to_owned();
+                self.bench.fail(read, FaultKind::Fault { code: 404, text });
+                Ok(())
+            }
+            Happening::BoughtAhead => {
+                let number = self.next.fetch_add(1, Ordering::Relaxed) % SERVERS;
+                let (services, duration) = (vec![FIRST + number], "P3M".to_owned());
+                let renewal = Ordered::Renew { services, duration, pays: false, ahead_s: DAY_S };
+                upstream.happens(renewal).map(drop)
+            }
+            Happening::Renamed(_) | Happening::Ended(_) | Happening::ListingsLack => {
+                Err("an order is not searched for in a listing".to_owned())
+            }
+        };
+        happened.map_err(Failure::new)
+    }
+
+    fn omits(&self, _: Op, case: Case) -> Option<&'static str> {
+        match case {
+            Case::MarkCut | Case::Renamed => Some("what is sold bears no mark of ours"),
+            Case::ListNotWhole | Case::NewestEnded => {
+                Some("an order is paid by its number, and no listing tells whether it was")
+            }
+            _ => None,
+        }
     }
 
     async fn struck(&self) -> bool {
@@ -229,10 +284,20 @@ impl Subject for Ovh {
     async fn calm(&self) {
         self.bench.calm();
         self.bench.upstream.set_mode(Mode::default());
+        // There is such an account.
+        let _ = self.put_means(false);
     }
 }
 
 impl Ovh {
+    /// Every means of payment pays, or is taken and pays nothing.
+    fn put_means(&self, refuses_later: bool) -> Outcome<()> {
+        let mut account = AccountSeed { nichandle: NICHANDLE.to_owned(), ..AccountSeed::default() };
+        account.services.clear();
+        account.means.iter_mut().for_each(|mean| mean.refuses_later = refuses_later);
+        self.bench.upstream.put_account(account).map_err(Failure::new)
+    }
+
     /// The name of a server that no case has touched.
     fn fresh(&self, caller: &Caller) -> String {
         let number = self.next.fetch_add(1, Ordering::Relaxed) % SERVERS;

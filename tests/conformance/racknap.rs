@@ -41,6 +41,7 @@ const CALLS: Calls = Calls {
         ("service/cloud_linux_vps_details", "cloud_linux_vps_details"),
     ],
     unknown_word: || FaultKind::Word { word: "Completed".into(), status: 200 },
+    undeclared: || FaultKind::Status { status: 400 },
     rate_limit: || None,
 };
 

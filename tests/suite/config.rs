@@ -133,10 +133,9 @@ period_ms = 2000
     assert_eq!(acme.credentials["key"].expose_secret(), CANARY);
     assert_eq!(acme.credentials["other"].expose_secret(), CANARY);
     assert_eq!(
-        (acme.account, acme.account_id.as_deref()),
-        (AccountSetting::Separate, Some("AB 12"))
+        (acme.account, acme.account_id.as_deref(), acme.refusal_words.as_slice()),
+        (AccountSetting::Separate, Some("AB 12"), &["Avvist".to_owned(), " nei ".to_owned()][..])
     );
-    assert_eq!(acme.refusal_words, ["Avvist", " nei "]);
     assert_eq!(
         acme.formerly_endpoint.as_ref().map(url::Url::as_str),
         Some("https://old.acme.example/")

@@ -3,6 +3,7 @@
 
 mod changes;
 mod doubt;
+mod effect;
 mod late;
 mod lost;
 mod secrets;
@@ -16,7 +17,7 @@ use purveyor_sdk::v1::order::State as OrderState;
 use purveyor_sdk::v1::renewal::State as RenewalState;
 use purveyor_sdk::v1::{CreateRenewalRequest, ListRenewalOptionsRequest, PayOrderRequest, Renewal};
 use purveyor_simulators::Fault;
-use purveyor_simulators::ovh::{AccountSeed, Lapsed, Mode};
+use purveyor_simulators::ovh::{AccountSeed, Happening, Lapsed, Mode};
 use tonic::Code;
 
 use crate::support::client::{failure, order, succeeded};
@@ -203,8 +204,10 @@ async fn an_end_that_has_moved_before_the_payment_is_not_moved_again() {
     let accepted = desk.client.renewals().create_renewal(late).await.expect("accepted");
     let name = accepted.into_inner().name;
     until("the second order is looked at", async || desk.asked(STATUS) == 1).await;
-    // Somebody else pays the first order meanwhile, and the end moves.
-    succeeded(desk.paid(payment(ORDER, paypal())).await);
+    // A person pays the first order meanwhile, and the end moves; for us that waits for the second.
+    let early = desk.client.orders().pay_order(payment(ORDER, paypal())).await;
+    assert_eq!(refused(early), (Code::Aborted, "OPERATION_IN_PROGRESS".to_owned()));
+    desk.upstream.happens(Happening::Pay { order: 123_456_789 }).expect("it is paid");
     let moved = desk.end().await;
     release(&desk.upstream);
     let failed = desk.client.done(&name).await;

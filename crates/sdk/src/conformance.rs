@@ -7,18 +7,21 @@
 //! know a provider.
 //!
 //! An author implements [`Subject`] once, starts a gateway with `development = true` and short
-//! `timing`, and calls [`run`]:
+//! `timing` (an effect lag of more than a second) and `look_longest_ms`, and calls [`run`]:
 //!
 //! * [`Subject::sample`] makes a request that the upstream can fulfil, anew at each call, and first
 //!   whatever the request is about: [`Caller::perform`] buys it through the gateway.
 //! * [`Subject::violations`] and [`Subject::rejection`] make requests that are refused.
-//! * The others look at the upstream and disturb it.
+//! * The others look at the upstream and disturb it. [`Subject::omits`] says why an upstream cannot come into
+//!   a case.
 //!
 //! Cases disturb the upstream and count what it sold, so each runs alone on its subject. Equal subjects,
 //! each a provider of the same gateway with an upstream of its own, share the cases among them.
 
+mod absence;
 mod caller;
 mod claims;
+mod effects;
 mod judge;
 mod losses;
 mod probe;
@@ -26,6 +29,7 @@ mod reads;
 mod report;
 mod request;
 mod stage;
+mod trial;
 mod writes;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -37,7 +41,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 pub use caller::{Caller, Refusal};
-pub use report::{Case, Report, Row, Verdict, table};
+pub use report::{Case, Omission, Report, Row, Verdict, table};
 pub use request::Request;
 /// The codes of [`Refusal`].
 pub use tonic::Code;
@@ -132,6 +136,23 @@ pub trait Subject {
     /// When the upstream has it and cannot be brought to it.
     fn disturb(&self, call: &str, disturbance: Disturbance) -> impl Future<Output = Outcome<bool>>;
 
+    /// Lets something happen at the upstream that no call of the gateway asks for.
+    ///
+    /// # Errors
+    ///
+    /// When the upstream cannot be brought to it.
+    fn happens(&self, happening: Happening<'_>) -> impl Future<Output = Outcome<()>> {
+        let failure =
+            Failure::new(format_args!("the subject lets nothing like this happen: {happening:?}"));
+        async { Err(failure) }
+    }
+
+    /// Why this upstream has no such case in the write `op`; `None` where it has. What a subject neither
+    /// omits nor brings about fails.
+    fn omits(&self, _op: Op, _case: Case) -> Option<&'static str> {
+        None
+    }
+
     /// Whether every disturbance since the last [`Subject::calm`] has struck. A case whose disturbance did
     /// not strike shows nothing, and fails.
     fn struck(&self) -> impl Future<Output = bool>;
@@ -150,9 +171,26 @@ pub enum Disturbance {
     /// The call takes effect, and is answered with a word or code that nobody declares, in the form of this
     /// upstream's refusals.
     UnknownWord,
+    /// A complete 400 in the form of this upstream's refusals, which nobody declares; the call takes effect
+    /// all the same, or not.
+    Undeclared {
+        /// Whether it takes effect.
+        committed: bool,
+    },
+    /// The call takes effect, its answer does not come in time, and what it began is under way until
+    /// something happens to it, or [`Subject::calm`].
+    LoseUnderWay,
+    /// The call takes effect, the connection breaks without an answer, and the upstream has cut our mark off
+    /// what was made.
+    CutMark,
+    /// The upstream says its final word of success, and reads show the effect so much later; at once after
+    /// [`Subject::calm`].
+    EffectLag(Duration),
+    /// The upstream accepts a payment and does not carry it out.
+    Unpaid,
     /// The upstream's own answer to too many requests.
     RateLimit,
-    /// The answer comes so much later.
+    /// The call takes effect, and its answer comes so much later.
     Stall(Duration),
     /// The call succeeds, and the plugin fails afterwards. It is the gateway that goes wrong here, so an
     /// author who cannot bring it to that answers `false`.
@@ -163,6 +201,24 @@ pub enum Disturbance {
     /// The call succeeds, the object in its answer is another operation's, and the gateway ends before that
     /// is stored. As above, an author may answer `false`.
     Contested,
+}
+
+/// What happens at an upstream without a call of the gateway. A person's sales are none of the ledger's
+/// lines that [`Subject::sales`] tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Happening<'a> {
+    /// What a call began ends in the upstream's own word of failure.
+    Fails(&'a Sale),
+    /// A person gives what was sold another name, without our mark.
+    Renamed(&'a Sale),
+    /// What was sold is ended by a person, and reads do not know it any more.
+    Ended(&'a Sale),
+    /// The next read of what this call made or changed answers that there is no such thing.
+    NotFoundOnce(&'a str),
+    /// Listings lack everything that is younger than the case, until [`Subject::calm`].
+    ListingsLack,
+    /// A person buys something alike, and the upstream dates it a day ahead.
+    BoughtAhead,
 }
 
 /// A line of an upstream's ledger.

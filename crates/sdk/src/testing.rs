@@ -26,7 +26,7 @@ use crate::plugin::v1::{
     Grant, IdentifyRequest, IdentifyResponse, Manifest, Op, OpenRequest, PlanRequest, PollRequest,
     PollResponse, StepOutcome,
 };
-use crate::v1::Quote;
+use crate::v1::{Price, Quote};
 pub use drive::{Ended, POLLS_MAX, Position, write};
 use egress::Egress;
 pub use scope::Scope;
@@ -220,6 +220,11 @@ impl<P: Exported> TestHost<P> {
     /// The names of the calls whose bytes were sent, in order.
     pub fn sent(&self) -> Vec<String> {
         self.services.egress.sent()
+    }
+
+    /// The price that the plugin told with each SPEND, in order.
+    pub fn spend_prices(&self) -> Vec<Option<Price>> {
+        self.services.egress.spend_prices()
     }
 
     /// What the plugin wrote to the log.

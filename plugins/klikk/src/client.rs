@@ -163,7 +163,7 @@ impl Client {
     /// to different ends.
     fn refused_or_unknown<T>(&self, answer: &Answer, proofs: &[&str]) -> Sent<T> {
         let proof = body::proven(self.proofs, &self.refusal_words, answer.status, &answer.body);
-        match proof.filter(|proof| proofs.contains(proof) && !error::names_an_order(answer)) {
+        match proof.filter(|proof| proofs.contains(proof) && !error::names_an_order(&answer.body)) {
             Some(proof) => Sent::Refused { proof, error: error::of_read(answer) },
             None => {
                 let (status, said) = (answer.status, error::message(answer));

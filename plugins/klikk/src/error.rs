@@ -44,8 +44,8 @@ pub(crate) fn of_read(answer: &Answer) -> Error {
 }
 
 /// Whether an answer names what is made already, whatever else it says.
-pub(crate) fn names_an_order(answer: &Answer) -> bool {
-    let members = Members::read(&answer.body);
+pub(crate) fn names_an_order(body: &[u8]) -> bool {
+    let members = Members::read(body);
     members.is_ok_and(|it| ["order_id", "invoice"].iter().any(|name| it.text(name).is_some()))
 }
 
@@ -55,4 +55,21 @@ pub(crate) fn message(answer: &Answer) -> String {
     let clean = |c: &char| !c.is_control();
     let short: String = told.unwrap_or_default().chars().filter(clean).take(MAX_TEXT).collect();
     if short.is_empty() { "no reason is given".to_owned() } else { short }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::names_an_order;
+
+    #[test]
+    fn refusal_that_names_what_is_made_is_none() {
+        fn check(body: &str, expected: bool) {
+            assert_eq!(names_an_order(body.as_bytes()), expected, "{body}");
+        }
+        check(r#"{"status":400,"message":"order_id is missing"}"#, false);
+        check(r#"{"status":400,"order_id":null,"invoice":null}"#, false);
+        check(r#"{"status":400,"order_id":73}"#, true);
+        check(r#"{"status":400,"invoice":"K-1"}"#, true);
+        check("", false);
+    }
 }

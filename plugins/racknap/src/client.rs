@@ -2,9 +2,10 @@
 //! error; an answer to a write that proves nothing is unknown. Nothing here is sent twice.
 
 use purveyor_sdk::body;
+use purveyor_sdk::http::Request;
 use purveyor_sdk::plugin::v1::{BodyFormat, Success};
-use purveyor_sdk::v1::UpstreamRef;
-use purveyor_sdk::{Answer, Cx, Error, Proof, Result};
+use purveyor_sdk::v1::{Price, UpstreamRef};
+use purveyor_sdk::{Cx, Error, Proof, Result};
 
 use crate::config::Encoding;
 use crate::error::{self, STATUS, SUCCESS, text_of};
@@ -48,7 +49,7 @@ impl Client {
     /// UPSTREAM_REJECTED and UPSTREAM_CREDENTIALS where the upstream refuses; UPSTREAM_UNAVAILABLE for
     /// what cannot be understood.
     pub(crate) async fn read(&self, cx: &Cx, call: &str, fields: &Fields) -> Result<Tree> {
-        let answer = self.send(cx, call, fields).await?;
+        let answer = self.request(cx, call, fields).send().await?;
         let tree = Tree::read(&answer.body);
         let tree = tree.map_err(|error| answer.not_understood().with_source(error))?;
         let status = tree.get("status").and_then(Tree::text).unwrap_or_default();
@@ -61,19 +62,26 @@ impl Client {
         }
     }
 
-    /// Sends what changes something, once. An error is the host's, which knows what became of it.
-    pub(crate) async fn write(&self, cx: &Cx, call: &str, fields: &Fields) -> Result<Written> {
-        let answer = self.send(cx, call, fields).await?;
+    /// Sends what changes something, once, with the price that it charges. An error is the host's, which
+    /// knows what became of it.
+    pub(crate) async fn write(
+        &self,
+        cx: &Cx,
+        call: &str,
+        fields: &Fields,
+        price: Option<Price>,
+    ) -> Result<Written> {
+        let answer = self.request(cx, call, fields).price(price).send().await?;
         Ok(self.judged(answer.status, &answer.body))
     }
 
-    async fn send(&self, cx: &Cx, call: &str, fields: &Fields) -> Result<Answer> {
+    fn request<'a>(&self, cx: &'a Cx, call: &str, fields: &Fields) -> Request<'a> {
         let (kind, body) = match self.encoding {
             Encoding::Json => ("application/json", fields.to_json()),
             Encoding::Form => ("application/x-www-form-urlencoded", fields.to_form()),
         };
         let request = cx.http().call(call).header("cache-control", "no-cache").auth(TOKEN);
-        request.header("content-type", kind).body(body).send().await
+        request.header("content-type", kind).body(body)
     }
 }
 

@@ -53,6 +53,18 @@ impl Step<'_> {
             Some(super::rules::tick(self.now.age, after).min(self.now.age + left));
     }
 
+    /// A poll cannot tell of the accepted work itself.
+    pub(super) fn stands_unclear(&mut self, error: &Error) {
+        let problem = Error::new(error.reason, error.message.clone());
+        let problem = Error { metadata: error.metadata.clone(), ..problem };
+        self.stands(Pending {
+            handle: self.next.handle.clone(),
+            standing: Standing::Unclear.into(),
+            error: Some(problem.into()),
+            ..Pending::default()
+        });
+    }
+
     fn still_under_way(
         &mut self,
         handle: Vec<u8>,

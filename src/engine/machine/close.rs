@@ -265,6 +265,10 @@ impl Step<'_> {
     }
 
     pub(super) fn poll_failed(&mut self, error: &Error) {
+        if rules::is_gone(error.reason) {
+            // Nobody is told of work that is not found, or cannot be followed, unless that lasts.
+            return self.stands_unclear(error);
+        }
         if self.next.state == State::NeedsOperator {
             return self.read_on();
         }

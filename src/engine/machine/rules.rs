@@ -143,6 +143,18 @@ pub fn transient(reason: ErrorReason) -> bool {
     )
 }
 
+/// Whether accepted work is not found any more, or the plugin cannot follow it.
+pub(super) fn is_gone(reason: ErrorReason) -> bool {
+    matches!(
+        reason,
+        ErrorReason::OrderNotFound
+            | ErrorReason::ServiceNotFound
+            | ErrorReason::RenewalNotFound
+            | ErrorReason::ProductNotFound
+            | ErrorReason::PluginFault
+    )
+}
+
 /// The first invariant that the operation breaks, in words.
 pub fn broken_invariant(operation: &Operation) -> Option<&'static str> {
     let unresolved = |outcome| matches!(outcome, Outcome::Unspecified | Outcome::Unknown);

@@ -150,7 +150,8 @@ async fn what_carries_our_mark_is_told_although_a_person_has_called_it_not_execu
         let client = gateway.client().await;
         upstream.inject(Fault::next(KLIKK_CREATE, LATER));
         let refused = FaultKind::Fault { code: 403, text: "no".to_owned() };
-        upstream.inject(Fault::next("order_list", refused).times(100_000));
+        // The baseline is read before the order is sent.
+        upstream.inject(Fault::next("order_list", refused).after(1).times(100_000));
         let asking = client.ordered(server()).await;
         assert_eq!(asking.state(), State::NeedsOperator, "{asking:#?}");
         upstream.clear_faults();

@@ -4,6 +4,7 @@
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::resolve_operation_request::{Executed, NotExecuted, Resolution};
 use purveyor_sdk::v1::{Operation, ResolveOperationRequest};
+use purveyor_simulators::ovh::Mode;
 use purveyor_simulators::{Fault, FaultKind};
 use tonic::{Code, Status};
 
@@ -22,6 +23,8 @@ impl Desk {
 
     /// A payment that is lost in this way while nobody can ask for the order's status; its name.
     async fn pay_unseen(&self, kind: FaultKind, unseen: FaultKind) -> String {
+        // So slow that no end tells of the payment meanwhile.
+        self.upstream.set_mode(Mode { delivering_ms: 100_000_000, ..Mode::default() });
         succeeded(self.renewed(self.quarter(None).await).await);
         let seen = u32::try_from(self.asked(STATUS)).expect("a few");
         assert_eq!(seen, 0, "the first look is the payment's own, before it pays");
@@ -44,7 +47,7 @@ impl Desk {
         asking
     }
 
-    async fn resolve(
+    pub(super) async fn resolve(
         &self,
         operation: &Operation,
         resolution: Resolution,
@@ -59,7 +62,7 @@ impl Desk {
     }
 }
 
-fn executed() -> Resolution {
+pub(super) fn executed() -> Resolution {
     Resolution::Executed(Executed { upstream_id: NUMBER.to_owned() })
 }
 

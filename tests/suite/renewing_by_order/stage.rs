@@ -56,9 +56,18 @@ impl Desk {
         Self::timed(30_000).await
     }
 
+    /// Where an effect is not awaited for long.
+    pub(super) async fn hasty() -> Self {
+        Self::of(|provider| provider.timing("effect_lag_ms", 1000)).await
+    }
+
     async fn timed(attempt_timeout_ms: u64) -> Self {
+        Self::of(|provider| provider.timing("attempt_timeout_ms", attempt_timeout_ms)).await
+    }
+
+    async fn of(changed: impl FnOnce(Provider) -> Provider) -> Self {
         let upstream = upstream().await;
-        let provider = provider(&upstream).timing("attempt_timeout_ms", attempt_timeout_ms);
+        let provider = changed(provider(&upstream));
         let gateway = Gateway::start(configuration().provider("ovh", provider)).await;
         let client = gateway.client().await;
         Self { _gateway: gateway, client, upstream }

@@ -12,12 +12,14 @@ use super::judge::{Ending, judge};
 use super::report::{Case, Score};
 use super::request::Request;
 use super::stage::{Moment, Stage};
-use super::{Disturbance, Failure, Outcome, Sale, Subject};
+use super::{Disturbance, Failure, Outcome, Sale, Subject, absence, effects};
 use crate::op;
 use crate::plugin::v1::Op;
 use crate::v1::operation::State;
 use crate::v1::resolve_operation_request::{Executed, NotExecuted, Resolution};
-use crate::v1::{Effect, Evidence, MethodCapability, Operation, ResolveOperationRequest};
+use crate::v1::{
+    Confirmation, Effect, Evidence, MethodCapability, Operation, ResolveOperationRequest,
+};
 
 /// How late an answer comes whose caller has hung up. An attempt may take longer.
 const STALL: Duration = Duration::from_millis(300);
@@ -27,6 +29,30 @@ const WAIT: prost_types::Duration = prost_types::Duration { seconds: 20, nanos: 
 
 /// The writes that make something.
 const MAKES: [Op; 3] = [Op::CreateOrder, Op::CreateProduct, Op::CreateRenewal];
+
+/// The cases that are about a whole write, what takes longest first; [`EFFECTS`] are about what was
+/// accepted.
+const TRIALS: [Case; 12] = [
+    Case::ListNotWhole,
+    Case::MarkCut,
+    Case::Renamed,
+    Case::NewestEnded,
+    Case::Sustained,
+    Case::DatedAhead,
+    Case::Undeclared,
+    Case::RefusedAfter,
+    Case::FoundFailed,
+    Case::EffectNever,
+    Case::EffectLags,
+    Case::NotFoundOnce,
+];
+const EFFECTS: [Case; 5] = [
+    Case::RefusedAfter,
+    Case::FoundFailed,
+    Case::EffectNever,
+    Case::EffectLags,
+    Case::NotFoundOnce,
+];
 
 /// What a write did when nothing went wrong.
 #[derive(Debug, Clone)]
@@ -79,6 +105,12 @@ impl Trace {
             Case::HangUp,
             Case::RateLimit,
         ];
+        let first = self.calls.iter().find(|call| call.effect > Effect::Prepare);
+        let trials = first.into_iter().flat_map(|call| {
+            let kept = move |case: &Case| self.has_trial(*case, call);
+            let loss = |case| Loss { case, call: call.clone() };
+            TRIALS.into_iter().filter(kept).map(loss)
+        });
         let kept = |loss: &Loss| match loss.case {
             // What only prepares is no attempt, so nobody has seen it succeed, or waits for its answer, and
             // it may fail although something lapses.
@@ -89,7 +121,16 @@ impl Trace {
             Case::Contested => loss.call.named && MAKES.contains(&self.op),
             _ => true,
         };
-        cases.into_iter().flat_map(each).filter(kept).collect()
+        trials.chain(cases.into_iter().flat_map(each).filter(kept)).collect()
+    }
+
+    /// Whether a case of one call means something to this write.
+    fn has_trial(&self, case: Case, call: &Traced) -> bool {
+        match case {
+            Case::FoundFailed | Case::RefusedAfter => call.effect == Effect::Spend,
+            Case::EffectNever | Case::EffectLags | Case::NotFoundOnce | Case::Undeclared => true,
+            _ => MAKES.contains(&self.op),
+        }
     }
 }
 
@@ -121,7 +162,7 @@ pub(super) async fn traced<S: Subject>(
     }
 }
 
-fn kinds(sales: &[Sale]) -> Vec<String> {
+pub(super) fn kinds(sales: &[Sale]) -> Vec<String> {
     let mut kinds: Vec<String> = sales.iter().map(|sale| sale.kind.clone()).collect();
     kinds.sort_unstable();
     kinds
@@ -134,6 +175,9 @@ pub(super) async fn run<S: Subject>(
     score: &mut Score,
 ) {
     let method = op::info(trace.op).map_or("", |info| info.method);
+    if let Some(why) = omits(stage, trace, loss.case) {
+        return score.omit(loss.case, method, why);
+    }
     let sample = match loss.case {
         Case::BoughtAgain => stage.again(trace.op).await,
         _ => stage.sample(trace.op).await.map(Some),
@@ -143,12 +187,34 @@ pub(super) async fn run<S: Subject>(
         Ok(Some(sample)) if loss.case == Case::HangUp => {
             hang_up(stage, trace, &loss.call, sample).await
         }
+        Ok(Some(sample)) if EFFECTS.contains(&loss.case) => {
+            Some(struck(stage, Box::pin(effects::run(stage, trace, loss, sample)).await).await)
+        }
+        Ok(Some(sample)) if TRIALS.contains(&loss.case) => {
+            Some(struck(stage, Box::pin(absence::run(stage, trace, loss, sample)).await).await)
+        }
         Ok(Some(sample)) => lose(stage, trace, loss, sample).await,
         Err(failure) => Some(Err(failure)),
     };
     stage.subject.calm().await;
     let named = |failure: Failure| Failure::new(format_args!("{}: {failure}", loss.call.name));
     score.note_some(loss.case, method, outcome.map(|outcome| outcome.map_err(named)));
+}
+
+/// Why a case says nothing about this write.
+fn omits<S: Subject>(stage: &Stage<'_, S>, trace: &Trace, case: Case) -> Option<&'static str> {
+    let claim = stage.claim(trace.op);
+    let read = claim.is_some_and(|claim| claim.confirmation() == Confirmation::Read);
+    if EFFECTS.contains(&case) && !read {
+        return Some("nothing of it can be read, so that its answer is its effect");
+    }
+    let searched = trace.evidence != Evidence::None || case == Case::Undeclared;
+    if TRIALS.contains(&case) && !searched {
+        return Some(
+            "nothing can be searched for it, so that a lost answer is an operator's at once",
+        );
+    }
+    stage.subject.omits(trace.op, case)
 }
 
 /// `None` where the upstream cannot go wrong in this way.
@@ -227,7 +293,7 @@ async fn ends_true<S: Subject>(
 
 /// That a person who has looked at the upstream, and found this or nothing, can end what the gateway
 /// cannot.
-async fn resolved<S: Subject>(
+pub(super) async fn resolved<S: Subject>(
     stage: &Stage<'_, S>,
     operation: &Operation,
     sold: Option<&Sale>,
@@ -238,13 +304,27 @@ async fn resolved<S: Subject>(
         }
         None => (Resolution::NotExecuted(NotExecuted { try_again: false }), State::Failed),
     };
-    stage.caller.resolve(resolution(operation, told)).await?;
+    word(stage, &operation.name, told).await?;
     let operation = stage.caller.rests(&operation.name).await?;
     if operation.state() != expected {
         let told = super::caller::told(&operation);
         return Err(Failure::new(format_args!("a person's word does not end it: {told}")));
     }
     Ok(())
+}
+
+/// Says a person's word. What reads on changes the operation meanwhile, so it is said of the operation as it
+/// is then.
+async fn word<S: Subject>(stage: &Stage<'_, S>, name: &str, told: Resolution) -> Outcome<()> {
+    until("a person's word is taken", async || {
+        let operation = stage.caller.operation(name).await?;
+        match stage.caller.resolve(resolution(&operation, told.clone())).await {
+            Ok(_) => Ok(Some(())),
+            Err(refusal) if refusal.reason == "ETAG_MISMATCH" => Ok(None),
+            Err(refusal) => Err(refusal.into()),
+        }
+    })
+    .await
 }
 
 fn resolution(operation: &Operation, resolution: Resolution) -> ResolveOperationRequest {

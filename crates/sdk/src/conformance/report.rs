@@ -32,6 +32,31 @@ pub enum Case {
     LostAfter,
     /// A call took effect and was answered with a word that nobody declares: that is no refusal.
     WordUnknown,
+    /// An answer was lost, and what was sold had failed upstream before it was found.
+    FoundFailed,
+    /// The upstream said its final word of success, and no effect shows: an operator is asked, and the effect
+    /// that shows later ends it.
+    EffectNever,
+    /// The effect shows later than the upstream's final word of success says.
+    EffectLags,
+    /// One read after acceptance knew nothing of what was sold, and the next one did.
+    NotFoundOnce,
+    /// An accepted payment was not carried out.
+    RefusedAfter,
+    /// A call was refused without a declared proof; it took effect, or not.
+    Undeclared,
+    /// An answer was lost, and the upstream had cut our mark off what was made.
+    MarkCut,
+    /// An answer was lost, and a person had renamed what was made.
+    Renamed,
+    /// A call was lost before it took effect, and listings lack what is known to exist.
+    ListNotWhole,
+    /// An answer was lost, and a person's row is dated ahead of it.
+    DatedAhead,
+    /// A call was lost before it took effect, and others buy the same all the time.
+    Sustained,
+    /// A call was lost before it took effect, and the newest thing that was known has ended.
+    NewestEnded,
     /// A call was answered as a success, and the plugin failed afterwards.
     PluginError,
     /// A call was answered as a success after another gateway had taken the operation over and not found
@@ -54,7 +79,7 @@ pub enum Case {
 
 impl Case {
     /// Every case, in the order of the table.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 31] = [
         Self::Claims,
         Self::HappyPath,
         Self::Repeat,
@@ -66,6 +91,18 @@ impl Case {
         Self::LostBefore,
         Self::LostAfter,
         Self::WordUnknown,
+        Self::FoundFailed,
+        Self::EffectNever,
+        Self::EffectLags,
+        Self::NotFoundOnce,
+        Self::RefusedAfter,
+        Self::Undeclared,
+        Self::MarkCut,
+        Self::Renamed,
+        Self::ListNotWhole,
+        Self::DatedAhead,
+        Self::Sustained,
+        Self::NewestEnded,
         Self::PluginError,
         Self::TakenOver,
         Self::Contested,
@@ -90,6 +127,18 @@ impl Case {
             Self::LostBefore => "lost before effect",
             Self::LostAfter => "lost after effect",
             Self::WordUnknown => "word unknown",
+            Self::FoundFailed => "found in state failed",
+            Self::EffectNever => "done without effect",
+            Self::EffectLags => "effect lags",
+            Self::NotFoundOnce => "one 404, then the id again",
+            Self::RefusedAfter => "refused after 200",
+            Self::Undeclared => "undeclared 400 is sent once",
+            Self::MarkCut => "mark cut",
+            Self::Renamed => "label renamed",
+            Self::ListNotWhole => "list not whole",
+            Self::DatedAhead => "row dated ahead",
+            Self::Sustained => "sustained sales with one lost answer",
+            Self::NewestEnded => "newest object terminated",
             Self::PluginError => "plugin errs",
             Self::TakenOver => "answered after take-over",
             Self::Contested => "contested before a crash",
@@ -124,13 +173,26 @@ pub enum Verdict {
     NotClaimed,
 }
 
+/// A case that an upstream does not have in a method.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Omission {
+    /// The case.
+    pub case: Case,
+    /// The method, `Orders.CreateOrder`.
+    pub method: &'static str,
+    /// Why there is no such case.
+    pub why: &'static str,
+}
+
 /// What came of a plugin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// The plugin's name; empty where the gateway did not tell.
     pub plugin: String,
     /// Every case of every method.
     pub rows: Vec<Row>,
+    /// What has no row, and why.
+    pub omitted: Vec<Omission>,
 }
 
 impl Report {
@@ -178,9 +240,9 @@ pub fn table(reports: &[Report]) -> String {
     table
 }
 
-/// The rows so far.
+/// The rows so far, and what has none.
 #[derive(Debug, Default)]
-pub(super) struct Score(Vec<Row>);
+pub(super) struct Score(Vec<Row>, Vec<Omission>);
 
 impl Score {
     pub(super) fn note(&mut self, case: Case, method: &'static str, outcome: Outcome<()>) {
@@ -199,14 +261,21 @@ impl Score {
         }
     }
 
+    pub(super) fn omit(&mut self, case: Case, method: &'static str, why: &'static str) {
+        self.1.push(Omission { case, method, why });
+    }
+
     pub(super) fn add(&mut self, other: Self) {
         self.0.extend(other.0);
+        self.1.extend(other.1);
     }
 
     /// The rows in the order of the cases.
     pub(super) fn report(mut self, plugin: String) -> Report {
         self.0.sort_by_key(|row| (row.case, row.method));
-        Report { plugin, rows: self.0 }
+        self.1.sort_unstable();
+        self.1.dedup();
+        Report { plugin, rows: self.0, omitted: self.1 }
     }
 }
 
@@ -220,6 +289,9 @@ mod tests {
         score.note(Case::Repeat, "Orders.CreateOrder", Ok(()));
         score.note(Case::Claims, "Orders.CreateOrder", Ok(()));
         score.note_some(Case::Paging, "Orders.ListOrders", None);
+        for _ in 0..2 {
+            score.omit(Case::MarkCut, "Orders.CreateOrder", "nothing bears a mark");
+        }
         score.report("acme".to_owned())
     }
 
@@ -229,6 +301,8 @@ mod tests {
         assert_eq!(report.verdict(Case::Claims), Verdict::Passed(1));
         assert_eq!(report.verdict(Case::Repeat), Verdict::Failed(1));
         assert_eq!(report.verdict(Case::Paging), Verdict::NotClaimed);
+        assert_eq!(report.verdict(Case::MarkCut), Verdict::NotClaimed);
+        assert_eq!(report.omitted.len(), 1, "an omission is told once");
         assert!(!report.passed());
         assert_eq!(
             report.failures().map(|row| row.method).collect::<Vec<_>>(),

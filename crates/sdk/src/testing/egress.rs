@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::plugin::v1::credential::Placement;
 use crate::plugin::v1::{Call, CallKind, HttpField, HttpRequest, HttpResponse, Manifest};
 use crate::target;
-use crate::v1::Effect;
+use crate::v1::{Effect, Price};
 
 /// The largest answer that is read: no upstream needs more, and a test must not eat the machine.
 const MAX_ANSWER_BYTES: usize = 8 << 20;
@@ -33,6 +33,7 @@ pub(super) struct Egress {
     credentials: BTreeMap<String, String>,
     running: Mutex<BTreeMap<u64, Running>>,
     sent: Mutex<Vec<String>>,
+    spend_prices: Mutex<Vec<Option<Price>>>,
 }
 
 struct Running {
@@ -62,8 +63,8 @@ impl Egress {
         let uri = endpoint.parse::<Uri>();
         let uri = uri.ok().filter(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
         let endpoint = uri.ok_or_else(|| Error::field("endpoint", "is no http:// address"))?;
-        let (running, sent) = (Mutex::default(), Mutex::default());
-        Ok(Self { endpoint, manifest, credentials, running, sent })
+        let (running, sent, spend_prices) = Default::default();
+        Ok(Self { endpoint, manifest, credentials, running, sent, spend_prices })
     }
 
     pub(super) fn begin(&self, id: u64, kind: CallKind) -> Guard<'_> {
@@ -77,6 +78,10 @@ impl Egress {
 
     pub(super) fn sent(&self) -> Vec<String> {
         lock(&self.sent).clone()
+    }
+
+    pub(super) fn spend_prices(&self) -> Vec<Option<Price>> {
+        lock(&self.spend_prices).clone()
     }
 
     pub(super) async fn send(
@@ -93,6 +98,9 @@ impl Egress {
         let http = self.http_request(call, &target, &request, body)?;
         self.admit(parent_call, call, &request)?;
         lock(&self.sent).push(call.name.clone());
+        if call.effect() == Effect::Spend {
+            lock(&self.spend_prices).push(request.price.clone());
+        }
         let exchange = self.exchange(http);
         let answer = tokio::time::timeout(timeout.unwrap_or(TIMEOUT), exchange).await;
         let answer = answer.map_err(|_| Error::unavailable("the upstream took too long"))?;

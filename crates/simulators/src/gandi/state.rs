@@ -233,7 +233,7 @@ impl World {
         };
         if refund > Cents::ZERO {
             let sale = order.sale(id, account, Some(refund));
-            moment.record(Sale { person: self.person.is_some(), ..sale })?;
+            moment.record(Sale { person: sale.person || self.person.is_some(), ..sale })?;
         }
         if let Some(account) = self.accounts.get_mut(position) {
             account.prepaid += refund;

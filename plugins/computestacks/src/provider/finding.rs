@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use purveyor_sdk::names;
-use purveyor_sdk::v1::UpstreamRef;
+use purveyor_sdk::v1::{ErrorReason, UpstreamRef};
 use purveyor_sdk::{Cx, Error, Find, Finding, Resource, Result, Step, Traces, WriteRequest};
 
-use super::evidence::alike;
+use super::evidence::{alike, is_final};
 use super::{ComputeStacks, deletion, rules};
 use crate::checkpoint::{Before, Handle, Task, decode, encode};
 use crate::model::{Changes, Identity, LABEL, Likeness, Plan, Row, digest};
@@ -16,7 +16,19 @@ use crate::model::{Changes, Identity, LABEL, Likeness, Plan, Row, digest};
 /// How many products of the baseline are asked for one by one where a list lacks them.
 const KNOWN: usize = 50;
 
+/// What keeps a search from deciding, and does not pass, is told as such: a search that fails proves as
+/// little as one that finds nothing, and no setting may be sent again for it.
 pub(super) async fn find(stacks: &ComputeStacks, cx: &Cx, find: Find) -> Result<Finding> {
+    let named = !find.upstream_id.is_empty();
+    match decide(stacks, cx, find).await {
+        Err(error) if !named && (is_final(&error) || error.reason == ErrorReason::PluginFault) => {
+            Ok(Finding::incomplete(error.message))
+        }
+        decided => decided,
+    }
+}
+
+async fn decide(stacks: &ComputeStacks, cx: &Cx, find: Find) -> Result<Finding> {
     if let WriteRequest::DeleteProduct(request) = &find.write.request {
         return deletion::find(stacks, cx, request, &find.evidence).await;
     }
@@ -165,16 +177,13 @@ impl ComputeStacks {
             }
             _ => String::new(),
         };
-        let effects = i32::try_from(new.len()).unwrap_or(i32::MAX);
-        let alike_ids = new.iter().map(i64::to_string).collect();
+        // What is lacking is not there, so no new rule is just what was asked for; each place is.
+        let alike_ids = match task {
+            Task::Resource => new.iter().map(i64::to_string).collect(),
+            _ => Vec::new(),
+        };
         let unexplained = new.into_iter().map(reference).collect();
-        Ok(Finding::Absent(Traces {
-            unexplained,
-            incomplete,
-            effects,
-            alike_ids,
-            ..Traces::default()
-        }))
+        Ok(Finding::Absent(Traces { unexplained, incomplete, alike_ids, ..Traces::default() }))
     }
 
     /// Why a plan is not whole; empty: it is. A whole plan shows the newest product that stood in it and

@@ -186,7 +186,7 @@ async fn a_place_in_the_plan_that_is_there_twice_is_for_a_person() {
     let again = bench.plugin.step_at(&write, &at).await.unwrap();
     let Stepped::Pending(pending) = again else { panic!("{again:?}") };
     let several = absent(&bench, &write, &at, &[]).await;
-    assert_eq!((several.unexplained.len(), several.effects), (2, 2));
+    assert_eq!((several.unexplained.len(), several.alike_ids.len()), (2, 2));
     let (standing, error) = stands(&bench, &write, &pending.handle).await;
     assert_eq!(standing, Standing::EffectAwaited);
     assert!(error.message.contains("more than once"), "{}", error.message);

@@ -42,6 +42,8 @@ pub(crate) struct Operation {
     pub(crate) created: Option<Timestamp>,
     /// `date_created` as the upstream wrote it, by its own clock and in its own zone.
     pub(crate) created_text: Option<String>,
+    /// When its step was last changed: for one that is done, when that was.
+    pub(crate) updated: Option<Timestamp>,
     /// Seconds that the upstream expects it to take; negative when they have passed.
     pub(crate) eta: Option<i64>,
     pub(crate) product_name: Option<String>,
@@ -92,6 +94,7 @@ impl Operation {
             last_error: owned(field::text(value, "last_error")?).unwrap_or_default(),
             created: field::moment(value, "date_created", zone)?,
             created_text: owned(field::moment_text(value, "date_created")?),
+            updated: field::moment(value, "date_updated", zone).ok().flatten(),
             eta: int(value, "eta"),
             product_name: text(params, "product_name").or_else(|| text(infos, "product_name")),
             product_id: int(value, "product_id").or_else(|| int(params, "product_id")),

@@ -56,8 +56,12 @@ pub(super) fn deliver(
             progress.services.insert(*id, told);
         }
     }
+    let own: Vec<&Operation> = reading.operations.values().copied().collect();
+    let first = begin(&own);
+    // What was done before the order, and no earlier than its date tells, may show only now.
+    let lags = |it: &Operation| first.is_some() && it.updated.map(|time| time.seconds) >= first;
     let mut others = Vec::new();
-    for it in reading.finished.iter().filter(|it| progress.may_have_made(it.id)) {
+    for it in reading.finished.iter().filter(|it| progress.may_have_made(it.id) || lags(it)) {
         match it.told_product().filter(|told| it.product_id.is_some() || is_new(*told)) {
             Some(told) => _ = taken.insert(told),
             None if progress.placed.contains(&it.id) => {}

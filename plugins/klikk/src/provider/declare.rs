@@ -60,7 +60,7 @@ pub(crate) const CREDENTIALS: &[Credential] = &[
 ];
 
 /// An answer without a known caller proves that nothing was done, and 404 is the document's for a
-/// cancellation. It has no code and no word for any other refusal, and answers in the caller's language:
+/// cancellation. It has no code and no word for any other refusal, and answers may be in any language:
 /// an invoice may exist although the answer is an error, so only the operator can say which are none.
 pub(crate) const PROOFS: &[Proof] = &[
     Proof::new(proof::UNAUTHENTICATED).statuses(401, 401),

@@ -230,10 +230,10 @@ async fn configured_word_proves_a_refusal() {
 #[tokio::test]
 async fn locked_account_buys_nothing_and_its_refusal_is_unknown() {
     let bench = Bench::new().await;
-    let locked = AccountSeed { locked: true, ..AccountSeed::default() };
-    bench.upstream.put_account(locked).unwrap();
     let write = order(&["a"]);
     let at = bench.first(&write).await;
+    let locked = AccountSeed { locked: true, ..AccountSeed::default() };
+    bench.upstream.put_account(locked).unwrap();
     let stepped = bench.step_at(&write, &at).await.unwrap();
     assert!(matches!(stepped, Stepped::Unknown(_)), "{stepped:?}");
     assert!(bench.upstream.ledger().is_empty());

@@ -2,7 +2,7 @@
 //! not be asked again, so that the order is what was sent and what was answered.
 
 use purveyor_sdk::v1::order::State;
-use purveyor_sdk::v1::{CreateOrderRequest, Order, OrderItem, UpstreamRef};
+use purveyor_sdk::v1::{CreateOrderRequest, Order, OrderItem, Price, UpstreamRef};
 use purveyor_sdk::{Cx, Result, Step};
 
 use super::RackNap;
@@ -15,7 +15,9 @@ pub(super) async fn create(
     request: &CreateOrderRequest,
 ) -> Result<Step<Order>> {
     let line = racknap.line(request)?;
-    Ok(match racknap.client.write(cx, "service/create", &line.fields).await? {
+    // What the caller tells is what the upstream charges.
+    let price = Some(racknap.first_price(&line));
+    Ok(match racknap.client.write(cx, "service/create", &line.fields, price).await? {
         Written::Done(upstream) => match new_service(&upstream.message) {
             Some(id) => {
                 Step::Done(racknap.order(request, &line, UpstreamRef { id, ..upstream })?)
@@ -28,6 +30,11 @@ pub(super) async fn create(
 }
 
 impl RackNap {
+    /// What a record charges at once, as a quote and the spend tell it.
+    pub(super) fn first_price(&self, line: &Line) -> Price {
+        Price::of(line.first_payment.clone(), self.settings.tax)
+    }
+
     /// A record that was written, as an order: everything that the gateway keeps of the service is in
     /// it, because nobody can be asked for it later.
     pub(super) fn order(

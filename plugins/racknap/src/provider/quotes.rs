@@ -12,10 +12,9 @@ pub(super) fn plan(racknap: &RackNap, write: &Write) -> Result<Quote> {
     let (change, name) = match &write.request {
         WriteRequest::CreateOrder(request) => {
             let line = racknap.line(request)?;
-            let price = |amount| Some(Price::of(amount, racknap.settings.tax));
             return Ok(Quote {
-                price: price(line.first_payment),
-                recurring_price: price(line.recurring),
+                price: Some(racknap.first_price(&line)),
+                recurring_price: Some(Price::of(line.recurring, racknap.settings.tax)),
                 steps: vec![step("service/create", Effect::Spend)],
                 ..Quote::default()
             });

@@ -31,7 +31,7 @@ pub(super) fn find(racknap: &RackNap, request: &Find) -> Result<Finding> {
     // The context names what the operator named; the write knows its own service.
     let id = service_id(&request.write.upstream_id, name)?;
     if named != id.to_string() {
-        // Nothing tells that it was done. Sending it again ends in the same state.
+        // Nothing can be read: whether it is sent again, the gateway decides.
         return Ok(Finding::absent());
     }
     let service = racknap.changed(change, id, UpstreamRef::default())?;

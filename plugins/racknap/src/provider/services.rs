@@ -45,7 +45,7 @@ pub(super) async fn change(
 ) -> Result<Step<Service>> {
     let id = service_id(cx.upstream_id(), name)?;
     let fields = Fields::default().number("serviceid", id);
-    Ok(match racknap.client.write(cx, change.call(), &fields).await? {
+    Ok(match racknap.client.write(cx, change.call(), &fields, None).await? {
         Written::Done(upstream) => Step::Done(racknap.changed(change, id, upstream)?),
         Written::Refused { proof, error } => Step::rejected(proof, error),
         Written::Unknown(message) => Step::Unknown(message),

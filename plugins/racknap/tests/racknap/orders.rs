@@ -195,6 +195,9 @@ async fn a_quote_costs_what_the_caller_tells_and_sends_nothing() {
     let steps: Vec<_> = quote.steps.iter().map(|it| (it.call.as_str(), it.effect())).collect();
     assert_eq!(steps, [("service/create", Effect::Spend)]);
     assert!(!quote.upstream_asked && bench.sent().is_empty());
+    // The call that spends tells the very price.
+    bench.run(&create(asked.clone())).await.order();
+    assert_eq!(bench.plugin.spend_prices(), [Some(price)]);
     // Where nobody has said whether tax is in it, the price does not say either.
     let silent = with(configuration(), "prices_include_tax", json!(null));
     let bench = Bench::with(Options::default(), silent).await;

@@ -90,6 +90,29 @@ fn final_word_without_its_effect_is_an_operators_after_the_lag_and_the_effect_st
 }
 
 #[test]
+fn work_that_is_not_found_once_goes_on_and_for_the_lag_is_an_operators() {
+    let gone = || Event::PollFailed(Error::order_not_found("providers/acme/orders/a"));
+    let mut way = Way::accepted(Evidence::Difference);
+    way.take(gone()).pass(LAG - 1).take(gone());
+    assert_eq!(way.state(), State::WaitingUpstream);
+    way.stands(Standing::Unspecified).pass(LAG - 1).take(gone());
+    assert_eq!(way.state(), State::WaitingUpstream);
+    way.pass(LAG).take(gone());
+    assert_eq!(
+        (way.state(), way.reason()),
+        (State::NeedsOperator, Some(ErrorReason::EffectNotSeen))
+    );
+    way.polled(is_done());
+    assert_eq!(way.state(), State::Succeeded);
+    // An upstream that cannot be reached says nothing.
+    let mut way = Way::accepted(Evidence::Difference);
+    for _ in 0..10 {
+        way.pass(LAG).take(Event::PollFailed(Error::unavailable("no connection")));
+    }
+    assert_eq!(way.state(), State::WaitingUpstream);
+}
+
+#[test]
 fn work_under_way_is_polled_without_bound_and_begins_the_lag_again() {
     let mut way = Way::accepted(Evidence::Difference);
     way.pass(100 * LAG).stands(Standing::Unspecified);

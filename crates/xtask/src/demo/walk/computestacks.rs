@@ -104,7 +104,7 @@ async fn change(caller: &mut Caller, product: &Value) -> Result<()> {
 }
 
 async fn pages(caller: &mut Caller) -> Result<()> {
-    title("ComputeStacks 3: a single resource beside it, and both in pages of one");
+    title("ComputeStacks 3: a single resource beside it, and all in pages of one");
     let request = json!({
         "parent": "providers/computestacks",
         "product": {
@@ -126,7 +126,7 @@ async fn pages(caller: &mut Caller) -> Result<()> {
             None => break,
         }
     }
-    ensure!(names == ["small", "memory"], "the pages have {names:?}");
+    ensure!(names == ["old", "small", "memory"], "the pages have {names:?}");
     Ok(())
 }
 

@@ -104,6 +104,19 @@ fn operations_that_were_not_listed_before_may_have_made_a_known_product() {
 }
 
 #[test]
+fn operation_that_was_done_in_the_same_second_may_have_made_what_shows_only_now() {
+    let own = operation((50, 100));
+    let others = [Operation { updated: time(100), ..operation((40, 99)) }];
+    // It shows alone; both show; it has shown before.
+    check(&own, &others, &[product((5, 100))], (None, "untold"));
+    check(&own, &others, &[product((5, 100)), product((6, 100))], (Some(6), ""));
+    check(&own, &others, &[product((3, 100)), product((5, 100))], (Some(5), ""));
+    check(&own, &others, &[], (None, "missing"));
+    let others = [Operation { updated: time(99), ..operation((40, 99)) }];
+    check(&own, &others, &[product((5, 100))], (Some(5), ""));
+}
+
+#[test]
 fn silent_operations_may_have_made_it_or_not() {
     let own = silent((50, 100));
     let others = [silent((60, 110))];
