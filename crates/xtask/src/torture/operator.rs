@@ -12,7 +12,7 @@ use purveyor_sdk::v1::resolve_operation_request::{Executed, NotExecuted, Resolut
 use purveyor_sdk::v1::{Operation, ResolveOperationRequest};
 use tokio::task::JoinHandle;
 
-use super::call;
+use super::call::{self, PATIENCE};
 use super::client::Market;
 use super::dice::Dice;
 use super::faults::TIMING;
@@ -84,7 +84,14 @@ impl Shift {
                 continue;
             }
             let Ok(all) = call::operations(&channel, false).await else { continue };
-            for operation in decided {
+            for waiting in decided {
+                // What waits is read on, and is another one after each read.
+                let fresh = call::wait(channel.clone(), &id(waiting), Duration::ZERO, PATIENCE);
+                let Ok(fresh) = fresh.await else { continue };
+                if fresh.state() != State::NeedsOperator {
+                    continue;
+                }
+                let operation = &fresh;
                 let Some(resolution) = self.resolution(operation, &all)? else { continue };
                 let request = ResolveOperationRequest {
                     name: operation.name.clone(),

@@ -99,7 +99,7 @@ pub(crate) struct Scene<'a> {
     /// The account's lines of the ledger that callers caused, and those that a person did.
     pub(crate) ours: Vec<&'a Entry>,
     pub(crate) theirs: Vec<&'a Entry>,
-    /// The account is known to be shared with others, so that a person may buy the very same.
+    /// The account is known to be shared with others.
     pub(crate) shared: bool,
     /// How far ahead what a person makes is dated, in seconds, where that can be told.
     pub(crate) ahead_s: Option<u64>,
@@ -324,8 +324,8 @@ impl Person {
     }
 }
 
-/// Every other account is configured as one that others buy from too. A person buys the very same there
-/// alone: elsewhere it would break what an operator has promised.
+/// Every other account is configured as one that others buy from too. Where what is new is known by
+/// comparing lists a person buys there alone: elsewhere it would break what an operator has promised.
 pub(crate) fn is_shared(account: usize) -> bool {
     account % 2 == 1
 }
