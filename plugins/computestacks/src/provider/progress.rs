@@ -9,8 +9,10 @@ use purveyor_sdk::{
 };
 
 use super::evidence::is_final;
+use super::offers::Line;
 use super::{ComputeStacks, deletion, rules};
 use crate::checkpoint::{Handle, Refused, Task, decode, encode};
+use crate::model::Plan;
 
 /// How long between two reads of what is awaited.
 pub(super) const PAUSE: Duration = Duration::from_secs(2);
@@ -127,15 +129,27 @@ impl ComputeStacks {
             }
             Err(error) => return Err(error),
         };
-        let view = self.shown(&row, Some(&plan))?;
         let lines = self.lines_of(write)?;
-        let lacks = match rules::lacks(&plan, product, &lines) {
+        let view = self.shown(&row, Some(&plan))?;
+        self.judged(&plan, (product, view), &lines, (after, refused), handle)
+    }
+
+    /// What a plan says of the price rules of a product.
+    fn judged(
+        &self,
+        plan: &Plan,
+        (product, view): (i64, Product),
+        lines: &[Line],
+        (after, refused): (After, Option<Error>),
+        handle: &[u8],
+    ) -> Result<Progress> {
+        let lacks = match rules::lacks(plan, product, lines) {
             // However it came about, everything is as it was wanted.
             Ok(lacks) if lacks.is_empty() => return Ok(Progress::Done(view.into())),
-            lacks => lacks.map(|all| rules::describe(&all, &lines)),
+            lacks => lacks.map(|all| rules::describe(&all, lines)),
         };
         let goes_on = match &after {
-            After::Part(task) => rules::delivered(&plan, product, &lines, task),
+            After::Part(task) => rules::delivered(plan, product, lines, task),
             // What stood in the way before anything was sent is gone.
             After::Refusal { unsent: true, .. } => lacks.is_ok(),
             After::Refusal { unsent: false, .. } | After::All => false,

@@ -1,12 +1,15 @@
 //! Changing a product: the fields that the mask names in one request, and the price rules that are
 //! missing in a step each.
 
+use std::time::Duration;
+
 use purveyor_sdk::v1::product::Shape;
 use purveyor_sdk::v1::{ErrorReason, Product, UpdateProductRequest};
 use purveyor_sdk::{Cx, Error, Result, Step};
 
 use super::offers::{self, Line};
 use super::{ComputeStacks, rules};
+use crate::checkpoint::{Handle, encode};
 use crate::client::Sent;
 use crate::model::{Changes, Row};
 
@@ -40,9 +43,12 @@ pub(super) async fn update(
         rules::lacks(plan, update.id, &update.lines)?;
     }
     match stacks.client.update(cx, update.id, &changes).await? {
-        Sent::Accepted(row) => {
-            stacks.accepted(&row, plan.as_ref(), &update.differs(&row), &update.lines)
-        }
+        // The next change of a part is filled up from what is read, so this one has to show there.
+        Sent::Accepted(row) => Ok(Step::Pending {
+            handle: encode(&Handle::Row { product: row.id })?,
+            after: Duration::ZERO,
+            view: Some(stacks.shown(&row, plan.as_ref())?),
+        }),
         Sent::Refused { proof, error } if error.reason == ErrorReason::ProductNotFound => {
             Ok(Step::rejected(proof, Error::product_not_found(&update.product.name)))
         }

@@ -8,12 +8,13 @@ use purveyor_sdk::plugin::v1::Write;
 use purveyor_sdk::plugin::v1::poll_outcome::Outcome as Polled;
 use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
 use purveyor_sdk::testing::Position;
+use purveyor_sdk::v1::product::{Package, Shape};
 use purveyor_sdk::v1::{ErrorReason, Product};
 use purveyor_simulators::computestacks::Mode;
 use purveyor_simulators::{Fault, FaultKind, Kind};
 
 use super::bench::{
-    Bench, RULE, SHOW, create, delete, lose, number, package, sold, stands, update,
+    Bench, RULE, SHOW, bundle, create, delete, lose, number, package, sold, stands, update,
 };
 
 const LAG: Duration = Duration::from_secs(30);
@@ -75,6 +76,31 @@ async fn change_answered_otherwise_than_asked_is_awaited() {
     bench.upstream.set_mode(Mode::default());
     bench.upstream.person_renames(2, "label").unwrap();
     assert!(is_done(&bench, &write, &handle).await);
+}
+
+#[tokio::test]
+async fn change_of_a_part_is_done_when_reads_show_it() {
+    let bench = Bench::new().await;
+    let made = bench.make(package("s")).await;
+    bench.upstream.set_mode(lagging());
+    let part = |memory_mb, storage_gb| {
+        let part = Package { memory_mb, storage_gb, ..Package::default() };
+        Product { name: made.name.clone(), shape: Some(Shape::Package(part)), ..package("s") }
+    };
+    let memory = update(part(Some(2048), None), &["package.memory_mb"]);
+    let handle = accepted(&bench, &memory, Position::default()).await;
+    assert_eq!(stands(&bench, &memory, &handle).await.0, Standing::EffectAwaited);
+    bench.upstream.inject(Fault::next(SHOW, missing()));
+    assert_eq!(stands(&bench, &memory, &handle).await.0, Standing::Unclear);
+    bench.upstream.advance(LAG);
+    assert!(is_done(&bench, &memory, &handle).await);
+    // The next change of another part keeps this one.
+    let storage = update(part(None, Some(40)), &["package.storage_gb"]);
+    let handle = accepted(&bench, &storage, Position::default()).await;
+    bench.upstream.advance(LAG);
+    assert!(is_done(&bench, &storage, &handle).await);
+    let shown = bench.get(&made.name).await.unwrap();
+    assert_eq!((bundle(&shown).memory_mb, bundle(&shown).storage_gb), (Some(2048), Some(40)));
 }
 
 #[tokio::test]
