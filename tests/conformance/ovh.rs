@@ -60,6 +60,7 @@ const CALLS: Calls = Calls {
         ("order.details", "GET /me/order/{orderId}/details"),
         ("order.detail", "GET /me/order/{orderId}/details/{orderDetailId}"),
         ("order.extension", "GET /me/order/{orderId}/details/{orderDetailId}/extension"),
+        ("order.payment", "GET /me/order/{orderId}/payment"),
         ("order.means", "GET /me/order/{orderId}/availableRegisteredPaymentMean"),
         ("order.pay.mean", "POST /me/order/{orderId}/payWithRegisteredPaymentMean"),
         ("order.pay.method", "POST /me/order/{orderId}/pay"),

@@ -284,8 +284,15 @@ async fn an_order_is_cancelled_while_the_upstream_lets_go_of_it() {
     assert_eq!(order(&cancelled).state(), OrderState::Cancelled);
     assert_eq!(order(&cancelled).name, waiting.target);
     assert_eq!(sold(&shop.upstream, Kind::Refund), sold(&shop.upstream, ADD));
+    // What the upstream lets go of is not delivered.
     let bought = shop.client.done(&accepted.name).await;
-    assert_eq!(order(&bought).state(), OrderState::Cancelled, "{bought:#?}");
+    assert_eq!(
+        (bought.state(), reason(&bought)),
+        (State::Failed, "UPSTREAM_FAILED"),
+        "{bought:#?}"
+    );
+    let shown = shop.client.get_order(&waiting.target).await.expect("it is shown");
+    assert_eq!(shown.state(), OrderState::Cancelled, "{shown:#?}");
 }
 
 #[tokio::test]

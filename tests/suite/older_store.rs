@@ -26,7 +26,9 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use purveyor_sdk::v1::ResolveOperationRequest;
 use purveyor_sdk::v1::operation::State;
+use purveyor_sdk::v1::resolve_operation_request::{NotExecuted, Resolution};
 use purveyor_simulators::gandi::{AccountSeed, Gandi, Options};
 use purveyor_simulators::{Kind, Simulator};
 use tempfile::TempDir;
@@ -98,6 +100,15 @@ async fn goes_on(program: &Program, upstream: &Simulator<Gandi>) {
         let operation = client.operation(&name(number)).await;
         assert_eq!(operation.state(), state, "{operation:#?}");
     }
+    // The evidence of order 6 knows no operation by which a list could be seen to be whole.
+    let open = client.reaches(&name(6), State::NeedsOperator).await;
+    let request = ResolveOperationRequest {
+        name: open.name,
+        etag: open.etag,
+        note: "not there".to_owned(),
+        resolution: Some(Resolution::NotExecuted(NotExecuted { try_again: true })),
+    };
+    client.operations().resolve_operation(request).await.expect("resolved");
     let mut ids = Vec::new();
     for number in [1, 4, 5, 6, 7] {
         let operation = succeeded(client.done(&name(number)).await);

@@ -222,8 +222,7 @@ async fn torture(
         bail!("{why}");
     }
     let played = played?;
-    let lag = options.has(Hazard::EffectLag);
-    let mut verdict = judged(&market, &upstreams, &journal, &played, lag)?;
+    let mut verdict = judged(&market, &upstreams, &journal, &played, options)?;
     // A control is there to break promises, and what is wrong with it may keep callers waiting.
     if options.control.is_none() {
         verdict.require_answers(market.orders.len() - market.done.load(Ordering::SeqCst));
@@ -286,9 +285,13 @@ fn judged(
     upstreams: &[Vec<Upstream>],
     journal: &Path,
     played: &Played,
-    effects_lag: bool,
+    options: &Options,
 ) -> Result<Verdict> {
     market.journal.flush()?;
+    let kept_from =
+        [(Hazard::UnknownWords, "STATE_CONFLICT"), (Hazard::NotFound, "ORDER_NOT_FOUND")];
+    let kept_from = kept_from.into_iter().filter(|(hazard, _)| options.has(*hazard));
+    let kept_from: Vec<&str> = kept_from.map(|(_, reason)| reason).collect();
     let ledgers = upstreams.iter().map(|upstreams| {
         let ledgers = upstreams.iter().map(|it| it.desk().ledger()).collect::<Result<Vec<_>>>();
         Ok(ledgers?.concat())
@@ -302,7 +305,8 @@ fn judged(
         operations: &played.operations,
         touched: &played.deeds.touched(),
         asked: &played.asked,
-        effect_lag_ms: if effects_lag { EFFECT_LAG_MS } else { 0 },
+        kept_from: &kept_from,
+        effect_lag_ms: if options.has(Hazard::EffectLag) { EFFECT_LAG_MS } else { 0 },
     }))
 }
 

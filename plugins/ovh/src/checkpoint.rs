@@ -23,6 +23,9 @@ pub(crate) struct Followed {
     /// The months of the further term, where they are known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) months: Option<u32>,
+    /// Other orders that had renewed the same services before: the ends of before have their terms in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) earlier: Vec<i64>,
 }
 
 /// A service before its further term is paid.
@@ -72,7 +75,7 @@ pub(crate) struct Before {
 
 impl Followed {
     pub(crate) fn new(order: i64) -> Self {
-        Self { order, looks: 0, ends: Vec::new(), months: None }
+        Self { order, looks: 0, ends: Vec::new(), months: None, earlier: Vec::new() }
     }
 
     /// After one more look.

@@ -48,7 +48,9 @@ impl Step<'_> {
             return self.undecided("what was found is not what the upstream answered");
         }
         let told = !answered.is_empty();
-        if self.policy.account_shared && self.policy.evidence == Evidence::Difference && !told {
+        // What names no object is the state of what this operation made before.
+        let made = !found.upstream_id.is_empty() && !told;
+        if self.policy.account_shared && self.policy.evidence == Evidence::Difference && made {
             self.next.candidates =
                 vec![UpstreamRef { id: found.upstream_id, ..UpstreamRef::default() }];
             let message = "somebody else may have bought what was found on this shared account";

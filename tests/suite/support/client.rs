@@ -23,6 +23,9 @@ use tonic_types::StatusExt as _;
 
 use super::{PATIENCE, until};
 
+/// The one operation that a simulated account of Gandi begins with.
+const OLD_ORDER: &str = "637365";
+
 /// A caller with one connection.
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -177,7 +180,7 @@ impl Client {
         Ok(self.orders().get_order(request).await?.into_inner())
     }
 
-    /// All orders of a provider, page by page.
+    /// All orders of a provider, page by page, but the one that a simulated account of Gandi begins with.
     pub(crate) async fn all_orders(&self, provider: &str) -> Vec<Order> {
         let parent = format!("providers/{provider}");
         let mut request = ListOrdersRequest { parent, ..ListOrdersRequest::default() };
@@ -185,7 +188,8 @@ impl Client {
         loop {
             let page = self.orders().list_orders(request.clone()).await;
             let page = page.expect("orders can be listed").into_inner();
-            orders.extend(page.orders);
+            let is_old = |it: &Order| it.upstream.as_ref().is_some_and(|it| it.id == OLD_ORDER);
+            orders.extend(page.orders.into_iter().filter(|it| !is_old(it)));
             request.page_token = page.next_page_token;
             if request.page_token.is_empty() {
                 return orders;

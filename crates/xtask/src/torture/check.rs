@@ -68,6 +68,9 @@ pub(crate) struct Evidence<'a> {
     pub(crate) touched: &'a BTreeSet<(usize, String, String)>,
     /// The request ids of what an operator was asked about.
     pub(crate) asked: &'a BTreeSet<String>,
+    /// The reasons for which an order may fail before anything is sent: what upstreams show wrongly in the
+    /// run.
+    pub(crate) kept_from: &'a [&'static str],
     /// How long each effect does not show; 0: it shows at once.
     pub(crate) effect_lag_ms: u64,
 }

@@ -12,7 +12,7 @@ use purveyor_sdk::v1::resolve_operation_request::{Executed, NotExecuted, Resolut
 use purveyor_sdk::v1::{Operation, ResolveOperationRequest};
 use tokio::task::JoinHandle;
 
-use super::call;
+use super::call::{self, PATIENCE};
 use super::client::Market;
 use super::dice::Dice;
 use super::faults::TIMING;
@@ -38,6 +38,7 @@ impl Operator {
             desks,
             over: Arc::clone(&over),
             seen: BTreeMap::new(),
+            refused: BTreeMap::new(),
         };
         Self { over, task: tokio::spawn(shift.work()) }
     }
@@ -58,6 +59,8 @@ struct Shift {
     over: Arc<AtomicBool>,
     /// Since when each operation needs an operator.
     seen: BTreeMap<String, Instant>,
+    /// The last answer to words that were not taken.
+    refused: BTreeMap<String, String>,
 }
 
 impl Shift {
@@ -81,7 +84,14 @@ impl Shift {
                 continue;
             }
             let Ok(all) = call::operations(&channel, false).await else { continue };
-            for operation in decided {
+            for waiting in decided {
+                // What waits is read on, and is another one after each read.
+                let fresh = call::wait(channel.clone(), &id(waiting), Duration::ZERO, PATIENCE);
+                let Ok(fresh) = fresh.await else { continue };
+                if fresh.state() != State::NeedsOperator {
+                    continue;
+                }
+                let operation = &fresh;
                 let Some(resolution) = self.resolution(operation, &all)? else { continue };
                 let request = ResolveOperationRequest {
                     name: operation.name.clone(),
@@ -89,11 +99,19 @@ impl Shift {
                     note: "read in the upstream's books".to_owned(),
                     resolution: Some(resolution),
                 };
-                // What is not taken is looked at again: it may have changed meanwhile.
-                let _taken = call::resolve(channel.clone(), &request).await;
-                // One at a time: what it is told belongs to nobody else from then on.
-                break;
+                match call::resolve(channel.clone(), &request).await {
+                    // One at a time: what it is told belongs to nobody else from then on.
+                    Ok(_) => break,
+                    // It is looked at again: it may have changed meanwhile.
+                    Err(status) => {
+                        let words = format!("{:?} is answered: {status:?}", request.resolution);
+                        self.refused.insert(request.name, words);
+                    }
+                }
             }
+        }
+        for (operation, words) in self.refused {
+            println!("an operator was refused: {operation}: {words}");
         }
         Ok(self.seen.into_keys().collect())
     }
@@ -112,9 +130,24 @@ impl Shift {
         let request_id = id(operation);
         let order = self.market.orders.iter().find(|order| order.request_id == request_id);
         Ok(Some(match order {
-            Some(order) => bought(subject, order, operation, all, &ledger),
+            Some(order) => {
+                let named = self.named(order, operation, all);
+                bought(subject, order, operation, &named, &ledger)
+            }
             None => ended(subject, operation, &ledger),
         }))
+    }
+
+    /// What other orders of the account name: the ids of another upstream may be equal.
+    fn named(&self, order: &Order, operation: &Operation, all: &[Operation]) -> BTreeSet<String> {
+        let alike = |other: &&Order| {
+            (other.subject, other.account, other.site) == (order.subject, order.account, order.site)
+        };
+        let of_account = self.market.orders.iter().filter(alike);
+        let of_account: BTreeSet<&str> = of_account.map(|it| it.request_id.as_str()).collect();
+        let others = all.iter().filter(|other| other.name != operation.name);
+        let others = others.filter(|other| of_account.contains(id(other).as_str()));
+        others.flat_map(call::ids).collect()
     }
 }
 
@@ -122,13 +155,11 @@ fn bought(
     subject: &dyn Subject,
     order: &Order,
     operation: &Operation,
-    all: &[Operation],
+    named: &BTreeSet<String>,
     ledger: &[Entry],
 ) -> Resolution {
     let (holder, asked) = (holder(subject, order.account, order.site), subject.asked(order));
     let own = call::ids(operation);
-    let others = all.iter().filter(|other| other.name != operation.name);
-    let named: BTreeSet<String> = others.flat_map(call::ids).collect();
     let gone: BTreeSet<String> = ledger.iter().filter_map(|entry| subject.undone(entry)).collect();
     let of_caller = |id: &str| ledger.iter().any(|it| it.operation_id == id && !it.person);
     let fits = |entry: &&Entry| {

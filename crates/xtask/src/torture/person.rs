@@ -99,7 +99,7 @@ pub(crate) struct Scene<'a> {
     /// The account's lines of the ledger that callers caused, and those that a person did.
     pub(crate) ours: Vec<&'a Entry>,
     pub(crate) theirs: Vec<&'a Entry>,
-    /// The account is known to be shared with others, so that a person may buy the very same.
+    /// The account is known to be shared with others.
     pub(crate) shared: bool,
     /// How far ahead what a person makes is dated, in seconds, where that can be told.
     pub(crate) ahead_s: Option<u64>,
@@ -134,7 +134,7 @@ pub(crate) struct Command {
     pub(crate) path: String,
     pub(crate) body: Value,
     /// What it is done to, and may keep a caller from: the id of an order or of what it is for.
-    pub(crate) touches: Option<String>,
+    pub(crate) touches: Vec<String>,
     /// Posted a while later.
     pub(crate) undo: Option<(String, Value)>,
     /// Whether it has the date of the scene.
@@ -144,7 +144,7 @@ pub(crate) struct Command {
 impl Command {
     pub(crate) fn post(path: impl Into<String>, body: Value) -> Self {
         let (method, path) = (Method::POST, path.into());
-        Self { method, path, body, touches: None, undo: None, dated: false }
+        Self { method, path, body, touches: Vec::new(), undo: None, dated: false }
     }
 
     /// A fault that strikes the next call alone.
@@ -153,8 +153,9 @@ impl Command {
         Self::post("/faults", fault)
     }
 
-    pub(crate) fn touching(self, id: impl Into<String>) -> Self {
-        Self { touches: Some(id.into()), ..self }
+    pub(crate) fn touching(mut self, id: impl Into<String>) -> Self {
+        self.touches.push(id.into());
+        self
     }
 
     pub(crate) fn undone_by(self, path: impl Into<String>, body: Value) -> Self {
@@ -287,8 +288,8 @@ impl Person {
             *armed = Some(deed);
             return Ok(());
         }
-        if let Some(id) = command.touches {
-            self.deeds.touch(self.index, holder, id);
+        for id in command.touches {
+            self.deeds.touch(self.index, holder.clone(), id);
         }
         self.deeds.note(deed);
         if command.dated {
@@ -323,8 +324,8 @@ impl Person {
     }
 }
 
-/// Every other account is configured as one that others buy from too. A person buys the very same there
-/// alone: elsewhere it would break what an operator has promised.
+/// Every other account is configured as one that others buy from too. Where what is new is known by
+/// comparing lists a person buys there alone: elsewhere it would break what an operator has promised.
 pub(crate) fn is_shared(account: usize) -> bool {
     account % 2 == 1
 }

@@ -1,10 +1,12 @@
 //! What has come of an order, as read: one judgement for polls and searches. The upstream's word alone
 //! ends nothing as a success: each item has to have its server.
 
+use std::collections::BTreeMap;
+
 use purveyor_sdk::names::ProductName;
 use purveyor_sdk::v1::CreateOrderRequest;
 use purveyor_sdk::v1::order::State;
-use purveyor_sdk::{Standing, Write};
+use purveyor_sdk::{Result, Standing, Write, WriteRequest};
 
 use super::Klikk;
 use crate::checkpoint::Placed;
@@ -30,6 +32,14 @@ pub(super) enum Verdict {
 pub(super) struct Judgement {
     pub(super) verdict: Verdict,
     pub(super) mark_lost: bool,
+}
+
+/// What is read beside an order that is followed.
+#[derive(Debug)]
+pub(super) struct Beside {
+    pub(super) servers: Vec<Server>,
+    /// All orders; read only where an order that is followed lacks its marks.
+    pub(super) listed: Vec<Order>,
 }
 
 /// Whose an order is, by the marks in its names.
@@ -69,14 +79,15 @@ impl Klikk {
         request: &CreateOrderRequest,
         placed: &mut Placed,
         told: &Order,
-        servers: &[Server],
+        beside: &Beside,
     ) -> Judgement {
         let id = told.id;
         let unclear = |why: String| Judgement {
             verdict: Verdict::Stands(Standing::Unclear, why),
             mark_lost: false,
         };
-        match owner(told, &marks(write, request)) {
+        let marks = marks(write, request);
+        match owner(told, &marks) {
             Owner::Ours => placed.ours = true,
             Owner::Another(mark) if !placed.ours => {
                 return unclear(format!("order {id} carries the mark {mark} of another request"));
@@ -91,8 +102,15 @@ impl Klikk {
         if !is_as_asked(told, request) {
             return unclear(format!("order {id} has other items than were asked for"));
         }
+        let marked = |other: &&Order| other.id != id && owner(other, &marks) == Owner::Ours;
+        if let Some(other) = before.and_then(|_| beside.listed.iter().find(marked)) {
+            let other = other.id;
+            return unclear(format!(
+                "order {id} carries no mark, and order {other} carries its own"
+            ));
+        }
         Judgement {
-            verdict: self.verdict(told, servers),
+            verdict: self.verdict(told, &beside.servers),
             mark_lost: before.is_some_and(|before| before.tokens),
         }
     }
@@ -171,6 +189,19 @@ impl Klikk {
         );
         let (id, said, message) = (item.id, word(&item.status), &item.message);
         format!("{order}, and its item {id}, which says {said} ({message}), {server}")
+    }
+}
+
+impl Placed {
+    /// Whether the order that is followed was sent with marks, and shows none of them.
+    pub(super) fn is_unmarked(&self, write: &Write, orders: &BTreeMap<u64, Result<Order>>) -> bool {
+        let (Some(Ok(told)), WriteRequest::CreateOrder(request)) =
+            (orders.get(&self.order), &write.request)
+        else {
+            return false;
+        };
+        let sent_with = self.before.as_ref().is_some_and(|before| before.tokens);
+        sent_with && !self.ours && owner(told, &marks(write, request)) == Owner::Unmarked
     }
 }
 

@@ -199,7 +199,7 @@ impl Klikk {
         // What an earlier plugin kept does not tell what was there.
         let before = before.highest.map(|_| before.brief());
         let placed = Placed::new(told.id, before);
-        let step = self.found_step(&find.write, request, placed, told, &servers)?;
+        let step = self.found_step(&find.write, request, placed, told, servers)?;
         Ok(Finding::found(told.id.to_string(), step))
     }
 }

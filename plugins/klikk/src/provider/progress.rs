@@ -12,7 +12,7 @@ use purveyor_sdk::{
 
 use super::Klikk;
 use super::declare::{MARK_LOST, notice};
-use super::delivery::{Judgement, Verdict, marks};
+use super::delivery::{Beside, Judgement, Verdict, marks};
 use super::order_view::in_order;
 use crate::checkpoint::{Cancelling, Placed, decode, encode};
 use crate::model;
@@ -38,8 +38,18 @@ pub(super) async fn poll(klikk: &Klikk, cx: &Cx, items: Vec<PollItem>) -> Result
     } else {
         klikk.servers_of(cx, &told).await?
     };
+    let unmarked = |(item, followed): (&PollItem, &Result<Followed>)| match followed {
+        Ok(Followed::Order(placed)) => placed.is_unmarked(&item.write, &orders),
+        _ => false,
+    };
+    let listed = if items.iter().zip(&followed).any(unmarked) {
+        klikk.client.orders(cx).await?
+    } else {
+        Vec::new()
+    };
+    let beside = Beside { servers, listed };
     let progress = items.iter().zip(followed).map(|(item, followed)| {
-        let progress = followed.and_then(|it| klikk.progress(&item.write, it, &orders, &servers));
+        let progress = followed.and_then(|it| klikk.progress(&item.write, it, &orders, &beside));
         progress.unwrap_or_else(Progress::Unavailable)
     });
     Ok(progress.collect())
@@ -94,7 +104,7 @@ impl Klikk {
         write: &Write,
         followed: Followed,
         orders: &BTreeMap<u64, Result<model::Order>>,
-        servers: &[Server],
+        beside: &Beside,
     ) -> Result<Progress> {
         let told = match orders.get(&followed.order()) {
             Some(Ok(told)) => Some(told),
@@ -107,13 +117,13 @@ impl Klikk {
         };
         match (followed, &write.request, told) {
             (Followed::Order(placed), WriteRequest::CreateOrder(request), Some(told)) => {
-                self.order_progress(write, request, placed, told, servers)
+                self.order_progress(write, request, placed, told, beside)
             }
             (Followed::Order(placed), WriteRequest::CreateOrder(request), None) => {
-                self.vanished(write, request, placed, servers)
+                self.vanished(write, request, placed, beside)
             }
             (Followed::Cancellation(cancelling), ..) => {
-                self.cancellation_progress(cancelling, told, servers)
+                self.cancellation_progress(cancelling, told, &beside.servers)
             }
             _ => Err(Error::unsupported("following this write")),
         }
@@ -126,11 +136,11 @@ impl Klikk {
         request: &CreateOrderRequest,
         mut placed: Placed,
         told: &model::Order,
-        servers: &[Server],
+        beside: &Beside,
     ) -> Result<Progress> {
         let Judgement { verdict, mark_lost } =
-            self.judge(write, request, &mut placed, told, servers);
-        let mut order = self.own_order(write, request, told, servers)?;
+            self.judge(write, request, &mut placed, told, beside);
+        let mut order = self.own_order(write, request, told, &beside.servers)?;
         if mark_lost {
             order.notices.push(notice(MARK_LOST));
         }
@@ -157,11 +167,11 @@ impl Klikk {
         write: &Write,
         request: &CreateOrderRequest,
         placed: Placed,
-        servers: &[Server],
+        beside: &Beside,
     ) -> Result<Progress> {
-        let told = shown_by_servers(placed.order, servers);
+        let told = shown_by_servers(placed.order, &beside.servers);
         let why = format!("the upstream does not know order {} any more", placed.order);
-        Ok(match self.order_progress(write, request, placed, &told, servers)? {
+        Ok(match self.order_progress(write, request, placed, &told, beside)? {
             Progress::Done(Resource::Order(order)) => Progress::Done(completed(order).into()),
             Progress::Stands { handle, after, .. } | Progress::Pending { handle, after, .. } => {
                 let standing = Standing::Unclear;
@@ -179,10 +189,11 @@ impl Klikk {
         request: &CreateOrderRequest,
         placed: Placed,
         told: &model::Order,
-        servers: &[Server],
+        servers: Vec<Server>,
     ) -> Result<Step<Resource>> {
         let failed = encode(&placed)?;
-        match self.order_progress(write, request, placed, told, servers)? {
+        let beside = Beside { servers, listed: Vec::new() };
+        match self.order_progress(write, request, placed, told, &beside)? {
             Progress::Done(resource) => Ok(Step::Done(resource)),
             Progress::Pending { handle, after, view }
             | Progress::Stands { handle, after, view, .. } => {

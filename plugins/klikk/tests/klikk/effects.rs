@@ -22,7 +22,7 @@ const HOUR_MS: u64 = 3_600_000;
 /// What a poll shows, in short: done, or what the work that goes on amounts to.
 #[derive(Debug)]
 enum Shown {
-    Done(Order),
+    Done(Box<Order>),
     UnderWay,
     Stands(Standing, String),
     Failed(ErrorReason, String),
@@ -32,7 +32,7 @@ impl Shown {
     #[track_caller]
     fn order(self) -> Order {
         let Self::Done(order) = self else { panic!("{self:?}") };
-        order
+        *order
     }
 
     #[track_caller]
@@ -55,7 +55,7 @@ async fn place(bench: &Bench, write: &Write) -> Vec<u8> {
 async fn poll(bench: &Bench, write: &Write, handle: &[u8]) -> Shown {
     match bench.poll_one(write, handle).await.unwrap() {
         Polled::Done(done) => match done.resource.unwrap().kind {
-            Some(resource::Kind::Order(order)) => Shown::Done(order),
+            Some(resource::Kind::Order(order)) => Shown::Done(Box::new(order)),
             other => panic!("{other:?}"),
         },
         Polled::Pending(pending) if pending.standing() == Standing::Unspecified => Shown::UnderWay,
@@ -280,6 +280,17 @@ async fn order_whose_mark_is_lost_goes_on_with_a_notice() {
     // Names that are sent without marks have none to lose.
     let unmarked = open(bench.upstream.url(), json!({ "item_tokens": false })).unwrap();
     assert!(reasons(&unmarked.run(&write).await.order()).is_empty());
+}
+
+#[tokio::test]
+async fn order_without_mark_is_not_ours_beside_one_with_it() {
+    let bench = Bench::new().await;
+    bench.set(|mode| mode.answered_order = Some(74));
+    let write = order(&["a"]);
+    let handle = place(&bench, &write).await;
+    assert_eq!(bench.upstream.person_buys(TOKEN, &["a"], Duration::ZERO), Ok(74));
+    let shown = poll(&bench, &write, &handle).await;
+    shown.stands(Standing::Unclear, "order 74 carries no mark, and order 73 carries its own");
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ impl Extension {
 }
 
 /// The upstream's word for how far an order has come.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Status(pub(crate) String);
 
 impl Status {

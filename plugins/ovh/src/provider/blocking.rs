@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use purveyor_sdk::prost_types::Timestamp;
 use purveyor_sdk::time::to_rfc3339;
 use purveyor_sdk::v1::ErrorReason;
-use purveyor_sdk::{Cx, Error, Result};
+use purveyor_sdk::{Cx, Error, Period, Result};
 
 use super::Ovh;
 use super::order_view::Line;
@@ -30,6 +30,8 @@ pub(super) struct KnownOrders(Mutex<BTreeMap<i64, Known>>);
 struct Known {
     /// The names of the services that it renews.
     names: Vec<String>,
+    /// For how many months, where it tells.
+    months: Option<u32>,
     /// Its last word, once it has said it.
     last: Option<Status>,
 }
@@ -38,15 +40,18 @@ struct Known {
 #[derive(Debug)]
 pub(super) struct Other {
     pub(super) id: i64,
+    names: Vec<String>,
+    /// The months that it adds, where it tells.
+    pub(super) months: Option<u32>,
     status: Status,
     /// Its payment shows, although its word denies it.
     paid: bool,
 }
 
 impl KnownOrders {
-    /// Remembers which services an order renews.
-    pub(super) fn add(&self, order: i64, names: &[String]) {
-        self.put(order, Known { names: names.to_vec(), last: None });
+    /// Remembers which services an order renews, and for how many months.
+    pub(super) fn add(&self, order: i64, names: &[String], months: Option<u32>) {
+        self.put(order, Known { names: names.to_vec(), months, last: None });
     }
 
     fn put(&self, order: i64, known: Known) {
@@ -75,9 +80,19 @@ impl Other {
         !ended && (self.paid || !(self.status.is_unpaid() || word == "cancelling"))
     }
 
-    /// Whether its payment was taken.
+    /// Whether its payment was taken, so that it may have moved an end.
     pub(super) fn is_paid(&self) -> bool {
         self.paid || self.status.is_paid()
+    }
+
+    /// Whether it has said its last word of success.
+    pub(super) fn is_delivered(&self) -> bool {
+        self.status.is_delivered()
+    }
+
+    /// Whether it renews the service of this name, as far as it tells.
+    pub(super) fn renews(&self, service: &str) -> bool {
+        self.names.iter().any(|name| name == ANY || name == service)
     }
 }
 
@@ -133,8 +148,9 @@ impl Ovh {
         let known = match self.known.get(id) {
             Some(known) => Some(known),
             None => {
-                let names = names_of(&self.lines(cx, id).await?);
-                let known = names.map(|names| Known { names, last: None });
+                let lines = self.lines(cx, id).await?;
+                let months = months_of(&lines);
+                let known = names_of(&lines).map(|names| Known { names, months, last: None });
                 if let Some(known) = &known {
                     self.known.put(id, known.clone());
                 }
@@ -142,21 +158,28 @@ impl Ovh {
             }
         };
         // Lines that are not told yet may be about anything.
-        let may_be = known
-            .as_ref()
-            .is_none_or(|known| known.names.iter().any(|name| name == ANY || names.contains(name)));
-        if !may_be {
+        let any = || Known { names: vec![ANY.to_owned()], ..Known::default() };
+        let told = known.clone().unwrap_or_else(any);
+        let mut other = Other {
+            id,
+            names: told.names,
+            months: told.months,
+            status: told.last.clone().unwrap_or_default(),
+            paid: false,
+        };
+        if !names.iter().any(|name| other.renews(name)) {
             return Ok(None);
         }
-        if let Some(status) = known.as_ref().and_then(|known| known.last.clone()) {
-            return Ok(Some(Other { id, status, paid: false }));
+        if told.last.is_some() {
+            return Ok(Some(other));
         }
-        let status = self.client.status(cx, id).await?;
-        if let Some(known) = known.filter(|_| status.is_delivered() || status.is_cancelled()) {
-            self.known.put(id, Known { last: Some(status.clone()), ..known });
+        other.status = self.client.status(cx, id).await?;
+        let ended = other.status.is_delivered() || other.status.is_cancelled();
+        if let Some(known) = known.filter(|_| ended) {
+            self.known.put(id, Known { last: Some(other.status.clone()), ..known });
         }
-        let paid = status.is_unpaid() && self.client.payment(cx, id).await? == Some(true);
-        Ok(Some(Other { id, status, paid }))
+        other.paid = other.status.is_unpaid() && self.client.payment(cx, id).await? == Some(true);
+        Ok(Some(other))
     }
 }
 
@@ -175,6 +198,15 @@ pub(super) fn names_of(lines: &[Line]) -> Option<Vec<String>> {
     Some(renewing.map(name).collect())
 }
 
+/// The months that lines add, where they tell.
+pub(super) fn months_of(lines: &[Line]) -> Option<u32> {
+    let word = lines.iter().find_map(|line| line.extension.as_ref()?.0.duration())?;
+    match word.parse() {
+        Ok(Period::Months(months)) => Some(months),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Other, Status};
@@ -182,7 +214,8 @@ mod tests {
     #[test]
     fn orders_at_work() {
         fn check(word: &str, paid: bool, expected: bool) {
-            let other = Other { id: 1, status: Status(word.to_owned()), paid };
+            let status = Status(word.to_owned());
+            let other = Other { id: 1, names: Vec::new(), months: None, status, paid };
             assert_eq!(other.is_at_work(), expected, "{word} {paid}");
         }
         check("notPaid", false, false);

@@ -7,8 +7,9 @@ use purveyor_sdk::v1::{ErrorReason, UpstreamRef};
 use purveyor_sdk::{Cx, Error, Period, Result};
 
 use super::Ovh;
+use super::blocking::Other;
 use super::order_view::Seen;
-use crate::checkpoint::Followed;
+use crate::checkpoint::{Ending, Followed};
 use crate::model::Status;
 
 /// How far an end may be from where a term leads: months differ in length, and a day begins elsewhere in
@@ -112,7 +113,7 @@ impl Ends {
 impl End {
     fn is_later(&self) -> bool {
         match (self.before, self.now) {
-            (Some(before), Some(now)) => now.seconds > before,
+            (Some(before), Some(now)) => now.seconds > before && self.terms != Some(0),
             (None, now) => now.is_some(),
             (Some(_), None) => false,
         }
@@ -125,34 +126,69 @@ impl End {
 }
 
 impl Ovh {
-    /// The ends of what an order renews. A service that is gone has none.
-    pub(super) async fn ends(&self, cx: &Cx, followed: &Followed) -> Result<Ends> {
-        let mut rows = Vec::new();
-        for ending in &followed.ends {
-            let now = match self.client.service(cx, ending.service).await {
-                Ok(service) => self.expiry_now(cx, &service).await?,
-                Err(error) if error.reason == ErrorReason::ServiceNotFound => None,
+    /// The ends of what an order renews, compared with those of before and what other orders have added
+    /// since. A service that is gone has none.
+    pub(super) async fn ends(
+        &self,
+        cx: &Cx,
+        followed: &Followed,
+        seen: Option<&Seen>,
+    ) -> Result<Ends> {
+        let (mut ends, names) = self.present_ends(cx, followed).await?;
+        if !ends.moved() {
+            return Ok(ends);
+        }
+        let others = self.others(cx, &names, Some(followed.order)).await?;
+        // Where this order says that it is delivered, one that is not has not moved an end yet.
+        let said = seen.and_then(|seen| seen.status.as_ref()).is_some_and(Status::is_delivered);
+        let counts = |other: &&Other| {
+            let moved = if said { other.is_delivered() } else { other.is_paid() };
+            moved && !followed.earlier.contains(&other.id)
+        };
+        for (end, name) in ends.rows.iter_mut().zip(&names) {
+            let adding = others.iter().filter(counts).filter(|other| other.renews(name));
+            let added: Option<u32> = adding.map(|other| other.months).sum();
+            // What an order adds that does not tell its term is anything.
+            let told = (end.before, end.now, added, followed.months);
+            let (Some(before), Some(now), Some(added), Some(months)) = told else { continue };
+            let before = self.after_months(before, added)?;
+            end.before = Some(before);
+            end.terms = self.terms(before, now.seconds, months)?;
+        }
+        Ok(ends)
+    }
+
+    async fn present_ends(&self, cx: &Cx, followed: &Followed) -> Result<(Ends, Vec<String>)> {
+        let (mut rows, mut names) = (Vec::new(), Vec::new());
+        for Ending { service: id, end: before } in &followed.ends {
+            let (now, name) = match self.client.service(cx, *id).await {
+                Ok(service) => {
+                    let name = service.name().unwrap_or_default().to_owned();
+                    (self.expiry_now(cx, &service).await?, name)
+                }
+                Err(error) if error.reason == ErrorReason::ServiceNotFound => (None, String::new()),
                 Err(error) => return Err(error),
             };
-            let terms = match (ending.end, now, followed.months) {
-                (Some(before), Some(now), Some(months)) => {
-                    self.terms(before, now.seconds, months)?
-                }
-                _ => None,
-            };
-            rows.push(End { service: ending.service, before: ending.end, now, terms });
+            rows.push(End { service: *id, before: *before, now, terms: None });
+            names.push(name);
         }
-        Ok(Ends { rows })
+        Ok((Ends { rows }, names))
+    }
+
+    fn after_months(&self, before: i64, months: u32) -> Result<i64> {
+        if months == 0 {
+            return Ok(before);
+        }
+        let before = Timestamp { seconds: before, nanos: 0 };
+        Ok(self.client.zone.add(&before, Period::Months(months))?.seconds)
     }
 
     fn terms(&self, before: i64, now: i64, months: u32) -> Result<Option<u32>> {
         if now <= before {
             return Ok(Some(0));
         }
-        let before = Timestamp { seconds: before, nanos: 0 };
-        for terms in 1..=TERMS_MAX {
-            let later = Period::Months(months.saturating_mul(terms));
-            let expected = self.client.zone.add(&before, later)?.seconds;
+        for terms in 0..=TERMS_MAX {
+            let expected = self.after_months(before, months.saturating_mul(terms))?;
             if (now - expected).abs() <= TOLERANCE_SECONDS {
                 return Ok(Some(terms));
             }

@@ -10,7 +10,6 @@ use purveyor_sdk::{
 };
 
 use super::Ovh;
-use super::blocking::Other;
 use super::changes::{Wanted, target, wanted};
 use super::order_view::Seen;
 use super::orders::number;
@@ -31,7 +30,8 @@ pub(super) async fn baseline(ovh: &Ovh, cx: &Cx, asked: Baseline) -> Result<Evid
         WriteRequest::CreateRenewal(_) if asked.step == 1 => ovh.before_order(cx, asked.step).await,
         WriteRequest::CreateRenewal(request) => {
             let order = decode::<Followed>(&asked.handle)?.order;
-            of_payment(&ovh.extension(cx, request).await?.followed(order))
+            let followed = ovh.extension(cx, request).await?.followed(order);
+            ovh.before_payment(cx, followed).await
         }
         WriteRequest::PayOrder(request) => {
             let order = number(&asked.write.upstream_id, &request.name)?;
@@ -43,7 +43,8 @@ pub(super) async fn baseline(ovh: &Ovh, cx: &Cx, asked: Baseline) -> Result<Evid
                     let lines = error::missing(ovh.lines(cx, order).await, || {
                         Error::order_not_found(&request.name)
                     })?;
-                    of_payment(&ovh.renewing(cx, order, &lines).await?)
+                    let followed = ovh.renewing(cx, order, &lines).await?;
+                    ovh.before_payment(cx, followed).await
                 }
             }
         }
@@ -60,7 +61,9 @@ pub(super) async fn find(ovh: &Ovh, cx: &Cx, find: Find) -> Result<Finding> {
             // The first step spends nothing, so that nothing of it is ever searched for.
             let order = decode::<Followed>(&find.handle)?.order;
             let extension = ovh.extension(cx, request).await?;
-            let followed = extension.followed(order);
+            let evidence = decode::<Followed>(&find.evidence);
+            let earlier = evidence.map(|it| it.earlier).unwrap_or_default();
+            let followed = Followed { earlier, ..extension.followed(order) };
             ovh.payment_found(cx, &find, followed, Some(&extension)).await
         }
         WriteRequest::PayOrder(request) => {
@@ -123,18 +126,18 @@ impl Ovh {
             return Ok(Finding::absent());
         }
         let seen = self.seen_if_there(cx, order).await?;
-        let ends = self.ends(cx, &followed).await?;
+        let ends = self.ends(cx, &followed, seen.as_ref()).await?;
         let status = seen.as_ref().and_then(|seen| seen.status.as_ref());
         let unpaid = status.is_some_and(Status::is_unpaid);
         let paid = status.is_some_and(|status| status.is_paid() || status.is_checked())
             || (unpaid && self.client.payment(cx, order).await? == Some(true))
-            || (ends.are_told()
-                && ends.delivered(status)
-                && !self.renewed_otherwise(cx, &followed).await?);
+            || (ends.are_told() && ends.delivered(status));
         if paid {
             let seen = seen.unwrap_or_else(|| Seen::gone(order));
             let step: Step<Resource> = match renewal {
-                Some(extension) => self.paid(extension, seen)?.map(Resource::from),
+                Some(extension) => {
+                    self.paid(extension, seen, followed.earlier)?.map(Resource::from)
+                }
                 None => self.paid_order(cx, followed, seen).await?.map(Resource::from),
             };
             // What a renewal makes is its order; a payment makes nothing.
@@ -151,15 +154,21 @@ impl Ovh {
         Ok(Finding::Absent(Traces { unexplained, effects, ..Traces::default() }))
     }
 
-    /// Whether another order was paid that renews what this one does.
-    async fn renewed_otherwise(&self, cx: &Cx, followed: &Followed) -> Result<bool> {
+    /// The ends before a payment, and the orders that had moved them by then. When the step is begun again,
+    /// those of its first try count.
+    async fn before_payment(&self, cx: &Cx, followed: Followed) -> Result<Evidence> {
+        let known = decode::<Followed>(cx.baseline()).ok();
+        if let Some(known) = known.filter(|known| known.order == followed.order) {
+            return of_payment(&Followed { earlier: known.earlier, ..followed });
+        }
         let mut names = Vec::new();
         for ending in &followed.ends {
             let service = self.client.service(cx, ending.service).await?;
             names.extend(service.name().map(str::to_owned));
         }
         let others = self.others(cx, &names, Some(followed.order)).await?;
-        Ok(others.iter().any(Other::is_paid))
+        let earlier = others.iter().filter(|it| it.is_delivered()).map(|it| it.id).collect();
+        of_payment(&Followed { earlier, ..followed })
     }
 
     async fn paid_order(&self, cx: &Cx, followed: Followed, seen: Seen) -> Result<Step<Order>> {

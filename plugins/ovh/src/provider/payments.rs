@@ -10,10 +10,10 @@ use purveyor_sdk::v1::{
     ErrorReason, ListPaymentMethodsRequest, ListPaymentMethodsResponse, Order, PayOrderRequest,
     Payment, PaymentMethod, ServiceRef,
 };
-use purveyor_sdk::{Cx, Error, Period, Result, Step, page};
+use purveyor_sdk::{Cx, Error, Result, Step, page};
 
 use super::Ovh;
-use super::blocking::names_of;
+use super::blocking::{months_of, names_of};
 use super::order_view::{Line, Seen, cost};
 use super::orders::number;
 use super::renewal_view::renews;
@@ -112,11 +112,6 @@ impl Ovh {
     /// What an order is to do. Where a renewal of ours made it, the ends that it was made for; else the
     /// services that its lines name, and their present ends.
     pub(super) async fn renewing(&self, cx: &Cx, order: i64, lines: &[Line]) -> Result<Followed> {
-        let word = lines.iter().find_map(|line| line.extension.as_ref()?.0.duration());
-        let months = match word.and_then(|word| word.parse().ok()) {
-            Some(Period::Months(months)) => Some(months),
-            _ => None,
-        };
         let told = match cx.guards() {
             [] if renews(lines) != Some(false) => self.services_of_lines(cx, lines).await?,
             guards => guards.to_vec(),
@@ -127,7 +122,7 @@ impl Ovh {
             Some(Ending { service: names::counted(name.id())?, end })
         };
         let ends = told.iter().filter_map(ending).collect();
-        Ok(Followed { ends, months, ..Followed::new(order) })
+        Ok(Followed { ends, months: months_of(lines), ..Followed::new(order) })
     }
 
     /// Whether every service that an order renews still ends as it did when the order was made.

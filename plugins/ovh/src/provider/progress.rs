@@ -56,9 +56,10 @@ impl Ovh {
         followed: Followed,
     ) -> Result<Progress> {
         let extension = self.extension(cx, request).await?;
-        let followed = Followed { looks: followed.looks, ..extension.followed(followed.order) };
+        let Followed { order, looks, earlier, .. } = followed;
+        let followed = Followed { looks, earlier, ..extension.followed(order) };
         let seen = self.seen_if_there(cx, followed.order).await?;
-        let ends = self.ends(cx, &followed).await?;
+        let ends = self.ends(cx, &followed, seen.as_ref()).await?;
         let verdict = self.judged(cx, followed.order, seen.as_ref(), &ends).await?;
         let shown = seen.unwrap_or_else(|| Seen::gone(followed.order));
         let view = match verdict {
@@ -74,7 +75,7 @@ impl Ovh {
 
     async fn payment_progress(&self, cx: &Cx, followed: Followed) -> Result<Progress> {
         let seen = self.seen_if_there(cx, followed.order).await?;
-        let ends = self.ends(cx, &followed).await?;
+        let ends = self.ends(cx, &followed, seen.as_ref()).await?;
         // What an order that renews nothing becomes is not its payment's to wait for.
         let paid = seen.as_ref().and_then(|seen| seen.status.as_ref()).is_some_and(Status::is_paid);
         let verdict = match !ends.are_told() && paid {

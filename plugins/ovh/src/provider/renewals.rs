@@ -179,13 +179,14 @@ impl Ovh {
                 Seen { id, order, status, lapsed: false }
             }
         };
-        self.known.add(seen.id, names);
+        let followed = extension.followed(seen.id);
+        self.known.add(seen.id, names, followed.months);
         let view = self.own_renewal(extension, &seen, &[])?;
         if !pays {
             return Ok(Step::Done(view));
         }
         Ok(Step::Next {
-            handle: encode(&extension.followed(seen.id))?,
+            handle: encode(&followed)?,
             view: Some(view),
             price: cost(seen.order.price_with_tax.as_ref(), Tax::Included)?,
         })
@@ -201,11 +202,12 @@ impl Ovh {
     ) -> Result<Step<Renewal>> {
         let seen = self.seen(cx, order).await?;
         let goes_on = |status: &Status| status.is_paid() || status.is_checked();
+        let earlier = decode::<Followed>(cx.baseline()).map(|it| it.earlier).unwrap_or_default();
         let paid = seen.status.as_ref().is_some_and(goes_on)
             || self.client.payment(cx, order).await? == Some(true);
         if paid {
             // An earlier attempt has come through after all, or somebody else has paid it.
-            return self.paid(extension, seen);
+            return self.paid(extension, seen, earlier);
         }
         check_unpaid(&seen)?;
         let names = self.guard(cx, extension).await?;
@@ -213,15 +215,20 @@ impl Ovh {
         let means = self.means(cx, &seen, choice, "payment.method").await?;
         let price = cost(seen.order.price_with_tax.as_ref(), Tax::Included)?;
         match self.client.pay(cx, order, &means, price).await? {
-            Spent::Accepted => self.paid(extension, Seen { status: None, ..seen }),
+            Spent::Accepted => self.paid(extension, Seen { status: None, ..seen }, earlier),
             Spent::Refused { proof, error } => Ok(Step::rejected(proof, error)),
             Spent::Unknown(message) => Ok(Step::Unknown(message)),
         }
     }
 
     /// How a renewal goes on when its order is paid.
-    pub(super) fn paid(&self, extension: &Extension, seen: Seen) -> Result<Step<Renewal>> {
-        let handle = encode(&extension.followed(seen.id))?;
+    pub(super) fn paid(
+        &self,
+        extension: &Extension,
+        seen: Seen,
+        earlier: Vec<i64>,
+    ) -> Result<Step<Renewal>> {
+        let handle = encode(&Followed { earlier, ..extension.followed(seen.id) })?;
         let view = Some(self.own_renewal(extension, &seen, &[])?);
         Ok(Step::Pending { handle, after: FIRST_LOOK, view })
     }

@@ -30,6 +30,12 @@ async fn paid(bench: &Bench, services: &[&str], months: u32) -> (Write, Vec<u8>)
     (write, pending.handle)
 }
 
+/// A person renews the VPS.
+fn renew(duration: &str) -> Happening {
+    let (services, duration) = (vec![12345], duration.to_owned());
+    Happening::Renew { services, duration, pays: true, ahead_s: 0 }
+}
+
 #[track_caller]
 fn pending(polled: Polled) -> Pending {
     match polled {
@@ -131,16 +137,14 @@ async fn payment_right_before_the_lapse_is_delivered_later() {
 
 #[tokio::test]
 async fn card_that_is_refused_after_the_200_is_not_done() {
-    let check = async |united_states: bool, months: Option<&str>, expected: Standing| {
+    let check = async |united_states: bool, other: Option<Happening>, expected: Standing| {
         let bench = Bench::in_mode(Mode { united_states, ..Mode::default() }).await;
         bench.change_account(|account| account.means[0].refuses_later = true);
         let (write, handle) = paid(&bench, &["12345"], 3).await;
-        if let Some(period) = months {
-            let (services, duration) = (vec![12345], period.to_owned());
-            let renew = Happening::Renew { services, duration, pays: true, ahead_s: 0 };
-            bench.upstream.happens(renew).unwrap();
+        if let Some(other) = other.clone() {
+            bench.upstream.happens(other).unwrap();
         }
-        assert_eq!(standing(&bench, &write, &handle).await.0, expected, "{months:?}");
+        assert_eq!(standing(&bench, &write, &handle).await.0, expected, "{other:?}");
         let payment = pay_order("123456789", paypal());
         let at = Position { step: 1, ..Position::default() };
         let Ok(Stepped::Pending(taken)) = bench.plugin.step_at(&payment, &at).await else {
@@ -154,8 +158,10 @@ async fn card_that_is_refused_after_the_200_is_not_done() {
     check(false, None, Standing::NotDone).await;
     // Nothing shows whether there is a payment.
     check(true, None, Standing::Unclear).await;
-    // A person's year is not our quarter.
-    check(false, Some("P1Y"), Standing::Unclear).await;
+    // A person's quarter is not ours, nor is a year; whose month it is, nothing tells.
+    check(false, Some(renew("P3M")), Standing::NotDone).await;
+    check(false, Some(renew("P1Y")), Standing::NotDone).await;
+    check(false, Some(Happening::AutoRenew { service: 12345 }), Standing::Unclear).await;
 }
 
 #[tokio::test]
@@ -174,21 +180,41 @@ async fn unknown_word_is_unclear_until_the_ends_move() {
 
 #[tokio::test]
 async fn cancelled_order_fails_only_while_no_end_has_moved() {
-    for other in [None, Some("P1Y")] {
+    let by_itself = Happening::AutoRenew { service: 12345 };
+    // What other orders have moved is not our order's effect.
+    for other in [None, Some(renew("P3M")), Some(renew("P1Y")), Some(by_itself.clone())] {
         let bench = Bench::in_mode(Mode { delivering_ms: 1000, ..Mode::default() }).await;
         let (write, handle) = paid(&bench, &["12345"], 3).await;
         bench.upstream.happens(Happening::Cancel { order: ORDER }).unwrap();
-        if let Some(duration) = other.map(str::to_owned) {
-            let services = vec![12345];
-            let renew = Happening::Renew { services, duration, pays: true, ahead_s: 0 };
-            bench.upstream.happens(renew).unwrap();
-            bench.upstream.advance(Duration::from_secs(1));
+        if let Some(other) = other.clone() {
+            bench.upstream.happens(other).unwrap();
+        }
+        bench.upstream.advance(Duration::from_secs(1));
+        if other.as_ref() == Some(&by_itself) {
             assert_eq!(standing(&bench, &write, &handle).await.0, Standing::Unclear);
             continue;
         }
         let error = bench.plugin.follow(&write, handle).await.error();
-        assert_eq!(error.reason, ErrorReason::UpstreamFailed);
+        assert_eq!(error.reason, ErrorReason::UpstreamFailed, "{other:?}");
     }
+}
+
+#[tokio::test]
+async fn persons_renewal_does_not_stand_for_a_cancelled_line() {
+    let bench = Bench::in_mode(Mode { delivering_ms: 1000, ..Mode::default() }).await;
+    let (write, handle) = paid(&bench, &["12345"], 3).await;
+    bench.upstream.happens(renew("P3M")).unwrap();
+    assert_eq!(standing(&bench, &write, &handle).await.0, Standing::Unspecified);
+    let line = Happening::CancelLine { order: ORDER, service: 12345 };
+    bench.upstream.happens(line).unwrap();
+    bench.upstream.advance(Duration::from_secs(1));
+    assert_eq!(standing(&bench, &write, &handle).await.0, Standing::EffectAwaited);
+    // With its own term the same is done.
+    let bench = Bench::in_mode(Mode { delivering_ms: 1000, ..Mode::default() }).await;
+    let (write, handle) = paid(&bench, &["12345"], 3).await;
+    bench.upstream.happens(renew("P3M")).unwrap();
+    bench.upstream.advance(Duration::from_secs(1));
+    completed(&bench, &write, &handle).await;
 }
 
 #[tokio::test]

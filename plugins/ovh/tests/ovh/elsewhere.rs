@@ -82,20 +82,40 @@ async fn lost_payment_of_an_order_is_found_by_its_effect_too() {
 
 #[tokio::test]
 async fn persons_renewal_is_not_found_as_ours() {
-    // The same term by an order of the person's own, and another term.
-    for (duration, effects, unexplained) in [("P3M", 1, 0), ("P1Y", 4, 0), ("P1M", 0, 1)] {
+    let check = async |happening: Happening, times: usize, unexplained: usize| {
         let bench = Bench::new().await;
+        bench.upstream.happens(renew(&[12345], "P3M", true)).unwrap();
         let (write, at) = lost(&bench, FaultKind::DropBeforeCommit).await;
-        bench.upstream.happens(renew(&[12345], duration, true)).unwrap();
+        for _ in 0..times {
+            bench.upstream.happens(happening.clone()).unwrap();
+        }
         let traces = absent(bench.plugin.search(&write, &at, &[], "").await.unwrap());
-        assert_eq!(
-            (traces.effects, traces.unexplained.len()),
-            (effects, unexplained),
-            "{duration}"
-        );
+        let told = (traces.effects, traces.unexplained.len());
+        assert_eq!(told, (0, unexplained), "{happening:?}");
         let again = bench.plugin.step_at(&write, &at).await;
         assert_eq!((reason(again), bench.asked(PAY)), (ErrorReason::ExpireTimeChanged, 1));
+    };
+    // An order of the person's own explains what has moved, whatever its term.
+    for duration in ["P3M", "P1Y", "P1M"] {
+        check(renew(&[12345], duration, true), 1, 0).await;
+        check(renew(&[12345], duration, true), 2, 0).await;
     }
+    // What the upstream renews by itself has no order.
+    check(Happening::AutoRenew { service: 12345 }, 1, 1).await;
+}
+
+#[tokio::test]
+async fn lost_payment_is_found_beside_a_persons_renewals() {
+    let mode = Mode { status_lag_ms: 3_600_000, ..Mode::default() };
+    let bench = Bench::in_mode(mode).await;
+    bench.upstream.happens(renew(&[12345], "P3M", true)).unwrap();
+    bench.upstream.advance(std::time::Duration::from_secs(3600));
+    let (write, at) = lost(&bench, FaultKind::DropAfterCommit).await;
+    bench.upstream.happens(renew(&[12345], "P1M", true)).unwrap();
+    let unseen = FaultKind::Status { status: 404 };
+    bench.upstream.inject(Fault::next("GET /me/order/{orderId}/payment", unseen));
+    let found = bench.plugin.search(&write, &at, &[], "").await.unwrap();
+    assert!(matches!(found, Found::Found(_)), "{found:?}");
 }
 
 #[tokio::test]

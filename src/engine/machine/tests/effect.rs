@@ -229,3 +229,18 @@ fn answered_id_that_stood_in_the_baseline_is_not_taken() {
     way.close(success(Some("71")), done("71"));
     assert_eq!((way.state(), way.claims), (State::Succeeded, 1));
 }
+
+#[test]
+fn shared_account_asks_an_operator_about_objects_alone() {
+    let check = |id: &str, expected: State| {
+        let mut way = Way::begin(Evidence::Difference);
+        way.policy.account_shared = true;
+        way.close(unproven(), panicked());
+        let outcome = Some(done("a").unwrap());
+        way.looked(Finding::Found(Found { upstream_id: id.into(), outcome }));
+        assert_eq!(way.state(), expected, "{id:?}");
+    };
+    check("a", State::NeedsOperator);
+    // A later step tells nothing but that its work is done on what the operation made.
+    check("", State::Succeeded);
+}

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use purveyor_sdk::v1::Operation;
-use purveyor_sdk::v1::operation::State;
+use purveyor_sdk::v1::operation::{Attempt, Outcome, State};
 
-use super::super::call::{ids, items};
+use super::super::call::{ids, items, reason};
 use super::super::journal::{Answer, Line};
 use super::super::subject::{Entry, Order, Subject};
 use super::super::workload::holder;
@@ -21,7 +21,9 @@ pub(super) struct Sale<'a> {
     item: Option<String>,
     /// When it was sold, in milliseconds since 1970.
     at_ms: Option<i64>,
-    /// A person bought it. What a person has paid for a caller is the caller's all the same.
+    /// A person bought or paid it.
+    person: bool,
+    /// A person bought it. What a person has paid for a caller may be the caller's all the same.
     foreign: bool,
     /// It was taken back before it came to anything.
     undone: bool,
@@ -45,6 +47,9 @@ pub(super) struct Books<'a> {
     touched: BTreeSet<(&'a str, &'a str)>,
     /// The request ids of what an operator was asked about.
     asked: &'a BTreeSet<String>,
+    kept_from: &'a [&'static str],
+    /// Whose order, for what, and when its success was told first.
+    successes: Vec<(String, String, i64)>,
     effect_lag_ms: i64,
     /// What was ended: whose, the id that it had, and where that stands in the ledger.
     ends: Vec<(&'a str, String, usize)>,
@@ -70,13 +75,18 @@ impl<'a> Books<'a> {
         let undone =
             ledger.iter().filter_map(|it| Some((it.account.as_str(), subject.undone(it)?)));
         let undone: BTreeSet<_> = undone.collect();
+        let bought: Vec<Bought<'a>> = bought.collect();
+        let success = |it: &Bought<'_>| {
+            Some((it.holder.clone(), it.asked.clone(), told::succeeded_at(it.told)?))
+        };
         let sale = |(line, entry): (usize, &'a Entry)| {
             let (holder, id) = object(entry);
             let (item, at_ms) = (subject.item(entry), entry.at_ms());
-            let foreign = entry.person && !of_callers.contains(&(holder, id));
+            let person = entry.person;
+            let foreign = person && !of_callers.contains(&(holder, id));
             let undone = undone.contains(&(holder, id.to_owned()));
             let asked = subject.sold(entry)?;
-            Some(Sale { holder, id, line, asked, item, at_ms, foreign, undone })
+            Some(Sale { holder, id, line, asked, item, at_ms, person, foreign, undone })
         };
         let end = |(line, entry): (usize, &'a Entry)| {
             subject.ended(entry).map(|id| (entry.account.as_str(), id, line))
@@ -84,10 +94,12 @@ impl<'a> Books<'a> {
         let touched = evidence.touched.iter().filter(|(of, ..)| *of == index);
         Self {
             subject,
-            orders: bought.collect(),
+            successes: bought.iter().filter_map(success).collect(),
+            orders: bought,
             sales: ledger.iter().enumerate().filter_map(sale).collect(),
             touched: touched.map(|(_, holder, id)| (holder.as_str(), id.as_str())).collect(),
             asked: evidence.asked,
+            kept_from: evidence.kept_from,
             effect_lag_ms: i64::try_from(evidence.effect_lag_ms).unwrap_or(i64::MAX),
             ends: ledger.iter().enumerate().filter_map(end).collect(),
             score: Score::default(),
@@ -122,7 +134,7 @@ impl<'a> Books<'a> {
             self.note(&bought, wrong, verdict);
         }
         let owned: BTreeSet<usize> = owned.into_values().collect();
-        let orphan = |sale: &&Sale<'_>| !sale.foreign && !owned.contains(&sale.line);
+        let orphan = |sale: &&Sale<'_>| !sale.person && !owned.contains(&sale.line);
         for sale in self.sales.iter().filter(orphan) {
             self.score.orphan += 1;
             let Sale { holder, id, asked, .. } = sale;
@@ -172,7 +184,7 @@ impl<'a> Books<'a> {
     /// By the ledger alone: more sales of a kind than intents of it.
     fn count_doubles(&mut self, verdict: &mut Verdict) {
         let mut balance: BTreeMap<(&str, &str), isize> = BTreeMap::new();
-        for sale in self.sales.iter().filter(|sale| !sale.foreign) {
+        for sale in self.sales.iter().filter(|sale| !sale.person) {
             *balance.entry((sale.holder, &sale.asked)).or_default() += 1;
         }
         for bought in self.orders.iter().filter(|bought| is_first(bought.order)) {
@@ -217,7 +229,13 @@ impl<'a> Books<'a> {
                     }
                     return Err(Wrong::Told(format!("ended as {ended}, and was sold")));
                 }
-                let refused = operation.state() == State::Failed && self.subject.refuses();
+                // What the upstream refuses, though without a declared proof, is not sent again.
+                let reason = reason(operation);
+                let sent = |it: &Attempt| it.outcome() != Outcome::NotSent;
+                let kept = self.kept_from.contains(&reason) && !operation.attempts.iter().any(sent);
+                let proven = kept || reason == "UPSTREAM_REJECTED";
+                let refused =
+                    operation.state() == State::Failed && (proven || self.subject.refuses());
                 let kept = refused || self.is_touched(bought, operation);
                 if kept || other_sold || !is_first(bought.order) {
                     return Ok(());
@@ -287,11 +305,22 @@ impl<'a> Books<'a> {
         if sale.undone {
             return Err(format!("succeeded, and {} was cancelled before it was done", sale.id));
         }
-        let shows = sale.at_ms.map(|sold| sold + self.effect_lag_ms);
         let told = told::succeeded_at(bought.told).filter(|_| self.subject.shows_late());
-        match (shows, told) {
-            (Some(shows), Some(told)) if told < shows => {
-                Err(format!("succeeded {} ms before its effect showed", shows - told))
+        let Some(at_ms) = told else { return Ok(()) };
+        // Alike orders may take each other's effects: by then as many have to show as have succeeded.
+        let alike = |sale: &&Sale<'_>| {
+            !sale.foreign && sale.holder == bought.holder && sale.asked == bought.asked
+        };
+        let shows =
+            |sale: &&Sale<'_>| sale.at_ms.is_none_or(|sold| sold + self.effect_lag_ms <= at_ms);
+        let shown = self.sales.iter().filter(alike).filter(shows).count();
+        let key = (bought.holder.as_str(), bought.asked.as_str());
+        let succeeded = self.successes.iter().filter(|(holder, asked, told)| {
+            (holder.as_str(), asked.as_str()) == key && *told <= at_ms
+        });
+        match succeeded.count() {
+            succeeded if succeeded > shown => {
+                Err(format!("succeeded when {shown} of {succeeded} effects showed"))
             }
             _ => Ok(()),
         }
@@ -300,8 +329,10 @@ impl<'a> Books<'a> {
     /// A sale of what was asked for that nobody has named.
     fn unowned(&self, bought: &Bought<'_>, owned: &BTreeMap<usize, usize>) -> Option<usize> {
         let taken: BTreeSet<usize> = owned.values().copied().collect();
+        let named = bought.operation.map(ids).unwrap_or_default();
+        let own = |sale: &Sale<'_>| !sale.person || named.iter().any(|id| id == sale.id);
         let mine = |sale: &&Sale<'_>| {
-            !sale.foreign && sale.holder == bought.holder && sale.asked == bought.asked
+            !sale.foreign && own(sale) && sale.holder == bought.holder && sale.asked == bought.asked
         };
         let mut sales = self.sales.iter().filter(mine);
         sales.find(|sale| !taken.contains(&sale.line)).map(|sale| sale.line)

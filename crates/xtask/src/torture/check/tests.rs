@@ -82,6 +82,7 @@ fn nothing() -> Evidence<'static> {
         operations: &[],
         touched: &NOTHING.0,
         asked: &NOTHING.1,
+        kept_from: &[],
         effect_lag_ms: 0,
     }
 }
@@ -333,8 +334,16 @@ fn sale_of_a_person_is_nobodys() {
     assert_eq!(verdict.total().told_wrong, 1, "{:?}", verdict.problems);
     // A person has paid what a caller ordered.
     let unpaid = Entry { kind: "order_unpaid".to_owned(), ..sale(0, "a") };
-    let verdict = judged(vec![unpaid, of_person("a"), sale(1, "b")], &both(), &[]);
+    let verdict = judged(vec![unpaid.clone(), of_person("a"), sale(1, "b")], &both(), &[]);
     assert!(verdict.holds(), "{:?}", verdict.problems);
+    // A person has paid what a caller has left behind.
+    let left = Entry { operation_id: "l".to_owned(), ..unpaid.clone() };
+    let sales = vec![left, of_person("l"), sale(0, "a"), sale(1, "b")];
+    assert!(judged(sales, &both(), &[]).holds());
+    // A caller's order that a person has paid has failed.
+    let failed = [operation(0, State::Failed, "a"), operation(1, State::Succeeded, "b")];
+    let verdict = judged(vec![unpaid, of_person("a"), sale(1, "b")], &failed, &[]);
+    assert_eq!(verdict.total().told_wrong, 1, "{:?}", verdict.problems);
 }
 
 #[test]
@@ -381,6 +390,29 @@ fn success_that_is_told_before_its_effect_shows_is_told_wrong() {
     };
     check(499, 1);
     check(500, 0);
+    // Of two alike orders one may take the effect of the other one, and not both.
+    let alike = [order(0), Order { position: 0, ..order(1) }];
+    let check = |second: i64, told_wrong: usize| {
+        let success = |number, late| Line {
+            at_ms: sold + late,
+            ..line(number, false, State::Succeeded, ["a", "b"][number])
+        };
+        let evidence = Evidence {
+            subjects: &subjects,
+            orders: &alike,
+            ledgers: &[vec![
+                sale(0, "a"),
+                Entry { time: "2026-01-01T00:00:01Z".to_owned(), ..sale(0, "b") },
+            ]],
+            told: &[success(1, 600), success(0, second)],
+            operations: &both(),
+            effect_lag_ms: 500,
+            ..nothing()
+        };
+        assert_eq!(check(&evidence).total().told_wrong, told_wrong, "{second}");
+    };
+    check(1400, 1);
+    check(1500, 0);
 }
 
 #[test]

@@ -150,8 +150,9 @@ impl Subject for ComputeStacks {
         };
         match deed {
             Deed::Buys => {
-                let alike = format!("torture {}", scene.dice.roll(3));
-                let label = if scene.shared { alike } else { "by hand".to_owned() };
+                // What is new on an account of the gateway's own is the gateway's.
+                let alike = scene.shared.then(|| scene.dice.roll(3))?;
+                let label = format!("torture {alike}");
                 let package = json!({
                     "cpu": "2.50", "memory": 1536, "storage": 18, "bandwidth": 0,
                 });

@@ -17,8 +17,6 @@ use crate::torture::person::{Command as Act, Deed, Scene};
 
 /// What a wrong body orders more of.
 const WRONG: usize = 1_000_000;
-/// A quantity that no caller orders.
-const NOBODYS: u64 = 77;
 /// A date that is far ahead.
 const AHEAD: &str = "2099-01-01T00:00:00Z";
 /// The upstream's fault for an operation that is not there.
@@ -112,7 +110,8 @@ impl Subject for Gandi {
         let number = |id: &str| id.parse::<i32>().ok();
         match deed {
             Deed::Buys => {
-                let quantity = if scene.shared { scene.dice.between(1, 2) } else { NOBODYS };
+                // What is new on an account of the gateway's own is the gateway's.
+                let quantity = scene.shared.then(|| scene.dice.between(1, 2))?;
                 let wanted =
                     json!([{ "product_name": "shares", "quantity": quantity, "duration": "1m" }]);
                 let mut act = act("hosting.product.create", wanted);

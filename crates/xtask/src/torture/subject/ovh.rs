@@ -158,10 +158,10 @@ impl Subject for Ovh {
                     true => scene.recent(drawn).or_else(|| scene.own(drawn)),
                     false => scene.own(drawn).or_else(|| scene.recent(drawn)),
                 };
-                let order = &chosen?.operation_id;
+                let Entry { operation_id: order, product_id, .. } = chosen?;
                 let kind = if deed == Deed::Pays { "pay" } else { "cancel" };
                 let done = happens(json!({ "kind": kind, "order": number(order)? }));
-                Some(done.touching(order))
+                Some(product_id.iter().fold(done.touching(order), Act::touching))
             }
             Deed::Renames => {
                 let service = number(scene.recent(drawn)?.product_id.as_deref()?)?;
