@@ -86,8 +86,9 @@ impl Shift {
             let Ok(all) = call::operations(&channel, false).await else { continue };
             for waiting in decided {
                 // What waits is read on, and is another one after each read.
-                let fresh = call::wait(channel.clone(), &id(waiting), Duration::ZERO, PATIENCE);
-                let Ok(fresh) = fresh.await else { continue };
+                let name = id(waiting);
+                let fresh = call::wait(channel.clone(), &name, Duration::ZERO, PATIENCE).await;
+                let Ok(fresh) = fresh else { continue };
                 if fresh.state() != State::NeedsOperator {
                     continue;
                 }
