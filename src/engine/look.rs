@@ -20,6 +20,7 @@ use super::step::{context, logged, write};
 use super::unstored::log_whole;
 use crate::failpoint::{self, Place};
 use crate::plugin::Provider;
+use crate::store::age::Age;
 use crate::store::operation::{GivenUp, Operation};
 use crate::store::{self, Change, Committed, PAGE_MAX, Query, StoreError};
 
@@ -321,14 +322,8 @@ impl Engine {
             [State::Running, State::OutcomeUnknown, State::Reconciling, State::NeedsOperator];
         let others = self.of_the_account(operation, &undecided).await?;
         let other_request_ids = others.iter().map(|it| it.request_id.to_string()).collect();
-        let mut claimed_ids = Vec::new();
-        for account in std::iter::once(gate).chain(aliases).chain(legacy_gate) {
-            let claimed =
-                self.inner.store.claimed_ids(&account, operation.request_id, since, closed_since);
-            claimed_ids.extend(claimed.await?);
-        }
-        claimed_ids.sort_unstable();
-        claimed_ids.dedup();
+        let accounts = std::iter::once(gate).chain(aliases).chain(legacy_gate);
+        let claimed_ids = self.claimed_ids(operation, accounts, since, closed_since).await?;
         let attempts = operation
             .attempts
             .iter()
@@ -353,6 +348,31 @@ impl Engine {
             other_request_ids,
             witness_ids,
         })
+    }
+
+    /// What other operations of the account have claimed since an operation was accepted.
+    pub(super) async fn claimed_by_others(&self, operation: &Operation) -> Result<Vec<String>> {
+        let Policy { gate, aliases, legacy_gate, .. } = self.policy(operation);
+        let accounts = std::iter::once(gate).chain(aliases).chain(legacy_gate);
+        let since = operation.create_age - self.inner.store.age().slack;
+        self.claimed_ids(operation, accounts, since, since).await
+    }
+
+    async fn claimed_ids(
+        &self,
+        operation: &Operation,
+        accounts: impl Iterator<Item = String>,
+        since: Age,
+        closed_since: Age,
+    ) -> Result<Vec<String>> {
+        let mut ids = Vec::new();
+        for account in accounts {
+            let (store, except) = (&self.inner.store, operation.request_id);
+            ids.extend(store.claimed_ids(&account, except, since, closed_since).await?);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        Ok(ids)
     }
 }
 

@@ -132,7 +132,7 @@ impl Step<'_> {
             (_, Event::ClaimLost { by, upstream_id }) if self.open_attempt().is_none() => {
                 self.claim_lost(by, upstream_id);
             }
-            (WaitingUpstream, Event::Contested(contest)) => self.ask_about_contest(&contest),
+            (WaitingUpstream, Event::Contested(contest)) => self.delivery_contested(&contest),
             (Running, Event::Recovered) => self.recover(),
             (WaitingUpstream | NeedsOperator, Event::Polled(outcome)) => self.polled(outcome),
             (WaitingUpstream | NeedsOperator, Event::PollFailed(error)) => self.poll_failed(&error),

@@ -113,13 +113,17 @@ impl Engine {
             .collect();
         let mut answers = Vec::new();
         if !ours.is_empty() {
-            let items = ours
-                .iter()
-                .map(|operation| Item {
+            let mut items = Vec::with_capacity(ours.len());
+            for operation in &ours {
+                items.push(Item {
                     write: Some(write(operation)),
                     handle: operation.handle.clone(),
-                })
-                .collect();
+                    claimed_ids: match operation.op {
+                        Op::CreateOrder => self.claimed_by_others(operation).await?,
+                        _ => Vec::new(),
+                    },
+                });
+            }
             let request = PollRequest { items }.encode_to_vec();
             let answer =
                 provider.call(CallKind::Poll, Op::Poll, &request, &CallContext::default()).await?;

@@ -57,6 +57,9 @@ pub struct PollItem {
     pub write: Write,
     /// The last handle.
     pub handle: Vec<u8>,
+    /// Identifiers that other operations of the account have claimed since this one was accepted; of an
+    /// order alone.
+    pub claimed_ids: Vec<String>,
 }
 
 /// What [`crate::Provider::find`] is asked: what became of the last attempt.
@@ -245,8 +248,8 @@ impl FromWire for Vec<PollItem> {
     type Wire = v1::PollRequest;
 
     fn from_wire(wire: v1::PollRequest) -> Option<Self> {
-        let item = |poll_request::Item { write, handle }| {
-            Some(PollItem { write: Write::from_wire(write)?, handle })
+        let item = |poll_request::Item { write, handle, claimed_ids }| {
+            Some(PollItem { write: Write::from_wire(write)?, handle, claimed_ids })
         };
         wire.items.into_iter().map(item).collect()
     }
@@ -353,14 +356,15 @@ mod tests {
         fn check(op: Op, request: &[u8], expected: bool) {
             let write =
                 v1::Write { op: op.into(), request: request.to_vec(), ..Default::default() };
-            let wire = v1::PollRequest { items: vec![Item { write: Some(write), handle: vec![] }] };
+            let wire =
+                v1::PollRequest { items: vec![Item { write: Some(write), ..Item::default() }] };
             assert_eq!(Vec::<PollItem>::from_wire(wire).is_some(), expected, "{op:?} {request:?}");
         }
         check(Op::CreateOrder, &[], true);
         check(Op::CreateOrder, &[0xff], false);
         check(Op::GetOrder, &[], false);
         check(Op::Unspecified, &[], false);
-        let nothing = v1::PollRequest { items: vec![Item { write: None, handle: vec![] }] };
+        let nothing = v1::PollRequest { items: vec![Item::default()] };
         assert_eq!(Vec::<PollItem>::from_wire(nothing), None);
         assert_eq!(Find::from_wire(v1::FindRequest::default()), None);
     }

@@ -10,6 +10,7 @@ use purveyor_sdk::v1::operation::State;
 
 use super::Step;
 use super::close::delay;
+use super::event::Contest;
 #[cfg(feature = "failpoints")]
 use crate::failpoint;
 use crate::store::operation::{EndKind, PendingEnd};
@@ -63,6 +64,23 @@ impl Step<'_> {
             error: Some(problem.into()),
             ..Pending::default()
         });
+    }
+
+    /// What was delivered belongs to another operation. Where several orders are alike, the next poll knows
+    /// that and takes another object; what lasts is an operator's.
+    pub(super) fn delivery_contested(&mut self, contest: &Contest) {
+        let Contest { by, upstream_id } = contest;
+        let message = format!("{upstream_id} belongs to operations/{by} already");
+        let error = Error::new(ErrorReason::DuplicateDetected, message);
+        self.stands(Pending {
+            handle: self.next.handle.clone(),
+            standing: Standing::EffectAwaited.into(),
+            error: Some(error.into()),
+            ..Pending::default()
+        });
+        if self.next.state == State::NeedsOperator {
+            self.ask_about_contest(contest);
+        }
     }
 
     fn still_under_way(

@@ -164,7 +164,11 @@ impl<P: Exported> TestHost<P> {
     ///
     /// What the plugin answers instead of outcomes.
     pub async fn poll_one(&self, write: &Write, handle: &[u8]) -> Result<poll_outcome::Outcome> {
-        let item = poll_request::Item { write: Some(write.clone()), handle: handle.to_vec() };
+        let item = poll_request::Item {
+            write: Some(write.clone()),
+            handle: handle.to_vec(),
+            ..Default::default()
+        };
         let polled = self.poll(&PollRequest { items: vec![item] }).await?;
         let outcome = polled.outcomes.into_iter().next().and_then(|one| one.outcome);
         outcome.ok_or_else(|| missing("outcome of the poll"))

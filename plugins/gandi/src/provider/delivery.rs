@@ -17,6 +17,8 @@ pub(super) struct Reading<'a> {
     /// The purchases of the account that are done; read before the products.
     pub(super) finished: &'a [Operation],
     pub(super) products: &'a [Owned],
+    /// What other orders have been given since this one was accepted.
+    pub(super) claimed: &'a [String],
 }
 
 /// What does not show of an order that its operations have finished.
@@ -48,6 +50,7 @@ pub(super) fn deliver(
         reading.products.iter().filter(|it| !progress.known.contains(&it.id)).collect();
     let is_new = |id: i64| new.iter().any(|owned| owned.id == id);
     let mut taken: BTreeSet<i64> = progress.services.values().copied().collect();
+    let is_claimed = |owned: &Owned| reading.claimed.contains(&owned.id.to_string());
     for (id, operation) in reading.operations {
         let told = operation.told_product().filter(|told| is_new(*told));
         if let Some(told) = told.filter(|_| !progress.services.contains_key(id))
@@ -88,10 +91,15 @@ pub(super) fn deliver(
                 && (it.id > first || progress.open.contains(&it.id))
         };
         let rivals = others.iter().copied().filter(|it| !wanted.is_contradicted_by(it));
-        let (others, unsure) = rivals.partition(sure);
-        let makers = Makers { own, others, unsure };
         let like = |owned: &&&Owned| wanted.is_like(owned) && !taken.contains(&owned.id);
-        let made: Vec<&Owned> = new.iter().filter(like).copied().collect();
+        let (claimed, made): (Vec<&Owned>, Vec<&Owned>) =
+            new.iter().filter(like).copied().partition(|owned| is_claimed(owned));
+        // Each product that another order has been given is one of those operations' already.
+        let (others, unsure): (Vec<&Operation>, Vec<&Operation>) = rivals.partition(sure);
+        let given = claimed.len().min(others.len());
+        let others = others.into_iter().skip(given).collect();
+        let unsure = unsure.into_iter().skip(claimed.len() - given).collect();
+        let makers = Makers { own, others, unsure };
         let linked = match makers.takes(&made, reading.products) {
             Ok(linked) => linked,
             Err(too_few) => {
@@ -117,7 +125,7 @@ impl Makers<'_> {
         let every: Vec<&Operation> = sure.iter().chain(&self.unsure).copied().collect();
         let (mine, most) = (since(made, &sure), since(made, &every));
         // Each that is not sure has made another product, or one that stood there before.
-        let begin = begin(&self.unsure);
+        let begin = begin(&every);
         let elsewhere = all.iter().filter(|owned| !mine.contains(&owned.id) && dated(owned, begin));
         let accounted =
             self.unsure.is_empty() || begin.is_some() && elsewhere.count() >= self.unsure.len();

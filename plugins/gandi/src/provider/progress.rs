@@ -143,7 +143,8 @@ impl Gandi {
         if read.operations.values().any(|operation| !operation.is_under_way()) {
             let products = look.account()?.products()?;
             let (operations, finished) = (&read.operations, look.finished.as_slice());
-            let reading = Reading { operations, finished, products };
+            let claimed = &item.claimed_ids;
+            let reading = Reading { operations, finished, products, claimed };
             let delivery = deliver(&lines, &mut progress, &reading);
             (read.missing, untold) = (delivery.missing, delivery.untold);
         }

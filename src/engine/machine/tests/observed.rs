@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::late::Way;
 use super::table::{done, order, panicked, pending, refusable, rejected, success, unproven};
-use super::{SETTLE, begin, now_at};
+use super::{EFFECT_LAG, SETTLE, begin, now_at};
 use crate::engine::machine::{Closing, Contest, Event, Resolution, apply};
 use crate::plugin::{Seen, Spend};
 use crate::store::operation::{Note, Origin};
@@ -322,7 +322,11 @@ fn an_operation_loses_what_it_found_to_the_one_that_was_answered_it() {
 fn what_was_delivered_to_another_operation_is_for_a_person() {
     let mut way = Way::begin(Evidence::Difference);
     way.close(success(Some("a")), pending("a"));
-    way.take(Event::Contested(Contest { by: OTHER, upstream_id: "s1".into() }));
+    let contested = || Event::Contested(Contest { by: OTHER, upstream_id: "s1".into() });
+    // The next poll may take another one that is alike.
+    way.take(contested());
+    assert_eq!(way.operation.state, State::WaitingUpstream);
+    way.pass(EFFECT_LAG.as_secs()).take(contested());
     assert_eq!(way.operation.state, State::NeedsOperator);
     assert_eq!(way.problem(), Some(ErrorReason::DuplicateDetected));
 }

@@ -50,10 +50,22 @@ fn order() -> OrderProgress {
 
 /// The product that is told, and what else is said.
 fn check(own: &Operation, others: &[Operation], products: &[Owned], expected: (Option<i64>, &str)) {
+    check_beside(own, others, products, &[], expected);
+}
+
+/// As above, where other orders have been given some of the products.
+fn check_beside(
+    own: &Operation,
+    others: &[Operation],
+    products: &[Owned],
+    given: &[i64],
+    expected: (Option<i64>, &str),
+) {
+    let claimed: &[String] = &given.iter().map(i64::to_string).collect::<Vec<_>>();
     let line = Line { product: "shares", quantity: 2, duration: Duration::Month };
     let mut progress = order();
     let operations = [(50, own)].into();
-    let reading = Reading { operations: &operations, finished: others, products };
+    let reading = Reading { operations: &operations, finished: others, products, claimed };
     let Delivery { missing, untold } = deliver(&[line], &mut progress, &reading);
     let said = match (missing.as_slice(), untold) {
         ([50], false) => "missing",
@@ -63,6 +75,18 @@ fn check(own: &Operation, others: &[Operation], products: &[Owned], expected: (O
     };
     let told = progress.services.get(&50).copied();
     assert_eq!((told, said), expected, "{others:#?} {products:#?}");
+}
+
+#[test]
+fn product_that_another_order_was_given_is_passed_over() {
+    let own = operation((50, 100));
+    let both = [operation((30, 90)), operation((60, 110))];
+    let products = [3, 4, 5, 6].map(|id| product((id, 120)));
+    check_beside(&own, &both, &products, &[4], (Some(5), ""));
+    // By rank it would be 5, which another operation has been given.
+    check_beside(&own, &both, &products, &[5], (Some(4), ""));
+    check_beside(&own, &both, &products, &[4, 6], (Some(5), ""));
+    check_beside(&own, &both[..1], &products[..3], &[5], (Some(4), ""));
 }
 
 #[test]
