@@ -81,7 +81,7 @@ async fn not_found_once<S: Subject>(trial: &Trial<'_, S>, sample: Request) -> Ou
     let name = trial.send(sample).await?;
     trial.reached().await?;
     trial.happens(Happening::NotFoundOnce(&trial.call.name)).await?;
-    is_in(&trial.ends(&name).await?, State::Succeeded, "")?;
+    is_in(&trial.rests(&name).await?, State::Succeeded, "")?;
     trial.is_whole(0).await
 }
 
