@@ -101,7 +101,8 @@ impl Client {
         rows.iter().map(|row| Operation::read(row, &self.zone)).collect()
     }
 
-    /// All pages of a listing, the newest first, until one shows an operation below `lowest`.
+    /// All pages of a listing, the newest first, until one shows the operation `lowest`,
+    /// or a lower one.
     pub(crate) async fn all_operations(
         &self,
         cx: &Cx,
@@ -112,7 +113,7 @@ impl Client {
         for page in 0..MAX_PAGES {
             let listing = Listing { page, size: PAGE, ..listing.clone() };
             let rows = self.operations(cx, listing).await?;
-            let last = rows.len() < PAGE || rows.iter().any(|row| row.id < lowest);
+            let last = rows.len() < PAGE || rows.iter().any(|row| row.id <= lowest);
             all.extend(rows);
             if last {
                 return Ok(all);

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use purveyor_sdk::plugin::v1::Write;
 use purveyor_sdk::plugin::v1::find_response::Outcome as Found;
 use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
+use purveyor_sdk::plugin::v1::{Write, resource};
 use purveyor_sdk::serde_json::json;
 use purveyor_sdk::testing::Position;
 use purveyor_sdk::v1::order::State;
@@ -23,6 +23,8 @@ async fn a_lost_purchase_is_found_and_goes_on() {
     let Found::Found(found) = found else { panic!("{found:?}") };
     assert_eq!(found.upstream_id, "637367");
     let Some(Stepped::Pending(pending)) = found.outcome.unwrap().outcome else { panic!() };
+    let Some(resource::Kind::Order(view)) = pending.view.unwrap().kind else { panic!() };
+    assert_eq!(view.state(), State::Provisioning, "its product is not told yet");
     let order = bench.follow(&write, pending.handle).await.order();
     assert_eq!((order.state(), order.items[0].services.len()), (State::Completed, 1));
     assert_eq!(bench.upstream.ledger().len(), 2);
