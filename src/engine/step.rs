@@ -67,7 +67,7 @@ impl Engine {
         if failpoint::taken_over(&stepped, &operation.provider) {
             self.taken_over(&operation, &policy).await?;
         }
-        self.close(&permits, stepped, &policy).await
+        Box::pin(self.close(&permits, stepped, &policy)).await
     }
 
     /// From accepted to running. Where spends of the account are serialised, that is a commit of its

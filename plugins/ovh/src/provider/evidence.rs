@@ -111,9 +111,8 @@ impl Ovh {
     }
 
     /// What became of a payment. An order whose payment is checked, shows, or is further was paid, and so
-    /// was one whose services got the very term although its word lags, unless another order explains
-    /// that. One that was cancelled or is gone may have been paid before, and a word that is not known
-    /// says nothing.
+    /// was one whose services got the very term although its word lags, beside what other orders explain.
+    /// One that is gone may have been paid before, and a word that is not known says nothing.
     async fn payment_found(
         &self,
         cx: &Cx,
@@ -129,7 +128,10 @@ impl Ovh {
         let ends = self.ends(cx, &followed, seen.as_ref()).await?;
         let status = seen.as_ref().and_then(|seen| seen.status.as_ref());
         let unpaid = status.is_some_and(Status::is_unpaid);
-        let paid = status.is_some_and(|status| status.is_paid() || status.is_checked())
+        // A cancelled order is found as what failed: nothing comes of it, whether it was paid or not.
+        let failed = status.is_some_and(Status::is_cancelled) && !ends.moved();
+        let paid = failed
+            || status.is_some_and(|status| status.is_paid() || status.is_checked())
             || (unpaid && self.client.payment(cx, order).await? == Some(true))
             || (ends.are_told() && ends.delivered(status));
         if paid {

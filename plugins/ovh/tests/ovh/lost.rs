@@ -141,8 +141,14 @@ async fn an_operator_names_the_order_or_another_one() {
     let named = async |id: &str| bench.plugin.search(&write, &at, &[], id).await.unwrap();
     assert!(matches!(named("123456789").await, Found::Found(_)));
     assert!(matches!(named("1").await, Found::Absent(_)));
-    bench.upstream.set_status(123_456_789, "cancelled").unwrap();
+    bench.set(|mode| mode.status_word = "shipped".to_owned());
     assert!(matches!(named("").await, Found::Absent(_)), "a person has to look");
+    bench.set(|mode| mode.status_word = String::new());
+    bench.upstream.set_status(123_456_789, "cancelled").unwrap();
+    let Found::Found(found) = named("").await else { panic!("it was cancelled") };
+    let Some(Stepped::Pending(pending)) = found.outcome.unwrap().outcome else { panic!() };
+    let error = bench.plugin.follow(&write, pending.handle).await.error();
+    assert_eq!(error.reason, ErrorReason::UpstreamFailed);
 }
 
 #[tokio::test]
