@@ -8,13 +8,15 @@ use futures_util::future::join_all;
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::resolve_operation_request::{Executed, Resolution};
 use purveyor_sdk::v1::{CancelOrderRequest, CreateOrderRequest, ResolveOperationRequest};
-use purveyor_simulators::gandi::{Gandi, Mode};
+use purveyor_simulators::gandi::{AccountSeed, Gandi, Mode, Options};
 use purveyor_simulators::{Fault, FaultKind, Kind, Simulator};
 use tonic_types::StatusExt as _;
 
 use crate::support::client::{Client, failure, order, succeeded};
 use crate::support::requests::{purchase, request_id};
-use crate::support::{Gateway, HOUR, LATER, asked, configuration, elsewhere, gandi, sold, until};
+use crate::support::{
+    Gateway, HOUR, LATER, asked, configuration, elsewhere, gandi, provider, sold, until, upstream,
+};
 
 const CREATE: &str = "hosting.product.create";
 const LIST: &str = "operation.list";
@@ -170,7 +172,9 @@ async fn orders_behind_one_that_needs_an_operator_name_it_and_end_naming_it() {
 
 #[tokio::test]
 async fn an_account_without_a_past_keeps_everything_waiting() {
-    let (upstream, provider) = gandi().await;
+    let accounts = vec![AccountSeed { old_operation: false, ..AccountSeed::default() }];
+    let upstream = upstream(Options { accounts, ..Options::default() }).await;
+    let provider = provider(&upstream);
     let provider = provider.timing("upstream_processing_ms", 600_000);
     let gateway = Gateway::start(configuration().provider("gandi", provider)).await;
     let client = gateway.client().await;

@@ -112,6 +112,7 @@ fn shown_baseline(baseline: &Baseline) -> v1::operation::Baseline {
     v1::operation::Baseline {
         present_ids: baseline.present_ids.iter().take(PRESENT_IDS_MAX).cloned().collect(),
         present_count: i32::try_from(baseline.present_ids.len()).unwrap_or(i32::MAX),
+        highest_id: baseline.highest_id.clone(),
         similarity: baseline.similarity.clone(),
     }
 }

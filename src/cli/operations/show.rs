@@ -139,8 +139,13 @@ impl Page {
 
     fn baseline(&mut self, baseline: &Baseline) {
         self.heading("what was there before the last attempt");
+        if !baseline.highest_id.is_empty() {
+            self.line(&format!("everything up to {}", baseline.highest_id));
+        }
         let count = baseline.present_count;
-        self.line(&format!("{count} of the kind: {}", baseline.present_ids.join(" ")));
+        if count > 0 || baseline.highest_id.is_empty() {
+            self.line(&format!("{count} of the kind: {}", baseline.present_ids.join(" ")));
+        }
         if !baseline.similarity.is_empty() {
             self.line(&format!("cannot be told apart from others of: {}", baseline.similarity));
         }
@@ -232,6 +237,7 @@ mod tests {
             present_ids: vec!["4709".to_owned(), "4710".to_owned()],
             present_count: 2,
             similarity: "shares 2".to_owned(),
+            highest_id: "4708".to_owned(),
         };
         let note = Note {
             note_time: Some(prost_types::Timestamp { seconds: 1_800_000_060, nanos: 0 }),
@@ -275,6 +281,7 @@ attempt 1: UNKNOWN
   |  [31mred
 
 what was there before the last attempt
+  everything up to 4708
   2 of the kind: 4709 4710
   cannot be told apart from others of: shares 2
 

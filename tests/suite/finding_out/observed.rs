@@ -150,16 +150,17 @@ mod taken_over {
     use crate::support::postgres::{database, server};
     use crate::support::program::Program;
     use crate::support::requests::purchase;
-    use crate::support::{asked, configuration, provider, sold, upstream};
+    use crate::support::{HOUR, asked, configuration, provider, sold, upstream};
 
     /// Stops itself whenever it has read an answer to a write, before anything is done with it.
     const STOP_WITH_ANSWER: &str = "stop=exchanged:1";
 
     /// Two gateways on one store; the first stops with an answer in its hands, and nothing that is sold is
-    /// listed for an hour.
+    /// listed or shown for an hour.
     async fn stopped_with_an_answer()
     -> (Simulator<purveyor_simulators::gandi::Gandi>, Program, Program, String) {
-        let mode = Mode { listing_lag_ms: 3_600_000, ..Mode::default() };
+        let lag = 3_600_000;
+        let mode = Mode { listing_lag_ms: lag, effect_lag_ms: lag, ..Mode::default() };
         let upstream = upstream(Options { mode, ..Options::default() }).await;
         let url = server().url(&database(server()).await);
         let configuration =
@@ -177,6 +178,8 @@ mod taken_over {
     async fn answer_read_after_a_take_over_is_applied() {
         let (upstream, left, right, name) = stopped_with_an_answer().await;
         left.go_on();
+        right.client().await.reaches(&name, State::WaitingUpstream).await;
+        upstream.advance(HOUR);
         let bought = succeeded(right.client().await.done(&name).await);
         assert_eq!([upstream_id(&bought)], *sold(&upstream, Kind::ProductAdd));
         assert_eq!(asked(&upstream, GANDI_CREATE), 1);
@@ -191,6 +194,7 @@ mod taken_over {
         left.go_on();
         let told = async || problem(&client.operation(&name).await) == "DUPLICATE_DETECTED";
         until("it is told", told).await;
+        upstream.advance(HOUR);
         let bought = succeeded(client.done(&name).await);
         let ids = sold(&upstream, Kind::ProductAdd);
         assert_eq!((upstream_id(&bought), candidates(&bought)), (ids[1].clone(), vec![&*ids[0]]));

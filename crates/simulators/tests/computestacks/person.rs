@@ -94,3 +94,29 @@ async fn a_label_is_cut_and_a_record_is_missing_once() {
     assert_eq!((answer.status, answer.body.len()), (404, 0));
     assert_eq!(call(&simulator, "GET", &path, &Value::Null).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_person_reprices_a_rule_and_takes_a_product_out_of_the_plans() {
+    let simulator = start(Mode::default()).await;
+    let id = create(&simulator, &package("s")).await;
+    let plan = "/api/admin/billing_plans/1";
+    let body = json!({ "billing_resource": { "product_id": id } });
+    call(&simulator, "POST", &format!("{plan}/billing_resources"), &body).await;
+    let body = json!({ "billing_resource_price": {
+        "currency": "EUR", "price": "6", "region_ids": [1],
+    } });
+    let prices = format!("{plan}/billing_resources/1/billing_phases/1/billing_resource_prices");
+    assert_eq!(call(&simulator, "POST", &prices, &body).await.status, 201);
+    let body = json!({ "price": "7" });
+    assert_eq!(command(&simulator, "PATCH", "/person/rules/1", &body).await.0, 200);
+    let shown = async || {
+        let shown = call(&simulator, "GET", plan, &Value::Null).await.json();
+        shown["billing_plan"]["billing_resources"].clone()
+    };
+    assert_eq!(shown().await[0]["billing_phases"][0]["prices"][0]["price"], "7.0");
+    let place = format!("/person/places/{id}");
+    assert_eq!(command(&simulator, "DELETE", &place, &Value::Null).await.0, 200);
+    assert_eq!(shown().await, json!([]));
+    assert_eq!(command(&simulator, "DELETE", "/person/places/99", &Value::Null).await.0, 400);
+    assert!(simulator.ledger().iter().rev().take(2).all(|it| it.sale.person));
+}

@@ -86,8 +86,9 @@ impl Shift {
             let Ok(all) = call::operations(&channel, false).await else { continue };
             for waiting in decided {
                 // What waits is read on, and is another one after each read.
-                let fresh = call::wait(channel.clone(), &id(waiting), Duration::ZERO, PATIENCE);
-                let Ok(fresh) = fresh.await else { continue };
+                let name = id(waiting);
+                let fresh = call::wait(channel.clone(), &name, Duration::ZERO, PATIENCE).await;
+                let Ok(fresh) = fresh else { continue };
                 if fresh.state() != State::NeedsOperator {
                     continue;
                 }
@@ -160,25 +161,41 @@ fn bought(
 ) -> Resolution {
     let (holder, asked) = (holder(subject, order.account, order.site), subject.asked(order));
     let own = call::ids(operation);
+    // Other accounts may have equal ids.
+    let ledger: Vec<&Entry> = ledger.iter().filter(|entry| entry.account == holder).collect();
+    if let Some((kind, made)) = later_step(subject, operation) {
+        let done = |it: &Entry| it.kind == kind && it.product_id.as_ref() == Some(&made);
+        return match ledger.iter().any(|it| done(it)) {
+            true => Resolution::Executed(Executed { upstream_id: made }),
+            false => Resolution::NotExecuted(NotExecuted { try_again: true }),
+        };
+    }
     let gone: BTreeSet<String> = ledger.iter().filter_map(|entry| subject.undone(entry)).collect();
     let of_caller = |id: &str| ledger.iter().any(|it| it.operation_id == id && !it.person);
     let fits = |entry: &&Entry| {
-        entry.account == holder
-            && subject.sold(entry).as_ref() == Some(&asked)
+        subject.sold(entry).as_ref() == Some(&asked)
             && of_caller(&entry.operation_id)
             && !gone.contains(&entry.operation_id)
             && (own.contains(&entry.operation_id) || !named.contains(&entry.operation_id))
     };
-    let sales: Vec<&Entry> = ledger.iter().rev().filter(fits).collect();
+    let sales: Vec<&Entry> = ledger.iter().copied().rev().filter(fits).collect();
     let sale = sales.iter().find(|sale| own.contains(&sale.operation_id)).or(sales.first());
     match sale {
         Some(sale) => Resolution::Executed(Executed { upstream_id: sale.operation_id.clone() }),
-        // What a person has cancelled is not bought again.
+        // What a person has cancelled is not bought again, nor what has been tried again before.
         None => {
-            let try_again = !own.iter().any(|id| gone.contains(id));
+            let cancelled = own.iter().any(|id| gone.contains(id));
+            let try_again = operation.notes.is_empty() && !cancelled;
             Resolution::NotExecuted(NotExecuted { try_again })
         }
     }
+}
+
+/// What a later step of an operation is in the ledger, and what the first one has made.
+fn later_step(subject: &dyn Subject, operation: &Operation) -> Option<(&'static str, String)> {
+    let kind = subject.later_step(&operation.attempts.last()?.call)?;
+    let made = operation.attempts.iter().find(|attempt| !attempt.upstream_id.is_empty())?;
+    Some((kind, made.upstream_id.clone()))
 }
 
 /// Whether what an operation was to end has ended.

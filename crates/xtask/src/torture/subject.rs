@@ -126,6 +126,11 @@ pub(crate) trait Subject: Send + Sync {
         None
     }
 
+    /// The kind of the ledger's line that the call of a later step of a purchase makes.
+    fn later_step(&self, _call: &str) -> Option<&'static str> {
+        None
+    }
+
     /// Whether what was bought shows in reads alone, and as late as the upstream's effects are.
     fn shows_late(&self) -> bool {
         false

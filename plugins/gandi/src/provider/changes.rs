@@ -31,7 +31,10 @@ pub(super) async fn update(
     let account = gandi.client.account(cx).await?;
     let service = owned(&account, change.service, &change.name)?;
     check_allowed(service.errors_for_updating.as_deref(), "changed")?;
-    let price = gandi.change_price(cx, service, change.quantity).await?;
+    let price = match &request.max_price {
+        Some(_) => gandi.change_price(cx, service, change.quantity).await?,
+        None => None,
+    };
     let price = price.map(|amount| gandi.price(amount));
     let spent = gandi.client.update(cx, change.service, change.quantity, price).await?;
     gandi.changing(cx, &account, change.service, spent)

@@ -43,7 +43,8 @@ pub(super) async fn create(
     let progress = gandi.order_progress(cx.handle(), &before)?;
     let line = lines.get(progress.placed.len());
     let line = line.ok_or_else(|| Error::fault("every item of the order is placed already"))?;
-    let price = match gandi.price_to_place(cx, &lines, &progress, &before).await {
+    let limited = request.max_price.is_some();
+    let price = match gandi.price_to_place(cx, &lines, &progress, &before, limited).await {
         Ok(price) => price,
         Err(error) => return gandi.not_placed(&lines, progress, proof::FAULT, error),
     };
@@ -161,29 +162,31 @@ impl Gandi {
         })
     }
 
-    /// What the next item costs, where nothing can be told against placing it. The upstream judges the
-    /// credit for each call; only here can it be judged for the whole order, so that none is left in part
-    /// for want of it.
+    /// What the whole order costs now, where the caller has set a limit and nothing can be told against
+    /// placing the next item. The upstream judges the credit for each call; only here can it be judged
+    /// for the whole order, so that none is left in part for want of it.
     async fn price_to_place(
         &self,
         cx: &Cx,
         lines: &[Line],
         progress: &OrderProgress,
         before: &Before,
+        limited: bool,
     ) -> Result<Option<Price>> {
         if before.gone {
             return Err(error::emptied());
         }
+        let judges_credit = progress.placed.is_empty() && lines.len() > 1;
+        if !judges_credit && !limited {
+            return Ok(None);
+        }
         let catalog = self.catalog(cx, Action::Add, &self.config.currency).await?;
-        let left = lines.iter().skip(progress.placed.len());
-        let amounts =
-            left.map(|it| self.amount(&catalog, it.product, it.duration, it.quantity.into()));
-        let amounts = amounts.collect::<Result<Vec<_>>>()?;
-        let price = amounts.first().cloned().flatten().map(|amount| self.price(amount));
-        if !progress.placed.is_empty() || lines.len() < 2 {
+        let amount = |it: &Line| self.amount(&catalog, it.product, it.duration, it.quantity.into());
+        let total = sum(lines.iter().map(amount).collect::<Result<Vec<_>>>()?)?;
+        let price = total.clone().map(|amount| self.price(amount));
+        if !judges_credit {
             return Ok(price);
         }
-        let total = sum(amounts)?;
         let balance = self.balance(cx).await?.and_then(|balance| balance.amount);
         let (Some(total), Some(balance)) = (total, balance) else { return Ok(price) };
         // In another currency nothing can be said.

@@ -40,7 +40,10 @@ pub(super) async fn create(
     check_payment(request.payment.as_ref())?;
     let account = gandi.client.account(cx).await?;
     let service = check_renewable(&account, &extension)?;
-    let price = gandi.renewal_price(cx, service, extension.duration).await?;
+    let price = match &request.max_price {
+        Some(_) => gandi.renewal_price(cx, service, extension.duration).await?,
+        None => None,
+    };
     let price = price.map(|amount| gandi.price(amount));
     match gandi.client.renew(cx, extension.service, extension.duration, price).await? {
         Spent::Accepted(operation) => gandi.renewal_pending(&extension, &operation),

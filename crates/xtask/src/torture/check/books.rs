@@ -233,7 +233,8 @@ impl<'a> Books<'a> {
                 let reason = reason(operation);
                 let sent = |it: &Attempt| it.outcome() != Outcome::NotSent;
                 let kept = self.kept_from.contains(&reason) && !operation.attempts.iter().any(sent);
-                let proven = kept || reason == "UPSTREAM_REJECTED";
+                // An operator's word counts, and this one has read the ledger.
+                let proven = kept || matches!(reason, "UPSTREAM_REJECTED" | "NOT_EXECUTED");
                 let refused =
                     operation.state() == State::Failed && (proven || self.subject.refuses());
                 let kept = refused || self.is_touched(bought, operation);

@@ -142,6 +142,14 @@ impl Subject for ComputeStacks {
         (hazard == Hazard::EffectLag).then(|| json!({ "effect_lag_ms": 200 }))
     }
 
+    fn later_step(&self, call: &str) -> Option<&'static str> {
+        match call {
+            "billing_resources.create" => Some("billing_resource_add"),
+            "billing_resource_prices.create" => Some("price_rule_add"),
+            _ => None,
+        }
+    }
+
     fn person(&self, deed: Deed, scene: &mut Scene<'_>) -> Option<Act> {
         let added = |entry: &Entry| entry.kind == "product_add";
         let product = |method: Method, entry: &Entry, body: Value| {
