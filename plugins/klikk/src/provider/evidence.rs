@@ -8,7 +8,9 @@
 use std::collections::BTreeSet;
 
 use purveyor_sdk::v1::{CreateOrderRequest, ErrorReason, UpstreamRef};
-use purveyor_sdk::{Baseline, Cx, Error, Evidence, Find, Finding, Result, Traces, WriteRequest};
+use purveyor_sdk::{
+    Baseline, Cx, Error, Evidence, Find, Finding, Result, Traces, Write, WriteRequest,
+};
 
 use super::delivery::{Owner, is_as_asked, marks, marks_in, owner};
 use super::lines::MAX_ITEMS;
@@ -22,6 +24,9 @@ const MAX_SINGLE_LOOKS: usize = 200;
 
 /// How many listed orders a baseline keeps, of which one shows later that a list is whole.
 const MAX_KNOWN: usize = 3;
+
+/// No upstream is assumed to cut names to fewer characters: a shorter one is another name.
+const SHORTEST_CUT: usize = 8;
 
 pub(super) async fn baseline(klikk: &Klikk, cx: &Cx, asked: Baseline) -> Result<Evidence> {
     let tokens = klikk.item_tokens;
@@ -91,7 +96,11 @@ impl Klikk {
         match groups.iter().find(|group| !group.is_empty()).map(Vec::as_slice) {
             Some([one]) => return self.found(cx, find, request, before, one).await,
             Some(several) => {
-                return Ok(Finding::unexplained(several.iter().copied().map(candidate).collect()));
+                return Ok(Finding::Absent(Traces {
+                    alike_ids: several.iter().map(|order| order.id.to_string()).collect(),
+                    unexplained: several.iter().copied().map(candidate).collect(),
+                    ..Traces::default()
+                }));
             }
             None => {}
         }
@@ -102,7 +111,7 @@ impl Klikk {
         let new = listed.iter().filter(|it| !before.stood(it.id) && !claimed(it));
         let (marked, unexplained): (Vec<&Order>, Vec<&Order>) =
             new.partition(|order| explained.contains(&order.id));
-        let alike = unexplained.iter().filter(|order| is_as_asked(order, request));
+        let alike = unexplained.iter().filter(|it| fits(it, &find.write, request, before));
         Ok(Finding::Absent(Traces {
             alike_ids: alike.map(|order| order.id.to_string()).collect(),
             unexplained: unexplained.into_iter().map(candidate).collect(),
@@ -176,7 +185,7 @@ impl Klikk {
         match self.client.order(cx, id).await {
             Ok(told) => match owner(&told, &marks(&find.write, request)) {
                 Owner::Ours => self.found(cx, find, request, before, &told).await,
-                Owner::Unmarked if !before.stood(id) && fits(&told, request, before) => {
+                Owner::Unmarked if !before.stood(id) && can_be(&told, find, request, before) => {
                     self.found(cx, find, request, before, &told).await
                 }
                 _ => Ok(Finding::absent()),
@@ -204,14 +213,27 @@ impl Klikk {
     }
 }
 
-/// Whether an order without marks can be the request's. Names that were sent with marks have been
-/// changed; names that were sent without are the caller's, or their beginning.
-fn fits(order: &Order, request: &CreateOrderRequest, before: &Before) -> bool {
+/// Whether an order that an operator names can be the request's. Names that were sent with marks may
+/// have been changed since.
+fn can_be(order: &Order, find: &Find, request: &CreateOrderRequest, before: &Before) -> bool {
+    let changed = before.tokens && is_as_asked(order, request);
+    changed || fits(order, &find.write, request, before)
+}
+
+/// Whether an order is what was asked for, and its names are what was sent or the beginning of it.
+fn fits(order: &Order, write: &Write, request: &CreateOrderRequest, before: &Before) -> bool {
     let asked = request.order.as_ref().map(|order| order.items.as_slice()).unwrap_or_default();
-    let named = |told: &str| asked.iter().any(|item| item.display_name.starts_with(told));
+    let sent = asked.iter().enumerate().map(|(index, item)| {
+        let mark = before.tokens.then(|| token::of(&write.request_id, index));
+        let whole = mark.map(|mark| token::put(&item.display_name, &mark));
+        whole.unwrap_or_else(|| item.display_name.clone())
+    });
+    let sent: Vec<String> = sent.collect();
+    let is_cut = |told: &str, sent: &str| {
+        told == sent || (sent.starts_with(told) && told.chars().count() >= SHORTEST_CUT)
+    };
     let mut told = order.items().iter().map(|item| item.reference.as_str());
-    is_as_asked(order, request)
-        && (before.tokens || told.all(|told| !told.is_empty() && named(told)))
+    is_as_asked(order, request) && told.all(|told| sent.iter().any(|sent| is_cut(told, sent)))
 }
 
 /// The orders that the marks of other requests explain: the oldest order with the marks of a request,

@@ -65,6 +65,7 @@ async fn cut_or_changed_names_forbid_absence() {
     let at = lose(&bench, &write, FaultKind::DropAfterCommit).await;
     let told = absent(&bench, &write, &at, Known::default()).await;
     assert_eq!((unexplained(&told), told.incomplete.as_str()), (vec!["73"], ""));
+    assert_eq!(told.alike_ids, ["73"], "its name is the beginning of what was sent");
 
     let bench = Bench::new().await;
     let at = lose(&bench, &write, FaultKind::DropAfterCommit).await;
@@ -73,11 +74,25 @@ async fn cut_or_changed_names_forbid_absence() {
         let told =
             absent(&bench, &write, &at, Known { others: &[OTHER], ..Known::default() }).await;
         assert_eq!((unexplained(&told), told.marked_ids.len()), (vec!["73"], 0), "{name:?}");
+        assert!(told.alike_ids.is_empty(), "{name:?}");
     }
     // A person who knows can say so.
     bench.upstream.person_renames(73, None, "shop").unwrap();
     let named = bench.search(&write, &at, &[], "73").await.unwrap();
     assert!(matches!(named, Found::Found(_)), "{named:?}");
+}
+
+#[tokio::test]
+async fn order_of_a_person_is_not_alike() {
+    let bench = Bench::new().await;
+    let write = order(&["my server"]);
+    let at = lose(&bench, &write, FaultKind::DropBeforeCommit).await;
+    // The beginning of what was sent, and what is too short for that, of another name, with other items.
+    for names in [&["my server"][..], &["my serv"], &["shop"], &["my server", "my server"]] {
+        bench.upstream.person_buys(TOKEN, names, Duration::ZERO).unwrap();
+    }
+    let told = absent(&bench, &write, &at, Known::default()).await;
+    assert_eq!((unexplained(&told).len(), told.alike_ids), (4, vec!["73".to_owned()]));
 }
 
 #[tokio::test]
@@ -189,7 +204,10 @@ async fn order_of_each_attempt_is_found_by_itself() {
     let second = lose(&bench, &write, FaultKind::DropAfterCommit).await;
     let id = |found: Found| match found {
         Found::Found(found) => found.upstream_id,
-        Found::Absent(absent) => unexplained(&absent).join(" and "),
+        Found::Absent(absent) => {
+            assert_eq!(unexplained(&absent), absent.alike_ids);
+            absent.alike_ids.join(" and ")
+        }
     };
     let found = async |at, claimed| {
         id(search(&bench, &write, at, Known { claimed, ..Known::default() }).await)
