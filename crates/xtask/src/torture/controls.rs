@@ -160,8 +160,7 @@ impl Control {
     /// How many orders it takes to make the mistake for certain.
     pub(crate) fn orders(self) -> usize {
         match self {
-            Self::Naive | Self::NoSettle | Self::NoPreconnect => 150,
-            Self::ClockBelieved => 80,
+            Self::Naive | Self::NoSettle | Self::NoPreconnect | Self::ClockBelieved => 150,
             Self::SuccessMayBeAbsent | Self::LockByProvider | Self::BlindAbsence => 40,
             Self::RefusalWithoutLook | Self::WordIsSuccess => 16,
             Self::LateAnswerDropped | Self::SharedAccountKey => 24,

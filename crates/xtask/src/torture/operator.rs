@@ -57,8 +57,8 @@ struct Shift {
     market: Arc<Market>,
     desks: Vec<Vec<Desk>>,
     over: Arc<AtomicBool>,
-    /// Since when each operation needs an operator.
-    seen: BTreeMap<String, Instant>,
+    /// Since when each operation needs an operator, and why.
+    seen: BTreeMap<String, (Instant, String)>,
     /// The last answer to words that were not taken.
     refused: BTreeMap<String, String>,
 }
@@ -74,7 +74,8 @@ impl Shift {
             let needs = |it: &&Operation| it.state() == State::NeedsOperator;
             let mut decided = Vec::new();
             for operation in open.iter().filter(needs) {
-                let since = *self.seen.entry(id(operation)).or_insert_with(Instant::now);
+                let asked = || (Instant::now(), operation.message.clone());
+                let (since, _) = self.seen.entry(id(operation)).or_insert_with(asked);
                 // By then the upstream has done whatever it still does.
                 if since.elapsed() > TIMING.past_settle() {
                     decided.push(operation);
@@ -111,6 +112,15 @@ impl Shift {
                 }
             }
         }
+        let mut whys: BTreeMap<String, usize> = BTreeMap::new();
+        for (_, why) in self.seen.values() {
+            // Without its numbers a reason is a kind of reasons.
+            let why = why.chars().map(|it| if it.is_ascii_digit() { '#' } else { it }).collect();
+            *whys.entry(why).or_default() += 1;
+        }
+        for (why, count) in whys {
+            println!("an operator was asked {count} times: {why}");
+        }
         for (operation, words) in self.refused {
             println!("an operator was refused: {operation}: {words}");
         }
@@ -140,7 +150,13 @@ impl Shift {
     }
 
     /// What other orders of the account name: the ids of another upstream may be equal.
-    fn named(&self, order: &Order, operation: &Operation, all: &[Operation]) -> BTreeSet<String> {
+    /// An id that came back is named by as many as had it.
+    fn named(
+        &self,
+        order: &Order,
+        operation: &Operation,
+        all: &[Operation],
+    ) -> BTreeMap<String, usize> {
         let alike = |other: &&Order| {
             (other.subject, other.account, other.site) == (order.subject, order.account, order.site)
         };
@@ -148,7 +164,11 @@ impl Shift {
         let of_account: BTreeSet<&str> = of_account.map(|it| it.request_id.as_str()).collect();
         let others = all.iter().filter(|other| other.name != operation.name);
         let others = others.filter(|other| of_account.contains(id(other).as_str()));
-        others.flat_map(call::ids).collect()
+        let mut named = BTreeMap::new();
+        for id in others.flat_map(call::ids) {
+            *named.entry(id).or_default() += 1;
+        }
+        named
     }
 }
 
@@ -156,7 +176,7 @@ fn bought(
     subject: &dyn Subject,
     order: &Order,
     operation: &Operation,
-    named: &BTreeSet<String>,
+    named: &BTreeMap<String, usize>,
     ledger: &[Entry],
 ) -> Resolution {
     let (holder, asked) = (holder(subject, order.account, order.site), subject.asked(order));
@@ -172,11 +192,16 @@ fn bought(
     }
     let gone: BTreeSet<String> = ledger.iter().filter_map(|entry| subject.undone(entry)).collect();
     let of_caller = |id: &str| ledger.iter().any(|it| it.operation_id == id && !it.person);
+    let is_free = |id: &String| {
+        let sold = ledger.iter().filter(|it| it.operation_id == *id && !it.person);
+        let sold = sold.filter(|it| subject.sold(it).is_some()).count();
+        sold > named.get(id).copied().unwrap_or_default()
+    };
     let fits = |entry: &&Entry| {
         subject.sold(entry).as_ref() == Some(&asked)
             && of_caller(&entry.operation_id)
             && !gone.contains(&entry.operation_id)
-            && (own.contains(&entry.operation_id) || !named.contains(&entry.operation_id))
+            && (own.contains(&entry.operation_id) || is_free(&entry.operation_id))
     };
     let sales: Vec<&Entry> = ledger.iter().copied().rev().filter(fits).collect();
     let sale = sales.iter().find(|sale| own.contains(&sale.operation_id)).or(sales.first());

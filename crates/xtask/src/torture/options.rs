@@ -70,8 +70,10 @@ impl Options {
     /// What `cargo xtask test` runs: every provider on each store, and every control on the provider that
     /// can make its mistake; the longest first, since several go on at a time.
     pub(crate) fn of_test() -> Vec<Self> {
-        let whole =
-            Self { orders: Some(TEST_ORDERS), tenants: 2, seed: TEST_SEED, ..Self::plain() };
+        // What a person has changed before its effect was read does not end as yet.
+        let without = vec![Hazard::ChangedQuantities];
+        let orders = Some(TEST_ORDERS);
+        let whole = Self { orders, tenants: 2, seed: TEST_SEED, without, ..Self::plain() };
         let shared = Self { store: Some(Store::Postgres), ..whole.clone() };
         let control = |control: &Control| Self { control: Some(*control), ..Self::plain() };
         let mut runs: Vec<Self> = Control::value_variants().iter().map(control).collect();
@@ -208,6 +210,8 @@ pub(crate) enum Hazard {
     Restarts,
     /// A person who buys, renews, pays, renames and cancels at the upstream.
     Person,
+    /// A person who changes the quantity of what callers have bought, before they know of it too.
+    ChangedQuantities,
     /// Effects that show a while after the upstream's last word.
     EffectLag,
     /// Reads that once do not know what was accepted.

@@ -31,8 +31,10 @@ const AHEAD: u64 = 40;
 pub(crate) enum Deed {
     /// Buys what callers buy too.
     Buys,
-    /// Renews or changes what callers have bought or are changing.
+    /// Renews what callers have bought or are renewing.
     Renews,
+    /// Changes the quantity of what callers have bought.
+    Changes,
     /// Pays an order that nobody has paid.
     Pays,
     /// Gives something that callers have bought another name.
@@ -51,9 +53,10 @@ pub(crate) enum Deed {
 
 impl Deed {
     /// Every deed.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Buys,
         Self::Renews,
+        Self::Changes,
         Self::Pays,
         Self::Renames,
         Self::Cancels,
@@ -68,6 +71,7 @@ impl Deed {
         match self {
             Self::Buys => "purchases of a person",
             Self::Renews => "renewals by a person",
+            Self::Changes => "quantities changed by a person",
             Self::Pays => "payments by a person",
             Self::Renames => "renamings by a person",
             Self::Cancels => "cancellations by a person",
@@ -84,6 +88,7 @@ impl Deed {
             Self::Buys | Self::Renews | Self::Pays | Self::Renames | Self::Cancels => {
                 Hazard::Person
             }
+            Self::Changes => Hazard::ChangedQuantities,
             Self::DatesAhead => Hazard::DatedAhead,
             Self::Misses => Hazard::NotFound,
             Self::CutsNames => Hazard::CutNames,

@@ -77,7 +77,7 @@ impl<'a> Books<'a> {
         let undone: BTreeSet<_> = undone.collect();
         let bought: Vec<Bought<'a>> = bought.collect();
         let success = |it: &Bought<'_>| {
-            Some((it.holder.clone(), it.asked.clone(), told::succeeded_at(it.told)?))
+            Some((it.holder.clone(), it.asked.clone(), told::told_at(it.told, State::Succeeded)?))
         };
         let sale = |(line, entry): (usize, &'a Entry)| {
             let (holder, id) = object(entry);
@@ -306,7 +306,8 @@ impl<'a> Books<'a> {
         if sale.undone {
             return Err(format!("succeeded, and {} was cancelled before it was done", sale.id));
         }
-        let told = told::succeeded_at(bought.told).filter(|_| self.subject.shows_late());
+        let told =
+            told::told_at(bought.told, State::Succeeded).filter(|_| self.subject.shows_late());
         let Some(at_ms) = told else { return Ok(()) };
         // Alike orders may take each other's effects: by then as many have to show as have succeeded.
         let alike = |sale: &&Sale<'_>| {
@@ -331,7 +332,12 @@ impl<'a> Books<'a> {
     fn unowned(&self, bought: &Bought<'_>, owned: &BTreeMap<usize, usize>) -> Option<usize> {
         let taken: BTreeSet<usize> = owned.values().copied().collect();
         let named = bought.operation.map(ids).unwrap_or_default();
-        let own = |sale: &Sale<'_>| !sale.person || named.iter().any(|id| id == sale.id);
+        // What a person pays after the end is no caller's any more.
+        let failed = told::told_at(bought.told, State::Failed).unwrap_or(i64::MAX);
+        let own = |sale: &Sale<'_>| {
+            let paid_before = sale.at_ms.is_none_or(|paid| paid < failed);
+            !sale.person || (paid_before && named.iter().any(|id| id == sale.id))
+        };
         let mine = |sale: &&Sale<'_>| {
             !sale.foreign && own(sale) && sale.holder == bought.holder && sale.asked == bought.asked
         };

@@ -21,14 +21,13 @@ pub(super) fn is_ended(told: &[&Line]) -> bool {
         .any(|line| matches!(&line.answer, Answer::Operation { state, .. } if state == succeeded))
 }
 
-/// When the caller was first told of the order's success.
-pub(super) fn succeeded_at(told: &[&Line]) -> Option<i64> {
-    let succeeded = State::Succeeded.as_str_name();
+/// When the caller was first told of that state of the order.
+pub(super) fn told_at(told: &[&Line], wanted: State) -> Option<i64> {
+    let wanted = wanted.as_str_name();
     let of_order = told.iter().filter(|line| !line.wrong && !line.ends && line.at_ms > 0);
-    let mut succeeded = of_order.filter(
-        |line| matches!(&line.answer, Answer::Operation { state, .. } if state == succeeded),
-    );
-    succeeded.next().map(|line| line.at_ms)
+    let mut states = of_order
+        .filter(|line| matches!(&line.answer, Answer::Operation { state, .. } if state == wanted));
+    states.next().map(|line| line.at_ms)
 }
 
 /// The first thing that was told and is not so. `ended`: what the order made was ended, by the ledger.

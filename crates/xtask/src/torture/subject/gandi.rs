@@ -122,12 +122,10 @@ impl Subject for Gandi {
             }
             Deed::Renews => {
                 let product = scene.recent(added)?.product_id.as_deref().and_then(number)?;
-                if scene.dice.percent(50) {
-                    return Some(act(
-                        "hosting.product.renew",
-                        json!([product, { "duration": "1m" }]),
-                    ));
-                }
+                Some(act("hosting.product.renew", json!([product, { "duration": "1m" }])))
+            }
+            Deed::Changes => {
+                let product = scene.recent(added)?.product_id.as_deref().and_then(number)?;
                 let quantity = scene.dice.between(30, 40);
                 Some(act("hosting.product.update", json!([product, { "quantity": quantity }])))
             }

@@ -135,7 +135,7 @@ impl Subject for Klikk {
                 let cut = Act::post("/mode", json!({ "name_limit": NAME_LIMIT }));
                 Some(cut.undone_by("/mode", json!({ "name_limit": null })))
             }
-            Deed::Renews | Deed::Pays | Deed::DatesAhead => None,
+            Deed::Renews | Deed::Changes | Deed::Pays | Deed::DatesAhead => None,
         }
     }
 

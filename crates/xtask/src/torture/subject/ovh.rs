@@ -175,7 +175,7 @@ impl Subject for Ovh {
                 let told = Act::post("/mode", json!({ "status_word": "enAttente" }));
                 Some(told.undone_by("/mode", json!({ "status_word": "" })))
             }
-            Deed::Buys | Deed::DatesAhead | Deed::CutsNames => None,
+            Deed::Buys | Deed::Changes | Deed::DatesAhead | Deed::CutsNames => None,
         }
     }
 
