@@ -43,8 +43,8 @@ impl Engine {
         }
         let Some(begun) = Box::pin(self.begin(&accepted)).await? else { return Ok(None) };
         let (running, provider, policy) = match begun {
-            Begun::Running(running, provider, policy) => (running, provider, policy),
-            Begun::Rests(operation) => return Ok(Some(operation)),
+            Begun::Running(running, provider, policy) => (*running, provider, *policy),
+            Begun::Rests(operation) => return Ok(Some(*operation)),
         };
         failpoint::pass(Place::Begun);
         let (prepared, guards) = match self.prepare(&provider, &policy, &running).await {
@@ -79,7 +79,7 @@ impl Engine {
             Err(error) => {
                 let deferred =
                     self.record(accepted.clone(), Event::Deferred(error), &policy).await?;
-                return Ok(deferred.map(Begun::Rests));
+                return Ok(deferred.map(Begun::rests));
             }
         };
         let account = self.account_for_step(&provider).await;
@@ -88,7 +88,7 @@ impl Engine {
             Err(error) => {
                 let deferred =
                     self.record(accepted.clone(), Event::Deferred(error), &policy).await?;
-                return Ok(deferred.map(Begun::Rests));
+                return Ok(deferred.map(Begun::rests));
             }
         };
         let now = self.now().await?;
@@ -106,13 +106,13 @@ impl Engine {
         };
         let serialised = policy.evidence == Evidence::Difference && policy.effect == Effect::Spend;
         if change.operation.state == State::Running && !serialised {
-            return Ok(Some(Begun::Running(change.operation, provider, policy)));
+            return Ok(Some(Begun::running(change.operation, provider, policy)));
         }
         match self.commit(change).await? {
             (Committed::Done, next) if next.state == State::Running => {
-                Ok(Some(Begun::Running(next, provider, policy)))
+                Ok(Some(Begun::running(next, provider, policy)))
             }
-            (Committed::Done, next) => Ok(Some(Begun::Rests(next))),
+            (Committed::Done, next) => Ok(Some(Begun::rests(next))),
             (Committed::Held { lock, by }, _) => {
                 let mut waiting = accepted.clone();
                 if let Some(earlier) = &mut waiting.baseline {
@@ -120,7 +120,7 @@ impl Engine {
                     earlier.similarity.clear();
                 }
                 let blocked = self.stand_in_line(waiting, lock, by).await?;
-                Ok(blocked.map(Begun::Rests))
+                Ok(blocked.map(Begun::rests))
             }
             (Committed::Stale | Committed::Claimed { .. } | Committed::Outdated, _) => Ok(None),
         }
@@ -406,8 +406,18 @@ fn within_limit(operation: &Operation, next_price: Option<&Price>) -> Result<()>
 }
 
 enum Begun {
-    Running(Operation, Arc<Provider>, Policy),
-    Rests(Operation),
+    Running(Box<Operation>, Arc<Provider>, Box<Policy>),
+    Rests(Box<Operation>),
+}
+
+impl Begun {
+    fn running(operation: Operation, provider: Arc<Provider>, policy: Policy) -> Self {
+        Self::Running(Box::new(operation), provider, Box::new(policy))
+    }
+
+    fn rests(operation: Operation) -> Self {
+        Self::Rests(Box::new(operation))
+    }
 }
 
 /// The permits of one step. The egress asks; nothing is written unless the commit was acknowledged.

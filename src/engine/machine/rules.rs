@@ -166,19 +166,11 @@ pub fn broken_invariant(operation: &Operation) -> Option<&'static str> {
         .filter(|attempt| attempt.effect == Effect::Spend && unresolved(attempt.outcome))
         .count();
     let unknown = last.is_some_and(|attempt| attempt.outcome == Outcome::Unknown);
-    let end = operation.pending_end.as_ref().map(|end| end.kind);
-    let refused = end == Some(EndKind::Refused);
+    let refused = operation.pending_end.as_ref().is_some_and(|end| end.kind == EndKind::Refused);
     let begins_again = operation.state == State::Accepted
         && attempts.iter().any(|it| it.step == operation.step && sold(it));
     let rules: [(bool, &'static str); 12] = [
-        (
-            end.is_some()
-                && !matches!(
-                    operation.state,
-                    State::WaitingUpstream | State::Reconciling | State::NeedsOperator
-                ),
-            "a pending end of an operation that waits for nothing",
-        ),
+        (ends_without_waiting(operation), "a pending end of an operation that waits for nothing"),
         (begins_again, "a step that begins again although the upstream accepted it"),
         (
             attempts.iter().any(|it| sold(it) && it.outcome == Outcome::Absent),
@@ -229,6 +221,12 @@ pub fn broken_invariant(operation: &Operation) -> Option<&'static str> {
         ),
     ];
     rules.into_iter().find(|(broken, _)| *broken).map(|(_, rule)| rule)
+}
+
+fn ends_without_waiting(operation: &Operation) -> bool {
+    use State::{NeedsOperator, Reconciling, WaitingUpstream};
+    operation.pending_end.is_some()
+        && !matches!(operation.state, WaitingUpstream | Reconciling | NeedsOperator)
 }
 
 /// Whether an attempt follows one that was applied in the same step, and nobody is told.
