@@ -92,14 +92,9 @@ async fn account() -> Simulator<Gandi> {
     upstream
 }
 
-/// What was open goes on, what had ended stays, and what is new is bought.
-async fn goes_on(program: &Program, upstream: &Simulator<Gandi>) {
+/// An operator says that order 6 was not executed.
+async fn resolve(program: &Program) {
     let client = program.client().await;
-    let ended = [(1, State::Succeeded), (2, State::Failed), (3, State::NeedsOperator)];
-    for (number, state) in ended.into_iter().chain([(8, State::Cancelled)]) {
-        let operation = client.operation(&name(number)).await;
-        assert_eq!(operation.state(), state, "{operation:#?}");
-    }
     // The evidence of order 6 knows no operation by which a list could be seen to be whole.
     let open = client.reaches(&name(6), State::NeedsOperator).await;
     let request = ResolveOperationRequest {
@@ -109,6 +104,16 @@ async fn goes_on(program: &Program, upstream: &Simulator<Gandi>) {
         resolution: Some(Resolution::NotExecuted(NotExecuted { try_again: true })),
     };
     client.operations().resolve_operation(request).await.expect("resolved");
+}
+
+/// What was open goes on, what had ended stays, and what is new is bought.
+async fn goes_on(program: &Program, upstream: &Simulator<Gandi>) {
+    let client = program.client().await;
+    let ended = [(1, State::Succeeded), (2, State::Failed), (3, State::NeedsOperator)];
+    for (number, state) in ended.into_iter().chain([(8, State::Cancelled)]) {
+        let operation = client.operation(&name(number)).await;
+        assert_eq!(operation.state(), state, "{operation:#?}");
+    }
     let mut ids = Vec::new();
     for number in [1, 4, 5, 6, 7] {
         let operation = succeeded(client.done(&name(number)).await);
@@ -140,6 +145,7 @@ async fn older_sqlite_store_is_opened_and_continued() {
     store.execute_batch(&moved("")).expect("its times are moved");
     drop(store);
     let program = Program::start_in(folder);
+    resolve(&program).await;
     goes_on(&program, &upstream).await;
     // A second start finds nothing to do.
     let program = program.restart();
@@ -158,5 +164,6 @@ async fn older_postgres_store_is_opened_and_continued() {
     // It is another server than the one that was dumped, and somebody has to say that this is right.
     assert!(confirm(folder.path()).status.success());
     let program = Program::start_in(folder);
+    resolve(&program).await;
     goes_on(&program, &upstream).await;
 }
