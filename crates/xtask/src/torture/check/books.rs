@@ -168,7 +168,7 @@ impl<'a> Books<'a> {
         let needed = |bought: &&Bought<'_>| {
             bought.operation.is_some_and(|it| it.state() == needs)
                 || self.asked.contains(&bought.order.request_id)
-                || bought.told.iter().any(|line| told(line))
+                || bought.told.iter().any(&told)
         };
         self.score.needs_operator = self.orders.iter().filter(needed).count();
         self.score.operations = self.orders.iter().filter(|it| it.operation.is_some()).count();
