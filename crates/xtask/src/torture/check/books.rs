@@ -168,17 +168,17 @@ impl<'a> Books<'a> {
         let needed = |bought: &&Bought<'_>| {
             bought.operation.is_some_and(|it| it.state() == needs)
                 || self.asked.contains(&bought.order.request_id)
-                || bought.told.iter().any(|line| told(line))
+                || bought.told.iter().any(&told)
         };
         self.score.needs_operator = self.orders.iter().filter(needed).count();
         self.score.operations = self.orders.iter().filter(|it| it.operation.is_some()).count();
     }
 
     /// Whether a person has done something to what an order is about.
-    fn is_touched(&self, bought: &Bought<'_>, operation: &Operation) -> bool {
-        let mut names = ids(operation);
-        names.extend(self.subject.target(bought.order));
-        names.iter().any(|name| self.touched.contains(&(bought.holder.as_str(), name.as_str())))
+    fn is_touched(&self, bought: &Bought<'_>, named: &[String]) -> bool {
+        let target = self.subject.target(bought.order);
+        let mut names = named.iter().chain(&target);
+        names.any(|name| self.touched.contains(&(bought.holder.as_str(), name.as_str())))
     }
 
     /// By the ledger alone: more sales of a kind than intents of it.
@@ -209,7 +209,8 @@ impl<'a> Books<'a> {
         let other_sold = sold.contains(&bought.order.intent);
         let Some(operation) = bought.operation else {
             let accepted = bought.told.iter().any(|line| told::is_accepted(line));
-            if accepted || (!other_sold && is_first(bought.order)) {
+            let kept = self.is_touched(bought, &[]);
+            if accepted || (!other_sold && is_first(bought.order) && !kept) {
                 return Err(Wrong::Lost("is not in the journal".to_owned()));
             }
             return Ok(());
@@ -237,7 +238,7 @@ impl<'a> Books<'a> {
                 let proven = kept || matches!(reason, "UPSTREAM_REJECTED" | "NOT_EXECUTED");
                 let refused =
                     operation.state() == State::Failed && (proven || self.subject.refuses());
-                let kept = refused || self.is_touched(bought, operation);
+                let kept = refused || self.is_touched(bought, &ids(operation));
                 if kept || other_sold || !is_first(bought.order) {
                     return Ok(());
                 }

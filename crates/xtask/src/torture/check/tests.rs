@@ -392,7 +392,7 @@ fn success_that_is_told_before_its_effect_shows_is_told_wrong() {
     check(500, 0);
     // Of two alike orders one may take the effect of the other one, and not both.
     let alike = [order(0), Order { position: 0, ..order(1) }];
-    let check = |second: i64, told_wrong: usize| {
+    let second_at = |second: i64, told_wrong: usize| {
         let success = |number, late| Line {
             at_ms: sold + late,
             ..line(number, false, State::Succeeded, ["a", "b"][number])
@@ -409,10 +409,10 @@ fn success_that_is_told_before_its_effect_shows_is_told_wrong() {
             effect_lag_ms: 500,
             ..nothing()
         };
-        assert_eq!(check(&evidence).total().told_wrong, told_wrong, "{second}");
+        assert_eq!(super::check(&evidence).total().told_wrong, told_wrong, "{second}");
     };
-    check(1400, 1);
-    check(1500, 0);
+    second_at(1400, 1);
+    second_at(1500, 0);
 }
 
 #[test]

@@ -148,7 +148,8 @@ impl Subject for Ovh {
                 let ahead_s = scene.ahead_s.unwrap_or_default();
                 let services = [number(&service)?];
                 let renewal = json!({
-                    "kind": "renew", "services": services, "duration": "P3M", "pays": pays, "ahead_s": ahead_s,
+                    "kind": "renew", "services": services, "duration": "P3M",
+                    "pays": pays, "ahead_s": ahead_s,
                 });
                 Some(happens(renewal).touching(service).dated(ahead_s > 0))
             }
