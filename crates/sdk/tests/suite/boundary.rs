@@ -109,7 +109,7 @@ async fn poll_has_to_answer_every_item() {
     let upstream = Upstream::start(vec![]).await;
     let host = acme(&upstream);
     let write = v1::Write { op: Op::CreateOrder.into(), ..Default::default() };
-    let request = PollRequest { items: vec![Item { write: Some(write), handle: vec![] }] };
+    let request = PollRequest { items: vec![Item { write: Some(write), ..Item::default() }] };
     let error = host.poll(&request).await.unwrap_err();
     assert_eq!(error.to_string(), "poll does not answer every item once");
     let error = host.poll(&PollRequest { items: vec![Item::default()] }).await.unwrap_err();

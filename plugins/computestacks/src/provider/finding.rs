@@ -126,8 +126,8 @@ impl ComputeStacks {
         let incomplete =
             find.incomplete(&known.highest(), |id| listed.contains(id), exists).await?;
         let unexplained = new.iter().map(|row| row.upstream()).collect();
-        let made = new.iter().filter(|row| is_made_but_for_its_label(row, &wanted));
-        let alike_ids = made.map(|row| row.id.to_string()).collect();
+        // Another label is another product, as far as anybody can tell later.
+        let alike_ids = tied.iter().map(|row| row.id.to_string()).collect();
         Ok(Finding::Absent(Traces { unexplained, incomplete, alike_ids, ..Traces::default() }))
     }
 

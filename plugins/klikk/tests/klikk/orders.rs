@@ -341,7 +341,7 @@ async fn many_writes_are_followed_by_one_look() {
     for write in &writes {
         let at = bench.first(write).await;
         let Stepped::Pending(pending) = bench.step_at(write, &at).await.unwrap() else { panic!() };
-        items.push(Item { write: Some(write.clone()), handle: pending.handle });
+        items.push(Item { write: Some(write.clone()), handle: pending.handle, ..Item::default() });
     }
     items.push(Item { handle: b"[1,{\"order\":99,\"looks\":0}]".to_vec(), ..items[0].clone() });
     items.push(Item { handle: b"[2]".to_vec(), ..items[0].clone() });

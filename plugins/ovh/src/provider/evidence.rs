@@ -130,10 +130,12 @@ impl Ovh {
         let unpaid = status.is_some_and(Status::is_unpaid);
         // A cancelled order is found as what failed: nothing comes of it, whether it was paid or not.
         let failed = status.is_some_and(Status::is_cancelled) && !ends.moved();
+        let shows = if unpaid { self.client.payment(cx, order).await? } else { None };
         let paid = failed
             || status.is_some_and(|status| status.is_paid() || status.is_checked())
-            || (unpaid && self.client.payment(cx, order).await? == Some(true))
-            || (ends.are_told() && ends.delivered(status));
+            || shows == Some(true)
+            // Where no payment shows, somebody else may have moved the ends.
+            || (shows != Some(false) && ends.are_told() && ends.delivered(status));
         if paid {
             let seen = seen.unwrap_or_else(|| Seen::gone(order));
             let step: Step<Resource> = match renewal {
