@@ -178,4 +178,6 @@ fn timed(provider: Provider) -> Provider {
         .timing("upstream_idle_ms", 100)
         .timing("upstream_processing_ms", 500)
         .timing("listing_lag_ms", 100)
+        .timing("effect_lag_ms", 60_000)
+        .requests_per_second(100)
 }

@@ -1,7 +1,7 @@
 //! What came of the operations of an order. An operation's own word tells its product where it has one.
 //! Else the finished operations that are alike take the products that are new and like the item, lowest to
-//! lowest, once there are as many of these as of those; until then nothing is taken. Every order of the
-//! account counts the same operations and products, so that no product is taken for two.
+//! lowest, once there are as many of these as of those. What another order was given is passed over. Where
+//! the counts stay different, the order takes the lowest that nobody was given: they are alike.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +19,8 @@ pub(super) struct Reading<'a> {
     pub(super) products: &'a [Owned],
     /// What other orders have been given since this one was accepted.
     pub(super) claimed: &'a [String],
+    /// Whether it may soon be told which product came of which operation.
+    pub(super) patient: bool,
 }
 
 /// What does not show of an order that its operations have finished.
@@ -100,14 +102,20 @@ pub(super) fn deliver(
         let others = others.into_iter().skip(given).collect();
         let unsure = unsure.into_iter().skip(claimed.len() - given).collect();
         let makers = Makers { own, others, unsure };
+        let fitting = since(&made, &makers.own);
         let linked = match makers.takes(&made, reading.products) {
-            Ok(linked) => linked,
-            Err(too_few) => {
-                if too_few {
-                    delivery.missing.extend(makers.own.iter().map(|it| it.id));
-                }
-                delivery.untold |= !too_few;
+            Some(linked) => linked,
+            None if fitting.len() < makers.own.len() => {
+                delivery.missing.extend(makers.own.iter().map(|it| it.id));
                 continue;
+            }
+            None => {
+                delivery.untold = true;
+                if reading.patient {
+                    continue;
+                }
+                // They are alike, and nobody else was given these.
+                pairs(&makers.own, fitting)
             }
         };
         taken.extend(linked.values());
@@ -118,9 +126,9 @@ pub(super) fn deliver(
 }
 
 impl Makers<'_> {
-    /// Which product came of which operation; an error where that is not told, true where there are too
-    /// few of them. Nothing is dated before the operation that made it.
-    fn takes(&self, made: &[&Owned], all: &[Owned]) -> Result<BTreeMap<i64, i64>, bool> {
+    /// Which product came of which operation, where that is told. Nothing is dated before the operation
+    /// that made it.
+    fn takes(&self, made: &[&Owned], all: &[Owned]) -> Option<BTreeMap<i64, i64>> {
         let sure: Vec<&Operation> = self.own.iter().chain(&self.others).copied().collect();
         let every: Vec<&Operation> = sure.iter().chain(&self.unsure).copied().collect();
         let (mine, most) = (since(made, &sure), since(made, &every));
@@ -130,11 +138,11 @@ impl Makers<'_> {
         let accounted =
             self.unsure.is_empty() || begin.is_some() && elsewhere.count() >= self.unsure.len();
         if mine.len() == sure.len() && accounted {
-            Ok(pairs(&sure, mine))
+            Some(pairs(&sure, mine))
         } else if most.len() == every.len() {
-            Ok(pairs(&every, most))
+            Some(pairs(&every, most))
         } else {
-            Err(mine.len() < sure.len())
+            None
         }
     }
 }

@@ -25,9 +25,9 @@ const LONGEST_PAUSE: u64 = 20;
 /// The longest pause that the upstream can ask for.
 const LONGEST_ETA: i64 = 60;
 
-/// How long, in seconds, an order that is delivered waits until it is told what came of which item: as
-/// long as an effect is awaited.
-const UNTOLD_SECONDS: i64 = 600;
+/// How long, in seconds, an order waits for the counts that tell what came of which item. Then it takes
+/// products that are alike and that nobody was given.
+const UNTOLD_SECONDS: i64 = 10;
 
 /// What was read for one poll.
 struct Look {
@@ -140,11 +140,14 @@ impl Gandi {
             read.operations.insert(*id, look.at(*id)?);
         }
         let mut untold = false;
+        let now = cx.now().seconds;
+        let patient =
+            progress.untold_since.is_none_or(|it| (0..UNTOLD_SECONDS).contains(&(now - it)));
         if read.operations.values().any(|operation| !operation.is_under_way()) {
             let products = look.account()?.products()?;
             let (operations, finished) = (&read.operations, look.finished.as_slice());
             let claimed = &item.claimed_ids;
-            let reading = Reading { operations, finished, products, claimed };
+            let reading = Reading { operations, finished, products, claimed, patient };
             let delivery = deliver(&lines, &mut progress, &reading);
             (read.missing, untold) = (delivery.missing, delivery.untold);
         }
@@ -156,10 +159,8 @@ impl Gandi {
         let missing = read.missing.iter().filter_map(|id| read.operations.get(id));
         let missing = missing.max_by_key(|operation| operation.stage() == Stage::Unknown);
         let waits = open.is_empty() && missing.is_none() && untold;
-        let now = cx.now().seconds;
-        let since = *progress.untold_since.get_or_insert(now);
-        progress.untold_since = progress.untold_since.filter(|_| waits);
-        if !open.is_empty() || waits && (0..UNTOLD_SECONDS).contains(&(now - since)) {
+        progress.untold_since = waits.then(|| progress.untold_since.unwrap_or(now));
+        if !open.is_empty() || waits && patient {
             let handle = encode(&progress)?;
             return Ok(Progress::Pending { handle, after, view: Some(order.into()) });
         }
@@ -286,7 +287,7 @@ fn ended(order: Order, read: &Read<'_>, untold: bool) -> Progress {
     if !matches!(order.state(), OrderState::Failed | OrderState::Cancelled) {
         let notice = Notice {
             reason: "SERVICES_NOT_TOLD".to_owned(),
-            message: "the services exist, and the upstream does not tell which is of which order"
+            message: "the upstream does not tell which of several alike services this order made"
                 .to_owned(),
             source: "hosting.account.info".to_owned(),
         };

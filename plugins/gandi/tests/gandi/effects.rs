@@ -244,7 +244,7 @@ async fn service_that_cannot_be_told_is_waited_for_and_then_noticed() {
     kept[1]["untold_since"] = json!(since - 601);
     let later = kept.to_string().into_bytes();
     let done = bench.follow(&write, later).await.order();
-    assert_eq!((done.state(), services(&done).len()), (State::Completed, 0));
+    assert_eq!((done.state(), services(&done).len()), (State::Completed, 1));
     assert_eq!(done.notices[0].reason, "SERVICES_NOT_TOLD");
     // Told in time, it is named.
     bench.upstream.set_word(637_367, None).unwrap();

@@ -51,6 +51,13 @@ fn order() -> OrderProgress {
 /// The product that is told, and what else is said.
 fn check(own: &Operation, others: &[Operation], products: &[Owned], expected: (Option<i64>, &str)) {
     check_beside(own, others, products, &[], expected);
+    if expected == (None, "untold") {
+        // When that stays so, it takes the lowest that fits and that nobody was given.
+        let (told, said) = told(own, others, products, &[], false);
+        let known = |owned: &&Owned| owned.id != 3;
+        let lowest = products.iter().filter(known).map(|owned| owned.id).min();
+        assert_eq!((told, said), (lowest, "untold"));
+    }
 }
 
 /// As above, where other orders have been given some of the products.
@@ -61,11 +68,22 @@ fn check_beside(
     given: &[i64],
     expected: (Option<i64>, &str),
 ) {
+    let found = told(own, others, products, given, true);
+    assert_eq!(found, expected, "{others:#?} {products:#?}");
+}
+
+fn told(
+    own: &Operation,
+    others: &[Operation],
+    products: &[Owned],
+    given: &[i64],
+    patient: bool,
+) -> (Option<i64>, &'static str) {
     let claimed: &[String] = &given.iter().map(i64::to_string).collect::<Vec<_>>();
     let line = Line { product: "shares", quantity: 2, duration: Duration::Month };
     let mut progress = order();
     let operations = [(50, own)].into();
-    let reading = Reading { operations: &operations, finished: others, products, claimed };
+    let reading = Reading { operations: &operations, finished: others, products, claimed, patient };
     let Delivery { missing, untold } = deliver(&[line], &mut progress, &reading);
     let said = match (missing.as_slice(), untold) {
         ([50], false) => "missing",
@@ -73,8 +91,7 @@ fn check_beside(
         ([], false) => "",
         other => panic!("{other:?}"),
     };
-    let told = progress.services.get(&50).copied();
-    assert_eq!((told, said), expected, "{others:#?} {products:#?}");
+    (progress.services.get(&50).copied(), said)
 }
 
 #[test]
@@ -101,7 +118,7 @@ fn alike_operations_take_alike_products_lowest_to_lowest() {
     check(&own, &higher, &products[..3], (Some(4), ""));
     check(&own, &both, &products, (Some(5), ""));
     // One has no product yet, or an operation is not listed yet.
-    check(&own, &both, &products[..3], (None, "missing"));
+    check(&own, &both, &products[..3], (None, "untold"));
     check(&own, &[], &products[..1], (None, "missing"));
     check(&own, &lower, &products, (None, "untold"));
 }
@@ -171,7 +188,7 @@ fn unknown_word_is_no_obstacle_for_a_product_that_shows() {
     let own = Operation { step: "HELD".to_owned(), ..operation((50, 100)) };
     check(&own, &[], &[product((5, 100))], (Some(5), ""));
     check(&Operation::unknown(50), &[], &[product((5, 100))], (Some(5), ""));
-    check(&own, &[operation((60, 110))], &[product((5, 115))], (None, "missing"));
+    check(&own, &[operation((60, 110))], &[product((5, 115))], (None, "untold"));
     let open = Operation { step: "RUN".to_owned(), ..own };
     check(&open, &[], &[product((5, 100))], (None, ""));
 }
