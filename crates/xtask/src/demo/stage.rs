@@ -65,7 +65,11 @@ impl Stage {
         for upstream in upstreams {
             let simulator = Simulator::start(artifacts, upstream, folder)?;
             println!("simulated {} at {}", upstream.id, simulator.url);
-            providers.push((upstream.id, timed((upstream.provider)(&simulator.url))));
+            let provider = timed((upstream.provider)(&simulator.url));
+            // A person who tries everything at once is faster than the 60 calls a minute of OVHcloud.
+            let fast = upstream.id == "ovh";
+            let provider = if fast { provider.requests_per_second(100) } else { provider };
+            providers.push((upstream.id, provider));
             simulators.insert(upstream.id, simulator);
         }
         let configuration = |listen: &str| {
@@ -179,5 +183,4 @@ fn timed(provider: Provider) -> Provider {
         .timing("upstream_processing_ms", 500)
         .timing("listing_lag_ms", 100)
         .timing("effect_lag_ms", 60_000)
-        .requests_per_second(100)
 }

@@ -137,10 +137,11 @@ impl Makers<'_> {
         let elsewhere = all.iter().filter(|owned| !mine.contains(&owned.id) && dated(owned, begin));
         let accounted =
             self.unsure.is_empty() || begin.is_some() && elsewhere.count() >= self.unsure.len();
-        if mine.len() == sure.len() && accounted {
+        if mine.len() == sure.len() && self.unsure.is_empty() {
             Some(pairs(&sure, mine))
-        } else if most.len() == every.len() {
-            Some(pairs(&every, most))
+        } else if (mine.len() == sure.len() && accounted) || most.len() == every.len() {
+            // Those that are not sure may take others than their rank says.
+            Some(pairs(&self.own, since(made, &self.own)))
         } else {
             None
         }
