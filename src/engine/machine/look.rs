@@ -15,7 +15,7 @@ use super::event::Looked;
 use super::{Step, rules};
 #[cfg(feature = "failpoints")]
 use crate::failpoint;
-use crate::store::operation::{Attempt, Observed, Operation, Origin};
+use crate::store::operation::{Attempt, EndKind, Observed, Operation, Origin};
 
 /// A setting is sent so often, a settle window apart. An upstream that has not told its outcome by then
 /// does not know the answer that is expected of it, which a person has to see, and which a journal that
@@ -269,7 +269,10 @@ impl Step<'_> {
             self.mark(Outcome::Applied, "an operator found that it was executed");
         }
         self.next.upstream.id = upstream_id;
+        let awaited = asked.is_some_and(|it| it.kind != EndKind::Refused);
         match outcome.and_then(|outcome| outcome.outcome) {
+            // The operator was asked because the effect does not show; it is not awaited again.
+            Some(Said::Pending(pending)) if awaited => self.succeed(pending.view),
             Some(said @ (Said::Done(_) | Said::Pending(_) | Said::Next(_))) => self.go_on(said),
             _ => self.succeed(None),
         }

@@ -12,8 +12,9 @@ use purveyor_sdk::v1::{ErrorReason, Evidence};
 use super::EFFECT_LAG;
 use super::late::Way;
 use super::table::{done, order, panicked, pending, refusable, rejected, success, unproven};
-use crate::engine::machine::{Closing, Event};
+use crate::engine::machine::{Closing, Event, Resolution};
 use crate::plugin::{Answer, Seen, Spend};
+use crate::store::operation::Note;
 use purveyor_sdk::Error;
 
 const LAG: u64 = EFFECT_LAG.as_secs();
@@ -141,6 +142,19 @@ fn words_that_alternate_last_together_and_a_failure_has_to_be_said_all_the_time(
     way.pass(1).stands(Standing::NotDone);
     assert_eq!((way.state(), way.reason()), (State::Failed, Some(ErrorReason::UpstreamFailed)));
     assert!(way.operation.wake_time.is_some(), "it is looked once more after the end");
+}
+
+#[test]
+fn operator_who_says_that_it_was_executed_ends_the_wait_for_its_effect() {
+    for (id, outcome) in [("a", None), ("b", Some(Box::new(pending("b").unwrap())))] {
+        let mut way = Way::accepted(Evidence::Difference);
+        way.stands(Standing::EffectAwaited).pass(LAG).stands(Standing::EffectAwaited);
+        assert_eq!(way.state(), State::NeedsOperator);
+        let note = Note { time: super::start(), actor: "ops".into(), text: "looked".into() };
+        let resolution = Resolution::Executed { upstream_id: id.into(), outcome };
+        way.take(Event::Resolved { resolution, note });
+        assert_eq!((way.state(), way.reason()), (State::Succeeded, None), "{id}");
+    }
 }
 
 #[test]
