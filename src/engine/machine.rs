@@ -389,6 +389,8 @@ impl Step<'_> {
         self.next.error = None;
         self.next.pending_end = None;
         self.look_back_later();
+        // What is looked for once more keeps its own.
+        self.next.baseline = None;
     }
 
     fn succeed(&mut self, view: Option<Resource>) {

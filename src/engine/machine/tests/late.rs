@@ -105,6 +105,7 @@ impl Way {
         assert_eq!(self.operation.turned_up_late(), !self.operation.candidates.is_empty());
         assert_eq!(self.operation.wake_time, None, "it has looked");
         assert!(self.operation.given_up.is_empty(), "nothing is kept");
+        assert_eq!(self.operation.baseline, None, "nothing is kept");
         self.operation.candidates.iter().map(|it| it.id.as_str()).collect()
     }
 
