@@ -61,18 +61,7 @@ pub(super) fn deliver(
             progress.services.insert(*id, told);
         }
     }
-    let own: Vec<&Operation> = reading.operations.values().copied().collect();
-    let first = begin(&own);
-    // What was done before the order, and no earlier than its date tells, may show only now.
-    let lags = |it: &Operation| first.is_some() && it.updated.map(|time| time.seconds) >= first;
-    let mut others = Vec::new();
-    for it in reading.finished.iter().filter(|it| progress.may_have_made(it.id) || lags(it)) {
-        match it.told_product().filter(|told| it.product_id.is_some() || is_new(*told)) {
-            Some(told) => _ = taken.insert(told),
-            None if progress.placed.contains(&it.id) => {}
-            None => others.push(it),
-        }
-    }
+    let others = others(progress, reading, &new, &mut taken);
     let mut delivery = Delivery::default();
     let mut alike: BTreeMap<&Line, Vec<&Operation>> = BTreeMap::new();
     for (line, id) in lines.iter().zip(&progress.placed) {
@@ -123,6 +112,29 @@ pub(super) fn deliver(
         progress.services.extend(linked.into_iter().filter(|(id, _)| own(id)));
     }
     delivery
+}
+
+/// Finished purchases of others that may have made what is new. What they tell that they made is taken.
+fn others<'a>(
+    progress: &OrderProgress,
+    reading: &Reading<'a>,
+    new: &[&Owned],
+    taken: &mut BTreeSet<i64>,
+) -> Vec<&'a Operation> {
+    let is_new = |id: i64| new.iter().any(|owned| owned.id == id);
+    let own: Vec<&Operation> = reading.operations.values().copied().collect();
+    let first = begin(&own);
+    // What was done before the order, and no earlier than its date tells, may show only now.
+    let lags = |it: &Operation| first.is_some() && it.updated.map(|time| time.seconds) >= first;
+    let mut others = Vec::new();
+    for it in reading.finished.iter().filter(|it| progress.may_have_made(it.id) || lags(it)) {
+        match it.told_product().filter(|told| it.product_id.is_some() || is_new(*told)) {
+            Some(told) => _ = taken.insert(told),
+            None if progress.placed.contains(&it.id) => {}
+            None => others.push(it),
+        }
+    }
+    others
 }
 
 impl Makers<'_> {
