@@ -45,6 +45,8 @@ pub(crate) struct Score {
     pub(crate) operations: usize,
     /// Sales under an id that an earlier sale of the account had.
     pub(crate) came_back: usize,
+    /// Orders that sold nothing and are about what a person has done something to.
+    pub(crate) overtaken: usize,
 }
 
 /// What was found altogether.
@@ -107,6 +109,7 @@ impl Verdict {
             needs_operator: sum.needs_operator + score.needs_operator,
             operations: sum.operations + score.operations,
             came_back: sum.came_back + score.came_back,
+            overtaken: sum.overtaken + score.overtaken,
         })
     }
 
@@ -118,11 +121,13 @@ impl Verdict {
     }
 
     /// Breaks the promise that orders are executed where a provider has sold less than half of them, or
-    /// nothing where a person is asked: a gateway that refuses everything breaks no other promise there.
+    /// nothing where a person is asked: a gateway that refuses everything breaks no other promise there. What
+    /// a person at the upstream has overtaken need not be sold.
     pub(crate) fn require_sales(&mut self, subjects: &[Box<dyn Subject>]) {
         for (subject, (name, score)) in subjects.iter().zip(self.scores.clone()) {
-            let Score { orders, sales, .. } = score;
-            let enough = if subject.asks_a_person() { sales > 0 } else { 2 * sales >= orders };
+            let Score { orders, sales, overtaken, .. } = score;
+            let due = orders.saturating_sub(overtaken);
+            let enough = sales > 0 && (subject.asks_a_person() || 2 * sales >= due);
             if orders >= JUDGED && !enough {
                 self.problem(format!("{name} sold only {sales} of {orders} orders"));
             }

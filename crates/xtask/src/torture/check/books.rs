@@ -130,6 +130,10 @@ impl<'a> Books<'a> {
             };
             if owned.contains_key(&bought.order.number) {
                 sold.insert(bought.order.intent);
+            } else if is_first(bought.order)
+                && self.is_touched(&bought, &bought.operation.map(self::ids).unwrap_or_default())
+            {
+                self.score.overtaken += 1;
             }
             self.note(&bought, wrong, verdict);
         }
