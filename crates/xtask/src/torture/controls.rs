@@ -147,9 +147,15 @@ impl Control {
         (self == Self::LateAnswerDropped).then_some(3)
     }
 
-    /// Accounts at each provider, where the mistake shows for certain only if one buys everything.
+    /// Accounts at each provider, where the mistake shows for certain only if one buys everything, or each one
+    /// thing.
     pub(crate) fn accounts(self) -> Option<usize> {
-        (self == Self::SharedAccountKey).then_some(1)
+        match self {
+            Self::SharedAccountKey => Some(1),
+            // What an account was sold before would show that its list hides sales.
+            Self::LateAnswerDropped => Some(24),
+            _ => None,
+        }
     }
 
     /// Clients at a time, where the mistake takes some time and not all orders at once.
