@@ -440,7 +440,8 @@ impl Step<'_> {
         let decided =
             matches!(reason, Some(ErrorReason::AccountChanged | ErrorReason::DuplicateDetected));
         let unknown = self.next.current().is_some_and(|it| it.outcome == Outcome::Unknown);
-        let reads = !decided && (self.next.is_polled() || (unknown && self.policy.can_search()));
+        let sought = (unknown || self.refused_with().is_some()) && self.policy.can_search();
+        let reads = !decided && (self.next.is_polled() || sought);
         let at = self.now.age + self.policy.look.longest;
         self.next.wake_time = reads.then_some(at);
     }

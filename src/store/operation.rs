@@ -441,8 +441,8 @@ impl Operation {
 
     /// Whether the upstream has accepted work that a poll follows.
     pub fn is_polled(&self) -> bool {
-        let last = self.current().map(|last| last.outcome);
-        last == Some(Outcome::Pending) && !self.handle.is_empty()
+        let pending = self.attempts.iter().any(|attempt| attempt.outcome == Outcome::Pending);
+        pending && self.unresolved().is_none() && !self.handle.is_empty()
     }
 
     /// The upstream's identifiers that are known to be this operation's own.

@@ -26,6 +26,8 @@ impl Step<'_> {
     pub(super) fn looked(&mut self, looked: Looked) {
         match looked.response.outcome.clone() {
             Some(Finding::Found(found)) => self.found(found),
+            // Absence alone decides nothing any more.
+            Some(Finding::Absent(_)) if self.next.state == State::NeedsOperator => self.read_on(),
             Some(Finding::Absent(absent)) => match self.refused_with() {
                 Some(error) => self.refusal_stands(error, absent),
                 None => self.not_found(absent, &looked),
@@ -63,33 +65,35 @@ impl Step<'_> {
         };
         self.next.tries = 0;
         let waits = matches!(said, Said::Pending(_));
-        self.mark_found(if waits { Outcome::Pending } else { Outcome::Applied });
-        self.claim_found(&found.upstream_id, Origin::Search);
+        let outcome = if waits { Outcome::Pending } else { Outcome::Applied };
+        self.attribute(&found.upstream_id, outcome);
         self.go_on(said);
     }
 
     /// What was found was made by the attempt that is undecided, or, where the last one was refused, by
     /// one that was presumed absent before it.
-    fn mark_found(&mut self, outcome: Outcome) {
+    fn attribute(&mut self, upstream_id: &str, outcome: Outcome) {
         if self.refused_with().is_none() {
-            return self.mark(outcome, "found upstream");
+            self.mark(outcome, "found upstream");
+            return self.claim_found(upstream_id, Origin::Search);
         }
         let step = self.next.step;
         let mut attempts = self.next.attempts.iter_mut().filter(|it| it.step == step);
-        let earlier = attempts.find(|it| it.outcome == Outcome::Absent);
-        if let Some(earlier) = earlier {
-            earlier.outcome = outcome;
-            earlier.message = "found upstream after a later attempt was refused".to_owned();
-        } else {
+        let Some(earlier) = attempts.find(|it| it.outcome == Outcome::Absent) else {
             self.mark(outcome, "found upstream although it was refused");
+            return self.claim_found(upstream_id, Origin::Search);
+        };
+        earlier.outcome = outcome;
+        earlier.message = "found upstream after a later attempt was refused".to_owned();
+        upstream_id.clone_into(&mut earlier.upstream_id);
+        let sent = Some(earlier.permit_age);
+        if !upstream_id.is_empty() {
+            let kind = self.policy.id_kind.clone();
+            self.claim_object(upstream_id, &kind, Origin::Search, sent);
         }
     }
 
     fn not_found(&mut self, absent: Absent, looked: &Looked) {
-        if self.next.state == State::NeedsOperator {
-            // Absence alone decides nothing any more.
-            return self.read_on();
-        }
         if !self.settled() {
             return self.look_again("not there yet");
         }
@@ -221,7 +225,9 @@ impl Step<'_> {
     }
 
     pub(super) fn look_failed(&mut self, error: &Error) {
-        if let Some(refused) = self.refused_with() {
+        if self.next.state == State::NeedsOperator {
+            self.read_on();
+        } else if let Some(refused) = self.refused_with() {
             self.refusal_not_searched(refused, error);
         } else if rules::transient(error.reason) {
             self.look_again(&error.to_string());

@@ -219,6 +219,18 @@ fn refusal_is_final_only_after_a_search() {
     check(true, found(), State::Succeeded);
     check(true, unexplained(), State::NeedsOperator);
     check(true, absent(1), State::NeedsOperator);
+    // The object is the earlier attempt's, and what waits for an operator is read on.
+    let mut way = refused(Evidence::Difference, true);
+    way.looked(unexplained()).pass(LAG).looked(absent(0));
+    assert_eq!(way.state(), State::NeedsOperator);
+    assert!(way.operation.wake_time.is_some());
+    way.looked(found());
+    assert_eq!(
+        (way.state(), way.outcomes()),
+        (State::Succeeded, vec![Outcome::Applied, Outcome::Rejected])
+    );
+    let ids: Vec<&str> = way.operation.attempts.iter().map(|it| it.upstream_id.as_str()).collect();
+    assert_eq!(ids, ["a", ""]);
     // Where nobody can search.
     assert_eq!(refused(Evidence::None, false).state(), State::Failed);
     for (earlier, expected) in [(false, State::Failed), (true, State::NeedsOperator)] {
