@@ -3,7 +3,7 @@
 use prost::Message;
 use prost_types::Timestamp;
 use purveyor_sdk::plugin::v1::find_request::Attempt;
-use purveyor_sdk::plugin::v1::find_response::{Absent, Outcome as Finding};
+use purveyor_sdk::plugin::v1::find_response::Outcome as Finding;
 use purveyor_sdk::plugin::v1::{CallContext, CallKind, FindRequest, FindResponse, Op};
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, UpstreamRef};
@@ -38,7 +38,8 @@ impl Engine {
         };
         failpoint::pass(Place::Looked);
         let mut now = self.now().await?;
-        if matches!(&event, Event::Looked(looked) if is_absent(&looked.response)) {
+        let absent = |looked: &Looked| matches!(looked.response.outcome, Some(Finding::Absent(_)));
+        if matches!(&event, Event::Looked(looked) if absent(looked)) {
             // What was not there then may have come since: an answer may take as long as a window.
             now.age = asked;
         }
@@ -374,10 +375,6 @@ impl Engine {
         ids.dedup();
         Ok(ids)
     }
-}
-
-fn is_absent(response: &FindResponse) -> bool {
-    matches!(response.outcome, Some(Finding::Absent(Absent { .. })))
 }
 
 #[cfg(test)]

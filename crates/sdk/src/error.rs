@@ -46,6 +46,11 @@ impl Error {
         }
     }
 
+    /// The same error once more, where it concerns several writes: its reason, message and metadata.
+    pub fn again(&self) -> Self {
+        Self { metadata: self.metadata.clone(), ..Self::new(self.reason, self.message.clone()) }
+    }
+
     /// FIELD_VIOLATION of one field, named by its path in the request: `order.items[0].term`.
     pub fn field(field: impl Into<String>, description: impl Into<String>) -> Self {
         Self::fields([FieldViolation { field: field.into(), description: description.into() }])

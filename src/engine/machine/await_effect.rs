@@ -56,12 +56,10 @@ impl Step<'_> {
 
     /// A poll cannot tell of the accepted work itself.
     pub(super) fn stands_unclear(&mut self, error: &Error) {
-        let problem = Error::new(error.reason, error.message.clone());
-        let problem = Error { metadata: error.metadata.clone(), ..problem };
         self.stands(Pending {
             handle: self.next.handle.clone(),
             standing: Standing::Unclear.into(),
-            error: Some(problem.into()),
+            error: Some(error.again().into()),
             ..Pending::default()
         });
     }
@@ -89,31 +87,24 @@ impl Step<'_> {
         after: Duration,
         view: Option<purveyor_sdk::plugin::v1::Resource>,
     ) {
-        if self.next.state == State::NeedsOperator {
-            // It goes on: what was asked about is answered by that.
-            let awaited = self.next.pending_end.is_some();
-            if !awaited {
-                self.see(view);
-                self.next.handle = handle;
-                return self.read_on();
-            }
+        // Where its effect was asked about, that it goes on is the answer.
+        let asked_about_effect = self.next.pending_end.is_some();
+        if self.next.state == State::NeedsOperator && !asked_about_effect {
+            self.see(view);
+            self.next.handle = handle;
+            return self.read_on();
         }
         self.wait(handle, after, view);
     }
 
     /// It has lasted for the effect lag.
     fn lasted(&mut self, end: EndKind, error: Error) {
-        match end {
-            EndKind::NotDone => {
-                self.keep_for_later();
-                self.fail(error);
-            }
-            EndKind::EffectAwaited | EndKind::Unclear | EndKind::Refused => {
-                let seen = Error::new(ErrorReason::EffectNotSeen, error.message);
-                let seen = Error { metadata: error.metadata, ..seen };
-                self.ask_operator_because(seen);
-            }
+        if end == EndKind::NotDone {
+            self.keep_for_later();
+            return self.fail(error);
         }
+        let seen = Error::new(ErrorReason::EffectNotSeen, error.message);
+        self.ask_operator_because(Error { metadata: error.metadata, ..seen });
     }
 }
 

@@ -52,9 +52,6 @@ async fn undeclared<S: Subject>(trial: &Trial<'_, S>, sample: &Request) -> Outco
     trial.disturb(Disturbance::Undeclared { committed: false }).await?;
     let operation = trial.rests(&trial.send(sample.clone()).await?).await?;
     match (trial.call.effect, trial.trace.evidence) {
-        (Effect::Setting, evidence) if evidence != Evidence::None => {
-            is_in(&operation, State::Succeeded, "")
-        }
         (_, Evidence::None) if operation.state() == State::NeedsOperator => {
             trial.is_undone().await?;
             resolved(trial.stage, &operation, None).await

@@ -248,7 +248,7 @@ impl Look {
     fn at(&self, id: i64) -> Result<&Operation> {
         match self.operations.get(&id) {
             Some(Ok(operation)) => Ok(operation),
-            Some(Err(error)) => Err(same(error)),
+            Some(Err(error)) => Err(error.again()),
             None => Err(Error::unavailable(format!("the upstream does not tell operation {id}"))),
         }
     }
@@ -266,7 +266,7 @@ impl Look {
     fn account(&self) -> Result<&Account> {
         match &self.account {
             Some(Ok(account)) => Ok(account),
-            Some(Err(error)) => Err(same(error)),
+            Some(Err(error)) => Err(error.again()),
             None => Err(Error::fault("the account was not read")),
         }
     }
@@ -274,12 +274,6 @@ impl Look {
     fn product(&self, id: i64) -> Result<Option<&Owned>> {
         Ok(self.account()?.products()?.iter().find(|owned| owned.id == id))
     }
-}
-
-/// One error for several items.
-fn same(error: &Error) -> Error {
-    let metadata = error.metadata.clone();
-    Error { metadata, ..Error::new(error.reason, error.message.clone()) }
 }
 
 /// How an order ends that goes no further, and of which nothing is missing.

@@ -174,4 +174,4 @@ fn period(operation: &Operation) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -10,7 +10,7 @@ use purveyor_sdk::testing::Position;
 use purveyor_simulators::FaultKind::{DropAfterCommit, DropBeforeCommit};
 use purveyor_simulators::gandi::{AccountSeed, Mode, Options};
 
-use super::driver::{Bench, changes, item, lose, order, person_buys, person_changes};
+use super::driver::{Bench, changes, item, lose, order, person_buys, person_changes, twins};
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -48,10 +48,7 @@ async fn nothing_new_is_absent() {
 #[tokio::test]
 async fn persons_change_of_something_else_is_not_found() {
     for which in 0..3 {
-        let bench = Bench::new().await;
-        let service = bench.service("cores", 2, 1).await;
-        let other = bench.service("cores", 2, 1).await;
-        bench.set(|mode| mode.operations_silent = true);
+        let (bench, service, other) = twins().await;
         let write = &changes(&service)[which];
         let at = lose(&bench, write, DropBeforeCommit).await;
         person_changes(&bench, &other, which, 5);

@@ -162,7 +162,16 @@ pub(crate) fn changes(service: &Service) -> [Write; 3] {
     ]
 }
 
-/// A person renews a service for a month, or changes its quantity, or ends it, as `which` says.
+/// Two services of one product, at an upstream whose operations do not tell what they are of.
+pub(crate) async fn twins() -> (Bench, Service, Service) {
+    let bench = Bench::new().await;
+    let service = bench.service("cores", 2, 1).await;
+    let other = bench.service("cores", 2, 1).await;
+    bench.set(|mode| mode.operations_silent = true);
+    (bench, service, other)
+}
+
+/// A person changes the quantity of a service, renews it for a month, or ends it, as `which` says.
 pub(crate) fn person_changes(bench: &Bench, service: &Service, which: usize, quantity: i32) -> i32 {
     let id: i32 = service.upstream.as_ref().unwrap().id.parse().unwrap();
     let (method, params) = match which {

@@ -14,7 +14,7 @@ use purveyor_simulators::gandi::Mode;
 use purveyor_simulators::{Fault, FaultKind};
 
 use super::driver::{
-    Bench, changes, item, order, person_buys, person_changes, poll_on, sent, states,
+    Bench, changes, item, order, person_buys, person_changes, poll_on, sent, states, twins,
 };
 
 const AWAITED: Standing = Standing::EffectAwaited;
@@ -80,10 +80,7 @@ async fn purchase_done_without_product_is_awaited_until_it_shows() {
 #[tokio::test]
 async fn operation_of_something_else_never_completes_a_change() {
     for which in 0..3 {
-        let bench = Bench::new().await;
-        let service = bench.service("cores", 2, 1).await;
-        let other = bench.service("cores", 2, 1).await;
-        bench.set(|mode| mode.operations_silent = true);
+        let (bench, service, other) = twins().await;
         let write = &changes(&service)[which];
         person_changes(&bench, &other, which, 5);
         let handle = br#"[1,{"operation":637368,"looks":0}]"#;

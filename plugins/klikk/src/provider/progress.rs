@@ -109,10 +109,7 @@ impl Klikk {
         let told = match orders.get(&followed.order()) {
             Some(Ok(told)) => Some(told),
             Some(Err(error)) if error.reason == ErrorReason::OrderNotFound => None,
-            Some(Err(error)) => {
-                let metadata = error.metadata.clone();
-                return Err(Error { metadata, ..Error::new(error.reason, error.message.clone()) });
-            }
+            Some(Err(error)) => return Err(error.again()),
             None => return Err(Error::fault("the order was not asked for")),
         };
         match (followed, &write.request, told) {

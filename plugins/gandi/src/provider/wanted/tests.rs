@@ -5,13 +5,13 @@ use purveyor_sdk::xmlrpc::Value;
 
 use super::{Before, Duration, Kind, Operation, Snapshot, State, Wanted};
 
-fn operation(params: &[(&str, Value)]) -> Operation {
+pub(in crate::provider) fn operation(params: &[(&str, Value)]) -> Operation {
     let params = params.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
     let value = Value::from([("id", Value::Int(1)), ("params", Value::Struct(params.collect()))]);
     Operation::read(&value, &Zone::UTC).unwrap()
 }
 
-fn creation() -> Wanted {
+pub(in crate::provider) fn creation() -> Wanted {
     Wanted {
         kind: Kind::Add,
         product: None,
@@ -22,17 +22,17 @@ fn creation() -> Wanted {
     }
 }
 
-fn renewal() -> Wanted {
+pub(in crate::provider) fn renewal() -> Wanted {
     let (kind, name) = (Kind::Renew, "shares".to_owned());
     let duration = Some(Duration::Month);
     Wanted { kind, product: Some(7), name, quantity: None, duration, end: Some(1_000_000_000) }
 }
 
-fn name(name: &str) -> (&'static str, Value) {
+pub(in crate::provider) fn name(name: &str) -> (&'static str, Value) {
     ("product_name", name.into())
 }
 
-fn int(field: &'static str, number: i64) -> (&'static str, Value) {
+pub(in crate::provider) fn int(field: &'static str, number: i64) -> (&'static str, Value) {
     (field, Value::Int(number))
 }
 
