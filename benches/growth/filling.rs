@@ -147,7 +147,7 @@ pub(crate) fn sent(accepted: Operation, state: State) -> Operation {
         state,
         version: accepted.version + 1,
         handle: vec![7; 60],
-        upstream: UpstreamRef { id: request_id.to_string(), ..UpstreamRef::default() },
+        upstream: UpstreamRef::of(request_id.to_string()),
         attempts: vec![attempt],
         ..accepted
     }

@@ -41,7 +41,7 @@ pub struct Submission {
     /// The canonical name of the resource that it is about.
     pub target: String,
     /// The upstream's identifier of the target; empty for one that is made.
-    pub upstream_target: String,
+    pub upstream_target: Vec<String>,
     /// Canonical names of the resources that it must have for itself.
     pub exclusive: Vec<String>,
     /// If nothing was sent by then, nothing will be.
@@ -79,7 +79,7 @@ impl Engine {
     /// Those of the provider.
     pub async fn quote(&self, provider: &Arc<Provider>, write: Write) -> Result<Quote> {
         let context =
-            CallContext { upstream_id: write.upstream_id.clone(), ..CallContext::default() };
+            CallContext { upstream_ids: write.upstream_ids.clone(), ..CallContext::default() };
         let request = PlanRequest { write: Some(write) }.encode_to_vec();
         let answer = provider.call(CallKind::Plan, Op::Plan, &request, &context).await?;
         Quote::decode(answer).map_err(|error| {

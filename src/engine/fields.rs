@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use prost_types::FieldMask;
-use purveyor_sdk::names::request_id_of;
+use purveyor_sdk::names::{OperationName, request_id_of};
 use purveyor_sdk::plugin::v1::FieldViolation;
 use purveyor_sdk::v1::payment::Choice;
 use purveyor_sdk::v1::{Date, ErrorReason, Money, Payment, Term};
@@ -24,6 +24,8 @@ const ANNOTATION_VALUE_BYTES: usize = 256;
 pub const TEXT_BYTES: usize = 256;
 /// The most of one thing that an order or a service can have: more is a slip of a finger.
 pub const QUANTITY_MAX: i32 = 100_000;
+/// The most operations that one request overrides.
+const OVERRIDES_MAX: usize = 100;
 
 /// The mistakes of one request.
 #[derive(Debug, Default)]
@@ -137,6 +139,18 @@ impl Mistakes {
                 }
                 self.text(&format!("{field}.method.type"), &method.r#type);
                 self.text(&format!("{field}.method.id"), &method.id);
+            }
+        }
+    }
+
+    /// Names of operations that the request overrides.
+    pub fn overrides(&mut self, field: &str, operations: &[String]) {
+        if operations.len() > OVERRIDES_MAX {
+            self.add(field, format!("has more than {OVERRIDES_MAX} operations"));
+        }
+        for (index, name) in operations.iter().enumerate().take(OVERRIDES_MAX) {
+            if let Err(error) = name.parse::<OperationName>() {
+                self.add(format!("{field}[{index}]"), error.to_string());
             }
         }
     }

@@ -246,12 +246,13 @@ impl Engine {
         let mut candidates = Vec::new();
         for id in self.inner.store.closed_ids(&policy.gate, since).await? {
             let request = FindRequest { upstream_id: id.clone(), ..request.clone() };
-            let context = CallContext { upstream_id: id.clone(), ..context(operation) };
+            let upstream_ids = vec![id.clone()];
+            let context = CallContext { upstream_ids, ..context(operation) };
             match self.ask_to_find(provider, &request, &context).await {
                 Ok(response) if matches!(response.outcome, Some(Finding::Found(_))) => {
                     let open = self.inner.store.open_claims(&policy.gate, &id).await?;
                     if open.is_empty() {
-                        candidates.push(UpstreamRef { id, ..UpstreamRef::default() });
+                        candidates.push(UpstreamRef::of(id));
                     }
                 }
                 Ok(_) => {}
@@ -281,7 +282,8 @@ impl Engine {
             return Ok(None);
         };
         let request = FindRequest { upstream_id: upstream_id.clone(), ..request.clone() };
-        let context = CallContext { upstream_id: upstream_id.clone(), ..context(operation) };
+        let upstream_ids = vec![upstream_id.clone()];
+        let context = CallContext { upstream_ids, ..context(operation) };
         match self.ask_to_find(provider, &request, &context).await {
             Ok(response) => {
                 Ok(matches!(response.outcome, Some(Finding::Found(_))).then_some(response))

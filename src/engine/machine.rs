@@ -39,7 +39,7 @@ pub use self::event::{
 };
 pub use self::policy::{Backoff, Policy};
 pub use self::rules::{
-    broken_invariant, delivered, is_by_account, locks, renewal_order, target_of, transient,
+    broken_invariant, delivered, is_by_account, is_gone, locks, renewal_order, target_of, transient,
 };
 
 /// The time, by the wall clock and by the store's age.

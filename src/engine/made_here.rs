@@ -50,7 +50,7 @@ pub(super) trait Made: Tagged {
     fn filled(live: Self, stored: Self, progress: Progress) -> Self;
 
     /// What the upstream calls it; empty where nothing is told.
-    fn upstream_id(&self) -> &str;
+    fn upstream_ids(&self) -> &[String];
 
     /// The fields that both nouns have.
     fn common(&mut self) -> Common<'_>;
@@ -98,12 +98,13 @@ pub(super) fn progress(operation: &Operation) -> Progress {
 }
 
 /// What the upstream calls what an operation made; empty while it does not know it.
-pub(super) fn upstream_id(operation: &Operation) -> String {
-    if !operation.upstream.id.is_empty() {
-        return operation.upstream.id.clone();
+pub(super) fn upstream_ids(operation: &Operation) -> Vec<String> {
+    if !operation.upstream.ids.is_empty() {
+        return operation.upstream.ids.clone();
     }
     let mut told = operation.attempts.iter().map(|attempt| &attempt.upstream_id);
-    told.find(|id| !id.is_empty() && !operation.is_duplicate(id)).cloned().unwrap_or_default()
+    let told = told.find(|id| !id.is_empty() && !operation.is_duplicate(id));
+    told.into_iter().cloned().collect()
 }
 
 /// From our records alone.
@@ -148,8 +149,7 @@ pub(super) fn foreign<T: Made>(
     asked: &str,
     maker: Option<&Operation>,
 ) -> Result<T> {
-    let told = live.upstream_id();
-    let id = if told.is_empty() { asked } else { told };
+    let id = live.upstream_ids().first().map_or(asked, String::as_str);
     let name = T::name_of(provider, id).map_err(|error| {
         Error::fault("the plugin told an identifier that is none").with_source(error)
     })?;
@@ -164,12 +164,11 @@ pub(super) fn foreign<T: Made>(
 }
 
 fn named<T: Made>(mut made: T, provider: &ProviderName, operation: &Operation) -> T {
-    let told = made.upstream_id();
-    let whole = if told.is_empty() { upstream_id(operation) } else { told.to_owned() };
-    let parts = whole.split(',').filter(|part| !part.is_empty());
-    let ids = std::iter::once(whole.as_str()).filter(|whole| !whole.is_empty()).chain(parts);
+    let told = made.upstream_ids();
+    let ids = if told.is_empty() { upstream_ids(operation) } else { told.to_vec() };
     // An identifier that can be part of no name is no alias either.
-    let mut aliases: Vec<String> = ids.filter_map(|id| T::name_of(provider, id).ok()).collect();
+    let names = ids.iter().filter_map(|id| T::name_of(provider, id).ok());
+    let mut aliases: Vec<String> = names.collect();
     let common = made.common();
     aliases.append(common.aliases);
     aliases.sort_unstable();

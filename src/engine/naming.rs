@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::Engine;
 use super::call::Call;
-use super::made_here::{Made, upstream_id};
+use super::made_here::{Made, upstream_ids};
 use super::policy::{AccountNames, id_kinds};
 use super::reading::{naming, read};
 use super::records::shows;
@@ -60,7 +60,7 @@ pub(super) struct Found {
     /// The one name that it has.
     pub name: String,
     /// What the upstream calls it; empty while the upstream does not know it.
-    pub upstream_id: String,
+    pub upstream_ids: Vec<String>,
     /// The operation of ours that made it.
     pub operation: Option<Operation>,
 }
@@ -145,7 +145,7 @@ impl Engine {
             Some(operation) if is_named::<T>(&operation, id) => Ok(found(operation)),
             operation => Ok(Found {
                 name: T::name_of(name, id)?,
-                upstream_id: id.to_owned(),
+                upstream_ids: vec![id.to_owned()],
                 // A renewal may make an order, and what was made too often is claimed as well; both keep
                 // the upstream's name.
                 operation,
@@ -163,8 +163,7 @@ impl Engine {
             .filter(|operation| operation.op == T::MADE_BY && operation.provider == provider.id()))
     }
 
-    /// The operation of ours that made what the upstream calls `upstream_id`. Of several identifiers
-    /// joined by commas the first decides.
+    /// The operation of ours that made what the upstream calls `upstream_id`.
     ///
     /// # Errors
     ///
@@ -174,8 +173,7 @@ impl Engine {
         provider: &Provider,
         upstream_id: &str,
     ) -> Result<Option<Operation>> {
-        let first = upstream_id.split(',').next().unwrap_or_default();
-        if first.is_empty() {
+        if upstream_id.is_empty() {
             return Ok(None);
         }
         let account = self.account_for_read(provider).await;
@@ -183,7 +181,7 @@ impl Engine {
         for kind in kinds(provider.manifest()) {
             for account in names.all() {
                 let (account, kind) = (account.clone(), kind.clone());
-                let claim = Claim { account, kind, upstream_id: first.to_owned() };
+                let claim = Claim { account, kind, upstream_id: upstream_id.to_owned() };
                 if let Some(request_id) = self.store().claimant(&claim).await? {
                     return Ok(self.store().get(request_id).await?);
                 }
@@ -210,7 +208,8 @@ impl Engine {
         }
         let request = GetServiceRequest { name: name.to_string() };
         let asked = self.age();
-        let answer = read(provider, Op::GetService, &request, name.id(), call.deadline).await;
+        let ids = [name.id().to_owned()];
+        let answer = read(provider, Op::GetService, &request, &ids, call.deadline).await;
         if let Some(present) = shows(&answer, ErrorReason::ServiceNotFound)
             && let Err(error) = self.read_showed(provider, name.id(), present, asked).await
         {
@@ -218,7 +217,7 @@ impl Engine {
             tracing::warn!(provider = provider.id(), %error, "what a read showed is not recorded");
         }
         let service: Service = answer?;
-        let told = service.upstream.as_ref().map(|upstream| upstream.id.as_str());
+        let told = service.upstream.as_ref().map(|upstream| upstream.id());
         let upstream_id = told.filter(|id| !id.is_empty()).unwrap_or(name.id()).to_owned();
         let name = ServiceName::new(name.provider().clone(), upstream_id.as_str())
             .map_err(|error| plugin_told(provider, "service", &error))?
@@ -297,14 +296,13 @@ fn available(provider: &Provider) -> Result<()> {
 /// Whether what the upstream calls `id` has the name of the operation that claims it: it is what the
 /// operation made, and not a duplicate of that.
 pub(super) fn is_named<T: Made>(operation: &Operation, id: &str) -> bool {
-    let first = id.split(',').next().unwrap_or_default();
-    operation.op == T::MADE_BY && !operation.is_duplicate(first)
+    operation.op == T::MADE_BY && !operation.is_duplicate(id)
 }
 
 fn found(operation: Operation) -> Found {
     Found {
         name: operation.target.clone(),
-        upstream_id: upstream_id(&operation),
+        upstream_ids: upstream_ids(&operation),
         operation: Some(operation),
     }
 }

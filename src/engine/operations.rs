@@ -47,7 +47,7 @@ impl Engine {
                 let claim = Claim {
                     account: policy.gate.clone(),
                     kind: policy.id_kind.clone(),
-                    upstream_id: candidate.id.clone(),
+                    upstream_id: candidate.id().to_owned(),
                 };
                 if let Some(by) = self.inner.store.claimant(&claim).await? {
                     candidate.message = format!("belongs to operations/{by}");
@@ -195,7 +195,8 @@ impl Engine {
         }
         let mut request = self.find_request(operation).await?;
         request.upstream_id = upstream_id.to_owned();
-        let context = CallContext { upstream_id: upstream_id.to_owned(), ..CallContext::default() };
+        let upstream_ids = vec![upstream_id.to_owned()];
+        let context = CallContext { upstream_ids, ..CallContext::default() };
         let response = match self.ask_to_find(&provider, &request, &context).await {
             Ok(response) => response,
             Err(error) if error.reason == ErrorReason::CapabilityUnsupported => return Ok(None),

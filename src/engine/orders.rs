@@ -74,7 +74,7 @@ impl Orders {
             None => String::new(),
         };
         let exclusive = vec![name.clone()];
-        let target = Target { name, upstream_id: String::new(), exclusive };
+        let target = Target { name, upstream_ids: Vec::new(), exclusive };
         self.engine.write(draft, provider, &request, target).await
     }
 
@@ -169,7 +169,7 @@ impl Orders {
         let asked = request.for_page(found.name, size, cursor);
         let (op, deadline) = (Op::ListPaymentMethods, call.deadline);
         let mut response: ListPaymentMethodsResponse =
-            read(&provider, op, &asked, &found.upstream_id, deadline).await?;
+            read(&provider, op, &asked, &found.upstream_ids, deadline).await?;
         self.tokens.seal_upstream(METHOD, &fingerprint, &mut response.next_page_token);
         Ok(response)
     }
@@ -189,6 +189,7 @@ impl Orders {
         let mut mistakes = Mistakes::default();
         mistakes.payment("payment", request.payment.as_ref());
         mistakes.money("max_price", request.max_price.as_ref());
+        mistakes.overrides("override_operations", &request.override_operations);
         mistakes.finish()?;
         if request.payment.is_none() {
             let message = "the request does not say how to pay";
@@ -222,7 +223,7 @@ impl Orders {
         );
         let asked = GetOrderSecretsRequest { name: found.name };
         let (op, deadline) = (Op::GetOrderSecrets, call.deadline);
-        read(&provider, op, &asked, &found.upstream_id, deadline).await
+        read(&provider, op, &asked, &found.upstream_ids, deadline).await
     }
 
     /// The order that a write is about; for a request id that is known, as it was then.
@@ -241,10 +242,10 @@ impl Orders {
         let mut exclusive = vec![found.name.clone()];
         if let Some(maker) = &found.operation {
             // What pays the order of a renewal renews its services.
-            exclusive.extend(held_services(maker, &found.upstream_id));
+            exclusive.extend(held_services(maker, &found.upstream_ids));
         }
-        let target =
-            Target { name: found.name.clone(), upstream_id: found.upstream_id.clone(), exclusive };
+        let upstream_ids = found.upstream_ids.clone();
+        let target = Target { name: found.name.clone(), upstream_ids, exclusive };
         if draft.known.is_none() {
             self.placed(&found).await?;
             if !etag.is_empty() {
@@ -259,7 +260,7 @@ impl Orders {
 
     /// Refuses what can be done only to an order that the upstream has.
     async fn placed(&self, found: &Found) -> Result<()> {
-        let unplaced = found.operation.as_ref().filter(|_| found.upstream_id.is_empty());
+        let unplaced = found.operation.as_ref().filter(|_| found.upstream_ids.is_empty());
         let Some(maker) = unplaced else { return Ok(()) };
         let error = if maker.done() {
             let name = format!("operations/{}", maker.request_id);

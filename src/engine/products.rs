@@ -72,7 +72,9 @@ impl Products {
         let provider = self.engine.able(name.provider(), Op::GetProduct)?;
         let bytes = request.encode_to_vec();
         let asked = self.engine.age();
-        let answer = read_raw(&provider, Op::GetProduct, &bytes, name.id(), call.deadline).await;
+        let answer =
+            read_raw(&provider, Op::GetProduct, &bytes, &[name.id().to_owned()], call.deadline)
+                .await;
         if let Some(present) = shows(&answer, ErrorReason::ProductNotFound)
             && let Err(error) =
                 self.engine.product_read_showed(&provider, name.id(), present, asked).await
@@ -159,7 +161,7 @@ impl Products {
         let fingerprint = request.fingerprint();
         let cursor = self.tokens.upstream_cursor(LIST, &fingerprint, &request.page_token)?;
         let asked = request.for_page(name.to_string(), size, cursor).encode_to_vec();
-        let answer = read_raw(&provider, Op::ListProducts, &asked, "", call.deadline).await?;
+        let answer = read_raw(&provider, Op::ListProducts, &asked, &[], call.deadline).await?;
         sealing::with_token(answer, |cursor| self.tokens.seal(LIST, &fingerprint, cursor))
     }
 
@@ -198,7 +200,7 @@ impl Products {
     ) -> Result<Target> {
         let target = Target {
             name: name.to_string(),
-            upstream_id: name.id().to_owned(),
+            upstream_ids: vec![name.id().to_owned()],
             exclusive: vec![name.to_string()],
         };
         let readable = provider.method(Op::GetProduct).is_some();
@@ -206,7 +208,8 @@ impl Products {
             let request =
                 GetProductRequest { name: target.name.clone(), ..GetProductRequest::default() };
             let present: Result<Product> =
-                read(provider, Op::GetProduct, &request, name.id(), call.deadline).await;
+                read(provider, Op::GetProduct, &request, &[name.id().to_owned()], call.deadline)
+                    .await;
             let present = present.map_err(|error| about(error, &target.name))?;
             check_etag(&target.name, etag, &present.etag)?;
         }
@@ -221,7 +224,7 @@ async fn page_of(page: PageOf, request: &ListProductsRequest) -> Result<Page<Pro
     })?;
     let asked = request.for_page(page.name.to_string(), page.size, cursor);
     let response: ListProductsResponse =
-        read(&page.provider, Op::ListProducts, &asked, "", page.deadline).await?;
+        read(&page.provider, Op::ListProducts, &asked, &[], page.deadline).await?;
     let next =
         (!response.next_page_token.is_empty()).then(|| response.next_page_token.into_bytes());
     Ok(Page { rows: response.products, next })

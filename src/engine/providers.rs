@@ -88,7 +88,7 @@ impl Providers {
         let provider = self.engine.able(&name, Op::CheckProvider)?;
         let deadline = call.deadline;
         let told: CheckProviderResponse =
-            read(&provider, Op::CheckProvider, &request, "", deadline).await?;
+            read(&provider, Op::CheckProvider, &request, &[], deadline).await?;
         let account = match told.account.as_str() {
             "" => provider.account().map(|account| account.identity).unwrap_or_default(),
             account => account.to_owned(),

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::plugin::Provider;
 
-/// Asks a provider and decodes the answer. `upstream_id` is what the upstream calls the resource that
+/// Asks a provider and decodes the answer. `upstream_ids` is what the upstream calls the resource that
 /// the request names; empty where it names none.
 ///
 /// # Errors
@@ -20,10 +20,10 @@ pub(super) async fn read<Answer: Message + Default>(
     provider: &Provider,
     op: Op,
     request: &impl Message,
-    upstream_id: &str,
+    upstream_ids: &[String],
     deadline: Option<Instant>,
 ) -> Result<Answer> {
-    let answer = read_raw(provider, op, &request.encode_to_vec(), upstream_id, deadline).await?;
+    let answer = read_raw(provider, op, &request.encode_to_vec(), upstream_ids, deadline).await?;
     Answer::decode(answer).map_err(|error| {
         let error = Error::fault("the plugin's answer cannot be decoded").with_source(error);
         naming(provider, error)
@@ -39,10 +39,10 @@ pub(super) async fn read_raw(
     provider: &Provider,
     op: Op,
     request: &[u8],
-    upstream_id: &str,
+    upstream_ids: &[String],
     deadline: Option<Instant>,
 ) -> Result<Bytes> {
-    let context = CallContext { upstream_id: upstream_id.to_owned(), ..CallContext::default() };
+    let context = CallContext { upstream_ids: upstream_ids.to_vec(), ..CallContext::default() };
     let answer = provider.call_until(CallKind::Read, op, request, &context, deadline).await;
     answer.map_err(|error| naming(provider, error))
 }

@@ -37,14 +37,14 @@ impl Engine {
     ) -> Result<Vec<ServiceRecord>, StoreError> {
         let mut records: Vec<ServiceRecord> = Vec::new();
         for service in services_of(operation) {
-            let Some(upstream) = service.upstream.clone().filter(|it| !it.id.is_empty()) else {
+            let Some(upstream) = service.upstream.clone().filter(|it| !it.id().is_empty()) else {
                 continue;
             };
-            if let Some(record) = records.iter_mut().find(|it| it.upstream_id == upstream.id) {
+            if let Some(record) = records.iter_mut().find(|it| it.upstream_id == upstream.id()) {
                 record.service = merged(std::mem::take(&mut record.service), service);
                 continue;
             }
-            let before = self.store().service(&operation.provider, &upstream.id).await?;
+            let before = self.store().service(&operation.provider, upstream.id()).await?;
             let record = after(before.clone(), service, &operation.provider, operation.request_id);
             if before.as_ref() != Some(&record) {
                 records.push(record);
@@ -68,7 +68,8 @@ impl Engine {
         }
         let Policy { gate, aliases, legacy_gate, .. } = self.policy(operation);
         let names = std::iter::once(gate).chain(aliases).chain(legacy_gate);
-        self.claims_of_object(names, &operation.upstream_target, operation.op).await
+        let [target] = operation.upstream_target.as_slice() else { return Ok(Vec::new()) };
+        self.claims_of_object(names, target, operation.op).await
     }
 
     /// The open claims of an upstream object: of a service as what was delivered, and of whichever
@@ -237,7 +238,7 @@ pub(super) fn after(
 ) -> ServiceRecord {
     let before = before.unwrap_or_else(|| ServiceRecord {
         provider: provider.to_owned(),
-        upstream_id: told.upstream.clone().unwrap_or_default().id,
+        upstream_id: told.upstream.as_ref().map_or("", UpstreamRef::id).to_owned(),
         operation: request_id,
         service: Service::default(),
         version: 0,
@@ -277,7 +278,7 @@ fn bought<'a>(
     let delivered = item.state() == OrderState::Completed;
     item.services.iter().filter_map(move |name| {
         let parsed: ServiceName = name.parse().ok()?;
-        let upstream = UpstreamRef { id: parsed.id().to_owned(), ..UpstreamRef::default() };
+        let upstream = UpstreamRef::of(parsed.id().to_owned());
         let state = if delivered { ServiceState::Active } else { ServiceState::Unspecified };
         Some(Service {
             name: name.clone(),
@@ -314,8 +315,8 @@ fn acted_on(operation: &Operation, told: Service) -> Service {
         (ServiceState::Unspecified, Op::TerminateService) => ServiceState::Terminated,
         (told, _) => told,
     };
-    let upstream =
-        UpstreamRef { id: operation.upstream_target.clone(), ..told.upstream.unwrap_or_default() };
+    let ids = operation.upstream_target.clone();
+    let upstream = UpstreamRef { ids, ..told.upstream.unwrap_or_default() };
     Service {
         name: operation.target.clone(),
         upstream: Some(upstream),

@@ -67,7 +67,7 @@ impl Renewals {
         let asked = request.for_page(found.name, size, cursor);
         let (op, deadline) = (Op::ListRenewalOptions, call.deadline);
         let mut response: ListRenewalOptionsResponse =
-            read(&provider, op, &asked, &found.upstream_id, deadline).await?;
+            read(&provider, op, &asked, &[found.upstream_id], deadline).await?;
         self.tokens.seal_upstream(METHOD, &fingerprint, &mut response.next_page_token);
         Ok(response)
     }
@@ -85,6 +85,7 @@ impl Renewals {
         let mut renewal = check::renewal(request.renewal.take(), &parent, &mut mistakes);
         mistakes.payment("payment", request.payment.as_ref());
         mistakes.money("max_price", request.max_price.as_ref());
+        mistakes.overrides("override_operations", &request.override_operations);
         match &draft.known {
             None => {
                 let method = require(&provider, Op::CreateRenewal)?;
@@ -118,7 +119,7 @@ impl Renewals {
         exclusive.push(name.clone());
         exclusive.sort_unstable();
         exclusive.dedup();
-        let target = Target { name, upstream_id: String::new(), exclusive };
+        let target = Target { name, upstream_ids: Vec::new(), exclusive };
         self.engine.write(draft, provider, &request, target).await
     }
 

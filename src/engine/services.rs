@@ -196,7 +196,7 @@ impl Services {
         let found = found.map_err(|error| about(error, &given))?;
         let target = Target {
             name: found.name.clone(),
-            upstream_id: found.upstream_id.clone(),
+            upstream_ids: vec![found.upstream_id.clone()],
             exclusive: vec![found.name.clone()],
         };
         if draft.known.is_none() && !etag.is_empty() {

@@ -145,7 +145,7 @@ impl Engine {
             self.check_price(provider, operation).await?;
         }
         let renewed = self.renewed(provider, operation).await?;
-        self.check_pairs(operation, policy, &renewed).await?;
+        self.check_pairs(provider, operation, policy, &renewed).await?;
         let guards = if operation.op == Op::PayOrder { renewed } else { Vec::new() };
         let context = CallContext { guards, ..context(operation) };
         let baseline = self.take_baseline(provider, policy, operation, &context).await?;
@@ -521,14 +521,14 @@ pub(super) fn write(operation: &Operation) -> Write {
         op: operation.op.into(),
         request: operation.request.clone(),
         request_id: operation.request_id.to_string(),
-        upstream_id: operation.upstream_target.clone(),
+        upstream_ids: operation.upstream_target.clone(),
     }
 }
 
 /// What the plugin is told beside the request.
 pub(super) fn context(operation: &Operation) -> CallContext {
     CallContext {
-        upstream_id: operation.upstream_target.clone(),
+        upstream_ids: operation.upstream_target.clone(),
         handle: operation.handle.clone(),
         baseline: operation
             .baseline

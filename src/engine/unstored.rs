@@ -43,7 +43,7 @@ pub(super) fn log_whole(change: &Change, spend: Option<&Spend>, error: &StoreErr
         provider = operation.provider,
         account = operation.account,
         target = operation.target,
-        upstream_target = operation.upstream_target,
+        upstream_target = ?operation.upstream_target,
         method = operation.op.as_str_name(),
         state = operation.state.as_str_name(),
         step = operation.step,
@@ -67,5 +67,5 @@ pub(super) fn log_whole(change: &Change, spend: Option<&Spend>, error: &StoreErr
 /// The identifier that the upstream gave, in the last attempt or for the operation as a whole.
 fn upstream_id(operation: &Operation) -> &str {
     let of_attempt = operation.attempts.last().map(|attempt| attempt.upstream_id.as_str());
-    of_attempt.filter(|id| !id.is_empty()).unwrap_or(&operation.upstream.id)
+    of_attempt.filter(|id| !id.is_empty()).unwrap_or(operation.upstream.id())
 }

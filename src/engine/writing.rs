@@ -108,7 +108,7 @@ pub(super) struct Target {
     /// The canonical name.
     pub name: String,
     /// What the upstream calls it; empty for one that is made.
-    pub upstream_id: String,
+    pub upstream_ids: Vec<String>,
     /// Canonical names of what the write must have for itself.
     pub exclusive: Vec<String>,
 }
@@ -162,7 +162,7 @@ impl Engine {
                 op: R::OP.into(),
                 request: content,
                 request_id: String::new(),
-                upstream_id: target.upstream_id,
+                upstream_ids: target.upstream_ids,
             };
             return Ok(match self.quoted(&provider, write, request.max_price()).await {
                 Ok(quote) => Written::Quote(Box::new(quote)),
@@ -187,7 +187,7 @@ impl Engine {
             request_id,
             request: content,
             target: target.name,
-            upstream_target: target.upstream_id,
+            upstream_target: target.upstream_ids,
             exclusive: target.exclusive,
             start_before,
             wait: Duration::ZERO,

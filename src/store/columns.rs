@@ -19,7 +19,7 @@ macro_rules! operation_columns {
     () => {
         "request_id, state, version, create_time, update_time, wake_time, tries, step, \
          blocked_by, protocol, op, owner, actor, trace_id, provider, account, target, \
-         upstream_target, start_before, fingerprint, exclusive, upstream, settle, message, error, \
+         upstream_targets, start_before, fingerprint, exclusive, upstream, settle, message, error, \
          candidates, notes, handle, baseline, view, request, given_up, duplicates, create_age, \
          update_age, account_key, pending_end"
     };
@@ -64,7 +64,7 @@ pub(super) struct OperationColumns<'a> {
     pub(super) provider: Cow<'a, str>,
     pub(super) account: Cow<'a, str>,
     pub(super) target: Cow<'a, str>,
-    pub(super) upstream_target: Cow<'a, str>,
+    pub(super) upstream_targets: Cow<'a, [u8]>,
     /// RFC 3339 with nanoseconds: a caller may name any year, and no query compares it.
     pub(super) start_before: Cow<'a, str>,
     pub(super) fingerprint: Cow<'a, [u8]>,
@@ -115,7 +115,7 @@ impl<'a> OperationColumns<'a> {
             provider: Cow::Borrowed(&row.provider),
             account: Cow::Borrowed(&row.account),
             target: Cow::Borrowed(&row.target),
-            upstream_target: Cow::Borrowed(&row.upstream_target),
+            upstream_targets: encoding::names(&row.upstream_target).into(),
             start_before: row.start_before.to_string().into(),
             fingerprint: Cow::Borrowed(&row.fingerprint),
             exclusive: encoding::names(&row.exclusive).into(),
@@ -157,7 +157,7 @@ impl<'a> OperationColumns<'a> {
             account: self.account.into_owned(),
             account_key: self.account_key.into_owned(),
             target: self.target.into_owned(),
-            upstream_target: self.upstream_target.into_owned(),
+            upstream_target: encoding::from_names("upstream_targets", &self.upstream_targets)?,
             exclusive: encoding::from_names("exclusive", &self.exclusive)?,
             fingerprint: fingerprint.try_into().map_err(|e| corrupt("fingerprint", e))?,
             request: self.request.into_owned(),

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use prost::Message;
-use purveyor_sdk::plugin::v1::{BaselineResponse, Error};
+use purveyor_sdk::plugin::v1::{BaselineResponse, Error, Resource, resource};
+use purveyor_sdk::v1::UpstreamRef;
 use uuid::Uuid;
 
 use super::StoreError;
@@ -124,6 +125,36 @@ pub(super) fn settle_begun_again(bytes: &[u8], age: Age) -> Result<Vec<u8>, Stor
     Ok(settle(&Settle { conclusive_at, escalate_at: None, ..before }))
 }
 
+/// The identifiers of a target or an object as older stores wrote them: one text, in which those of an
+/// object that is several upstream were joined by commas. They were numbers.
+pub(super) fn ids_apart(text: &str) -> Vec<String> {
+    let number = |id: &str| !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+    if text.split(',').all(number) {
+        return text.split(',').map(str::to_owned).collect();
+    }
+    UpstreamRef::ids_of(text)
+}
+
+/// What an older store wrote of an upstream object, with its identifiers apart.
+pub(super) fn upstream_apart(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let before: UpstreamRef = message("upstream", bytes)?;
+    Ok(UpstreamRef { ids: ids_apart(before.id()), ..before }.encode_to_vec())
+}
+
+/// The order or renewal that an older store wrote, with its identifiers apart.
+pub(super) fn view_apart(bytes: &[u8]) -> Result<Vec<u8>, StoreError> {
+    let mut view: Resource = message("view", bytes)?;
+    let upstream = match &mut view.kind {
+        Some(resource::Kind::Order(order)) => order.upstream.as_mut(),
+        Some(resource::Kind::Renewal(renewal)) => renewal.upstream.as_mut(),
+        _ => None,
+    };
+    if let Some(upstream) = upstream {
+        upstream.ids = ids_apart(upstream.id());
+    }
+    Ok(view.encode_to_vec())
+}
+
 /// How an operation ends unless something else shows first.
 pub(super) fn pending_end(end: &PendingEnd) -> Vec<u8> {
     PendingEndRecord {
@@ -238,4 +269,20 @@ struct GivenUpRecord {
 struct NamesRecord {
     #[prost(string, repeated, tag = "1")]
     names: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ids_apart;
+
+    #[test]
+    fn ids_apart_parts_numbers_alone() {
+        let check = |text: &str, expected: &[&str]| assert_eq!(ids_apart(text), expected, "{text}");
+        check("", &[]);
+        check("637366", &["637366"]);
+        check("637366,637367", &["637366", "637367"]);
+        // An identifier of another upstream may have a comma in it.
+        check("disk,ssd", &["disk,ssd"]);
+        check("7,", &["7,"]);
+    }
 }

@@ -41,8 +41,9 @@ pub struct Operation {
     pub account_key: String,
     /// The canonical name of the resource that it is about; for one that is made, its future name.
     pub target: String,
-    /// The upstream's identifier of the target; empty for one that is made.
-    pub upstream_target: String,
+    /// The upstream's identifiers of the target, several where it is several upstream objects; empty for
+    /// one that is made.
+    pub upstream_target: Vec<String>,
     /// Canonical names of the resources that it must have for itself while it is open.
     pub exclusive: Vec<String>,
     /// SHA-256 over caller, method and content.
@@ -363,7 +364,7 @@ impl Operation {
             account: String::new(),
             account_key: String::new(),
             target: String::new(),
-            upstream_target: String::new(),
+            upstream_target: Vec::new(),
             exclusive: Vec::new(),
             fingerprint: [0; 32],
             request: Vec::new(),
@@ -407,8 +408,8 @@ impl Operation {
     /// Whether an upstream object is one that it made beside its own.
     pub fn is_duplicate(&self, upstream_id: &str) -> bool {
         let late = if self.turned_up_late() { self.candidates.as_slice() } else { &[] };
-        let own = self.upstream.id.split(',').any(|id| id == upstream_id);
-        !own && self.duplicates.iter().chain(late).any(|it| it.id == upstream_id)
+        let own = self.upstream.names(upstream_id);
+        !own && self.duplicates.iter().chain(late).any(|it| it.names(upstream_id))
     }
 
     /// The attempt that decides what may follow: the last one that was not proven to be unsent, else the
@@ -448,7 +449,7 @@ impl Operation {
     /// The upstream's identifiers that are known to be this operation's own.
     pub fn own_ids(&self) -> Vec<String> {
         let of_attempts = self.attempts.iter().map(|attempt| attempt.upstream_id.as_str());
-        let ids = of_attempts.chain(self.upstream.id.split(','));
+        let ids = of_attempts.chain(self.upstream.ids.iter().map(String::as_str));
         ids.filter(|id| !id.is_empty()).map(str::to_owned).collect()
     }
 

@@ -325,7 +325,7 @@ impl Gandi {
         let mode = Mode { bill_ms: UNBILLED_MS, ..Mode::default() };
         self.0.upstream.set_mode(mode).map_err(Failure::new)?;
         let order = caller.begin(purchase(caller), State::WaitingUpstream).await?;
-        let id = number(order.upstream.as_ref().map_or("", |upstream| upstream.id.as_str()))?;
+        let id = number(order.upstream.as_ref().map_or("", |upstream| upstream.id()))?;
         self.0.upstream.set_step(id, "BILL", None).map_err(Failure::new)?;
         self.1.0.lock().unwrap_or_else(PoisonError::into_inner).push(id);
         Ok(order)

@@ -198,7 +198,7 @@ impl RackNap {
     /// A service that the upstream has and the gateway has never heard of.
     fn made_elsewhere(&self, parent: String) -> Outcome<AdoptServiceRequest> {
         let id = self.0.upstream.make_service(ACCOUNT, 24).map_err(Failure::new)?;
-        let upstream = Some(UpstreamRef { id: id.to_string(), ..UpstreamRef::default() });
+        let upstream = Some(UpstreamRef::of(id.to_string()));
         let service = Some(Service { upstream, ..Service::default() });
         Ok(AdoptServiceRequest { parent, service, ..AdoptServiceRequest::default() })
     }

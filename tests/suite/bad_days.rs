@@ -54,7 +54,7 @@ fn check(name: &str, operation: &Operation, upstream: &Simulator<Gandi>, expecte
     assert_eq!(found, expected, "{name}: {operation:#?}");
     if operation.state() == State::Succeeded {
         let order = order(operation);
-        let id = order.upstream.as_ref().map(|upstream| upstream.id.clone());
+        let id = order.upstream.as_ref().map(|upstream| upstream.id().to_owned());
         assert_eq!(id.as_ref(), sales.first(), "{name}: the order is not the one that was sold");
         assert_eq!(order.items[0].services.len(), 1, "{name}: {order:?}");
     }
@@ -222,8 +222,8 @@ async fn an_answer_lost_in_the_middle_of_an_order_is_one_item_of_it() {
         let sales = sold(upstream, Kind::ProductAdd);
         assert_eq!((sales.len(), asked(upstream, CREATE)), (3, *sent), "{items:?} {kind:?}");
         let operation = succeeded(operation);
-        let id = order(&operation).upstream.as_ref().map(|upstream| upstream.id.clone());
-        assert_eq!(id, Some(sales.join(",")), "{items:?} {kind:?}");
+        let id = order(&operation).upstream.as_ref().map(|upstream| upstream.ids.clone());
+        assert_eq!(id, Some(sales), "{items:?} {kind:?}");
     }
 }
 
@@ -283,7 +283,7 @@ async fn a_clock_that_is_hours_wrong_hides_no_sale() {
             let sales = sold(upstream, Kind::ProductAdd);
             assert_eq!(sales.len(), round + 1, "{hours} hours: {operation:#?}");
             let operation = succeeded(operation);
-            let id = order(&operation).upstream.as_ref().map(|upstream| upstream.id.clone());
+            let id = order(&operation).upstream.as_ref().map(|upstream| upstream.id().to_owned());
             assert_eq!(id.as_ref(), sales.last(), "{hours} hours");
             upstream.advance(Duration::from_secs(7200));
         }

@@ -66,7 +66,7 @@ async fn an_order_becomes_a_service() {
     assert_eq!((order.name.as_str(), order.state()), (name.as_str(), OrderState::Completed));
     assert_eq!(order.operation, operation.name);
     let sales = sold(&shop.upstream, ADD);
-    assert_eq!(order.upstream.as_ref().map(|upstream| vec![upstream.id.clone()]), Some(sales));
+    assert_eq!(order.upstream.as_ref().map(|upstream| upstream.ids.clone()), Some(sales));
     let service = shop.client.service(&order.items[0].services[0]).await.expect("it is there");
     assert_eq!((service.quantity, service.order.as_str()), (2, name.as_str()));
 }
@@ -76,7 +76,7 @@ async fn an_order_is_found_by_the_upstream_name_and_listed_once_under_ours() {
     let shop = Shop::open().await;
     let operation = succeeded(shop.buy(&[("shares", 2)]).await);
     let ours = order(&operation);
-    let alias = format!("providers/gandi/orders/{}", ours.upstream.as_ref().expect("sold").id);
+    let alias = format!("providers/gandi/orders/{}", ours.upstream.as_ref().expect("sold").id());
     let found = shop.client.get_order(&alias).await.expect("the alias leads to it");
     assert_eq!(found.name, ours.name);
     assert_eq!(found.aliases, [alias]);
@@ -105,7 +105,7 @@ async fn several_items_are_several_sales_of_one_order() {
     let sales = sold(&shop.upstream, ADD);
     assert_eq!((sales.len(), asked(&shop.upstream, CREATE), operation.attempts.len()), (3, 3, 3));
     let order = order(&operation);
-    assert_eq!(order.upstream.as_ref().map(|upstream| upstream.id.clone()), Some(sales.join(",")));
+    assert_eq!(order.upstream.as_ref().map(|upstream| upstream.ids.clone()), Some(sales.clone()));
     for (item, quantity) in order.items.iter().zip([2, 5, 1]) {
         let service = shop.client.service(&item.services[0]).await.expect("it is there");
         assert_eq!((service.quantity, &service.product), (quantity, &item.product));

@@ -141,5 +141,5 @@ async fn set_back_and_far_ahead(program: Program, upstream: &Simulator<Gandi>, c
 
 /// The order that the upstream has of an operation.
 fn upstream_id(operation: &purveyor_sdk::v1::Operation) -> String {
-    order(operation).upstream.as_ref().expect("sold").id.clone()
+    order(operation).upstream.as_ref().expect("sold").id().to_owned()
 }

@@ -36,7 +36,7 @@ async fn bought_once(program: &Program, upstream: &Simulator<Gandi>, name: &str)
     let operation = succeeded(program.client().await.done(name).await);
     let sales = sold(upstream, Kind::ProductAdd);
     assert_eq!(sales.len(), 1, "{operation:#?}");
-    let id = order(&operation).upstream.as_ref().map(|upstream| upstream.id.clone());
+    let id = order(&operation).upstream.as_ref().map(|upstream| upstream.id().to_owned());
     assert_eq!(id.as_ref(), sales.first());
     operation
 }
@@ -119,7 +119,7 @@ async fn killed_in_the_middle_of_an_order_of_several_items() {
     let program = program.restart();
     let operation = succeeded(program.client().await.done(&name).await);
     let sales = sold(&upstream, Kind::ProductAdd);
-    assert_eq!(order(&operation).upstream.as_ref().map(|it| it.id.clone()), Some(sales.join(",")));
+    assert_eq!(order(&operation).upstream.as_ref().map(|it| it.ids.clone()), Some(sales.clone()));
     assert_eq!((sales.len(), asked(&upstream, CREATE)), (3, 3));
 }
 
@@ -241,7 +241,7 @@ async fn agrees(client: &Client, orders: &[CreateOrderRequest], upstreams: &[Sim
     let mut claimed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for request in orders {
         let operation = succeeded(client.done(&format!("operations/{}", request.request_id)).await);
-        let id = order(&operation).upstream.as_ref().expect("it was placed").id.clone();
+        let id = order(&operation).upstream.as_ref().expect("it was placed").id().to_owned();
         let account = request.parent.trim_start_matches("providers/").to_owned();
         assert!(claimed.entry(account).or_default().insert(id.clone()), "{id} is two orders");
     }
@@ -253,7 +253,7 @@ async fn agrees(client: &Client, orders: &[CreateOrderRequest], upstreams: &[Sim
         assert_eq!(Some(&all), claimed.get(&account), "{account}: ledger and operations differ");
         let listed = client.all_orders(&account).await;
         let listed: Vec<String> =
-            listed.into_iter().filter_map(|order| Some(order.upstream?.id)).collect();
+            listed.into_iter().filter_map(|order| Some(order.upstream?.id().to_owned())).collect();
         assert_eq!(listed.len(), all.len(), "{account}: {listed:?}");
         assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), all, "{account}");
     }

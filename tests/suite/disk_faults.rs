@@ -109,7 +109,7 @@ impl Stage {
         for request in [meanwhile, shares()] {
             bought.push(succeeded(client.ordered(request).await));
         }
-        let id = |operation| order(operation).upstream.as_ref().map(|it| it.id.clone());
+        let id = |operation| order(operation).upstream.as_ref().map(|it| it.id().to_owned());
         let mut bought: Vec<_> = bought.iter().filter_map(id).collect();
         bought.sort_unstable();
         let mut sales = sold(&upstream, Kind::ProductAdd);

@@ -48,7 +48,7 @@ fn not_executed(try_again: bool) -> Resolution {
 }
 
 fn upstream_id(operation: &Operation) -> String {
-    order(operation).upstream.as_ref().expect("sold").id.clone()
+    order(operation).upstream.as_ref().expect("sold").id().to_owned()
 }
 
 /// That a person is told of two objects, and that the result is still the first that was known.

@@ -73,6 +73,13 @@ fn moved(prefix: &str) -> String {
     TIMES.map(one).concat()
 }
 
+/// Order 8 as if it was an order of two items upstream, and about another of two: identifiers were joined
+/// by commas then. The bytes are an `UpstreamRef` with the identifier `41,42`.
+fn joined(prefix: &str, bytes: &str) -> String {
+    let set = format!("upstream = {bytes}, upstream_target = '7,8'");
+    format!("UPDATE {prefix}operations SET {set} WHERE state = 9")
+}
+
 fn name(number: u64) -> String {
     format!("operations/00000000-0000-4000-8000-{number:012}")
 }
@@ -114,10 +121,12 @@ async fn goes_on(program: &Program, upstream: &Simulator<Gandi>) {
         let operation = client.operation(&name(number)).await;
         assert_eq!(operation.state(), state, "{operation:#?}");
     }
+    let upstream_ids = client.operation(&name(8)).await.upstream.expect("it was placed").ids;
+    assert_eq!(upstream_ids, ["41", "42"]);
     let mut ids = Vec::new();
     for number in [1, 4, 5, 6, 7] {
         let operation = succeeded(client.done(&name(number)).await);
-        ids.push(order(&operation).upstream.as_ref().expect("sold").id.clone());
+        ids.push(order(&operation).upstream.as_ref().expect("sold").id().to_owned());
     }
     assert_eq!(ids[..3], ["637366", "637367", "637368"]);
     // What was running and what waited for it were not sold, and are now, once each.
@@ -143,6 +152,7 @@ async fn older_sqlite_store_is_opened_and_continued() {
     fs::write(&file, SQLITE).expect("the store is written");
     let store = rusqlite::Connection::open(&file).expect("a database");
     store.execute_batch(&moved("")).expect("its times are moved");
+    store.execute_batch(&joined("", "x'0a0534312c3432'")).expect("one order is of two items");
     drop(store);
     let program = Program::start_in(folder);
     resolve(&program).await;
@@ -158,6 +168,7 @@ async fn older_postgres_store_is_opened_and_continued() {
     let database = database(server()).await;
     run(server(), &database, POSTGRES).await;
     run(server(), &database, &moved("purveyor.")).await;
+    run(server(), &database, &joined("purveyor.", r"'\x0a0534312c3432'")).await;
     let folder = TempDir::new().expect("a folder");
     let configuration = configuration().store(&server().url(&database));
     written(folder.path(), configuration, &upstream);

@@ -44,7 +44,7 @@ async fn doubtful(client: &Client, upstream: &Simulator<Gandi>) -> Operation {
     upstream.inject(Fault::next(CREATE, FaultKind::DropAfterCommit));
     let operation = client.ordered(purchase("gandi", &[("shares", 2)])).await;
     assert_eq!(operation.state(), State::NeedsOperator, "{operation:#?}");
-    let candidates: Vec<_> = operation.candidates.iter().map(|it| it.id.clone()).collect();
+    let candidates: Vec<_> = operation.candidates.iter().map(|it| it.id().to_owned()).collect();
     assert_eq!(candidates, sold(upstream, Kind::ProductAdd));
     operation
 }
@@ -93,7 +93,7 @@ async fn a_person_says_which_sale_it_was() {
 
     let told = resolve(&client, resolution(&asking, executed(&ours))).await.expect("it was this");
     let done = succeeded(client.done(&told.name).await);
-    assert_eq!(order(&done).upstream.as_ref().map(|upstream| upstream.id.as_str()), Some(&*ours));
+    assert_eq!(order(&done).upstream.as_ref().map(|upstream| upstream.id()), Some(&*ours));
     assert_eq!(asked(&upstream, CREATE), 2);
 }
 
@@ -145,13 +145,13 @@ async fn what_a_person_calls_not_executed_is_tried_again_under_the_same_id() {
     upstream.clear_faults();
     let asking = client.done(&accepted.name).await;
     assert_eq!(asking.state(), State::NeedsOperator);
-    assert_eq!(asking.candidates.iter().map(|it| &it.id).collect::<Vec<_>>(), [&theirs]);
+    assert_eq!(asking.candidates.iter().map(|it| it.id()).collect::<Vec<_>>(), [&theirs]);
 
     resolve(&client, resolution(&asking, not_executed(true))).await.expect("told");
     let done = succeeded(client.done(&accepted.name).await);
     let outcomes: Vec<Outcome> = done.attempts.iter().map(|attempt| attempt.outcome()).collect();
     assert_eq!(outcomes, [Outcome::Absent, Outcome::Applied]);
-    let ours = order(&done).upstream.as_ref().expect("sold").id.clone();
+    let ours = order(&done).upstream.as_ref().expect("sold").id().to_owned();
     assert_eq!(sold(&upstream, Kind::ProductAdd), [theirs, ours]);
 }
 

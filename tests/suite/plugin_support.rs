@@ -95,7 +95,7 @@ pub(crate) async fn open_in(config: ProviderConfig, environment: Environment) ->
 
 /// A context that carries a script for the faulty plugin.
 pub(crate) fn script(script: &str) -> CallContext {
-    CallContext { upstream_id: script.to_owned(), ..CallContext::default() }
+    CallContext { upstream_ids: vec![script.to_owned()], ..CallContext::default() }
 }
 
 /// Gives permits, counts them, and can be told to give none or one that is void.

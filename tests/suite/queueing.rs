@@ -55,7 +55,8 @@ async fn an_order_like_one_whose_outcome_is_unknown_waits_for_it() {
     upstream.advance(HOUR);
     let first = succeeded(client.done(&first.name).await);
     let second = succeeded(client.done(&second.name).await);
-    let ids = [&first, &second].map(|it| order(it).upstream.as_ref().expect("sold").id.clone());
+    let ids =
+        [&first, &second].map(|it| order(it).upstream.as_ref().expect("sold").id().to_owned());
     assert_eq!(sold(&upstream, Kind::ProductAdd)[1..], ids);
     assert_eq!(second.blocked_by, "");
 }
@@ -74,7 +75,7 @@ async fn an_order_unlike_one_whose_outcome_is_unknown_goes_on() {
     let first = succeeded(client.done(&first.name).await);
     let sales = sold(&upstream, Kind::ProductAdd);
     assert_eq!((sales.len(), asked(&upstream, CREATE)), (4, 4));
-    assert_eq!(order(&first).upstream.as_ref().map(|it| &it.id), sales.last());
+    assert_eq!(order(&first).upstream.as_ref().map(|it| it.id()), sales.last().map(String::as_str));
 }
 
 /// The list still lacks what was sold a moment before, and shows it later: as something new that is
@@ -97,7 +98,7 @@ async fn what_the_list_told_too_late_is_known_by_its_claim() {
     let ours = succeeded(client.done(&ours.name).await);
     let outcomes: Vec<Outcome> = ours.attempts.iter().map(|attempt| attempt.outcome()).collect();
     assert_eq!(outcomes, [Outcome::Absent, Outcome::Applied]);
-    let ids = [&theirs, &ours].map(|it| order(it).upstream.as_ref().expect("sold").id.clone());
+    let ids = [&theirs, &ours].map(|it| order(it).upstream.as_ref().expect("sold").id().to_owned());
     assert_eq!(sold(&upstream, Kind::ProductAdd), ids);
 }
 
@@ -160,7 +161,7 @@ async fn orders_behind_one_that_needs_an_operator_name_it_and_end_naming_it() {
         etag: first.etag,
         note: "found in the upstream's own pages".to_owned(),
         resolution: Some(Resolution::Executed(Executed {
-            upstream_id: first.candidates[0].id.clone(),
+            upstream_id: first.candidates[0].id().to_owned(),
         })),
     };
     client.operations().resolve_operation(request).await.expect("told");
@@ -223,7 +224,7 @@ async fn thirty_orders_at_once_are_thirty_sales() {
     let operations = join_all(orders.map(|request| client.ordered(request))).await;
     let ids = operations.into_iter().map(|operation| {
         let operation = succeeded(operation);
-        order(&operation).upstream.as_ref().expect("sold").id.clone()
+        order(&operation).upstream.as_ref().expect("sold").id().to_owned()
     });
     let ids: BTreeSet<String> = ids.collect();
     assert_eq!(ids, sold(&upstream, Kind::ProductAdd).into_iter().collect());
@@ -239,7 +240,7 @@ async fn orders_that_are_alike_and_lose_every_answer_are_a_sale_each() {
     let orders = (0..8).map(|_| client.ordered(purchase("gandi", &[("shares", 1)])));
     let ids = join_all(orders).await.into_iter().map(|operation| {
         let operation = succeeded(operation);
-        order(&operation).upstream.as_ref().expect("sold").id.clone()
+        order(&operation).upstream.as_ref().expect("sold").id().to_owned()
     });
     let ids: BTreeSet<String> = ids.collect();
     assert_eq!(ids, sold(&upstream, Kind::ProductAdd).into_iter().collect());

@@ -121,7 +121,7 @@ async fn what_was_ordered_is_on_record_and_nowhere_else() {
     let request = purchase();
     let name = format!("providers/racknap/orders/{}", request.request_id);
     let operation = succeeded(desk.client.ordered(request).await);
-    assert_eq!(operation.upstream.as_ref().map(|it| it.id.as_str()), Some("1334"));
+    assert_eq!(operation.upstream.as_ref().map(|it| it.id()), Some("1334"));
     assert!(operation.upstream.expect("told").message.starts_with("Service ID: 1334 - "));
 
     let order = desk.client.get_order(&name).await.expect("it is on record");
@@ -167,7 +167,7 @@ async fn services_of_others_are_adopted_or_acted_upon_unseen() {
     let service = desk.client.service(&name(unseen)).await.expect("on record now");
     assert_eq!(service.state(), ServiceState::Suspended);
 
-    let upstream = UpstreamRef { id: adopted.to_string(), ..UpstreamRef::default() };
+    let upstream = UpstreamRef::of(adopted.to_string());
     let service = Service {
         upstream: Some(upstream),
         customer: "652".to_owned(),

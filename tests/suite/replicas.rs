@@ -59,7 +59,7 @@ async fn orders_through_both_are_each_one_sale() {
     let mut bought = Vec::new();
     for operation in join_all(orders).await {
         let operation = succeeded(operation);
-        bought.push(order(&operation).upstream.as_ref().expect("it has an id").id.clone());
+        bought.push(order(&operation).upstream.as_ref().expect("it has an id").id().to_owned());
         // Each sees what the other has done.
         for client in [&left, &right] {
             assert_eq!(client.operation(&operation.name).await.state(), State::Succeeded);
@@ -128,7 +128,7 @@ async fn what_a_dead_replica_began_the_other_finds_and_ends() {
     until("it says so", async || right.said(TAKEN_OVER) > 0).await;
     let sales = sold(&upstream, Kind::ProductAdd);
     assert_eq!((sales.len(), asked(&upstream, CREATE)), (1, 1));
-    let id = order(&operation).upstream.as_ref().map(|upstream| upstream.id.clone());
+    let id = order(&operation).upstream.as_ref().map(|upstream| upstream.id().to_owned());
     assert_eq!(id.as_ref(), sales.first());
 }
 

@@ -31,9 +31,15 @@ impl Cx {
         self.kind
     }
 
-    /// The upstream's identifier of the resource that the request names; empty where it names none.
+    /// The upstream's identifier of the resource that the request names, the first where it is several
+    /// upstream objects; empty where it names none.
     pub fn upstream_id(&self) -> &str {
-        &self.context.upstream_id
+        self.context.upstream_ids.first().map_or("", String::as_str)
+    }
+
+    /// The identifiers of all the upstream objects that are the resource which the request names.
+    pub fn upstream_ids(&self) -> &[String] {
+        &self.context.upstream_ids
     }
 
     /// The handle that the step before returned; empty in the first step.

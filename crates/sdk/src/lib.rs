@@ -27,6 +27,7 @@ pub mod term;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod time;
+mod upstream;
 pub mod write;
 #[cfg(feature = "xmlrpc")]
 pub mod xmlrpc;

@@ -26,7 +26,7 @@ use crate::plugin::v1::{
     Grant, IdentifyRequest, IdentifyResponse, Manifest, Op, OpenRequest, PlanRequest, PollRequest,
     PollResponse, StepOutcome,
 };
-use crate::v1::{Price, Quote};
+use crate::v1::{Price, Quote, UpstreamRef};
 pub use drive::{Ended, POLLS_MAX, Position, write};
 use egress::Egress;
 pub use scope::Scope;
@@ -147,7 +147,21 @@ impl<P: Exported> TestHost<P> {
         request: &impl Message,
         upstream_id: &str,
     ) -> Result<A> {
-        let context = CallContext { upstream_id: upstream_id.to_owned(), ..CallContext::default() };
+        self.read_several(op, request, UpstreamRef::ids_of(upstream_id)).await
+    }
+
+    /// As [`TestHost::read`], of a resource that is several upstream objects.
+    ///
+    /// # Errors
+    ///
+    /// As [`TestHost::read`].
+    pub async fn read_several<A: Message + Default>(
+        &self,
+        op: Op,
+        request: &impl Message,
+        upstream_ids: Vec<String>,
+    ) -> Result<A> {
+        let context = CallContext { upstream_ids, ..CallContext::default() };
         self.call(op, CallKind::Read, request, context).await
     }
 
@@ -269,7 +283,7 @@ impl<P: Exported> TestHost<P> {
 fn of_write(write: Option<&v1::Write>) -> CallContext {
     let write = write.cloned().unwrap_or_default();
     CallContext {
-        upstream_id: write.upstream_id,
+        upstream_ids: write.upstream_ids,
         request_id: write.request_id,
         ..CallContext::default()
     }

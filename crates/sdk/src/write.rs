@@ -20,8 +20,9 @@ pub struct Write {
     pub request: WriteRequest,
     /// The operation's request id; empty for a quote.
     pub request_id: String,
-    /// The upstream's identifier of the resource that the request names; empty where it makes one.
-    pub upstream_id: String,
+    /// The upstream's identifiers of the resource that the request names, several for an order that is
+    /// several upstream objects; empty where it makes one.
+    pub upstream_ids: Vec<String>,
 }
 
 /// What [`crate::Provider::baseline`] is asked: evidence before a step that spends.
@@ -206,15 +207,20 @@ impl Write {
             op: self.op().into(),
             request: self.request.encode_to_vec(),
             request_id: self.request_id.clone(),
-            upstream_id: self.upstream_id.clone(),
+            upstream_ids: self.upstream_ids.clone(),
         }
+    }
+
+    /// The first identifier of the resource that the request names; empty where it makes one.
+    pub fn upstream_id(&self) -> &str {
+        self.upstream_ids.first().map_or("", String::as_str)
     }
 
     /// `None` for what is no write, or is missing, or cannot be decoded.
     fn from_wire(wire: Option<v1::Write>) -> Option<Self> {
         let wire = wire?;
         let request = WriteRequest::decode(wire.op(), &wire.request).ok()??;
-        Some(Self { request, request_id: wire.request_id, upstream_id: wire.upstream_id })
+        Some(Self { request, request_id: wire.request_id, upstream_ids: wire.upstream_ids })
     }
 }
 
@@ -306,8 +312,8 @@ mod tests {
     #[test]
     fn a_write_survives_the_boundary() {
         let request = CreateOrderRequest { parent: "providers/a".to_owned(), ..Default::default() };
-        let (request_id, upstream_id) = ("r".to_owned(), "u".to_owned());
-        let write = Write { request: request.into(), request_id, upstream_id };
+        let (request_id, upstream_ids) = ("r".to_owned(), vec!["u".to_owned(), "v".to_owned()]);
+        let write = Write { request: request.into(), request_id, upstream_ids };
         assert_eq!(Write::from_wire(Some(write.to_wire())), Some(write));
     }
 
@@ -338,7 +344,7 @@ mod tests {
             write: Write {
                 request: CreateOrderRequest::default().into(),
                 request_id: String::new(),
-                upstream_id: String::new(),
+                upstream_ids: Vec::new(),
             },
             step: 1,
             handle: Vec::new(),

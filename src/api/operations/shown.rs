@@ -94,7 +94,7 @@ fn bought_as_well(operation: &Operation) -> Option<String> {
         return operation.turned_up_late().then(|| operation.message.clone());
     }
     let late = operation.candidates.iter().filter(|_| operation.turned_up_late());
-    let ids: Vec<_> = operation.duplicates.iter().chain(late).map(|it| it.id.as_str()).collect();
+    let ids: Vec<_> = operation.duplicates.iter().chain(late).map(|it| it.id()).collect();
     let were =
         if ids.len() == 1 { BOUGHT_AS_WELL } else { "were bought for this operation as well" };
     Some(format!("{} {were}", ids.join(", ")))
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     fn reference(id: &str) -> v1::UpstreamRef {
-        v1::UpstreamRef { id: id.to_owned(), ..v1::UpstreamRef::default() }
+        v1::UpstreamRef::of(id.to_owned())
     }
 
     fn operation(state: State) -> Operation {
@@ -218,7 +218,7 @@ mod tests {
         let caller = Caller::local();
         let shown = shown(&stopped, &caller, |_| Timestamp::UNIX_EPOCH);
         let told: Vec<_> =
-            shown.candidates.iter().map(|it| (it.id.as_str(), it.message.as_str())).collect();
+            shown.candidates.iter().map(|it| (it.id(), it.message.as_str())).collect();
         let expected = [
             ("6", ""),
             ("7", "was bought for this operation as well"),

@@ -190,8 +190,8 @@ fn effect(effect: Effect) -> &'static str {
 
 /// `order 4711 (WAIT): waits for the payment`, of which any part may be missing.
 fn upstream(reference: &UpstreamRef) -> String {
-    let UpstreamRef { id, r#type, state, message } = reference;
-    let mut text = [r#type.as_str(), id].join(" ").trim().to_owned();
+    let UpstreamRef { ids, r#type, state, message } = reference;
+    let mut text = [r#type.as_str(), &ids.join(", ")].join(" ").trim().to_owned();
     for part in [
         if state.is_empty() { String::new() } else { format!(" ({state})") },
         if message.is_empty() { String::new() } else { format!(": {message}") },
@@ -222,13 +222,13 @@ mod tests {
             ..Attempt::default()
         };
         let candidate = UpstreamRef {
-            id: "4711".to_owned(),
+            ids: vec!["4711".to_owned()],
             r#type: "order".to_owned(),
             state: "WAIT".to_owned(),
             ..UpstreamRef::default()
         };
         let duplicate = UpstreamRef {
-            id: "4712".to_owned(),
+            ids: vec!["4712".to_owned()],
             message: BOUGHT_AS_WELL.to_owned(),
             ..UpstreamRef::default()
         };

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use super::{Asked, ListRequest, Page, PageOf, Rows, list};
 use crate::engine::Engine;
 use crate::engine::call::Call;
-use crate::engine::made_here::{Made, dressed, foreign, recorded, upstream_id};
+use crate::engine::made_here::{Made, dressed, foreign, recorded, upstream_ids};
 use crate::engine::naming::{Found, Source, is_named};
 use crate::engine::page_token::PageTokens;
 use crate::engine::reading::{about, naming, read};
@@ -63,7 +63,7 @@ pub(in crate::engine) trait MadeList: Made {
     fn read(
         page: &PageOf,
         name: &str,
-        upstream_id: &str,
+        upstream_ids: &[String],
     ) -> impl Future<Output = Result<Self>> + Send;
 
     /// Whether it passes the request's filters.
@@ -190,7 +190,7 @@ impl Engine {
         };
         let asked = request.for_page(page.name.to_string(), page.size - rows.len(), cursor);
         let response: T::Response =
-            read(&page.provider, T::LIST, &asked, "", page.deadline).await?;
+            read(&page.provider, T::LIST, &asked, &[], page.deadline).await?;
         let (live, cursor) = T::rows(response);
         for live in live {
             if let Some(row) = self.upstream_row(&page, request, live, since).await?
@@ -267,7 +267,7 @@ impl Engine {
             return self.show_made(page, operation).await;
         }
         let mut row: T = recorded(&page.name, operation)?;
-        if page.source == Source::Upstream && !upstream_id(operation).is_empty() {
+        if page.source == Source::Upstream && !upstream_ids(operation).is_empty() {
             // The upstream knows more of it than is shown here.
             row.etag_mut().clear();
         }
@@ -284,12 +284,12 @@ impl Engine {
         page: &PageOf,
         operation: &Operation,
     ) -> Result<T> {
-        let upstream_id = upstream_id(operation);
+        let upstream_ids = upstream_ids(operation);
         let readable = page.provider.method(T::GET).is_some();
-        if upstream_id.is_empty() || !readable {
+        if upstream_ids.is_empty() || !readable {
             return recorded(&page.name, operation);
         }
-        match T::read(page, &operation.target, &upstream_id).await {
+        match T::read(page, &operation.target, &upstream_ids).await {
             Ok(live) => dressed(live, &page.name, operation, true),
             // It was made; that the upstream does not show it yet, or not any more, unmakes nothing.
             Err(error) if error.reason == T::NOT_FOUND => recorded(&page.name, operation),
@@ -315,9 +315,10 @@ impl Engine {
             let error = Error::new(T::NOT_FOUND, message).with_metadata("resource", found.name);
             return Err(naming(&page.provider, error));
         }
-        let live = T::read(page, &found.name, &found.upstream_id).await;
+        let live = T::read(page, &found.name, &found.upstream_ids).await;
         let live = live.map_err(|error| about(error, &found.name))?;
-        let shown = foreign(live, &page.name, &found.upstream_id, found.operation.as_ref())?;
+        let asked = found.upstream_ids.first().map_or("", String::as_str);
+        let shown = foreign(live, &page.name, asked, found.operation.as_ref())?;
         let tagged = !shown.clone().etag_mut().is_empty();
         Ok(if tagged { shown } else { etag::seal(shown) })
     }
@@ -330,7 +331,7 @@ impl Engine {
         live: T,
         since: Timestamp,
     ) -> Result<Option<T>> {
-        let id = live.upstream_id().to_owned();
+        let id = live.upstream_ids().first().cloned().unwrap_or_default();
         let maker = self.maker(&page.provider, &id).await?;
         let Some(operation) = maker.as_ref().filter(|maker| is_named::<T>(maker, &id)) else {
             return foreign(live, &page.name, &id, maker.as_ref()).map(Some);
@@ -339,12 +340,12 @@ impl Engine {
         if operation.provider == page.provider.id() && listed_first(operation, since) {
             return Ok(None);
         }
-        let whole = upstream_id(operation);
-        if !whole.is_empty() && first(&whole) != first(&id) {
+        let whole = upstream_ids(operation);
+        if whole.first().is_some_and(|first| *first != id) {
             // Another part of the same order.
             return Ok(None);
         }
-        if whole.contains(',') && whole != id {
+        if whole.len() > 1 && whole != live.upstream_ids() {
             // The row is one part of several; the whole is known here.
             return self.our_row(page, request, operation).await.map(Some);
         }
@@ -374,7 +375,7 @@ fn our_query<T: MadeList>(page: &PageOf, after: Option<(Timestamp, Uuid)>) -> Qu
 /// accepted after the first page stands before it, and in no later page.
 fn listed_first(operation: &Operation, since: Timestamp) -> bool {
     let had_ended = operation.done() && operation.update_time <= since;
-    let never_seen = operation.state != State::Succeeded && upstream_id(operation).is_empty();
+    let never_seen = operation.state != State::Succeeded && upstream_ids(operation).is_empty();
     !had_ended || never_seen
 }
 
@@ -388,16 +389,12 @@ pub(in crate::engine) fn not_before(
     })
 }
 
-fn first(id: &str) -> &str {
-    id.split(',').next().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use purveyor_sdk::plugin::v1::Op;
-    use purveyor_sdk::v1::ErrorReason;
+    use purveyor_sdk::v1::{ErrorReason, UpstreamRef};
 
     use super::{Cursor, State, Timestamp, Uuid, listed_first};
     use crate::engine::made_here::tests::operation;
@@ -408,7 +405,7 @@ mod tests {
         let check = |state: State, changed: u64, id: &str, expected: bool| {
             let mut operation = operation(Op::CreateOrder, state);
             operation.update_time = Timestamp::UNIX_EPOCH + Duration::from_secs(changed);
-            operation.upstream.id = id.to_owned();
+            operation.upstream = UpstreamRef::of(id);
             assert_eq!(listed_first(&operation, since), expected, "{state:?} {changed} {id}");
         };
         for id in ["", "7"] {

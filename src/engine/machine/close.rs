@@ -214,7 +214,7 @@ impl Step<'_> {
             Said::Rejected(_) | Said::Unknown(_) => return,
         };
         let makes = matches!(self.next.op, Op::CreateOrder | Op::CreateRenewal);
-        let id = view.and_then(rules::upstream).map_or("", |upstream| upstream.id.as_str());
+        let id = view.and_then(rules::upstream).map_or("", |upstream| upstream.id());
         if makes && self.next.attempts.is_empty() && !id.is_empty() {
             let kind = self.policy.id_kind.clone();
             self.claim(Some(id), &kind, Origin::Answer);

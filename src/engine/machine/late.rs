@@ -95,7 +95,7 @@ impl Step<'_> {
                 self.next.candidates = late.into_iter().map(|it| it.found).collect();
                 return self.wait_once_more();
             }
-            late.retain(|it| self.next.candidates.iter().any(|seen| seen.id == it.found.id));
+            late.retain(|it| self.next.candidates.iter().any(|seen| seen.ids == it.found.ids));
         }
         self.rest();
         if !late.is_empty() {
@@ -113,14 +113,14 @@ impl Step<'_> {
                     done_unawares(&self.next, step, found.upstream_id)
                 }
                 Some(Finding::Found(found)) => {
-                    let found = UpstreamRef { id: found.upstream_id, ..UpstreamRef::default() };
+                    let found = UpstreamRef::of(found.upstream_id);
                     unknown_to(&self.next, step, vec![found])
                 }
                 Some(Finding::Absent(absent)) => self.traces_after_the_end(step, absent),
                 None => Vec::new(),
             };
             for found in found {
-                if late.iter().all(|it| it.found.id != found.id) {
+                if late.iter().all(|it| it.found.ids != found.ids) {
                     late.push(Late { step, found });
                 }
             }
@@ -136,7 +136,7 @@ impl Step<'_> {
         }
         let own = i32::try_from(successes(&self.next, step).count()).unwrap_or(i32::MAX);
         let Absent { mut unexplained, effects, alike_ids, .. } = absent;
-        unexplained.retain(|it| alike_ids.contains(&it.id));
+        unexplained.retain(|it| alike_ids.iter().any(|id| it.names(id)));
         let mut found = unknown_to(&self.next, step, unexplained);
         found.extend(effect(&self.next, effects, own));
         found
@@ -153,7 +153,7 @@ impl Step<'_> {
                 attempt.outcome = Outcome::Applied;
                 attempt.message = "turned up after it was taken for absent".to_owned();
                 if known {
-                    attempt.upstream_id.clone_from(&late.found.id);
+                    late.found.id().clone_into(&mut attempt.upstream_id);
                 }
             }
         }
@@ -161,10 +161,10 @@ impl Step<'_> {
             // It carries our mark, so it is nobody else's evidence.
             let kind = self.policy.id_kind.clone();
             for late in &late {
-                self.claim_object(&late.found.id, &kind, Origin::Search, None);
+                self.claim_object(late.found.id(), &kind, Origin::Search, None);
             }
         }
-        let ids: Vec<&str> = late.iter().map(|late| late.found.id.as_str()).collect();
+        let ids: Vec<&str> = late.iter().map(|late| late.found.id()).collect();
         self.next.message = format!("{} turned up after it was taken for absent", ids.join(", "));
         self.next.candidates = late.into_iter().map(|late| late.found).collect();
     }
@@ -224,8 +224,9 @@ fn unknown_to(operation: &Operation, step: u32, mut found: Vec<UpstreamRef>) -> 
     let baseline = given_up.and_then(|it| it.baseline.as_ref());
     let present = |id: &str| baseline.is_some_and(|baseline| baseline.holds(id));
     found.retain(|it| {
-        let is_target = nameless == 0 && it.id == operation.upstream_target;
-        !it.id.is_empty() && !is_target && !own.contains(&it.id) && !present(&it.id)
+        let id = it.id();
+        let is_target = nameless == 0 && operation.upstream_target.iter().any(|it| it == id);
+        !id.is_empty() && !is_target && !own.iter().any(|it| it == id) && !present(id)
     });
     if found.len() <= nameless { Vec::new() } else { found }
 }
@@ -238,9 +239,11 @@ fn done_unawares(operation: &Operation, step: u32, upstream_id: String) -> Vec<U
     if passed || successes(operation, step).next().is_some() {
         return Vec::new();
     }
-    let names = [&upstream_id, &operation.upstream.id, &operation.upstream_target];
-    let id = names.into_iter().find(|name| !name.is_empty()).unwrap_or(&operation.target).clone();
-    vec![UpstreamRef { id, ..UpstreamRef::default() }]
+    let found = UpstreamRef::ids_of(upstream_id);
+    let ids = [&found, &operation.upstream.ids, &operation.upstream_target];
+    let ids = ids.into_iter().find(|ids| !ids.is_empty()).cloned();
+    let ids = ids.unwrap_or_else(|| vec![operation.target.clone()]);
+    vec![UpstreamRef { ids, ..UpstreamRef::default() }]
 }
 
 fn successes(operation: &Operation, step: u32) -> impl Iterator<Item = &Attempt> {

@@ -43,18 +43,16 @@ impl Step<'_> {
             return self.undecided("what the plugin found was there before the request");
         }
         let answered = self.sold_attempt().map_or("", |attempt| attempt.upstream_id.as_str());
-        let other = !answered.is_empty() && !found.upstream_id.split(',').any(|id| id == answered);
+        let other = !answered.is_empty() && found.upstream_id != answered;
         if other && !found.upstream_id.is_empty() {
-            self.next.candidates =
-                vec![UpstreamRef { id: found.upstream_id, ..UpstreamRef::default() }];
+            self.next.candidates = vec![UpstreamRef::of(found.upstream_id)];
             return self.undecided("what was found is not what the upstream answered");
         }
         let told = !answered.is_empty();
         // What names no object is the state of what this operation made before.
         let made = !found.upstream_id.is_empty() && !told;
         if self.policy.account_shared && self.policy.evidence == Evidence::Difference && made {
-            self.next.candidates =
-                vec![UpstreamRef { id: found.upstream_id, ..UpstreamRef::default() }];
+            self.next.candidates = vec![UpstreamRef::of(found.upstream_id)];
             let message = "somebody else may have bought what was found on this shared account";
             return self.ask_operator(message.to_owned());
         }
@@ -129,7 +127,10 @@ impl Step<'_> {
             self.next.candidates.retain(|it| match waiting(it) {
                 Some(id) => looked.waiting.contains(&id),
                 None if it.r#type == EFFECT => effect.is_some(),
-                None => !looked.claimed_ids.contains(&it.id) && !absent.marked_ids.contains(&it.id),
+                None => {
+                    let explained = looked.claimed_ids.iter().chain(&absent.marked_ids);
+                    !explained.into_iter().any(|id| it.names(id))
+                }
             });
         } else if !absent.incomplete.is_empty() {
             return Some(absent.incomplete.clone());
@@ -139,7 +140,7 @@ impl Step<'_> {
         }
         let first = self.next.candidates.first()?;
         Some(match waiting(first) {
-            Some(_) => format!("{} waits for what could be it", first.id),
+            Some(_) => format!("{} waits for what could be it", first.id()),
             None => "upstream objects could be it".to_owned(),
         })
     }
@@ -242,7 +243,7 @@ impl Step<'_> {
     pub(super) fn found_claimed(&mut self, by: Uuid, upstream_id: String) {
         let message = format!("what was found belongs to operations/{by}");
         if let Some(refused) = self.refused_with() {
-            let unexplained = vec![UpstreamRef { id: upstream_id, ..UpstreamRef::default() }];
+            let unexplained = vec![UpstreamRef::of(upstream_id)];
             return self.refusal_stands(refused, Absent { unexplained, ..Absent::default() });
         }
         if self.settled() {
@@ -253,7 +254,7 @@ impl Step<'_> {
         if self.next.state == State::NeedsOperator {
             let problem = Error::new(ErrorReason::DuplicateDetected, message);
             let problem = problem.with_metadata("operation", format!("operations/{by}"));
-            self.next.candidates = vec![UpstreamRef { id: upstream_id, ..UpstreamRef::default() }];
+            self.next.candidates = vec![UpstreamRef::of(upstream_id)];
             self.next.error = Some(problem.into());
             self.read_on();
         }
@@ -266,7 +267,7 @@ impl Step<'_> {
             let handle = std::mem::take(&mut self.next.handle);
             return self.wait(handle, Duration::ZERO, None);
         }
-        self.next.duplicates.retain(|it| it.id != upstream_id);
+        self.next.duplicates.retain(|it| !it.names(&upstream_id));
         if self.is_of_earlier_attempt(&upstream_id) {
             let kind = self.policy.id_kind.clone();
             self.claim_object(&upstream_id, &kind, Origin::Operator, None);
@@ -274,7 +275,7 @@ impl Step<'_> {
             self.claim_found(&upstream_id, Origin::Operator);
             self.mark(Outcome::Applied, "an operator found that it was executed");
         }
-        self.next.upstream.id = upstream_id;
+        self.next.upstream.ids = UpstreamRef::ids_of(upstream_id);
         let awaited = asked.is_some_and(|it| it.kind != EndKind::Refused);
         match outcome.and_then(|outcome| outcome.outcome) {
             // The operator was asked because the effect does not show; it is not awaited again.
@@ -336,7 +337,7 @@ const EFFECT: &str = "effect";
 
 fn waits(id: Uuid) -> UpstreamRef {
     UpstreamRef {
-        id: format!("operations/{id}"),
+        ids: vec![format!("operations/{id}")],
         r#type: OPERATION.to_owned(),
         message: "waits for an object of the same kind".to_owned(),
         ..UpstreamRef::default()
@@ -345,17 +346,18 @@ fn waits(id: Uuid) -> UpstreamRef {
 
 /// The operation that a candidate stands for.
 fn waiting(candidate: &UpstreamRef) -> Option<Uuid> {
-    let id = candidate.id.strip_prefix("operations/").filter(|_| candidate.r#type == OPERATION)?;
+    let id =
+        candidate.id().strip_prefix("operations/").filter(|_| candidate.r#type == OPERATION)?;
     id.parse().ok()
 }
 
 /// The target of an operation, where the change that it asks for has happened more often than `own`
 /// successes explain.
 pub(super) fn effect(operation: &Operation, effects: i32, own: i32) -> Option<UpstreamRef> {
-    let names = [&operation.upstream_target, &operation.upstream.id, &operation.target];
-    let id = names.into_iter().find(|name| !name.is_empty()).cloned().unwrap_or_default();
+    let ids = [&operation.upstream_target, &operation.upstream.ids];
+    let ids = ids.into_iter().find(|ids| !ids.is_empty());
     (effects > own).then(|| UpstreamRef {
-        id,
+        ids: ids.cloned().unwrap_or_else(|| vec![operation.target.clone()]),
         r#type: EFFECT.to_owned(),
         message: format!("it shows the change {effects} times, and {own} are known to be ours"),
         ..UpstreamRef::default()

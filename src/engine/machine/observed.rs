@@ -71,7 +71,7 @@ impl Step<'_> {
     /// ended. Its state stays as it is, and a person is told.
     fn report_sold(&mut self, index: usize, id: &str, contest: Option<&Contest>) {
         let own = self.next.own_ids();
-        let known = own.iter().any(|it| id.split(',').any(|part| part == it));
+        let known = own.iter().any(|it| it == id);
         let attempt = &mut self.next.attempts[index];
         let counted = matches!(attempt.outcome, Outcome::Applied | Outcome::Pending);
         if counted && (known || id.is_empty()) {
@@ -122,7 +122,7 @@ impl Step<'_> {
              sent; nothing is sent again"
         );
         if !id.is_empty() {
-            self.next.candidates = vec![UpstreamRef { id, ..UpstreamRef::default() }];
+            self.next.candidates = vec![UpstreamRef::of(id)];
         }
         self.ask_operator_because(Error::new(ErrorReason::DuplicateDetected, message));
     }
@@ -130,8 +130,7 @@ impl Step<'_> {
     /// What was answered or delivered belongs to another operation by the upstream's own answer.
     pub(super) fn ask_about_contest(&mut self, contest: &Contest) {
         let Contest { by, upstream_id } = contest;
-        self.next.candidates =
-            vec![UpstreamRef { id: upstream_id.clone(), ..UpstreamRef::default() }];
+        self.next.candidates = vec![UpstreamRef::of(upstream_id.clone())];
         let message = format!("{upstream_id} belongs to operations/{by} already");
         let error = Error::new(ErrorReason::DuplicateDetected, message);
         self.ask_operator_because(error.with_metadata("operation", format!("operations/{by}")));
@@ -139,8 +138,8 @@ impl Step<'_> {
 
     fn report_duplicate(&mut self, id: &str, why: &str) {
         let id = if id.is_empty() { self.next.target.clone() } else { id.to_owned() };
-        if self.next.duplicates.iter().all(|it| it.id != id) {
-            self.next.duplicates.push(UpstreamRef { id: id.clone(), ..UpstreamRef::default() });
+        if self.next.duplicates.iter().all(|it| !it.names(&id)) {
+            self.next.duplicates.push(UpstreamRef::of(id.clone()));
         }
         self.next.message = format!("{id} is a duplicate: {why}");
     }

@@ -101,14 +101,17 @@ fn upstream_objects(operation: &Operation, name: &str) -> Vec<String> {
     }
     // An order may be named by its request id, or be several upstream objects.
     let known = name == operation.target && !operation.upstream_target.is_empty();
-    let ids = if known { &*operation.upstream_target } else { id };
-    ids.split(',').filter(|id| !id.is_empty()).map(|id| format!("{noun}/{id}")).collect()
+    let object = |id: &str| format!("{noun}/{id}");
+    if known {
+        return operation.upstream_target.iter().map(|id| object(id)).collect();
+    }
+    vec![object(id)]
 }
 
 /// The order that a purchase has made, once the upstream has told it: its next step may pay it.
 fn made_order(operation: &Operation) -> impl Iterator<Item = String> {
-    let ids = if operation.op == Op::CreateOrder { &*operation.upstream.id } else { "" };
-    ids.split(',').filter(|id| !id.is_empty()).map(|id| format!("orders/{id}"))
+    let makes = operation.op == Op::CreateOrder;
+    operation.upstream.ids.iter().filter(move |_| makes).map(|id| format!("orders/{id}"))
 }
 
 /// The order that a renewal has made, by its one name, once the upstream has told it.
@@ -144,7 +147,7 @@ pub fn transient(reason: ErrorReason) -> bool {
 }
 
 /// Whether accepted work is not found any more, or the plugin cannot follow it.
-pub(super) fn is_gone(reason: ErrorReason) -> bool {
+pub fn is_gone(reason: ErrorReason) -> bool {
     matches!(
         reason,
         ErrorReason::OrderNotFound
@@ -261,8 +264,8 @@ pub(super) fn upstream(view: &Resource) -> Option<&UpstreamRef> {
     }
 }
 
-/// Whether a view names an identifier that the host read in the answer: alone, or as one of several
-/// joined by commas, of the resource or of one of an order's items. A view without a resource, and
+/// Whether a view names an identifier that the host read in the answer: alone, or as one of several,
+/// of the resource or of one of an order's items. A view without a resource, and
 /// one of a thing that is gone, has nothing to name.
 pub(super) fn names_id(view: Option<&Resource>, id: &str) -> bool {
     let Some(kind) = view.and_then(|view| view.kind.as_ref()) else { return false };
@@ -272,11 +275,11 @@ pub(super) fn names_id(view: Option<&Resource>, id: &str) -> bool {
             .upstream
             .iter()
             .chain(order.items.iter().filter_map(|item| item.upstream.as_ref()))
-            .any(|upstream| upstream.id.split(',').any(|part| part == id)),
+            .any(|upstream| upstream.names(id)),
         // What was changed keeps its own identifier; the upstream's answer is about the change.
         resource::Kind::Service(_) => true,
         resource::Kind::Product(_) | resource::Kind::Renewal(_) => {
-            view.and_then(upstream).is_some_and(|it| it.id.split(',').any(|part| part == id))
+            view.and_then(upstream).is_some_and(|it| it.names(id))
         }
     }
 }

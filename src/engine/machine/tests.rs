@@ -177,7 +177,7 @@ fn every_duration_is_longer_by_the_slack() {
     let absent = take(&early, looked(Finding::Absent(Absent::default())), last).operation;
     assert_eq!(absent.state, State::Accepted);
 
-    let candidates = vec![UpstreamRef { id: "a".into(), ..UpstreamRef::default() }];
+    let candidates = vec![UpstreamRef::of("a")];
     let doubted = take(
         &unknown,
         looked(Finding::Absent(Absent { unexplained: candidates, ..Absent::default() })),

@@ -70,8 +70,8 @@ impl Made for Order {
         order
     }
 
-    fn upstream_id(&self) -> &str {
-        self.upstream.as_ref().map_or("", |upstream| &upstream.id)
+    fn upstream_ids(&self) -> &[String] {
+        self.upstream.as_ref().map_or(&[], |upstream| &upstream.ids)
     }
 
     fn common(&mut self) -> Common<'_> {

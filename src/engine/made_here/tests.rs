@@ -14,7 +14,7 @@ use purveyor_sdk::v1::{
 };
 use uuid::Uuid;
 
-use super::{dressed, foreign, recorded, upstream_id};
+use super::{dressed, foreign, recorded, upstream_ids};
 use crate::engine::naming::is_named;
 use crate::store::age::Age;
 use crate::store::operation::{Attempt, Observed, Operation};
@@ -91,8 +91,10 @@ fn ordered(state: State, view: Option<Order>) -> Operation {
     }
 }
 
-fn upstream(id: &str) -> Option<UpstreamRef> {
-    Some(UpstreamRef { id: id.to_owned(), ..UpstreamRef::default() })
+/// The upstream objects with these identifiers, with spaces between.
+fn upstream(ids: &str) -> Option<UpstreamRef> {
+    let ids = ids.split_whitespace().map(str::to_owned).collect();
+    Some(UpstreamRef { ids, ..UpstreamRef::default() })
 }
 
 #[test]
@@ -141,23 +143,20 @@ fn a_state_that_was_seen_stays_where_the_operation_says_nothing_else() {
 fn the_upstreams_word_is_filled_up_with_what_was_asked() {
     let live = Order {
         state: OrderState::Provisioning.into(),
-        upstream: upstream("41,42"),
+        upstream: upstream("41 42"),
         items: vec![
             item("disk", "41", OrderState::Completed),
             item("cpu", "42", OrderState::Provisioning),
         ],
         ..Order::default()
     };
-    let view = Order { upstream: upstream("41,42"), ..live.clone() };
+    let view = Order { upstream: upstream("41 42"), ..live.clone() };
     let own = format!("providers/acme/orders/{ID}");
     let live = Order { aliases: vec![own, "providers/acme/orders/42".to_owned()], ..live };
     let order = dressed(live, &acme(), &ordered(State::WaitingUpstream, Some(view)), true).unwrap();
     assert_eq!(order.items.len(), 2);
     assert_eq!(order.reference, "mine");
-    assert_eq!(
-        order.aliases,
-        ["providers/acme/orders/41", "providers/acme/orders/41%2C42", "providers/acme/orders/42"]
-    );
+    assert_eq!(order.aliases, ["providers/acme/orders/41", "providers/acme/orders/42"]);
     assert_eq!(order.etag, etag::of(&order));
 }
 
@@ -258,15 +257,15 @@ fn what_was_made_elsewhere_has_the_upstreams_name() {
 #[test]
 fn the_first_identifier_told_is_the_things_own() {
     let mut operation = ordered(State::Running, None);
-    assert_eq!(upstream_id(&operation), "");
+    assert!(upstream_ids(&operation).is_empty());
     operation.attempts = vec![
         attempt(Outcome::NotSent, ""),
         attempt(Outcome::Applied, "41"),
         attempt(Outcome::Applied, "payment 7"),
     ];
-    assert_eq!(upstream_id(&operation), "41");
-    operation.upstream.id = "41,42".to_owned();
-    assert_eq!(upstream_id(&operation), "41,42");
+    assert_eq!(upstream_ids(&operation), ["41"]);
+    operation.upstream.ids = vec!["41".to_owned(), "42".to_owned()];
+    assert_eq!(upstream_ids(&operation), ["41", "42"]);
 }
 
 #[test]
@@ -301,12 +300,12 @@ fn renewals_follow_their_operation() {
 /// must not reach the one that the operation is.
 #[test]
 fn a_duplicate_has_not_the_name_of_its_operation() {
-    let named = |id: &str| UpstreamRef { id: id.to_owned(), ..UpstreamRef::default() };
+    let named = |id: &str| UpstreamRef::of(id.to_owned());
     let mut ordered = operation(Op::CreateOrder, State::Succeeded);
     ordered.upstream = named("7");
     ordered.attempts = vec![attempt(Outcome::Applied, "8"), attempt(Outcome::Applied, "7")];
     ordered.duplicates = vec![named("8")];
-    for (id, ours) in [("7", true), ("8", false), ("8,9", false), ("7,9", true)] {
+    for (id, ours) in [("7", true), ("8", false)] {
         assert_eq!(is_named::<Order>(&ordered, id), ours, "{id}");
     }
     assert!(!is_named::<Renewal>(&ordered, "7"));
@@ -315,5 +314,5 @@ fn a_duplicate_has_not_the_name_of_its_operation() {
     assert!(!is_named::<Order>(&ordered, "8"));
     ordered.duplicates = vec![named("8")];
     ordered.upstream = UpstreamRef::default();
-    assert_eq!(upstream_id(&ordered), "7");
+    assert_eq!(upstream_ids(&ordered), ["7"]);
 }

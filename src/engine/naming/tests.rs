@@ -154,12 +154,12 @@ async fn our_request_id_is_the_orders_name() {
     let engine = engine(&folder).await;
     let provider = engine.configured(&ProviderName::new("acme").unwrap()).unwrap();
     let mut ours = operation(Op::CreateOrder, State::Succeeded);
-    ours.upstream.id = "41".to_owned();
+    ours.upstream.ids = vec!["41".to_owned()];
     let new = NewOperation::of(ours.clone());
     engine.store().accept(new).await.unwrap();
     let acme = ProviderName::new("acme").unwrap();
     let found = engine.find_made::<Order>(&provider, &acme, ID).await.unwrap();
-    assert_eq!((found.name, found.upstream_id), (ours.target, "41".to_owned()));
+    assert_eq!((found.name, found.upstream_ids), (ours.target, ours.upstream.ids));
     // A request id of another noun is no order's name; only the upstream could know such an order.
     let error = engine.find_made::<purveyor_sdk::v1::Renewal>(&provider, &acme, ID).await;
     assert_eq!(error.unwrap_err().reason, ErrorReason::ProviderUnavailable);
@@ -186,7 +186,7 @@ async fn a_repeat_is_answered_whatever_became_of_the_provider() {
         request_id: Uuid::parse_str(ID).unwrap(),
         request: stored.encode_to_vec(),
         target: format!("providers/acme/orders/{ID}"),
-        upstream_target: String::new(),
+        upstream_target: Vec::new(),
         exclusive: vec![format!("providers/acme/orders/{ID}")],
         start_before: None,
         wait: Duration::ZERO,

@@ -21,7 +21,7 @@ const ANSWERED: Uuid = Uuid::from_u128(1);
 const FOUND: Uuid = Uuid::from_u128(2);
 
 fn named(id: &str) -> UpstreamRef {
-    UpstreamRef { id: id.to_owned(), ..UpstreamRef::default() }
+    UpstreamRef::of(id.to_owned())
 }
 
 fn claim(upstream_id: &str) -> Claim {

@@ -126,7 +126,8 @@ impl Catalogue {
             partner: partner.to_owned(),
             ..GetProductRequest::default()
         };
-        let told = read(provider, Op::GetProduct, &request, id.id(), call.deadline).await;
+        let told =
+            read(provider, Op::GetProduct, &request, &[id.id().to_owned()], call.deadline).await;
         match (told, kept) {
             (Ok(product), _) => Ok(self.keep(key, product)),
             // An upstream that is away for a while does not keep orders from being accepted.

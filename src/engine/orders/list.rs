@@ -21,9 +21,9 @@ impl MadeList for Order {
         request.view()
     }
 
-    async fn read(page: &PageOf, name: &str, upstream_id: &str) -> Result<Order> {
+    async fn read(page: &PageOf, name: &str, upstream_ids: &[String]) -> Result<Order> {
         let request = GetOrderRequest { name: name.to_owned() };
-        read(&page.provider, Op::GetOrder, &request, upstream_id, page.deadline).await
+        read(&page.provider, Op::GetOrder, &request, upstream_ids, page.deadline).await
     }
 
     fn matches(&self, request: &ListOrdersRequest) -> bool {

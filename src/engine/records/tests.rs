@@ -38,7 +38,7 @@ fn an_order_puts_its_services_on_record() {
     let mut ordered = operation(Op::CreateOrder, State::WaitingUpstream);
     ordered.view = Some(Resource { kind: Some(resource::Kind::Order(order)) });
     let found = services_of(&ordered);
-    let ids: Vec<_> = found.iter().map(|it| it.upstream.as_ref().unwrap().id.as_str()).collect();
+    let ids: Vec<_> = found.iter().map(|it| it.upstream.as_ref().unwrap().id()).collect();
     assert_eq!(ids, ["1", "a b"]);
     assert_eq!(found[0].order, ordered.target);
     assert_eq!(found[0].state(), ServiceState::Active);
@@ -79,7 +79,7 @@ fn what_was_done_to_a_service_is_its_state_where_nothing_is_told() {
     fn check(op: Op, state: State, told: Option<ServiceState>, expected: Option<ServiceState>) {
         let mut acted = operation(op, state);
         acted.target = "providers/acme/services/9".to_owned();
-        acted.upstream_target = "9".to_owned();
+        acted.upstream_target = vec!["9".to_owned()];
         acted.view = told.map(|state| Resource {
             kind: Some(resource::Kind::Service(Service {
                 state: state.into(),
@@ -122,7 +122,7 @@ fn what_is_not_told_stays_on_record() {
 #[test]
 fn what_is_told_of_is_there() {
     let told = |state: ServiceState| Service {
-        upstream: Some(UpstreamRef { id: "9".to_owned(), ..UpstreamRef::default() }),
+        upstream: Some(UpstreamRef::of("9".to_owned())),
         state: state.into(),
         ..Service::default()
     };

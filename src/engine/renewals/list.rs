@@ -23,9 +23,9 @@ impl MadeList for Renewal {
         request.view()
     }
 
-    async fn read(page: &PageOf, name: &str, upstream_id: &str) -> Result<Renewal> {
+    async fn read(page: &PageOf, name: &str, upstream_ids: &[String]) -> Result<Renewal> {
         let request = GetRenewalRequest { name: name.to_owned() };
-        read(&page.provider, Op::GetRenewal, &request, upstream_id, page.deadline).await
+        read(&page.provider, Op::GetRenewal, &request, upstream_ids, page.deadline).await
     }
 
     fn matches(&self, request: &ListRenewalsRequest) -> bool {

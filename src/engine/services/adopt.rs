@@ -71,7 +71,7 @@ pub(super) async fn adopt(
 
 /// Stores the operation and the record in one commit.
 async fn store(engine: &Engine, mut operation: Operation) -> Result<Written> {
-    let upstream_id = operation.upstream_target.clone();
+    let upstream_id = operation.upstream.id().to_owned();
     let Some(Resource { kind: Some(resource::Kind::Service(service)) }) = operation.view.clone()
     else {
         return Err(Error::new(ErrorReason::Internal, "an adoption without its service"));
@@ -124,10 +124,13 @@ fn kept(given: Option<Service>, parent: &ProviderName, mistakes: &mut Mistakes) 
         return Service::default();
     };
     let upstream = given.upstream.unwrap_or_default();
-    let name = match ServiceName::new(parent.clone(), upstream.id.as_str()) {
+    if upstream.ids.len() > 1 {
+        mistakes.add("service.upstream.ids", "a service is one upstream object");
+    }
+    let name = match ServiceName::new(parent.clone(), upstream.id()) {
         Ok(name) => name.to_string(),
         Err(error) => {
-            mistakes.add("service.upstream.id", error.to_string());
+            mistakes.add("service.upstream.ids", error.to_string());
             String::new()
         }
     };
@@ -146,7 +149,7 @@ fn kept(given: Option<Service>, parent: &ProviderName, mistakes: &mut Mistakes) 
     Service {
         name,
         upstream: Some(UpstreamRef {
-            id: upstream.id,
+            ids: upstream.ids,
             r#type: upstream.r#type,
             ..Default::default()
         }),
@@ -184,7 +187,7 @@ fn operation(
         account: account.identity,
         account_key: account.key,
         target: service.name.clone(),
-        upstream_target: upstream.id.clone(),
+        upstream_target: upstream.ids.clone(),
         fingerprint: fingerprint(&call.caller.owner, &request),
         request,
         state: State::Succeeded,

@@ -31,9 +31,12 @@ pub(super) async fn page(
         // Whichever of its names the caller has: rows are compared by the canonical one.
         if let Some(found) = engine.order_named(&page.provider, &page.name, &request.order).await? {
             filter.order = found.name;
-            upstream_order = OrderName::new(page.name.clone(), found.upstream_id)
-                .map(|name| name.to_string())
-                .unwrap_or_default();
+            // The rows of an order that is several upstream objects are picked out of all rows.
+            if let [id] = found.upstream_ids.as_slice() {
+                upstream_order = OrderName::new(page.name.clone(), id.as_str())
+                    .map(|name| name.to_string())
+                    .unwrap_or_default();
+            }
         }
     }
     match page.source {
@@ -55,10 +58,11 @@ async fn from_upstream(
     filter: &ListServicesRequest,
 ) -> Result<Page<Service>> {
     let response: ListServicesResponse =
-        read(&page.provider, Op::ListServices, &asked, "", page.deadline).await?;
+        read(&page.provider, Op::ListServices, &asked, &[], page.deadline).await?;
     let mut rows = Vec::with_capacity(response.services.len());
     for live in response.services {
-        let id = live.upstream.as_ref().map(|upstream| upstream.id.clone()).unwrap_or_default();
+        let id =
+            live.upstream.as_ref().map(|upstream| upstream.id().to_owned()).unwrap_or_default();
         let name = if id.is_empty() {
             live.name.clone()
         } else {

@@ -10,11 +10,12 @@ use uuid::Uuid;
 use super::doubt::{Cluster, Meta};
 use super::fault;
 use super::session::{Connection, Sessions};
+use super::text::restored;
 use crate::store::age::Age;
 use crate::store::{StoreError, encoding};
 
 /// What leads from each version to the next; the first makes the tables.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
     include_str!("schema/0003.sql"),
@@ -23,10 +24,14 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("schema/0006.sql"),
     include_str!("schema/0007.sql"),
     include_str!("schema/0008.sql"),
+    include_str!("schema/0009.sql"),
 ];
 
 /// The version from which on the store has an age.
 const WITH_AGE: i32 = 6;
+
+/// The version from which on an object may have several identifiers.
+const WITH_LISTS: i32 = 9;
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
@@ -129,6 +134,9 @@ async fn migrate(
         if version == WITH_AGE {
             begin_windows_again(transaction).await?;
         }
+        if version == WITH_LISTS {
+            take_ids_apart(transaction).await?;
+        }
         transaction.execute("UPDATE meta SET schema_version = $1", &[&version]).await?;
     }
     Ok(())
@@ -147,6 +155,32 @@ async fn begin_windows_again(
         let sql = "UPDATE operations SET settle = $2 WHERE request_id = $1";
         transaction.execute(sql, &[&request_id, &again]).await?;
     }
+    Ok(())
+}
+
+/// Identifiers that were joined in one text become lists.
+async fn take_ids_apart(transaction: &deadpool_postgres::Transaction<'_>) -> Result<(), OpenError> {
+    let failed = |error: StoreError| OpenError::Server(error.to_string());
+    let sql = "SELECT request_id, upstream_target FROM operations WHERE upstream_target <> ''";
+    for row in transaction.query(sql, &[]).await? {
+        let (request_id, target): (Uuid, &str) = (row.try_get(0)?, row.try_get(1)?);
+        let target = restored(target)
+            .ok_or_else(|| failed(encoding::corrupt("upstream_target", "an unknown escape")))?;
+        let names = encoding::names(&encoding::ids_apart(&target));
+        let sql = "UPDATE operations SET upstream_targets = $2 WHERE request_id = $1";
+        transaction.execute(sql, &[&request_id, &names]).await?;
+    }
+    let sql = "SELECT request_id, upstream, view FROM operations \
+               WHERE position('\\x2c'::bytea IN upstream) > 0";
+    for row in transaction.query(sql, &[]).await? {
+        let request_id: Uuid = row.try_get(0)?;
+        let (upstream, view): (&[u8], Option<&[u8]>) = (row.try_get(1)?, row.try_get(2)?);
+        let upstream = encoding::upstream_apart(upstream).map_err(failed)?;
+        let view = view.map(encoding::view_apart).transpose().map_err(failed)?;
+        let sql = "UPDATE operations SET upstream = $2, view = $3 WHERE request_id = $1";
+        transaction.execute(sql, &[&request_id, &upstream, &view]).await?;
+    }
+    transaction.batch_execute("ALTER TABLE operations DROP COLUMN upstream_target").await?;
     Ok(())
 }
 

@@ -86,7 +86,6 @@ fn sendable(row: &Operation) -> Result<OperationColumns<'_>, Fault> {
     columns.account = escaped(&row.account);
     columns.account_key = escaped(&row.account_key);
     columns.target = escaped(&row.target);
-    columns.upstream_target = escaped(&row.upstream_target);
     columns.message = escaped(&row.message);
     Ok(columns)
 }
@@ -110,7 +109,7 @@ fn values<'a>(row: &'a OperationColumns<'_>) -> Vec<Value<'a>> {
         &row.provider,
         &row.account,
         &row.target,
-        &row.upstream_target,
+        &row.upstream_targets,
         &row.start_before,
         &row.fingerprint,
         &row.exclusive,
@@ -247,7 +246,7 @@ fn operation(row: &Row) -> Result<Operation, Fault> {
         provider: fields.text()?,
         account: fields.text()?,
         target: fields.text()?,
-        upstream_target: fields.text()?,
+        upstream_targets: fields.bytes()?,
         start_before: fields.text()?,
         fingerprint: fields.bytes()?,
         exclusive: fields.bytes()?,

@@ -12,7 +12,7 @@ use crate::store::encoding;
 pub(super) const APPLICATION_ID: i32 = 0x5052_5659;
 
 /// What leads from each version to the next; the first makes an empty file a database of ours.
-const MIGRATIONS: [&str; 8] = [
+const MIGRATIONS: [&str; 9] = [
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
     include_str!("schema/0003.sql"),
@@ -21,10 +21,14 @@ const MIGRATIONS: [&str; 8] = [
     include_str!("schema/0006.sql"),
     include_str!("schema/0007.sql"),
     include_str!("schema/0008.sql"),
+    include_str!("schema/0009.sql"),
 ];
 
 /// The version from which on the store has an age.
 const WITH_AGE: u32 = 6;
+
+/// The version from which on an object may have several identifiers.
+const WITH_LISTS: u32 = 9;
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
@@ -66,6 +70,9 @@ pub(super) fn migrate(connection: &mut Connection, from: u32) -> Result<(), rusq
         if version == WITH_AGE {
             begin_windows_again(&step)?;
         }
+        if version == WITH_LISTS {
+            take_ids_apart(&step)?;
+        }
         step.pragma_update(None, "user_version", version)?;
         step.commit()?;
     }
@@ -89,6 +96,32 @@ fn begin_windows_again(connection: &Connection) -> Result<(), rusqlite::Error> {
         connection.execute(sql, rusqlite::params![request_id, again])?;
     }
     Ok(())
+}
+
+/// Identifiers that were joined in one text become lists.
+fn take_ids_apart(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let failed = |error: StoreError| rusqlite::Error::ToSqlConversionFailure(Box::new(error));
+    let sql = "SELECT request_id, upstream_target FROM operations WHERE upstream_target <> ''";
+    let mut targets = connection.prepare(sql)?;
+    let mut targets = targets.query([])?;
+    while let Some(row) = targets.next()? {
+        let (request_id, target): ([u8; 16], String) = (row.get(0)?, row.get(1)?);
+        let names = encoding::names(&encoding::ids_apart(&target));
+        let sql = "UPDATE operations SET upstream_targets = ?2 WHERE request_id = ?1";
+        connection.prepare_cached(sql)?.execute(rusqlite::params![request_id, names])?;
+    }
+    let sql = "SELECT request_id, upstream, view FROM operations WHERE instr(upstream, x'2c') > 0";
+    let objects = connection
+        .prepare(sql)?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<Result<Vec<([u8; 16], Vec<u8>, Option<Vec<u8>>)>, _>>()?;
+    for (request_id, upstream, view) in objects {
+        let upstream = encoding::upstream_apart(&upstream).map_err(failed)?;
+        let view = view.as_deref().map(encoding::view_apart).transpose().map_err(failed)?;
+        let sql = "UPDATE operations SET upstream = ?2, view = ?3 WHERE request_id = ?1";
+        connection.execute(sql, rusqlite::params![request_id, upstream, view])?;
+    }
+    connection.execute_batch("ALTER TABLE operations DROP COLUMN upstream_target")
 }
 
 /// The identity that the database was made with.

@@ -76,7 +76,7 @@ async fn create_order_separate_accounts_with_equal_ids_do_not_collide() {
     let mut ids = Vec::new();
     for provider in ["production", "sandbox"] {
         let operation = succeeded(client.ordered(purchase(provider, &[("shares", 2)])).await);
-        ids.push(order(&operation).upstream.clone().expect("sold").id);
+        ids.push(order(&operation).upstream.clone().expect("sold").id().to_owned());
         let listed = client.all_orders(provider).await;
         let names: Vec<_> = listed.iter().map(|order| order.name.clone()).collect();
         assert_eq!(names, [operation.target]);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use purveyor::store::operation::Operation as Stored;
 use purveyor::store::sqlite::SqliteStore;
 use purveyor::store::{Change, Store};
-use purveyor_sdk::v1::Operation;
 use purveyor_sdk::v1::operation::{Outcome, State};
+use purveyor_sdk::v1::{Operation, UpstreamRef};
 use purveyor_simulators::gandi::Gandi;
 use purveyor_simulators::{Fault, Kind, Simulator};
 use tempfile::TempDir;
@@ -66,7 +66,7 @@ async fn each_is_a_sale(program: &Program, upstream: &Simulator<Gandi>, names: &
     let mut ids = Vec::new();
     for name in &names[1..] {
         let operation: Operation = succeeded(client.done(name).await);
-        ids.push(order(&operation).upstream.as_ref().expect("sold").id.clone());
+        ids.push(order(&operation).upstream.as_ref().expect("sold").id().to_owned());
     }
     // In the order in which they came.
     assert_eq!(sold(upstream, Kind::ProductAdd)[2..], ids);
@@ -97,7 +97,7 @@ async fn who_waited_for_what_has_ended_is_woken_at_the_start() {
         first.state = State::Succeeded;
         first.wake_time = None;
         first.settle = None;
-        first.upstream.id.clone_from(&id);
+        first.upstream = UpstreamRef::of(&*id);
         first.attempts[0].outcome = Outcome::Applied;
         first.attempts[0].upstream_id.clone_from(&id);
     })

@@ -41,7 +41,7 @@ async fn a_later_item_that_is_sold_too_late_is_told() {
     let request = purchase("gandi", &[("shares", 1), ("disk", 5), ("ips", 2)]);
     let bought = succeeded(client.ordered(request).await);
     assert_eq!((problem(&bought), bought.settle_time.is_some()), ("", true));
-    let result = order(&bought).upstream.as_ref().expect("sold").id.clone();
+    let result = order(&bought).upstream.as_ref().expect("sold").id().to_owned();
     upstream.advance(HOUR);
     until("the late sale", async || sold(&upstream, Kind::ProductAdd).len() == 4).await;
     let told = told(&client, &bought).await;
@@ -49,7 +49,7 @@ async fn a_later_item_that_is_sold_too_late_is_told() {
     let expected = [&ids[0], &ids[3], &ids[1], &ids[2]].map(|id| (Outcome::Applied, id.as_str()));
     assert_eq!(attempts(&told), expected, "{told:#?}");
     assert_eq!((problem(&told), candidates(&told)), ("DUPLICATE_DETECTED", vec![ids[3].as_str()]));
-    assert_eq!(order(&told).upstream.as_ref().expect("sold").id, result);
+    assert_eq!(order(&told).upstream.as_ref().expect("sold").id(), result);
     assert_eq!(asked(&upstream, GANDI_CREATE), 4);
 }
 

@@ -30,7 +30,7 @@ pub(super) fn problem(operation: &Operation) -> &str {
 }
 
 pub(super) fn candidates(operation: &Operation) -> Vec<&str> {
-    operation.candidates.iter().map(|it| it.id.as_str()).collect()
+    operation.candidates.iter().map(|it| it.id()).collect()
 }
 
 /// The identifiers of what an upstream has sold, oldest first.

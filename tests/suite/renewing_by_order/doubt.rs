@@ -43,7 +43,7 @@ impl Desk {
         self.upstream.clear_faults();
         let asking = self.client.done(&name).await;
         assert_eq!(asking.state(), State::NeedsOperator, "{asking:#?}");
-        assert_eq!(asking.candidates.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), [NUMBER]);
+        assert_eq!(asking.candidates.iter().map(|it| it.id()).collect::<Vec<_>>(), [NUMBER]);
         asking
     }
 
@@ -63,7 +63,11 @@ impl Desk {
 }
 
 pub(super) fn executed() -> Resolution {
-    Resolution::Executed(Executed { upstream_id: NUMBER.to_owned() })
+    executed_as(NUMBER)
+}
+
+pub(super) fn executed_as(upstream_id: &str) -> Resolution {
+    Resolution::Executed(Executed { upstream_id: upstream_id.to_owned() })
 }
 
 fn not_executed(try_again: bool) -> Resolution {
@@ -113,6 +117,6 @@ async fn a_payment_that_comes_after_a_person_has_called_it_not_made_is_told() {
     until("the money is taken", async || desk.made_and_paid() == (1, 1)).await;
     let told = desk.rested(&name).await;
     assert_eq!(told.problem.as_ref().map(|it| it.reason.as_str()), Some("DUPLICATE_DETECTED"));
-    assert_eq!(told.candidates.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), [NUMBER]);
+    assert_eq!(told.candidates.iter().map(|it| it.id()).collect::<Vec<_>>(), [NUMBER]);
     assert_eq!((outcomes(&told), desk.asked(PAY)), (vec![Outcome::Applied], 1));
 }

@@ -8,7 +8,7 @@ use purveyor_simulators::ovh::{AccountSeed, Happening, Mode};
 use purveyor_simulators::{Fault, FaultKind};
 use tonic::Code;
 
-use super::doubt::executed;
+use super::doubt::{executed, executed_as};
 use super::late::outcomes;
 use super::stage::{Desk, HELD, ORDER, PAY, means, payment, paypal, refused, release, shown};
 use crate::support::client::{failure, reason, succeeded};
@@ -44,12 +44,50 @@ async fn create_renewal_delivered_without_its_end_moved_asks_an_operator_and_its
     let message = &failure(&refused).message;
     assert!(message.contains(&asking.name), "{message}");
     assert_eq!(desk.made_and_paid(), (1, 1));
+    // Who overrides the operator's word by name renews all the same.
+    let overriding =
+        CreateRenewalRequest { override_operations: vec![asking.name.clone()], ..again() };
+    let asking = desk.renewed(overriding).await;
+    assert_eq!((asking.state(), problem(&asking)), (State::NeedsOperator, "EFFECT_NOT_SEEN"));
+    assert_eq!(desk.made_and_paid(), (2, 2));
+    // The pair is the second operation's now.
+    desk.resolve(&asking, executed_as("123456790")).await.expect("an operator says so");
+    let refused = desk.renewed(again()).await;
+    assert!(failure(&refused).message.contains(&asking.name), "{refused:#?}");
     // Another end is read, and is another pair.
     desk.upstream.happens(Happening::AutoRenew { service: 12345 }).expect("it is renewed");
     desk.upstream.set_mode(Mode::default());
     let next = succeeded(desk.renewed(desk.quarter(paypal()).await).await);
     assert_eq!(shown(&next).state(), RenewalState::Completed);
+    assert_eq!(desk.made_and_paid(), (3, 3));
+}
+
+#[tokio::test]
+async fn create_renewal_after_the_upstream_voided_what_an_operator_called_executed_pays_again() {
+    let desk = Desk::hasty().await;
+    desk.upstream.set_mode(Mode { effect_lag_ms: NEVER, ..Mode::default() });
+    let request = desk.quarter(paypal()).await;
+    let asking = desk.renewed(request.clone()).await;
+    desk.resolve(&asking, executed()).await.expect("an operator says so");
+    let again = || CreateRenewalRequest { request_id: request_id(), ..request.clone() };
+    assert_eq!(reason(&desk.renewed(again()).await), "STATE_CONFLICT");
+    desk.upstream.happens(Happening::Cancel { order: 123456789 }).expect("it is cancelled");
+    desk.upstream.set_mode(Mode::default());
+    succeeded(desk.renewed(again()).await);
     assert_eq!(desk.made_and_paid(), (2, 2));
+}
+
+#[tokio::test]
+async fn pay_order_with_a_malformed_override_is_refused() {
+    let desk = Desk::open().await;
+    let overriding = |name: &str| PayOrderRequest {
+        override_operations: vec![name.to_owned()],
+        ..payment(ORDER, paypal())
+    };
+    for name in ["", "operations/", "operations/7", "orders/7"] {
+        let told = desk.client.orders().pay_order(overriding(name)).await;
+        assert_eq!(refused(told), (Code::InvalidArgument, "FIELD_VIOLATION".to_owned()), "{name}");
+    }
 }
 
 #[tokio::test]

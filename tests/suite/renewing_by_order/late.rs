@@ -51,7 +51,7 @@ impl Desk {
 fn told_of_the_payment(operation: &Operation) {
     let problem = operation.problem.as_ref().map(|problem| problem.reason.as_str());
     assert_eq!(problem, Some("DUPLICATE_DETECTED"), "{operation:#?}");
-    assert_eq!(operation.candidates.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), [NUMBER]);
+    assert_eq!(operation.candidates.iter().map(|it| it.id()).collect::<Vec<_>>(), [NUMBER]);
     assert_eq!((operation.state(), operation.done), (State::Failed, true));
     assert_eq!(outcomes(operation), [Outcome::Applied, Outcome::Rejected]);
 }

@@ -53,7 +53,7 @@ async fn each_is_a_sale(program: &Program, upstream: &Simulator<Gandi>, names: &
     let mut ids = Vec::new();
     for name in names {
         let operation = succeeded(client.done(name).await);
-        ids.push(order(&operation).upstream.as_ref().expect("sold").id.clone());
+        ids.push(order(&operation).upstream.as_ref().expect("sold").id().to_owned());
     }
     let mut sales = sold(upstream, Kind::ProductAdd)[1..].to_vec();
     sales.sort_unstable();

@@ -77,7 +77,7 @@ pub(super) fn operation(n: u128) -> Operation {
         account: "account".to_owned(),
         account_key: "acme https://acme.example:443 account".to_owned(),
         target: format!("providers/acme/orders/{n}"),
-        upstream_target: String::new(),
+        upstream_target: Vec::new(),
         exclusive: Vec::new(),
         fingerprint: [7; 32],
         request: b"request".to_vec(),
@@ -180,7 +180,7 @@ fn any_time() -> impl Strategy<Value = Timestamp> {
 
 fn reference() -> impl Strategy<Value = UpstreamRef> {
     (text(), text(), text(), text()).prop_map(|(id, r#type, state, message)| UpstreamRef {
-        id,
+        ids: vec![id],
         r#type,
         state,
         message,
@@ -305,7 +305,7 @@ pub(super) fn any_operation() -> impl Strategy<Value = Operation> {
                 account: word(),
                 account_key: word(),
                 target: word(),
-                upstream_target: word(),
+                upstream_target: vec![word(), word()],
                 exclusive: lists.3,
                 fingerprint: bytes.0,
                 request: bytes.1,

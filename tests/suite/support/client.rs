@@ -188,7 +188,7 @@ impl Client {
         loop {
             let page = self.orders().list_orders(request.clone()).await;
             let page = page.expect("orders can be listed").into_inner();
-            let is_old = |it: &Order| it.upstream.as_ref().is_some_and(|it| it.id == OLD_ORDER);
+            let is_old = |it: &Order| it.upstream.as_ref().is_some_and(|it| it.id() == OLD_ORDER);
             orders.extend(page.orders.into_iter().filter(|it| !is_old(it)));
             request.page_token = page.next_page_token;
             if request.page_token.is_empty() {

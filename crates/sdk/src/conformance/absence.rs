@@ -103,7 +103,7 @@ async fn is_candidate<S: Subject>(trial: &Trial<'_, S>, name: &str) -> Outcome<(
     let operation = trial.rests(name).await?;
     is_in(&operation, State::NeedsOperator, "")?;
     let sale = trial.sale().await?;
-    if !operation.candidates.iter().any(|it| it.id == sale.id) {
+    if !operation.candidates.iter().any(|it| it.names(&sale.id)) {
         let candidates = &operation.candidates;
         return Err(Failure::new(format_args!("{} is not among {candidates:?}", sale.id)));
     }

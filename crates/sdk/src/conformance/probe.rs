@@ -87,7 +87,7 @@ fn write(op: Op, provider: &str) -> Option<Request> {
             TerminateServiceRequest { name: service, request_id, ..Default::default() }.into()
         }
         Op::AdoptService => {
-            let upstream = Some(UpstreamRef { id: "1".to_owned(), ..Default::default() });
+            let upstream = Some(UpstreamRef::of("1".to_owned()));
             let service = Some(Service { upstream, ..Default::default() });
             AdoptServiceRequest { parent, service, request_id, ..Default::default() }.into()
         }

@@ -13,7 +13,7 @@ use crate::plugin::v1::{
     PollRequest, Resource, StepOutcome, Write, find_request, find_response, poll_outcome,
     poll_request, resource, step_outcome,
 };
-use crate::v1::{ErrorReason, Order, Product, Quote, Renewal, Service, ServiceRef};
+use crate::v1::{ErrorReason, Order, Product, Quote, Renewal, Service, ServiceRef, UpstreamRef};
 
 /// The most polls of one write; a plugin that asks for more never ends.
 pub const POLLS_MAX: usize = 50;
@@ -50,7 +50,7 @@ pub fn write(op: Op, request: &impl Message, upstream_id: &str) -> Write {
         op: op.into(),
         request: request.encode_to_vec(),
         request_id: "5c0a3f1e-4f3b-4f5e-9d53-111111111111".to_owned(),
-        upstream_id: upstream_id.to_owned(),
+        upstream_ids: UpstreamRef::ids_of(upstream_id),
     }
 }
 

@@ -79,7 +79,7 @@ impl Provider for Acme {
         };
         let id = cx.upstream_id().to_owned();
         let state = String::from_utf8_lossy(&answer.body).into_owned();
-        let upstream = Some(UpstreamRef { id, state, ..UpstreamRef::default() });
+        let upstream = Some(UpstreamRef { ids: vec![id], state, ..UpstreamRef::default() });
         let (source, message) = (answer.url, foretold);
         let notices = vec![purveyor_sdk::v1::Notice { source, message, ..Default::default() }];
         Ok(Service { upstream, notices, ..Service::default() })
@@ -120,7 +120,7 @@ impl Provider for Acme {
     }
 
     async fn plan(&self, _: &Cx, write: Write) -> Result<Quote> {
-        Err(Error::field("order", write.upstream_id))
+        Err(Error::field("order", write.upstream_id()))
     }
 
     async fn baseline(&self, _: &Cx, request: Baseline) -> Result<Evidence> {

@@ -79,7 +79,7 @@ async fn a_step_spends_once() {
 async fn a_setting_is_sent_in_a_step() {
     let upstream = Upstream::start(vec![(204, "")]).await;
     let host = acme(&upstream);
-    let context = CallContext { upstream_id: "7".to_owned(), ..CallContext::default() };
+    let context = CallContext { upstream_ids: vec!["7".to_owned()], ..CallContext::default() };
     let outcome = host.step(Op::SuspendService, &SuspendServiceRequest::default(), context).await;
     assert!(matches!(outcome.unwrap().outcome, Some(Outcome::Done(_))));
     assert!(upstream.requests()[0].starts_with("POST /api/servers/7/suspend "));

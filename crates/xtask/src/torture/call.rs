@@ -135,7 +135,7 @@ pub(crate) fn ids(operation: &Operation) -> Vec<String> {
     let attempts = operation.attempts.iter().map(|attempt| attempt.upstream_id.as_str());
     let mut ids: Vec<String> = named
         .into_iter()
-        .map(|upstream| upstream.id.as_str())
+        .map(|upstream| upstream.id())
         .chain(attempts)
         .flat_map(|id| id.split(','))
         .filter(|id| !id.is_empty())

@@ -109,7 +109,7 @@ impl Row {
     }
 
     pub(crate) fn upstream(&self) -> UpstreamRef {
-        UpstreamRef { id: self.id.to_string(), ..UpstreamRef::default() }
+        UpstreamRef::of(self.id.to_string())
     }
 
     fn resource(&self) -> Resource {

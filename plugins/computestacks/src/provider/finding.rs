@@ -238,5 +238,5 @@ fn is_made_but_for_its_label(row: &Row, wanted: &Changes) -> bool {
 }
 
 fn reference(id: i64) -> UpstreamRef {
-    UpstreamRef { id: id.to_string(), ..UpstreamRef::default() }
+    UpstreamRef::of(id.to_string())
 }

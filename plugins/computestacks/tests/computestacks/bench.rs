@@ -233,7 +233,7 @@ pub(crate) async fn absent(
 }
 
 pub(crate) fn ids(absent: &Absent) -> Vec<&str> {
-    absent.unexplained.iter().map(|it| it.id.as_str()).collect()
+    absent.unexplained.iter().map(|it| it.id()).collect()
 }
 
 /// What a poll says of accepted work that does not go on.

@@ -12,7 +12,7 @@ async fn a_package_is_made_whole() {
     let bench = Bench::new().await;
     let made = bench.make(package("s")).await;
     assert_eq!((made.display_name.as_str(), made.group.as_str()), ("s", "small"));
-    assert_eq!(made.upstream.as_ref().unwrap().id, id(&made.name));
+    assert_eq!(made.upstream.as_ref().unwrap().id(), id(&made.name));
     let expected = Package {
         upstream_id: "1".to_owned(),
         cpu_cores: Some("2.5".to_owned()),

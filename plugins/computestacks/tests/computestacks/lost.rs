@@ -75,7 +75,7 @@ async fn what_is_alike_and_does_not_fit_is_for_a_person() {
         bench.make(product).await;
         match bench.plugin.search(&write, &at, &[], "").await.unwrap() {
             Found::Absent(several) => {
-                let ids: Vec<_> = several.unexplained.iter().map(|it| it.id.as_str()).collect();
+                let ids: Vec<_> = several.unexplained.iter().map(|it| it.id()).collect();
                 assert_eq!(ids, expected);
             }
             other => panic!("{other:?}"),

@@ -401,8 +401,8 @@ fn is_package(product: &Product) -> bool {
 }
 
 fn upstream_id(product: &Product) -> &str {
-    assert_eq!(product.upstream.as_ref().unwrap().id, id(&product.name));
-    &product.upstream.as_ref().unwrap().id
+    assert_eq!(product.upstream.as_ref().unwrap().id(), id(&product.name));
+    product.upstream.as_ref().unwrap().id()
 }
 
 /// A number among the attributes.

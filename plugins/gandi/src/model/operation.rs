@@ -154,7 +154,7 @@ impl Operation {
     /// What the upstream says of it, verbatim.
     pub(crate) fn upstream(&self) -> UpstreamRef {
         UpstreamRef {
-            id: self.id.to_string(),
+            ids: vec![self.id.to_string()],
             r#type: self.kind.clone(),
             state: self.step.clone(),
             message: self.last_error.clone(),
@@ -163,7 +163,8 @@ impl Operation {
 
     /// Whole, as an attribute of what it changes.
     pub(crate) fn as_attribute(&self) -> Struct {
-        let UpstreamRef { id, r#type, state, message } = self.upstream();
+        let UpstreamRef { r#type, state, message, .. } = self.upstream();
+        let id = self.id.to_string();
         let mut all = self.attributes.clone();
         for (name, text) in [("id", id), ("type", r#type), ("step", state), ("last_error", message)]
         {

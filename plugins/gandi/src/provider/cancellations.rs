@@ -20,7 +20,7 @@ pub(super) async fn cancel(
 ) -> Result<Step<Order>> {
     let mut progress = progress_of(cx.handle())?;
     let before: Before = decode(cx.baseline())?;
-    let operations = gandi.operations_of(cx, cx.upstream_id(), &request.name).await?;
+    let operations = gandi.operations_of(cx, cx.upstream_ids(), &request.name).await?;
     check(request, &operations)?;
     let Some(target) = before.target else {
         let handle = encode(&progress)?;
@@ -58,7 +58,7 @@ pub(super) async fn baseline(
     asked: &Baseline,
 ) -> Result<Evidence> {
     let progress = progress_of(&asked.handle)?;
-    let upstream = &asked.write.upstream_id;
+    let upstream = &asked.write.upstream_ids;
     let operations = gandi.operations_of(cx, upstream, &request.name).await?;
     let target = next_target(&operations, &progress, &request.item_id).map(|it| it.id);
     let before = Before { target, ..Before::default() };
@@ -76,7 +76,7 @@ pub(super) async fn find(
     let before: Before = decode(&find.evidence)?;
     let mut progress = progress_of(&find.handle)?;
     let Some(target) = before.target else { return Ok(Finding::absent()) };
-    let operations = gandi.operations_of(cx, &find.write.upstream_id, &request.name).await?;
+    let operations = gandi.operations_of(cx, &find.write.upstream_ids, &request.name).await?;
     let cancelled =
         |operation: &Operation| operation.id == target && operation.stage() == Stage::Cancelled;
     if !operations.iter().any(cancelled) {
@@ -94,7 +94,7 @@ impl Gandi {
         &self,
         cx: &Cx,
         request: &CancelOrderRequest,
-        upstream: &str,
+        upstream: &[String],
     ) -> Result<usize> {
         let operations = self.operations_of(cx, upstream, &request.name).await?;
         check(request, &operations)?;
@@ -176,12 +176,12 @@ fn progress_of(handle: &[u8]) -> Result<CancelProgress> {
     if handle.is_empty() { Ok(CancelProgress::default()) } else { decode(handle) }
 }
 
-/// The operations behind an order's identifier.
+/// The operations behind an order's identifiers.
 ///
 /// # Errors
 ///
 /// PLUGIN_FAULT: a cancellation that was accepted had one that could be read.
-pub(super) fn ids(upstream: &str) -> Result<Vec<i64>> {
-    let ids = upstream.split(',').map(super::upstream_id).collect::<Option<Vec<_>>>();
-    ids.ok_or_else(|| Error::fault("the order's identifier cannot be read"))
+pub(super) fn ids(upstream: &[String]) -> Result<Vec<i64>> {
+    let ids = upstream.iter().map(|id| super::upstream_id(id)).collect::<Option<Vec<_>>>();
+    ids.ok_or_else(|| Error::fault("an identifier of the order cannot be read"))
 }

@@ -84,7 +84,7 @@ pub(super) async fn find(gandi: &Gandi, cx: &Cx, find: Find) -> Result<Finding> 
     let earlier = gandi.earlier_items_done(&find, &before, &listed)?;
     made.sort_unstable_by_key(|owned| owned.id);
     let unexplained = made.into_iter().skip(rows.len() + earlier).map(|owned| UpstreamRef {
-        id: owned.id.to_string(),
+        ids: vec![owned.id.to_string()],
         message: format!("a new product, {}, and no operation that made it is listed", owned.name),
         ..UpstreamRef::default()
     });
@@ -207,11 +207,11 @@ impl Gandi {
                 self.placed(&self.lines(request)?, progress, operation)?.map(Resource::from)
             }
             WriteRequest::UpdateService(request) => {
-                let id = change(request, &write.upstream_id)?.service;
+                let id = change(request, write.upstream_id())?.service;
                 self.change_pending(cx, account, id, operation)?.map(Resource::from)
             }
             WriteRequest::TerminateService(request) => {
-                let id = terminated(request, &write.upstream_id)?;
+                let id = terminated(request, write.upstream_id())?;
                 self.change_pending(cx, account, id, operation)?.map(Resource::from)
             }
             WriteRequest::CreateRenewal(request) => {

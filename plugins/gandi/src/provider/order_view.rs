@@ -88,7 +88,7 @@ impl Gandi {
         let support = operations.iter().find(|operation| operation.stage() == Stage::Support);
         let created = operations.iter().filter_map(|operation| operation.created);
         Ok(etag::seal(Order {
-            name: self.name.order(&upstream.id)?,
+            name: self.name.order(upstream.id())?,
             state: order_state(&states).into(),
             required_action: support.map(|operation| RequiredAction {
                 kind: Action::ContactUpstream.into(),
@@ -155,7 +155,7 @@ fn placed(id: i64) -> OrderItem {
     OrderItem {
         id: id.clone(),
         state: State::Provisioning.into(),
-        upstream: Some(UpstreamRef { id, r#type: kind, ..UpstreamRef::default() }),
+        upstream: Some(UpstreamRef { r#type: kind, ..UpstreamRef::of(id) }),
         ..OrderItem::default()
     }
 }
@@ -177,20 +177,20 @@ fn unplaced(index: usize, progress: &OrderProgress) -> OrderItem {
 /// The operations of all items as one: identifiers in the items' order, each word once.
 fn upstream(items: &[OrderItem]) -> UpstreamRef {
     let told = || items.iter().filter_map(|item| item.upstream.as_ref());
-    let joined = |words: Vec<&str>, separator: &str| {
-        let mut once: Vec<&str> = Vec::new();
-        for word in words {
-            if !word.is_empty() && !once.contains(&word) {
-                once.push(word);
+    let once = |word: fn(&UpstreamRef) -> &str, separator: &str| {
+        let mut words: Vec<&str> = Vec::new();
+        for word in told().map(word) {
+            if !word.is_empty() && !words.contains(&word) {
+                words.push(word);
             }
         }
-        once.join(separator)
+        words.join(separator)
     };
     UpstreamRef {
-        id: joined(told().map(|upstream| upstream.id.as_str()).collect(), ","),
-        r#type: joined(told().map(|upstream| upstream.r#type.as_str()).collect(), ","),
-        state: joined(told().map(|upstream| upstream.state.as_str()).collect(), ","),
-        message: joined(told().map(|upstream| upstream.message.as_str()).collect(), "; "),
+        ids: told().flat_map(|upstream| upstream.ids.iter().cloned()).collect(),
+        r#type: once(|upstream| &upstream.r#type, ","),
+        state: once(|upstream| &upstream.state, ","),
+        message: once(|upstream| &upstream.message, "; "),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::client::{Listing, PAGE, Spent};
 use crate::error::{self, proof};
 use crate::model::{Action, Duration, Kind, Operation};
 
-/// The most items of one order: their identifiers, joined, are the order's, which holds 256 bytes.
+/// The most items of one order.
 const MAX_ITEMS: usize = 20;
 
 /// The most operations that a list goes back: an account has not had more.
@@ -57,7 +57,7 @@ pub(super) async fn create(
 }
 
 pub(super) async fn get(gandi: &Gandi, cx: &Cx, request: &GetOrderRequest) -> Result<Order> {
-    let operations = gandi.operations_of(cx, cx.upstream_id(), &request.name).await?;
+    let operations = gandi.operations_of(cx, cx.upstream_ids(), &request.name).await?;
     gandi.order(&operations.iter().collect::<Vec<_>>())
 }
 
@@ -240,8 +240,7 @@ impl Gandi {
         Ok(Step::Rejected { proof, error, carry_on })
     }
 
-    /// The operations behind an order's identifier, which is several joined by commas where the order
-    /// has several items.
+    /// The operations behind an order's identifiers: one for each of its items.
     ///
     /// # Errors
     ///
@@ -249,12 +248,12 @@ impl Gandi {
     pub(super) async fn operations_of(
         &self,
         cx: &Cx,
-        upstream: &str,
+        upstream: &[String],
         name: &str,
     ) -> Result<Vec<Operation>> {
         let not_found = || Error::order_not_found(name);
-        let ids = upstream.split(',').map(upstream_id).collect::<Option<Vec<_>>>();
-        let ids = ids.filter(|ids| ids.len() <= MAX_ITEMS).ok_or_else(not_found)?;
+        let ids = upstream.iter().map(|id| upstream_id(id)).collect::<Option<Vec<_>>>();
+        let ids = ids.filter(|ids| (1..=MAX_ITEMS).contains(&ids.len())).ok_or_else(not_found)?;
         let mut read = self.by_id(cx, &ids).await?;
         let operations = ids.iter().map(|id| match read.remove(id) {
             Some(Ok(operation)) if operation.is(Kind::Add) => Ok(operation),

@@ -60,7 +60,7 @@ impl Gandi {
             shape: resource(id),
             offers: Duration::ALL.into_iter().map(offer).collect::<Result<_>>()?,
             notices: spending_notices(),
-            upstream: Some(UpstreamRef { id: id.to_owned(), ..UpstreamRef::default() }),
+            upstream: Some(UpstreamRef::of(id.to_owned())),
             ..Product::default()
         }))
     }

@@ -84,7 +84,7 @@ fn followed(item: &PollItem) -> Result<Vec<i64>> {
     match &item.write.request {
         WriteRequest::CreateOrder(_) => Ok(decode::<OrderProgress>(&item.handle)?.placed),
         // The order's own operations, the cancelled ones among them.
-        WriteRequest::CancelOrder(_) => cancellations::ids(&item.write.upstream_id),
+        WriteRequest::CancelOrder(_) => cancellations::ids(&item.write.upstream_ids),
         _ => Ok(vec![decode::<Sent>(&item.handle)?.operation]),
     }
 }
@@ -176,7 +176,7 @@ impl Gandi {
     /// A cancellation is done when all that was to be cancelled reads so.
     fn cancellation_progressed(&self, item: &PollItem, look: &Look) -> Result<Progress> {
         let mut progress: CancelProgress = decode(&item.handle)?;
-        let ids = cancellations::ids(&item.write.upstream_id)?;
+        let ids = cancellations::ids(&item.write.upstream_ids)?;
         let operations = ids.iter().map(|id| look.at(*id)).collect::<Result<Vec<_>>>()?;
         let order = self.order(&operations)?.into();
         let asked = || operations.iter().filter(|it| progress.cancelled.contains(&it.id));

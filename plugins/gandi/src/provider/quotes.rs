@@ -17,10 +17,12 @@ use super::services::{check_allowed, owned};
 use crate::model::Action;
 
 pub(super) async fn plan(gandi: &Gandi, cx: &Cx, write: Write) -> Result<Quote> {
-    let upstream = write.upstream_id.as_str();
+    let upstream = write.upstream_id();
     match &write.request {
         WriteRequest::CreateOrder(request) => gandi.quote_order(cx, request).await,
-        WriteRequest::CancelOrder(request) => gandi.quote_cancel(cx, request, upstream).await,
+        WriteRequest::CancelOrder(request) => {
+            gandi.quote_cancel(cx, request, &write.upstream_ids).await
+        }
         WriteRequest::UpdateService(request) => gandi.quote_update(cx, request, upstream).await,
         WriteRequest::TerminateService(request) => {
             gandi.quote_terminate(cx, request, upstream).await
@@ -58,7 +60,7 @@ impl Gandi {
         &self,
         cx: &Cx,
         request: &CancelOrderRequest,
-        upstream: &str,
+        upstream: &[String],
     ) -> Result<Quote> {
         let count = self.cancellable(cx, request, upstream).await?;
         let steps = steps("operation.cancel", count);

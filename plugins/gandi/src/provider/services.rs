@@ -78,7 +78,7 @@ impl Gandi {
         Ok(etag::seal(Service {
             name: self.name.service(owned.id)?,
             state: state(owned, now).into(),
-            upstream: Some(UpstreamRef { id, ..UpstreamRef::default() }),
+            upstream: Some(UpstreamRef::of(id)),
             product: self.name.product(&owned.name)?,
             service_type: "hosting".to_owned(),
             display_name: owned.name.clone(),
@@ -100,7 +100,7 @@ impl Gandi {
         Ok(etag::seal(Service {
             name: self.name.service(id)?,
             state: State::Terminated.into(),
-            upstream: Some(UpstreamRef { id: id.to_string(), ..UpstreamRef::default() }),
+            upstream: Some(UpstreamRef::of(id.to_string())),
             service_type: "hosting".to_owned(),
             attributes: Some(with(Struct::default(), Some(changed_by))),
             ..Service::default()

@@ -67,12 +67,12 @@ impl Gandi {
                 line.map(Wanted::item).ok_or_else(|| Error::fault("the order has no such item"))
             }
             WriteRequest::UpdateService(request) => {
-                let change = change(request, &write.upstream_id)?;
+                let change = change(request, write.upstream_id())?;
                 let quantity = Some(change.quantity.into());
                 Ok(Wanted { quantity, ..named(Kind::Update, change.service) })
             }
             WriteRequest::TerminateService(request) => {
-                Ok(named(Kind::Delete, terminated(request, &write.upstream_id)?))
+                Ok(named(Kind::Delete, terminated(request, write.upstream_id())?))
             }
             WriteRequest::CreateRenewal(request) => {
                 let extension = self.extension(request)?;

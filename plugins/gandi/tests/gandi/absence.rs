@@ -33,7 +33,7 @@ async fn found(bench: &Bench, write: &Write, at: &Position, claimed: &[&str]) ->
 }
 
 fn ids(absent: &Absent) -> Vec<&str> {
-    absent.unexplained.iter().map(|it| it.id.as_str()).collect()
+    absent.unexplained.iter().map(|it| it.id()).collect()
 }
 
 #[tokio::test]

@@ -11,13 +11,15 @@ use purveyor_simulators::{Fault, FaultKind, Kind};
 
 use super::driver::{Bench, item, order, reason, states};
 
-fn cancel(id: &str, item_id: &str) -> Write {
+/// Cancels an item of the order that is these operations, or all of it.
+fn cancel(ids: &[&str], item_id: &str) -> Write {
     let request = CancelOrderRequest {
-        name: format!("providers/test/orders/{id}"),
+        name: format!("providers/test/orders/{}", ids[0]),
         item_id: item_id.to_owned(),
         ..CancelOrderRequest::default()
     };
-    write(Op::CancelOrder, &request, id)
+    let upstream_ids = ids.iter().map(|id| (*id).to_owned()).collect();
+    Write { upstream_ids, ..write(Op::CancelOrder, &request, "") }
 }
 
 /// An upstream where two items were ordered and nothing moves.
@@ -41,7 +43,7 @@ fn refunds(bench: &Bench) -> usize {
 #[tokio::test]
 async fn a_whole_order_is_cancelled_operation_by_operation() {
     let bench = waiting().await;
-    let write = cancel("637366,637367", "");
+    let write = cancel(&["637366", "637367"], "");
     assert_eq!(bench.quote(&write).await.unwrap().steps.len(), 2);
     let order = bench.run(&write).await.order();
     assert_eq!(order.state(), State::Cancelled);
@@ -53,10 +55,10 @@ async fn a_whole_order_is_cancelled_operation_by_operation() {
 #[tokio::test]
 async fn one_item_is_cancelled() {
     let bench = waiting().await;
-    let order = bench.run(&cancel("637366,637367", "637367")).await.order();
+    let order = bench.run(&cancel(&["637366", "637367"], "637367")).await.order();
     assert_eq!(states(&order), [State::Provisioning, State::Cancelled]);
     assert_eq!(refunds(&bench), 1);
-    let error = bench.run(&cancel("637366,637367", "637399")).await.error();
+    let error = bench.run(&cancel(&["637366", "637367"], "637399")).await.error();
     assert_eq!(
         (error.reason, error.metadata["item_id"].as_str()),
         (ErrorReason::OrderNotFound, "637399")
@@ -67,11 +69,11 @@ async fn one_item_is_cancelled() {
 async fn what_has_begun_cannot_be_cancelled() {
     let bench = waiting().await;
     bench.upstream.set_step(637_366, "RUN", None).unwrap();
-    let error = bench.run(&cancel("637366", "")).await.error();
+    let error = bench.run(&cancel(&["637366"], "")).await.error();
     assert_eq!(error.reason, ErrorReason::StateConflict);
     assert_eq!(error.metadata["upstream_code"], "510290");
     bench.upstream.set_step(637_366, "DONE", None).unwrap();
-    let error = bench.run(&cancel("637366", "")).await.error();
+    let error = bench.run(&cancel(&["637366"], "")).await.error();
     assert_eq!(error.reason, ErrorReason::StateConflict);
     assert_eq!(bench.asked("operation.cancel"), 1, "what has ended is not sent");
 }
@@ -80,7 +82,7 @@ async fn what_has_begun_cannot_be_cancelled() {
 async fn what_can_be_cancelled_is_although_the_rest_cannot() {
     let bench = waiting().await;
     bench.upstream.set_step(637_366, "RUN", None).unwrap();
-    let order = bench.run(&cancel("637366,637367", "")).await.order();
+    let order = bench.run(&cancel(&["637366", "637367"], "")).await.order();
     assert_eq!(states(&order), [State::Provisioning, State::Cancelled]);
 }
 
@@ -103,7 +105,7 @@ async fn a_lost_answer_is_told_by_the_operations_step() {
         [(FaultKind::DropAfterCommit, true), (FaultKind::DropBeforeCommit, false)]
     {
         let bench = waiting().await;
-        let write = cancel("637366,637367", "637366");
+        let write = cancel(&["637366", "637367"], "637366");
         let at = Position { step: 1, ..Position::default() };
         let at = bench.prepared(&write, at).await.unwrap();
         bench.upstream.inject(Fault::next("operation.cancel", kind));

@@ -151,7 +151,7 @@ pub(crate) async fn lose(bench: &Bench, write: &Write, kind: FaultKind) -> Posit
 
 /// A change of the quantity to 5, a renewal for a month, and the end of a service.
 pub(crate) fn changes(service: &Service) -> [Write; 3] {
-    let id = service.upstream.as_ref().unwrap().id.as_str();
+    let id = service.upstream.as_ref().unwrap().id();
     let changed = Service { name: service.name.clone(), quantity: 5, ..Service::default() };
     let update = UpdateServiceRequest { service: Some(changed), ..Default::default() };
     let terminate = TerminateServiceRequest { name: service.name.clone(), ..Default::default() };
@@ -173,7 +173,7 @@ pub(crate) async fn twins() -> (Bench, Service, Service) {
 
 /// A person changes the quantity of a service, renews it for a month, or ends it, as `which` says.
 pub(crate) fn person_changes(bench: &Bench, service: &Service, which: usize, quantity: i32) -> i32 {
-    let id: i32 = service.upstream.as_ref().unwrap().id.parse().unwrap();
+    let id: i32 = service.upstream.as_ref().unwrap().id().parse().unwrap();
     let (method, params) = match which {
         0 => ("hosting.product.update", json!([id, { "quantity": quantity }])),
         1 => ("hosting.product.renew", json!([id, { "duration": "1m" }])),

@@ -61,7 +61,7 @@ async fn several_that_fit_are_for_a_person() {
     let Found::Absent(several) = bench.search(&write, &at, &[], "").await.unwrap() else {
         panic!()
     };
-    let ids: Vec<_> = several.unexplained.iter().map(|it| it.id.as_str()).collect();
+    let ids: Vec<_> = several.unexplained.iter().map(|it| it.id()).collect();
     assert_eq!(ids, ["637367", "637366"]);
 }
 
@@ -117,7 +117,7 @@ async fn a_lost_later_item_goes_on_where_it_was() {
     let at = bench.prepared(&write, at).await.unwrap();
     let Stepped::Pending(pending) = bench.step_at(&write, &at).await.unwrap() else { panic!() };
     let order = bench.follow(&write, pending.handle).await.order();
-    assert_eq!(order.upstream.unwrap().id, "637366,637367,637368");
+    assert_eq!(order.upstream.unwrap().ids, ["637366", "637367", "637368"]);
     assert_eq!(order.items.iter().map(|item| item.services.len()).sum::<usize>(), 3);
 }
 

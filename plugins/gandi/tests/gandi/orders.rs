@@ -16,8 +16,13 @@ use purveyor_simulators::{Cents, Fault, FaultKind, Simulator};
 use super::driver::{Bench, item, order, reason, states};
 
 async fn get(bench: &Bench, id: &str) -> purveyor_sdk::Result<Order> {
-    let request = GetOrderRequest { name: format!("providers/test/orders/{id}") };
-    bench.plugin.read(Op::GetOrder, &request, id).await
+    get_several(bench, &[id]).await
+}
+
+async fn get_several(bench: &Bench, ids: &[&str]) -> purveyor_sdk::Result<Order> {
+    let request = GetOrderRequest { name: format!("providers/test/orders/{}", ids[0]) };
+    let ids = ids.iter().map(|id| (*id).to_owned()).collect();
+    bench.plugin.read_several(Op::GetOrder, &request, ids).await
 }
 
 fn account(prepaid: i64) -> Options {
@@ -36,7 +41,7 @@ async fn an_order_becomes_a_service() {
         let order = bench.buy("disk", 3, 12).await;
         assert_eq!(order.state(), State::Completed);
         let upstream = order.upstream.as_ref().unwrap();
-        assert_eq!((upstream.id.as_str(), upstream.state.as_str()), ("637366", "DONE"));
+        assert_eq!((upstream.id(), upstream.state.as_str()), ("637366", "DONE"));
         assert_eq!(upstream.r#type, "hosting_account_product_add");
         let one = &order.items[0];
         assert_eq!(one.term.as_ref().unwrap().period, "P1Y");
@@ -56,16 +61,19 @@ async fn several_items_are_several_spends() {
     let write = order(vec![item("ips", 1, 1), item("cores", 2, 1), item("ips", 1, 1)]);
     let order = bench.run(&write).await.order();
     assert_eq!(order.state(), State::Completed);
-    assert_eq!(order.upstream.as_ref().unwrap().id, "637366,637367,637368");
+    assert_eq!(order.upstream.as_ref().unwrap().ids, ["637366", "637367", "637368"]);
     assert_eq!(order.items.iter().map(|item| item.services.len()).sum::<usize>(), 3);
     assert!(order.items[0].services < order.items[2].services, "identical items in their order");
     assert_eq!(sales(&bench.upstream), 3);
 
-    let read = get(&bench, "637366,637367,637368").await.unwrap();
+    let read = get_several(&bench, &["637366", "637367", "637368"]).await.unwrap();
     assert_eq!((read.items.len(), read.state()), (3, State::Completed));
-    assert_eq!(read.name, "providers/test/orders/637366%2C637367%2C637368");
+    assert_eq!(read.name, "providers/test/orders/637366");
     assert_eq!(read.items[1].product, "providers/test/products/cores");
-    assert_eq!(reason(get(&bench, "637366,637369").await), ErrorReason::OrderNotFound);
+    assert_eq!(
+        reason(get_several(&bench, &["637366", "637369"]).await),
+        ErrorReason::OrderNotFound
+    );
 }
 
 #[tokio::test]
@@ -227,7 +235,7 @@ async fn orders_are_listed_page_by_page_and_nothing_else_is() {
     loop {
         let page: ListOrdersResponse =
             bench.plugin.read(Op::ListOrders, &request, "").await.unwrap();
-        seen.extend(page.orders.into_iter().map(|order| order.upstream.unwrap().id));
+        seen.extend(page.orders.into_iter().map(|order| order.upstream.unwrap().id().to_owned()));
         if page.next_page_token.is_empty() {
             break;
         }
@@ -267,7 +275,7 @@ async fn the_host_finds_the_identifiers_that_it_saw_in_every_view() {
     let at = bench.prepared(&write, at).await.unwrap();
     let Stepped::Next(next) = bench.step_at(&write, &at).await.unwrap() else { panic!() };
     let Some(resource::Kind::Order(view)) = next.view.and_then(|view| view.kind) else { panic!() };
-    assert_eq!(view.upstream.as_ref().unwrap().id, "637366");
+    assert_eq!(view.upstream.as_ref().unwrap().id(), "637366");
     assert_eq!(states(&view), [State::Provisioning, State::Pending]);
 }
 
@@ -286,7 +294,7 @@ async fn placed(bench: &Bench, write: &Write) -> (Vec<u8>, i32) {
                     panic!("no order");
                 };
                 let upstream = view.upstream.unwrap();
-                let last = upstream.id.rsplit(',').next().unwrap().parse().unwrap();
+                let last = upstream.ids.last().unwrap().parse().unwrap();
                 return (pending.handle, last);
             }
             other => panic!("{other:?}"),

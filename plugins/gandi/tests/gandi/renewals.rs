@@ -42,11 +42,11 @@ async fn a_service_is_renewed() {
     let end = service.expire_time.unwrap();
     let later = Zone::UTC.add(&end, Period::Months(12)).unwrap();
     assert_eq!(renewed.services[0].new_expire_time, Some(later));
-    let id = service.upstream.unwrap().id;
+    let id = service.upstream.unwrap().id().to_owned();
     assert_eq!(bench.get_service(&id).await.unwrap().expire_time, Some(later));
 
     let request = GetRenewalRequest { name: renewed.name.clone() };
-    let read: Renewal = bench.plugin.read(Op::GetRenewal, &request, &upstream.id).await.unwrap();
+    let read: Renewal = bench.plugin.read(Op::GetRenewal, &request, &upstream.id()).await.unwrap();
     assert_eq!((read.state(), &read.upstream), (State::Completed, &renewed.upstream));
 }
 
@@ -98,7 +98,7 @@ async fn requests_that_are_refused_before_anything_is_sent() {
 async fn the_ways_to_renew_have_the_price_of_all_units() {
     let bench = Bench::new().await;
     let service = bench.service("cores", 2, 1).await;
-    let id = service.upstream.unwrap().id;
+    let id = service.upstream.unwrap().id().to_owned();
     let told = |answer: ListRenewalOptionsResponse| {
         let options = answer.renewal_options.into_iter().map(|option| {
             assert_eq!(option.services[0].expected_expire_time, service.expire_time);
@@ -150,7 +150,7 @@ async fn orders_are_no_renewals_and_renewals_no_orders() {
         let found = bench.plugin.read::<Renewal>(Op::GetRenewal, &request, id).await;
         assert_eq!(reason(found), ErrorReason::RenewalNotFound, "{id}");
     }
-    let id = renewed.upstream.unwrap().id;
+    let id = renewed.upstream.unwrap().id().to_owned();
     let request = purveyor_sdk::v1::GetOrderRequest { name: format!("providers/test/orders/{id}") };
     let found = bench.plugin.read::<purveyor_sdk::v1::Order>(Op::GetOrder, &request, &id).await;
     assert_eq!(reason(found), ErrorReason::OrderNotFound);

@@ -28,7 +28,7 @@ fn terminate(id: &str) -> Write {
 }
 
 fn id(service: &Service) -> String {
-    service.upstream.as_ref().unwrap().id.clone()
+    service.upstream.as_ref().unwrap().id().to_owned()
 }
 
 async fn list(bench: &Bench, change: impl FnOnce(&mut ListServicesRequest)) -> Vec<Service> {

@@ -86,7 +86,7 @@ pub(super) async fn find(
     request: &CancelOrderRequest,
     find: &Find,
 ) -> Result<Finding> {
-    let (told, item) = match klikk.cancellable(cx, request, &find.write.upstream_id).await {
+    let (told, item) = match klikk.cancellable(cx, request, find.write.upstream_id()).await {
         Ok(found) => found,
         Err(error) if error.reason == ErrorReason::OrderNotFound => {
             return Ok(Finding::incomplete(error.message));

@@ -32,7 +32,7 @@ pub(super) async fn baseline(klikk: &Klikk, cx: &Cx, asked: Baseline) -> Result<
     let tokens = klikk.item_tokens;
     match &asked.write.request {
         WriteRequest::CancelOrder(request) => {
-            return cancellations::baseline(klikk, cx, request, &asked.write.upstream_id).await;
+            return cancellations::baseline(klikk, cx, request, asked.write.upstream_id()).await;
         }
         // What cannot be sold is refused before anything is asked.
         WriteRequest::CreateOrder(request) => {
@@ -251,7 +251,7 @@ fn explained(listed: &[Order], requests: &[String]) -> BTreeSet<u64> {
 
 fn candidate(order: &Order) -> UpstreamRef {
     UpstreamRef {
-        id: order.id.to_string(),
+        ids: vec![order.id.to_string()],
         state: order.status.clone().unwrap_or_default(),
         message: order.message.clone(),
         ..UpstreamRef::default()

@@ -164,7 +164,7 @@ fn order_state(said: State, items: &[State]) -> State {
 
 fn reference(id: u64, status: Option<&str>, message: &str) -> UpstreamRef {
     UpstreamRef {
-        id: id.to_string(),
+        ids: vec![id.to_string()],
         state: status.unwrap_or_default().to_owned(),
         message: message.to_owned(),
         ..UpstreamRef::default()

@@ -72,7 +72,7 @@ pub(super) async fn list(
     let (mut orders, next_page_token) = page::of(rows, request.page_size, &request.page_token)?;
     if request.view() == ListView::Full {
         for order in orders.iter_mut().filter(|order| order.items.is_empty()) {
-            let id = order.upstream.as_ref().map(|upstream| upstream.id.clone());
+            let id = order.upstream.as_ref().map(|upstream| upstream.id().to_owned());
             let told = klikk.upstream_order(cx, &id.unwrap_or_default(), &order.name).await?;
             *order = klikk.order(&told, &servers)?;
         }

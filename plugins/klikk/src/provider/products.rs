@@ -46,7 +46,7 @@ impl Klikk {
             options_schema: sold.options_schema.clone(),
             configured: true,
             notices: [AUTO_RENEWS, NEEDS_CREDIT, INVOICE_EXISTS].map(notice).into(),
-            upstream: Some(UpstreamRef { id: name.to_owned(), ..UpstreamRef::default() }),
+            upstream: Some(UpstreamRef::of(name.to_owned())),
             ..Product::default()
         }))
     }

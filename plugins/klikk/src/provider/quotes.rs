@@ -12,7 +12,7 @@ pub(super) async fn plan(klikk: &Klikk, cx: &Cx, write: Write) -> Result<Quote> 
     match &write.request {
         WriteRequest::CreateOrder(request) => klikk.quote_order(request, &write.request_id),
         WriteRequest::CancelOrder(request) => {
-            klikk.cancellable(cx, request, &write.upstream_id).await?;
+            klikk.cancellable(cx, request, write.upstream_id()).await?;
             let steps = vec![step("order_cancel", Effect::Setting)];
             Ok(Quote { steps, upstream_asked: true, ..Quote::default() })
         }

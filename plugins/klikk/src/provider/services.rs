@@ -48,7 +48,7 @@ impl Klikk {
             name: self.name.service(server.item)?,
             state: state(server, now).into(),
             upstream: Some(UpstreamRef {
-                id: id.clone(),
+                ids: vec![id.clone()],
                 state: told,
                 message: server.message.clone(),
                 ..UpstreamRef::default()

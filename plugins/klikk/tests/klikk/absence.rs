@@ -55,7 +55,7 @@ async fn absent(bench: &Bench, write: &Write, at: &Position, known: Known<'_>) -
 }
 
 fn unexplained(absent: &Absent) -> Vec<&str> {
-    absent.unexplained.iter().map(|it| it.id.as_str()).collect()
+    absent.unexplained.iter().map(|it| it.id()).collect()
 }
 
 #[tokio::test]

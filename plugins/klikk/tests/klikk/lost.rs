@@ -27,7 +27,7 @@ async fn without_marks() -> Bench {
 
 fn ids(found: &Found) -> Vec<&str> {
     match found {
-        Found::Absent(several) => several.unexplained.iter().map(|it| it.id.as_str()).collect(),
+        Found::Absent(several) => several.unexplained.iter().map(|it| it.id()).collect(),
         other => panic!("{other:?}"),
     }
 }

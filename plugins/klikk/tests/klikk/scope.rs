@@ -203,7 +203,7 @@ async fn create(scope: &mut Scope) {
     scope.shows("order_create.reference", kept);
     let upstream = seen.upstream.clone().unwrap();
     scope.shows("order_create response", seen.items.len() == 1);
-    let named = upstream.id == "73" && seen.name == order_name("73");
+    let named = upstream.id() == "73" && seen.name == order_name("73");
     scope.shows("order_create response.order_id", named);
     scope.shows("order_create response.status", upstream.state == "200");
     scope.shows("order_create response.status=200", seen.state() == State::Provisioning);
@@ -244,14 +244,14 @@ async fn status(scope: &mut Scope) {
     let words = "Order is being processed";
     let mut shows =
         |name: &str, right: bool| scope.shows(&format!("order_status response.{name}"), right);
-    shows("order_id", upstream.id == "73");
+    shows("order_id", upstream.id() == "73");
     shows("status", upstream.state == "200");
     shows("status=200", told.state() == State::Provisioning);
     shows("message", upstream.message == words);
     let [item] = &told.items[..] else { panic!("{told:?}") };
     let upstream = item.upstream.clone().unwrap();
     shows("order_items[]", told.items.len() == 1);
-    shows("order_items[].id", item.id == "1293" && upstream.id == "1293");
+    shows("order_items[].id", item.id == "1293" && upstream.id() == "1293");
     shows("order_items[].status", upstream.state == "200");
     shows("order_items[].status=200", item.state() == State::Provisioning);
     shows("order_items[].name", item.product == "providers/test/products/VPS");

@@ -85,7 +85,7 @@ impl Ends {
     pub(super) fn unexplained(&self) -> Vec<UpstreamRef> {
         let odd = self.rows.iter().filter(|end| end.is_later() && end.terms.is_none());
         odd.map(|end| UpstreamRef {
-            id: end.service.to_string(),
+            ids: vec![end.service.to_string()],
             r#type: "service".to_owned(),
             message: format!("its end has moved to {}", end.words()),
             ..UpstreamRef::default()

@@ -34,7 +34,7 @@ pub(super) async fn baseline(ovh: &Ovh, cx: &Cx, asked: Baseline) -> Result<Evid
             ovh.before_payment(cx, followed).await
         }
         WriteRequest::PayOrder(request) => {
-            let order = number(&asked.write.upstream_id, &request.name)?;
+            let order = number(asked.write.upstream_id(), &request.name)?;
             // When the step is begun again, an end may have moved because of the try before.
             let earlier = decode::<Followed>(cx.baseline()).ok().filter(|it| it.order == order);
             match earlier {
@@ -49,7 +49,9 @@ pub(super) async fn baseline(ovh: &Ovh, cx: &Cx, asked: Baseline) -> Result<Evid
             }
         }
         request => match wanted(request)? {
-            Some((name, _)) => ovh.before_change(cx, target(&asked.write.upstream_id, name)?).await,
+            Some((name, _)) => {
+                ovh.before_change(cx, target(asked.write.upstream_id(), name)?).await
+            }
             None => Err(Error::unsupported("evidence of this write")),
         },
     }
@@ -67,7 +69,7 @@ pub(super) async fn find(ovh: &Ovh, cx: &Cx, find: Find) -> Result<Finding> {
             ovh.payment_found(cx, &find, followed, Some(&extension)).await
         }
         WriteRequest::PayOrder(request) => {
-            let order = number(&find.write.upstream_id, &request.name)?;
+            let order = number(find.write.upstream_id(), &request.name)?;
             // Version one kept no evidence of a payment.
             let followed = decode::<Followed>(&find.evidence).ok().filter(|it| it.order == order);
             let followed = followed.unwrap_or_else(|| Followed::new(order));
@@ -75,7 +77,7 @@ pub(super) async fn find(ovh: &Ovh, cx: &Cx, find: Find) -> Result<Finding> {
         }
         request => match wanted(request)? {
             Some((name, wanted)) => {
-                let id = target(&find.write.upstream_id, name)?;
+                let id = target(find.write.upstream_id(), name)?;
                 ovh.change_found(cx, &find, id, &wanted).await
             }
             None => Err(Error::unsupported("a search for this write")),
@@ -228,7 +230,7 @@ impl Ovh {
 
 fn gone(order: i64) -> UpstreamRef {
     UpstreamRef {
-        id: order.to_string(),
+        ids: vec![order.to_string()],
         r#type: "order".to_owned(),
         message: "the upstream does not know the order any more".to_owned(),
         ..UpstreamRef::default()

@@ -130,7 +130,7 @@ impl Seen {
 
     pub(super) fn upstream(&self) -> UpstreamRef {
         UpstreamRef {
-            id: self.id.to_string(),
+            ids: vec![self.id.to_string()],
             r#type: "order".to_owned(),
             state: self.status.as_ref().map(|status| status.0.clone()).unwrap_or_default(),
             ..UpstreamRef::default()
@@ -162,7 +162,7 @@ fn item(line: &Line, state: State) -> Result<OrderItem> {
         price: cost(detail.total_price.as_ref(), Tax::Unspecified)?,
         state: state.into(),
         upstream: Some(UpstreamRef {
-            id: detail.id.to_string(),
+            ids: vec![detail.id.to_string()],
             r#type: action.to_owned(),
             ..UpstreamRef::default()
         }),

@@ -96,7 +96,7 @@ impl Ovh {
     }
 
     fn brief_order(&self, id: i64) -> Result<Order> {
-        let upstream = Some(UpstreamRef { id: id.to_string(), ..UpstreamRef::default() });
+        let upstream = Some(UpstreamRef::of(id.to_string()));
         Ok(Order { name: self.name.order(id)?, upstream, ..Order::default() })
     }
 }

@@ -41,7 +41,7 @@ impl Ovh {
             WriteRequest::PayOrder(_) => self.payment_progress(cx, decode(&item.handle)?).await,
             request => match wanted(request)? {
                 Some((name, wanted)) => {
-                    let id = target(&item.write.upstream_id, name)?;
+                    let id = target(item.write.upstream_id(), name)?;
                     self.change_progress(cx, id, &wanted, decode(&item.handle)?).await
                 }
                 None => Err(Error::unsupported("following this write")),

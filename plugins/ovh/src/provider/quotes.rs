@@ -18,7 +18,7 @@ use crate::config::PaymentApi;
 use crate::error;
 
 pub(super) async fn plan(ovh: &Ovh, cx: &Cx, write: Write) -> Result<Quote> {
-    let upstream = write.upstream_id.as_str();
+    let upstream = write.upstream_id();
     match &write.request {
         WriteRequest::CreateRenewal(request) => ovh.quote_renewal(cx, request).await,
         WriteRequest::PayOrder(request) => ovh.quote_payment(cx, request, upstream).await,
@@ -48,7 +48,7 @@ impl Ovh {
         let mut told = self.priced(&order)?;
         if let Some(id) = order.id {
             told.upstream = Some(purveyor_sdk::v1::UpstreamRef {
-                id: id.to_string(),
+                ids: vec![id.to_string()],
                 r#type: "order".to_owned(),
                 ..Default::default()
             });

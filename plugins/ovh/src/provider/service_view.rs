@@ -46,7 +46,7 @@ impl Ovh {
             aliases: self.aliases(service)?,
             state: service.state().into(),
             upstream: Some(UpstreamRef {
-                id: id.to_string(),
+                ids: vec![id.to_string()],
                 r#type: told.route.as_ref().and_then(|it| it.path.clone()).unwrap_or_default(),
                 state: service.word().to_owned(),
                 ..UpstreamRef::default()

@@ -122,7 +122,7 @@ impl Ovh {
     }
 
     pub(super) fn brief(&self, id: i64) -> Result<Service> {
-        let upstream = Some(UpstreamRef { id: id.to_string(), ..UpstreamRef::default() });
+        let upstream = Some(UpstreamRef::of(id.to_string()));
         Ok(Service { name: self.name.service(id)?, upstream, ..Service::default() })
     }
 }

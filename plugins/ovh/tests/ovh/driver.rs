@@ -143,7 +143,7 @@ impl Bench {
     pub(crate) async fn unpaid(&self) -> String {
         let request = self.request(&["12345"], 3).await;
         let renewal = self.run(Op::CreateRenewal, &request, "").await.renewal();
-        renewal.upstream.unwrap().id
+        renewal.upstream.unwrap().id().to_owned()
     }
 }
 

@@ -70,7 +70,7 @@ async fn lost_payment_of_an_order_is_found_by_its_effect_too() {
     bench.plugin.step_at(&write, &at).await.unwrap_err();
     // The region does not tell the order's term, so that its effect is no more than a trace.
     let traces = absent(bench.plugin.search(&write, &at, &[], "").await.unwrap());
-    assert_eq!(traces.unexplained[0].id, "12345");
+    assert_eq!(traces.unexplained[0].id(), "12345");
     bench.set(|mode| mode.united_states = false);
     let at = bench.plugin.prepared(&write, Position { evidence: Default::default(), ..at }).await;
     let at = at.unwrap();

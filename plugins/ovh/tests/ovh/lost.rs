@@ -193,7 +193,7 @@ async fn an_order_whose_answer_was_lost_is_taken_instead_of_a_second() {
         let at = bench.plugin.prepared(&write, at).await.unwrap();
         let Ok(Stepped::Next(next)) = bench.plugin.step_at(&write, &at).await else { panic!() };
         let Some(Resource::Renewal(view)) = next.view.unwrap().kind else { panic!() };
-        assert_eq!(view.upstream.unwrap().id, "123456790");
+        assert_eq!(view.upstream.unwrap().id(), "123456790");
         assert_eq!((bench.made_and_paid(), bench.asked(RENEW)), ((2, 0), 2));
     }
 }
@@ -214,7 +214,7 @@ async fn an_order_that_was_not_made_is_made() {
     let at = bench.plugin.prepared(&write, at).await.unwrap();
     let Ok(Stepped::Next(next)) = bench.plugin.step_at(&write, &at).await else { panic!() };
     let Some(Resource::Renewal(view)) = next.view.unwrap().kind else { panic!() };
-    assert_eq!((view.upstream.unwrap().id.as_str(), bench.made_and_paid()), ("123456790", (2, 0)));
+    assert_eq!((view.upstream.unwrap().id(), bench.made_and_paid()), ("123456790", (2, 0)));
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ async fn orders_are_listed_newest_first() {
     let all = ListOrdersRequest { parent: "providers/test".to_owned(), ..Default::default() };
     let ids = async |request: ListOrdersRequest| {
         let page = list(&bench, request).await.unwrap();
-        let id = |order: &purveyor_sdk::v1::Order| order.upstream.as_ref().unwrap().id.clone();
+        let id = |order: &purveyor_sdk::v1::Order| order.upstream.as_ref().unwrap().id().to_owned();
         (page.orders.iter().map(id).collect::<Vec<_>>(), page.next_page_token)
     };
     let (both, end) = ids(all.clone()).await;

@@ -248,8 +248,7 @@ async fn renewals_made_elsewhere() {
     };
     let all = ListRenewalsRequest { parent: "providers/test".to_owned(), ..Default::default() };
     let page = list(all.clone()).await;
-    let ids: Vec<_> =
-        page.renewals.iter().map(|it| it.upstream.as_ref().unwrap().id.as_str()).collect();
+    let ids: Vec<_> = page.renewals.iter().map(|it| it.upstream.as_ref().unwrap().id()).collect();
     assert_eq!(ids, ["123456790", "123456789"]);
     // A domain name and its hosting have one name, which so leads to neither.
     assert_eq!(page.renewals[0].services, []);

@@ -44,7 +44,7 @@ async fn finding_the_service(scope: &mut Scope, bench: &Bench, manifest: &Manife
     let method = manifest.methods.iter().find(|method| method.op() == Op::CreateRenewal).unwrap();
     let told = method.notices.iter().any(|notice| notice.reason == "AUTO_RENEWS");
     scope.shows("automatic renewal", renews && told);
-    let id = service.upstream.as_ref().unwrap().id.clone();
+    let id = service.upstream.as_ref().unwrap().id();
     scope.shows("serviceId", service.name == service_name("12345") && id == "12345");
     let asked = bench.asked("GET /vps/{serviceName}/serviceInfos") > 0;
     scope.shows("GET /vps/{serviceName}/serviceInfos", asked);
@@ -136,7 +136,7 @@ async fn renew(scope: &mut Scope, bench: &Bench, service: &Service) -> (Renewal,
 }
 
 async fn the_order(scope: &mut Scope, bench: &Bench, renewal: &Renewal) {
-    let id = renewal.upstream.as_ref().unwrap().id.as_str();
+    let id = renewal.upstream.as_ref().unwrap().id();
     let order = bench.order(id).await.unwrap();
     scope.shows("RenewOrder", renewal.order == order.name);
     let moment = |time: Option<purveyor_sdk::prost_types::Timestamp>, expected: &str| {
@@ -164,7 +164,7 @@ async fn the_order(scope: &mut Scope, bench: &Bench, renewal: &Renewal) {
 
 async fn amounts(scope: &mut Scope, bench: &Bench, renewal: &Renewal, quote: &Quote) {
     bench.change_account(|account| account.currency = "CAD".to_owned());
-    let order = bench.order(&renewal.upstream.as_ref().unwrap().id).await.unwrap();
+    let order = bench.order(renewal.upstream.as_ref().unwrap().id()).await.unwrap();
     let quoted = quote.order.as_ref().unwrap();
     let mut told = |name: &str, price: Option<&Price>, dry: Option<&Price>, tax, digits: &str| {
         let (price, dry) = (price.unwrap(), dry.unwrap());
@@ -189,7 +189,7 @@ async fn amounts(scope: &mut Scope, bench: &Bench, renewal: &Renewal, quote: &Qu
 }
 
 async fn pay(scope: &mut Scope, bench: &Bench, manifest: &Manifest, renewal: &Renewal) {
-    let id = renewal.upstream.as_ref().unwrap().id.as_str();
+    let id = renewal.upstream.as_ref().unwrap().id();
     let request = ListPaymentMethodsRequest { parent: order_name(id), ..Default::default() };
     let page: ListPaymentMethodsResponse =
         bench.plugin.read(Op::ListPaymentMethods, &request, id).await.unwrap();

@@ -55,7 +55,7 @@ async fn a_service_in_full() {
     assert_eq!((service.display_name.as_str(), service.quantity), ("vps112233.ovh.net", 1));
     assert_eq!(service.expire_time, Some(day("2099-03-31")));
     let upstream = service.upstream.as_ref().unwrap();
-    assert_eq!((upstream.id.as_str(), upstream.state.as_str()), ("12345", "ok"));
+    assert_eq!((upstream.id(), upstream.state.as_str()), ("12345", "ok"));
     let policy = service.renewal_policy.as_ref().unwrap();
     assert!(policy.auto_renew && !policy.cancel_at_expiry && !policy.forced);
     assert_eq!(policy.term.as_ref().unwrap().period, "P1M");
@@ -98,7 +98,7 @@ async fn lists_show_numbers_and_full_rows_when_asked() {
     let all = ListServicesRequest { parent: "providers/test".to_owned(), ..Default::default() };
     let page = list(&bench, all.clone()).await.unwrap();
     assert_eq!(page.services.len(), 4);
-    assert_eq!(page.services[0].upstream.as_ref().unwrap().id, "12345");
+    assert_eq!(page.services[0].upstream.as_ref().unwrap().id(), "12345");
     assert!(page.services.iter().all(|row| row.etag.is_empty()));
     assert_eq!(bench.asked("GET /service/{serviceId}"), 0);
     let full = ListServicesRequest { view: ListView::Full.into(), page_size: 3, ..all.clone() };

@@ -19,9 +19,11 @@ pub(super) async fn create(
     let price = Some(racknap.first_price(&line));
     Ok(match racknap.client.write(cx, "service/create", &line.fields, price).await? {
         Written::Done(upstream) => match new_service(&upstream.message) {
-            Some(id) => {
-                Step::Done(racknap.order(request, &line, UpstreamRef { id, ..upstream })?)
-            }
+            Some(id) => Step::Done(racknap.order(
+                request,
+                &line,
+                UpstreamRef { ids: vec![id], ..upstream },
+            )?),
             None => Step::unknown("the upstream calls it a success and names no service"),
         },
         Written::Refused { proof, error } => Step::rejected(proof, error),
@@ -44,14 +46,14 @@ impl RackNap {
         upstream: UpstreamRef,
     ) -> Result<Order> {
         let asked = request.order.clone().unwrap_or_default();
-        let service = self.name.service(&upstream.id)?;
+        let service = self.name.service(&upstream.id())?;
         let item = asked.items.into_iter().next().unwrap_or_default();
         let display_name = match item.display_name.as_str() {
             "" => plan_name(&upstream.message).to_owned(),
             given => given.to_owned(),
         };
         let item = OrderItem {
-            id: upstream.id.clone(),
+            id: upstream.id().to_owned(),
             term: Some(line.cycle.term()),
             plan_term: Some(line.plan_cycle.term()),
             display_name,

@@ -87,7 +87,7 @@ impl RackNap {
             display_name: read.name,
             offers: read.offers,
             options_schema: OPTIONS_SCHEMA.to_owned(),
-            upstream: Some(UpstreamRef { id, state, message, ..UpstreamRef::default() }),
+            upstream: Some(UpstreamRef { ids: vec![id], state, message, ..UpstreamRef::default() }),
             attributes: Some(read.attributes),
             ..Product::default()
         }))

@@ -24,7 +24,7 @@ pub(super) fn plan(racknap: &RackNap, write: &Write) -> Result<Quote> {
         WriteRequest::TerminateService(request) => (Change::Terminate, &request.name),
         _ => return Err(Error::unsupported("a quote of this write")),
     };
-    service_id(&write.upstream_id, name)?;
+    service_id(write.upstream_id(), name)?;
     Ok(Quote { steps: vec![step(change.call(), Effect::Setting)], ..Quote::default() })
 }
 

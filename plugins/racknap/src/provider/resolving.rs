@@ -19,7 +19,7 @@ pub(super) fn find(racknap: &RackNap, request: &Find) -> Result<Finding> {
             if number(named, 1, "upstream_id").is_err() {
                 return Ok(Finding::absent());
             }
-            let upstream = UpstreamRef { id: named.to_owned(), ..UpstreamRef::default() };
+            let upstream = UpstreamRef::of(named.to_owned());
             let order = racknap.order(order, &racknap.line(order)?, upstream)?;
             return Ok(Finding::found(named, Step::Done(order.into())));
         }
@@ -29,7 +29,7 @@ pub(super) fn find(racknap: &RackNap, request: &Find) -> Result<Finding> {
         _ => return Err(Error::unsupported("a search for this write")),
     };
     // The context names what the operator named; the write knows its own service.
-    let id = service_id(&request.write.upstream_id, name)?;
+    let id = service_id(request.write.upstream_id(), name)?;
     if named != id.to_string() {
         // Nothing can be read: whether it is sent again, the gateway decides.
         return Ok(Finding::absent());

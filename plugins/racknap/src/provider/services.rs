@@ -72,7 +72,7 @@ impl RackNap {
         Ok(Service {
             name: self.name.service(&id)?,
             state: change.state().into(),
-            upstream: Some(UpstreamRef { id, ..upstream }),
+            upstream: Some(UpstreamRef { ids: vec![id], ..upstream }),
             ..Service::default()
         })
     }

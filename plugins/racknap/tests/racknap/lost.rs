@@ -64,7 +64,7 @@ async fn an_operator_names_the_service() {
     assert_eq!(found.upstream_id, "1334");
     let Some(Stepped::Done(done)) = found.outcome.unwrap().outcome else { panic!() };
     let Some(resource::Kind::Order(order)) = done.resource.unwrap().kind else { panic!() };
-    assert_eq!((order.state(), order.upstream.unwrap().id.as_str()), (State::Completed, "1334"));
+    assert_eq!((order.state(), order.upstream.unwrap().id()), (State::Completed, "1334"));
     assert_eq!((order.customer.as_str(), order.partner.as_str()), ("652", "7"));
     let item = &order.items[0];
     assert_eq!(item.services, ["providers/test/services/1334"]);

@@ -46,7 +46,7 @@ async fn the_documents_example_is_written_as_it_stands_in_both_encodings() {
             assert_eq!(amount.to_string(), "528.14");
         }
         let upstream = UpstreamRef {
-            id: "1334".to_owned(),
+            ids: vec!["1334".to_owned()],
             state: "Success".to_owned(),
             message: MESSAGE.to_owned(),
             ..UpstreamRef::default()
@@ -233,7 +233,7 @@ async fn two_orders_alike_are_two_records() {
     let ids: Vec<String> =
         [bench.run(&create(order())).await.order(), bench.run(&create(order())).await.order()]
             .into_iter()
-            .map(|order| order.upstream.unwrap().id)
+            .map(|order| order.upstream.unwrap().id().to_owned())
             .collect();
     assert_eq!(ids, ["1334", "1335"]);
     let kinds: Vec<_> = bench.upstream.ledger().iter().map(|entry| entry.sale.kind).collect();

@@ -57,7 +57,7 @@ async fn a_plan_is_a_product_with_the_prices_of_its_cycles() {
         let schema: Value = purveyor_sdk::serde_json::from_str(&product.options_schema).unwrap();
         assert_eq!(schema["additionalProperties"], false);
         let upstream = product.upstream.unwrap();
-        assert_eq!((upstream.id.as_str(), upstream.state.as_str()), ("172", "Success"));
+        assert_eq!((upstream.id(), upstream.state.as_str()), ("172", "Success"));
     }
 }
 
@@ -120,7 +120,7 @@ async fn the_list_is_the_configured_plans_each_asked_for() {
     let second = list(&bench, request.clone()).await.unwrap();
     assert_eq!(second.next_page_token, "");
     let rows: Vec<_> = first.products.iter().chain(&second.products).collect();
-    let ids: Vec<_> = rows.iter().map(|row| row.upstream.as_ref().unwrap().id.as_str()).collect();
+    let ids: Vec<_> = rows.iter().map(|row| row.upstream.as_ref().unwrap().id()).collect();
     assert_eq!(ids, ["24", "172", "24"]);
     assert_eq!(*rows[1], get(&bench, of("172")).await.unwrap());
     let wrong = ListProductsRequest { page_token: "x".to_owned(), ..request };

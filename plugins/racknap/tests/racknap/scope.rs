@@ -108,7 +108,7 @@ async fn answers(scope: &mut Scope) {
 
     let made = bench.run(&create(order())).await.order();
     let upstream = made.upstream.clone().unwrap();
-    scope.shows("response: JSON after decoding", upstream.id == "1334");
+    scope.shows("response: JSON after decoding", upstream.id() == "1334");
     scope.shows("response.status", upstream.state == "Success");
     scope.shows("response.status=Success", made.state() == OrderState::Completed);
     scope.shows("response.message", upstream.message.starts_with("Service ID: 1334 - "));
@@ -165,7 +165,7 @@ async fn new_service(scope: &mut Scope) {
         told && upstream.state == "Success" && made.state() == OrderState::Completed,
     );
     scope.shows("service/create response.message", upstream.message.ends_with("successfully."));
-    let named = kept.services == ["providers/test/services/1334"] && upstream.id == "1334";
+    let named = kept.services == ["providers/test/services/1334"] && upstream.id() == "1334";
     scope.shows("service/create response.message: Service ID", named);
     let name = kept.display_name == "Office 365 ( Essential Suite )";
     scope.shows("service/create response.message: product name", name);
@@ -242,7 +242,7 @@ async fn changes(scope: &mut Scope) {
 
 fn upstream(service: &Service) -> (&str, &str, &str) {
     let upstream = service.upstream.as_ref().unwrap();
-    (&upstream.id, &upstream.state, &upstream.message)
+    (&upstream.id(), &upstream.state, &upstream.message)
 }
 
 async fn plans(scope: &mut Scope) {
@@ -261,7 +261,7 @@ async fn plans(scope: &mut Scope) {
     ] {
         let shown = product(&bench, platform, "USD", "7").await.unwrap();
         scope.shows(call, shown.display_name == "Cloud VPS M");
-        let id = &shown.upstream.as_ref().unwrap().id;
+        let id = shown.upstream.as_ref().unwrap().id();
         scope.shows(
             &format!("{call}: planid"),
             id == "24" && attribute(&shown, "planid").contains("24"),

@@ -26,7 +26,7 @@ async fn a_service_made_elsewhere_is_suspended_resumed_and_terminated() {
             for _ in 0..2 {
                 let changed = bench.run(&make(&id)).await.service();
                 let told = UpstreamRef {
-                    id: id.clone(),
+                    ids: vec![id.clone()],
                     state: "Success".to_owned(),
                     message: format!("Service has been {word} successfully."),
                     ..UpstreamRef::default()

@@ -19,11 +19,11 @@ fn held(operation: &Operation, policy: &Policy) -> Vec<String> {
 }
 
 /// A write on something that exists, under one provider's name.
-fn about(name: &str, upstream_target: &str) -> Operation {
+fn about(name: &str, upstream_target: &[&str]) -> Operation {
     Operation {
         op: Op::PayOrder,
         target: name.to_owned(),
-        upstream_target: upstream_target.to_owned(),
+        upstream_target: upstream_target.iter().map(|id| (*id).to_owned()).collect(),
         exclusive: vec![name.to_owned()],
         ..accepted()
     }
@@ -31,18 +31,18 @@ fn about(name: &str, upstream_target: &str) -> Operation {
 
 #[test]
 fn locks_one_object_under_two_names_is_held_by_one_key() {
-    let check = |name: &str, upstream_target: &str, expected: &[&str]| {
+    let check = |name: &str, upstream_target: &[&str], expected: &[&str]| {
         let mut expected: Vec<String> = expected.iter().map(|it| format!("{KEY} {it}")).collect();
         expected.insert(0, name.to_owned());
         assert_eq!(held(&about(name, upstream_target), &known()), expected);
     };
-    check("providers/one/services/77", "77", &["services/77"]);
-    check("providers/two/services/77", "", &["services/77"]);
-    check("providers/one/products/a,b", "", &["products/a", "products/b"]);
+    check("providers/one/services/77", &["77"], &["services/77"]);
+    check("providers/two/services/77", &[], &["services/77"]);
+    check("providers/one/products/a,b", &[], &["products/a,b"]);
     // An order of ours by its request id, and the same by what the upstream calls it.
     let ours = "providers/one/orders/00000000-0000-0000-0000-000000000009";
-    check(ours, "1001,1002", &["orders/1001", "orders/1002"]);
-    check("providers/two/orders/1002", "1002", &["orders/1002"]);
+    check(ours, &["1001", "1002"], &["orders/1001", "orders/1002"]);
+    check("providers/two/orders/1002", &["1002"], &["orders/1002"]);
 }
 
 #[test]
@@ -54,12 +54,12 @@ fn locks_what_the_operation_itself_makes_needs_only_its_name() {
 fn locks_unknown_account_holds_by_name_alone() {
     let unknown = Policy { gate: String::new(), ..known() };
     let name = "providers/one/services/77";
-    assert_eq!(held(&about(name, "77"), &unknown), [name]);
+    assert_eq!(held(&about(name, &["77"]), &unknown), [name]);
 }
 
 #[test]
 fn locks_order_that_a_purchase_has_made_is_held_until_it_is_followed() {
-    let made = UpstreamRef { id: "1001".into(), ..UpstreamRef::default() };
+    let made = UpstreamRef::of("1001");
     let bought = Operation { upstream: made, ..accepted() };
     assert_eq!(held(&bought, &known()), [accepted().target, format!("{KEY} orders/1001")]);
     let followed = Operation { state: State::WaitingUpstream, ..bought.clone() };
@@ -75,7 +75,8 @@ fn locks_account_has_every_name_that_others_may_know_it_by() {
         legacy_gate: Some("acme/A1".into()),
         ..Policy { gate: KEY.into(), ..policy(Evidence::Difference) }
     };
-    let running = Operation { state: State::Running, ..about("providers/one/services/77", "77") };
+    let running =
+        Operation { state: State::Running, ..about("providers/one/services/77", &["77"]) };
     let expected = [
         "providers/one/services/77".to_owned(),
         format!("{KEY} services/77"),

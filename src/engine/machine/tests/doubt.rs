@@ -44,7 +44,7 @@ fn looked(outcome: Finding) -> Event {
 }
 
 fn several(ids: &[&str]) -> Event {
-    let candidate = |id: &&str| UpstreamRef { id: (*id).into(), ..UpstreamRef::default() };
+    let candidate = |id: &&str| UpstreamRef::of(*id);
     looked(Finding::Absent(Absent {
         unexplained: ids.iter().map(candidate).collect(),
         ..Absent::default()
@@ -97,7 +97,7 @@ fn unexplained_row_is_for_an_operator_after_another_window() {
         (2 * settle, explained(&["d"], &["a"]), State::NeedsOperator),
     ]);
     assert_eq!(asking.candidates.len(), 1);
-    assert_eq!(asking.candidates[0].id, "b");
+    assert_eq!(asking.candidates[0].id(), "b");
     // A plugin that finds again and again what is another's comes to an end too.
     check(vec![
         (settle, claimed("a"), State::Reconciling),
@@ -161,7 +161,7 @@ fn changed_target_is_no_absence() {
         (settle, changed(1), State::Reconciling),
         (2 * settle, changed(1), State::NeedsOperator),
     ]);
-    assert_eq!(asking.candidates[0].id, asking.target);
+    assert_eq!(asking.candidates[0].id(), asking.target);
 }
 
 /// What waits for an operator is read on: a mark or a tied row ends it, absence does not.

@@ -198,7 +198,7 @@ fn refusal_is_final_only_after_a_search() {
         Finding::Found(Found { upstream_id: "a".into(), outcome })
     };
     let unexplained = || {
-        let row = purveyor_sdk::v1::UpstreamRef { id: "x".into(), ..Default::default() };
+        let row = purveyor_sdk::v1::UpstreamRef::of("x");
         Finding::Absent(Absent { unexplained: vec![row], ..Absent::default() })
     };
     let check = |earlier: bool, finding: Finding, expected: State| {

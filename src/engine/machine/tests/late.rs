@@ -106,7 +106,7 @@ impl Way {
         assert_eq!(self.operation.wake_time, None, "it has looked");
         assert!(self.operation.given_up.is_empty(), "nothing is kept");
         assert_eq!(self.operation.baseline, None, "nothing is kept");
-        self.operation.candidates.iter().map(|it| it.id.as_str()).collect()
+        self.operation.candidates.iter().map(|it| it.id()).collect()
     }
 
     pub(super) fn outcomes(&self) -> Vec<Outcome> {
@@ -119,7 +119,7 @@ fn found(id: &str) -> Finding {
 }
 
 fn several(ids: &[&str]) -> Finding {
-    let named = |id: &&str| UpstreamRef { id: (*id).into(), ..UpstreamRef::default() };
+    let named = |id: &&str| UpstreamRef::of(*id);
     let unexplained = ids.iter().map(named).collect();
     let alike_ids = ids.iter().map(|id| (*id).to_owned()).collect();
     Finding::Absent(Absent { unexplained, alike_ids, ..Absent::default() })
@@ -194,14 +194,14 @@ fn every_step_is_looked_for_as_it_was_begun() {
     let mut way = Way::begin(Evidence::Difference);
     way.close(success(Some("a")), next("a"));
     way.send_again().lost_and_absent().send_again().lost_and_absent().send_again();
-    way.close(success(Some("b")), pending("a,b"));
+    way.close(success(Some("b")), pending("a b"));
     let [kept] = way.operation.given_up.as_slice() else { panic!("{:?}", way.operation.given_up) };
     assert_eq!((kept.step, kept.handle.as_slice()), (2, &[1][..]));
     assert_eq!(kept.baseline.as_ref().unwrap().present_ids, ["old"]);
     way.operation.state = State::Running;
     way.operation.state = State::WaitingUpstream;
     let polled = purveyor_sdk::plugin::v1::poll_outcome::Outcome::Done(
-        purveyor_sdk::plugin::v1::step_outcome::Done { resource: order("a,b") },
+        purveyor_sdk::plugin::v1::step_outcome::Done { resource: order("a b") },
     );
     let polled = purveyor_sdk::plugin::v1::PollOutcome { outcome: Some(polled) };
     way.take(Event::Polled(polled));
@@ -241,7 +241,7 @@ fn of_what_has_no_identifier_only_a_surplus_is_told() {
 fn by_nature_a_second_success_is_not_seen_and_a_lone_one_is() {
     let ended = |seen: Seen, said: Result<StepOutcome>| {
         let mut way = Way::begin(Evidence::Natural);
-        way.operation.upstream_target = "42".into();
+        way.operation.upstream_target = vec!["42".into()];
         way.lost_and_absent().send_again().close(seen, said);
         way
     };

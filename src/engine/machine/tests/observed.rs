@@ -63,7 +63,7 @@ impl Way {
     }
 
     fn duplicates(&self) -> Vec<&str> {
-        self.operation.duplicates.iter().map(|it| it.id.as_str()).collect()
+        self.operation.duplicates.iter().map(|it| it.id()).collect()
     }
 
     fn problem(&self) -> Option<ErrorReason> {
@@ -280,7 +280,7 @@ fn what_was_answered_is_claimed_unless_another_operation_was_answered_the_same()
         way.lost().contested_late(1, "a", Some(contest));
         assert_eq!(way.operation.state, State::NeedsOperator);
         assert_eq!(way.problem(), Some(ErrorReason::DuplicateDetected));
-        assert_eq!((way.operation.candidates[0].id.as_str(), way.claims), (contest, claimed));
+        assert_eq!((way.operation.candidates[0].id(), way.claims), (contest, claimed));
     };
     check("a", 0);
     // What was delivered is another's; the order is ours all the same.
@@ -296,8 +296,8 @@ fn an_operation_loses_what_it_found_to_the_one_that_was_answered_it() {
         (State::NeedsOperator, vec![Outcome::Unknown])
     );
     assert_eq!(way.problem(), Some(ErrorReason::DuplicateDetected));
-    assert!(way.operation.upstream.id.is_empty() && way.operation.view.is_none());
-    assert_eq!(way.operation.candidates[0].id, "a");
+    assert!(way.operation.upstream.id().is_empty() && way.operation.view.is_none());
+    assert_eq!(way.operation.candidates[0].id(), "a");
 
     // What has ended stays, and it is told.
     let mut way = Way::begin(Evidence::Difference);

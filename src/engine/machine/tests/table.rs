@@ -50,8 +50,10 @@ fn close(evidence: Evidence, seen: Seen, said: Result<StepOutcome>) -> Change {
     apply(&running(evidence), Event::Closed(closing), &policy(evidence), &now_at(2)).unwrap()
 }
 
-pub(super) fn order(id: &str) -> Option<Resource> {
-    let upstream = UpstreamRef { id: id.into(), ..UpstreamRef::default() };
+/// An order that is the upstream objects with these identifiers, with spaces between.
+pub(super) fn order(ids: &str) -> Option<Resource> {
+    let ids = ids.split_whitespace().map(str::to_owned).collect();
+    let upstream = UpstreamRef { ids, ..UpstreamRef::default() };
     let order = Order { upstream: Some(upstream), ..Order::default() };
     Some(Resource { kind: Some(resource::Kind::Order(order)) })
 }
@@ -108,7 +110,7 @@ fn the_attempt_is_closed_from_what_the_host_saw() {
         assert_eq!((closed.state, closed.attempts[0].outcome), (state, outcome), "{shown}");
     };
     check(success(Some("u1")), done("u1"), State::Succeeded, Outcome::Applied);
-    check(success(Some("u1")), pending("u0,u1"), State::WaitingUpstream, Outcome::Pending);
+    check(success(Some("u1")), pending("u0 u1"), State::WaitingUpstream, Outcome::Pending);
     check(success(Some("u1")), next("u1"), State::Accepted, Outcome::Applied);
     check(success(None), done("anything"), State::Succeeded, Outcome::Applied);
     // The plugin names another identifier than the one that was answered.
@@ -244,7 +246,7 @@ fn wait_past_start_before_fails_naming_the_blocker() {
 fn prepared_renewal() -> Operation {
     let renewal = Renewal {
         order: "providers/acme/orders/42".into(),
-        upstream: Some(UpstreamRef { id: "42".into(), ..UpstreamRef::default() }),
+        upstream: Some(UpstreamRef::of("42")),
         ..Renewal::default()
     };
     let view = Some(Resource { kind: Some(resource::Kind::Renewal(renewal)) });
@@ -386,7 +388,7 @@ fn what_another_operation_has_is_shown_with_its_owner() {
     let doubts = apply(&looks, event(), &policy, &now_at(150)).unwrap().operation;
     assert_eq!((doubts.state, &doubts.error), (State::Reconciling, &None));
     let asks = apply(&doubts, event(), &policy, &now_at(251)).unwrap().operation;
-    assert_eq!((asks.state, asks.candidates[0].id.as_str()), (State::NeedsOperator, "a"));
+    assert_eq!((asks.state, asks.candidates[0].id()), (State::NeedsOperator, "a"));
     let problem = asks.error.unwrap();
     assert_eq!(problem.reason(), ErrorReason::DuplicateDetected);
     assert_eq!(problem.metadata["operation"], format!("operations/{by}"));

@@ -245,7 +245,7 @@ impl World {
         for sale in &self.observed {
             let now = &self.operation;
             let named = now.own_ids().contains(sale);
-            let told = now.duplicates.iter().chain(&now.candidates).any(|it| it.id == *sale);
+            let told = now.duplicates.iter().chain(&now.candidates).any(|it| it.id() == *sale);
             assert!(named || told, "{sale} was observed and is not told: {self:#?}");
         }
         let given_up = |at: usize| self.given_up(at as u32 + 1);
@@ -472,10 +472,10 @@ impl World {
 
     /// The order names the identifiers of all its steps so far.
     fn view(&self, sold: &str) -> Resource {
-        let before =
-            self.operation.upstream.id.split(',').filter(|id| !id.is_empty() && *id != sold);
-        let ids: Vec<&str> = before.chain([sold]).collect();
-        let order = Order { upstream: Some(named(&ids.join(","))), ..Order::default() };
+        let before = self.operation.upstream.ids.iter().filter(|id| *id != sold);
+        let ids = before.cloned().chain([sold.to_owned()]).collect();
+        let upstream = Some(UpstreamRef { ids, ..UpstreamRef::default() });
+        let order = Order { upstream, ..Order::default() };
         Resource { kind: Some(resource::Kind::Order(order)) }
     }
 
@@ -666,5 +666,5 @@ fn said(outcome: Said) -> StepOutcome {
 }
 
 fn named(id: &str) -> UpstreamRef {
-    UpstreamRef { id: id.to_owned(), ..UpstreamRef::default() }
+    UpstreamRef::of(id.to_owned())
 }

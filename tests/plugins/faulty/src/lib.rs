@@ -68,7 +68,7 @@ impl Plugin for Faulty {
         let context = CallContext::decode(call.info.context).map_err(|_| Code::MALFORMED)?;
         let script = match Op::try_from(call.info.op.cast_signed()) {
             Ok(Op::Identify) => IDENTIFY.to_owned(),
-            _ => context.upstream_id,
+            _ => context.upstream_ids.into_iter().next().unwrap_or_default(),
         };
         assert!(!script.starts_with("start"), "told to panic in start");
         let (host, id) = (Arc::clone(&self.host), call.info.id);

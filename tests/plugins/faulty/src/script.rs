@@ -167,7 +167,7 @@ fn answer(says: &str) -> Vec<u8> {
 }
 
 fn order(id: &str) -> Resource {
-    let upstream = Some(UpstreamRef { id: id.to_owned(), ..UpstreamRef::default() });
+    let upstream = Some(UpstreamRef::of(id.to_owned()));
     Resource { kind: Some(Kind::Order(Order { upstream, ..Order::default() })) }
 }
 

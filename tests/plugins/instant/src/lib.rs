@@ -87,7 +87,7 @@ impl Provider for Instant {
         let found = document(&answer)?;
         let Some(first) = found.get(0) else { return Ok(Finding::absent()) };
         let order = self.order(&CreateOrderRequest::default(), reference, first)?;
-        let upstream_id = order.upstream.clone().unwrap_or_default().id;
+        let upstream_id = order.upstream.clone().unwrap_or_default().id().to_owned();
         Ok(Finding::Found { upstream_id, step: Box::new(Step::Done(Resource::Order(order))) })
     }
 }
@@ -110,7 +110,7 @@ impl Instant {
         Ok(etag::seal(Order {
             name,
             state: State::Completed.into(),
-            upstream: Some(UpstreamRef { id, ..UpstreamRef::default() }),
+            upstream: Some(UpstreamRef::of(id)),
             items,
             ..Order::default()
         }))

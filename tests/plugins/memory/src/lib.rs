@@ -139,7 +139,7 @@ fn product(provider: &ProviderName, number: i64, currency: &str) -> Result<Produ
         display_name: format!("Product {number}"),
         group: "memory".to_owned(),
         offers: vec![offer(Period::Months(1), "1m"), offer(Period::Months(12), "12m")],
-        upstream: Some(UpstreamRef { id, ..UpstreamRef::default() }),
+        upstream: Some(UpstreamRef::of(id)),
         ..Product::default()
     }))
 }
@@ -155,7 +155,11 @@ fn service(provider: &ProviderName, number: i64) -> Result<Service> {
         display_name: format!("Service {number}"),
         quantity: 1,
         term: Some(Term::recurring(Period::Months(1), "1m")),
-        upstream: Some(UpstreamRef { id, state: "active".to_owned(), ..UpstreamRef::default() }),
+        upstream: Some(UpstreamRef {
+            ids: vec![id],
+            state: "active".to_owned(),
+            ..UpstreamRef::default()
+        }),
         ..Service::default()
     }))
 }

@@ -45,7 +45,7 @@ fn operation(number: usize, state: State, id: &str) -> Operation {
     let mut operation =
         Operation { name: format!("operations/id-{number}"), ..Operation::default() };
     operation.set_state(state);
-    operation.upstream = Some(UpstreamRef { id: id.to_owned(), ..UpstreamRef::default() });
+    operation.upstream = Some(UpstreamRef::of(id.to_owned()));
     operation.attempts = vec![Attempt { upstream_id: id.to_owned(), ..Attempt::default() }];
     operation
 }
