@@ -32,7 +32,9 @@ use super::line::LOOK_FOR_ONESELF;
 use crate::failpoint;
 use crate::store::Change;
 use crate::store::age::Age;
-use crate::store::operation::{Attempt, NewClaim, Note, Observed, Operation, Origin, Settle};
+use crate::store::operation::{
+    Attempt, EndKind, NewClaim, Note, Observed, Operation, Origin, Settle,
+};
 
 pub use self::event::{
     Closing, Contest, Event, LateFinding, Looked, NewAttempt, Refusal, Resolution,
@@ -271,6 +273,7 @@ impl Step<'_> {
         if self.now.wall > self.next.start_before && self.nothing_applied() {
             return Err(refuse("start_before has passed"));
         }
+        self.next.pending_end = None;
         self.next.attempts.push(Attempt {
             number: self.next.attempts.len() as u32 + 1,
             step: self.next.step,
@@ -421,6 +424,7 @@ impl Step<'_> {
 
     /// Loud: it does not go on until a person has looked.
     fn ask_operator(&mut self, message: String) {
+        self.next.pending_end.take_if(|end| end.kind == EndKind::Missing);
         self.next.state = State::NeedsOperator;
         self.next.blocked_by = None;
         self.next.message = message;

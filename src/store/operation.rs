@@ -255,12 +255,14 @@ pub enum EndKind {
     NotDone = 3,
     /// The upstream refused the last attempt; one look for the effect comes before the end.
     Refused = 4,
+    /// Before anything is sent, the upstream does not find what it is known to have had.
+    Missing = 5,
 }
 
 impl EndKind {
     /// All of them.
-    pub const ALL: [EndKind; 4] =
-        [EndKind::EffectAwaited, EndKind::Unclear, EndKind::NotDone, EndKind::Refused];
+    pub const ALL: [EndKind; 5] =
+        [Self::EffectAwaited, Self::Unclear, Self::NotDone, Self::Refused, Self::Missing];
 }
 
 /// What an operator said.

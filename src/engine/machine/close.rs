@@ -12,7 +12,7 @@ use purveyor_sdk::v1::operation::{Outcome, State};
 use super::{Closing, Contest, Step, rules};
 use crate::plugin::{ProofSeen, Seen, Spend};
 use crate::store::age::Age;
-use crate::store::operation::{Claim, NewClaim, Observed, Origin};
+use crate::store::operation::{Claim, EndKind, NewClaim, Observed, Origin, PendingEnd};
 
 /// When a plugin gives no delay, the upstream is asked again after this.
 const POLL_DEFAULT: Duration = Duration::from_secs(5);
@@ -180,6 +180,9 @@ impl Step<'_> {
     }
 
     fn close_without_attempt(&mut self, said: Result<Said, Error>) {
+        if said.is_ok() {
+            self.next.pending_end = None;
+        }
         match said {
             Ok(Said::Done(_)) if self.policy.must_send && self.nothing_applied() => {
                 let message = "the plugin says done and sent nothing";
@@ -200,8 +203,32 @@ impl Step<'_> {
                 self.go_on(said);
             }
             Err(error) if rules::transient(error.reason) => self.again_later(error.to_string()),
+            Err(error) if self.is_missing(&error) => self.again_while_missing(error),
             Err(error) => self.give_up(error, Rejected::default()),
         }
+    }
+
+    /// Whether the upstream does not find what it is known to have had: what an earlier step made, what a
+    /// read showed before the write was accepted, what an operation of this store made.
+    fn is_missing(&self, error: &Error) -> bool {
+        let found_before = match self.next.op {
+            Op::CreateOrder | Op::CreateProduct => false,
+            Op::PayOrder | Op::CancelOrder => rules::is_made_here(&self.next),
+            _ => self.policy.can_search(),
+        };
+        rules::is_not_found(error.reason) && (self.next.step > 1 || found_before)
+    }
+
+    /// One answer that it is not there proves nothing; it has to last for the effect lag.
+    fn again_while_missing(&mut self, error: Error) {
+        let known = self.next.pending_end.take().filter(|end| end.kind == EndKind::Missing);
+        let since = known.map_or(self.now.age, |end| end.since);
+        if self.now.age >= since + self.policy.effect_lag {
+            return self.give_up(error, Rejected::default());
+        }
+        let end = PendingEnd { kind: EndKind::Missing, since, error: error.again().into() };
+        self.next.pending_end = Some(end);
+        self.again_later(error.to_string());
     }
 
     /// What a preparation made belongs to this write as much as what was bought: it is listed under one

@@ -148,14 +148,28 @@ pub fn transient(reason: ErrorReason) -> bool {
 
 /// Whether accepted work is not found any more, or the plugin cannot follow it.
 pub fn is_gone(reason: ErrorReason) -> bool {
+    is_not_found(reason) || reason == ErrorReason::PluginFault
+}
+
+/// Whether the upstream says that something is not there.
+pub(super) fn is_not_found(reason: ErrorReason) -> bool {
     matches!(
         reason,
         ErrorReason::OrderNotFound
             | ErrorReason::ServiceNotFound
             | ErrorReason::RenewalNotFound
             | ErrorReason::ProductNotFound
-            | ErrorReason::PluginFault
     )
+}
+
+/// Whether the order that an operation is about was made by an operation of this store: its name is not the
+/// upstream's, or it holds the services of the renewal that made it.
+pub(super) fn is_made_here(operation: &Operation) -> bool {
+    let renamed = operation
+        .target
+        .parse::<OrderName>()
+        .is_ok_and(|name| operation.upstream_target.first().is_some_and(|id| id != name.id()));
+    renamed || operation.exclusive.iter().any(|name| *name != operation.target)
 }
 
 /// The first invariant that the operation breaks, in words.
@@ -227,9 +241,12 @@ pub fn broken_invariant(operation: &Operation) -> Option<&'static str> {
 }
 
 fn ends_without_waiting(operation: &Operation) -> bool {
-    use State::{NeedsOperator, Reconciling, WaitingUpstream};
-    operation.pending_end.is_some()
-        && !matches!(operation.state, WaitingUpstream | Reconciling | NeedsOperator)
+    use State::{Accepted, NeedsOperator, Reconciling, Running, WaitingUpstream};
+    let Some(end) = &operation.pending_end else { return false };
+    match end.kind {
+        EndKind::Missing => !matches!(operation.state, Accepted | Running),
+        _ => !matches!(operation.state, WaitingUpstream | Reconciling | NeedsOperator),
+    }
 }
 
 /// Whether an attempt follows one that was applied in the same step, and nobody is told.

@@ -10,7 +10,9 @@ use tonic::Code;
 
 use super::doubt::{executed, executed_as};
 use super::late::outcomes;
-use super::stage::{Desk, HELD, ORDER, PAY, means, payment, paypal, refused, release, shown};
+use super::stage::{
+    Desk, HELD, MEANS, ORDER, PAY, STATUS, means, payment, paypal, refused, release, shown,
+};
 use crate::support::client::{failure, reason, succeeded};
 use crate::support::requests::{euros, request_id};
 use crate::support::until;
@@ -75,6 +77,16 @@ async fn create_renewal_after_the_upstream_voided_what_an_operator_called_execut
     desk.upstream.set_mode(Mode::default());
     succeeded(desk.renewed(again()).await);
     assert_eq!(desk.made_and_paid(), (2, 2));
+}
+
+#[tokio::test]
+async fn create_renewal_whose_order_is_not_found_once_before_its_payment_is_paid() {
+    for call in [STATUS, "GET /me/order/{orderId}", "GET /me/order/{orderId}/details", MEANS] {
+        let desk = Desk::open().await;
+        desk.upstream.inject(Fault::next(call, FaultKind::Fault { code: 404, text: "none".into() }));
+        succeeded(desk.renewed(desk.quarter(paypal()).await).await);
+        assert_eq!(desk.made_and_paid(), (1, 1), "{call}");
+    }
 }
 
 #[tokio::test]

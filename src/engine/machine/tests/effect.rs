@@ -11,7 +11,7 @@ use purveyor_sdk::v1::{ErrorReason, Evidence};
 
 use super::EFFECT_LAG;
 use super::late::Way;
-use super::table::{done, order, panicked, pending, refusable, rejected, success, unproven};
+use super::table::{done, next, order, panicked, pending, refusable, rejected, success, unproven};
 use crate::engine::machine::{Closing, Event, Resolution};
 use crate::plugin::{Answer, Seen, Spend};
 use crate::store::operation::Note;
@@ -269,4 +269,34 @@ fn shared_account_asks_an_operator_about_objects_alone() {
     check("a", State::NeedsOperator);
     // A later step tells nothing but that its work is done on what the operation made.
     check("", State::Succeeded);
+}
+
+#[test]
+fn not_found_before_a_later_step_has_to_last_for_the_effect_lag() {
+    let missing = |way: &mut Way| {
+        let error = Error::new(ErrorReason::OrderNotFound, "no such order");
+        let closing = Closing { spend: None, said: Err(error), contest: None };
+        way.begin_again(&[]).take(Event::Closed(closing));
+        way.state()
+    };
+    let begun = || {
+        let mut way = Way::begin(Evidence::Natural);
+        way.close(success(Some("a")), next("a"));
+        way
+    };
+    // One answer that it is not there decides nothing, and what comes later is another matter.
+    let mut way = begun();
+    assert_eq!(missing(way.pass(1)), State::Accepted);
+    way.begin_again(&[]).permit().close(success(None), pending("a"));
+    assert_eq!((way.state(), &way.operation.pending_end), (State::WaitingUpstream, &None));
+    // Answers that say so all the time are believed: what was paid before is a person's.
+    let mut way = begun();
+    assert_eq!(missing(way.pass(1)), State::Accepted);
+    assert_eq!(missing(way.pass(LAG - 1)), State::Accepted);
+    assert_eq!(missing(way.pass(1)), State::NeedsOperator);
+    assert!(way.operation.message.contains("no such order"), "{}", way.operation.message);
+    // Of what is ordered anew nothing is known to have been there: it fails, after the look for the attempt.
+    let mut way = Way::begin(Evidence::Natural);
+    way.close(refusable(true), rejected("fault"));
+    assert_eq!(missing(&mut way), State::Reconciling);
 }
