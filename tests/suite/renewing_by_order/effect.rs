@@ -83,7 +83,8 @@ async fn create_renewal_after_the_upstream_voided_what_an_operator_called_execut
 async fn create_renewal_whose_order_is_not_found_once_before_its_payment_is_paid() {
     for call in [STATUS, "GET /me/order/{orderId}", "GET /me/order/{orderId}/details", MEANS] {
         let desk = Desk::open().await;
-        desk.upstream.inject(Fault::next(call, FaultKind::Fault { code: 404, text: "none".into() }));
+        desk.upstream
+            .inject(Fault::next(call, FaultKind::Fault { code: 404, text: "none".into() }));
         succeeded(desk.renewed(desk.quarter(paypal()).await).await);
         assert_eq!(desk.made_and_paid(), (1, 1), "{call}");
     }

@@ -3,7 +3,7 @@
 //! products. What an operation tells of its product is documented nowhere: one that is new, unclaimed and
 //! names nothing of the request is ours only where the effect shows, and else speaks against absence.
 
-use purveyor_sdk::v1::{ErrorReason, UpstreamRef};
+use purveyor_sdk::v1::{CreateOrderRequest, ErrorReason, UpstreamRef};
 use purveyor_sdk::{
     Baseline, Cx, Error, Evidence, Find, Finding, Resource, Result, Step, Traces, WriteRequest,
 };
@@ -49,6 +49,13 @@ pub(super) async fn find(gandi: &Gandi, cx: &Cx, find: Find) -> Result<Finding> 
         return cancellations::find(gandi, cx, request, &find).await;
     }
     let before: Before = decode(&find.evidence)?;
+    if let WriteRequest::CreateOrder(request) = &find.write.request
+        && !find.upstream_id.is_empty()
+        && gandi.order_progress(&find.handle, &before)?.placed.len() == request_items(request)
+    {
+        // All its operations are known, and the one that an operator names is none of them.
+        return Ok(Finding::absent());
+    }
     let wanted = gandi.wanted(&find.write, &find.handle, &before)?;
     let account = gandi.client.account(cx).await?;
     if !find.upstream_id.is_empty() {
@@ -221,6 +228,10 @@ impl Gandi {
         };
         Ok(Finding::found(operation.id.to_string(), step))
     }
+}
+
+fn request_items(request: &CreateOrderRequest) -> usize {
+    request.order.as_ref().map_or(0, |order| order.items.len())
 }
 
 fn snapshots(account: &Account) -> Vec<Snapshot> {

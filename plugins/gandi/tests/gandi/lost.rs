@@ -116,6 +116,12 @@ async fn a_lost_later_item_goes_on_where_it_was() {
     let at = Position { step: 3, handle: next.handle, ..Position::default() };
     let at = bench.prepared(&write, at).await.unwrap();
     let Stepped::Pending(pending) = bench.step_at(&write, &at).await.unwrap() else { panic!() };
+    // Once all are placed, another object that somebody names is none of the order.
+    let placed = Position { handle: pending.handle.clone(), ..at };
+    for other in ["637366", "1", "x"] {
+        let told = bench.search(&write, &placed, &[], other).await.unwrap();
+        assert!(matches!(&told, Found::Absent(_)), "{other}: {told:?}");
+    }
     let order = bench.follow(&write, pending.handle).await.order();
     assert_eq!(order.upstream.unwrap().ids, ["637366", "637367", "637368"]);
     assert_eq!(order.items.iter().map(|item| item.services.len()).sum::<usize>(), 3);

@@ -1,7 +1,7 @@
 //! Klikk: two servers in one order, one of them cancelled at the end of its term, and an order that
 //! somebody has to pay for first.
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use xtask::configuration::Provider;
 
@@ -104,7 +104,7 @@ async fn pay(stage: &Stage, caller: &mut Caller) -> Result<()> {
     let order = &operation["order"];
     ensure!(order["state"] == "STATE_AWAITING_PAYMENT", "the order is {}", order["state"]);
     ensure!(order["requiredAction"]["invoice"].is_string(), "the order names no invoice");
-    let id = text(&order["upstream"], "id")?;
+    let id = order["upstream"]["ids"][0].as_str().context("the order has no upstream id")?;
     control::post(control_url, &format!("/orders/{id}/pay"), &json!({})).await?;
     control::post(control_url, "/accounts", &credit("100000.00")).await?;
     println!("\nthe simulator is told that somebody has paid the invoice");
