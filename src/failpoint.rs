@@ -92,6 +92,8 @@ pub enum Control {
     BlindAbsence,
     /// The upstream's last word counts as success, whether its effect shows or not.
     WordIsSuccess,
+    /// An operator's word counts before absence does.
+    EarlyResolve,
     /// A refusal ends an operation without a search for the effect.
     RefusalWithoutLook,
 }

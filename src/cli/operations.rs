@@ -76,6 +76,10 @@ struct Resolve {
     /// With --not-executed: make the next attempt. Without it the operation fails.
     #[arg(long, requires = "not_executed")]
     try_again: bool,
+    /// With --not-executed: do not wait until absence is conclusive, and override what the upstream
+    /// answered. If the first request was executed, another attempt buys twice.
+    #[arg(long, requires = "not_executed")]
+    at_own_risk: bool,
     /// What you saw, kept with the operation.
     #[arg(long, value_name = "TEXT")]
     note: String,
@@ -193,7 +197,8 @@ async fn tell(client: &mut OperationsClient<Channel>, said: Resolve) -> Result<O
     let resolution = match said.finding.executed {
         Some(upstream_id) => resolve::Resolution::Executed(resolve::Executed { upstream_id }),
         None => {
-            resolve::Resolution::NotExecuted(resolve::NotExecuted { try_again: said.try_again })
+            let (try_again, at_own_risk) = (said.try_again, said.at_own_risk);
+            resolve::Resolution::NotExecuted(resolve::NotExecuted { try_again, at_own_risk })
         }
     };
     let request =

@@ -16,6 +16,7 @@ mod refusal;
 mod rules;
 #[cfg(test)]
 mod tests;
+mod word;
 
 use std::time::Duration;
 
@@ -32,9 +33,7 @@ use super::line::LOOK_FOR_ONESELF;
 use crate::failpoint;
 use crate::store::Change;
 use crate::store::age::Age;
-use crate::store::operation::{
-    Attempt, EndKind, NewClaim, Note, Observed, Operation, Origin, Settle,
-};
+use crate::store::operation::{Attempt, EndKind, NewClaim, Observed, Operation, Origin, Settle};
 
 pub use self::event::{
     Closing, Contest, Event, LateFinding, Looked, NewAttempt, Refusal, Resolution,
@@ -76,7 +75,8 @@ pub fn apply(
     policy: &Policy,
     now: &Now,
 ) -> Result<Change, Refusal> {
-    let mut step = Step { next: operation.clone(), claims: Vec::new(), policy, now };
+    let mut step =
+        Step { next: operation.clone(), claims: Vec::new(), policy, now, shows_nothing: false };
     if operation.has_unapplied() && !matches!(event, Event::ObservedLate { .. }) {
         return Err(step.refusal(&event, "an observation of it is not applied yet"));
     }
@@ -91,6 +91,7 @@ pub fn apply(
         return Err(step.refusal(&event, "it has ended"));
     }
     step.take(event)?;
+    step.word_counts();
     if step.next.state == State::Accepted && step.step_is_sold() {
         step.ask_about_sold_step();
     }
@@ -107,6 +108,8 @@ struct Step<'a> {
     claims: Vec<NewClaim>,
     policy: &'a Policy,
     now: &'a Now,
+    /// The upstream was asked, and shows nothing of what an operator said was not executed.
+    shows_nothing: bool,
 }
 
 impl Step<'_> {
@@ -159,11 +162,20 @@ impl Step<'_> {
                 Event::AccountChanged { now },
             ) => self.account_changed(&now),
             // What it waits for is known; it is read on when the provider points back.
+            (NeedsOperator, Event::AccountChanged { now })
+                if self.next.word_waits_until().is_some() =>
+            {
+                // The word cannot be held against what the upstream shows.
+                self.drop_word();
+                self.account_changed(&now);
+            }
             (NeedsOperator, Event::AccountChanged { .. }) => self.read_on(),
             (Accepted, Event::CancelRequested) if self.nothing_sent() => {
                 self.end(State::Cancelled);
             }
-            (NeedsOperator, Event::Resolved { resolution, note }) => self.resolve(resolution, note),
+            (NeedsOperator, Event::Resolved { resolution, note }) => {
+                return self.resolve(resolution, note);
+            }
             (_, event) => return Err(self.refusal(&event, "its state does not allow this")),
         }
         Ok(())
@@ -311,37 +323,6 @@ impl Step<'_> {
         self.ask_operator_because(Error::new(ErrorReason::AccountChanged, message));
     }
 
-    fn resolve(&mut self, resolution: Resolution, note: Note) {
-        self.next.notes.push(note);
-        self.next.error = None;
-        self.next.candidates.clear();
-        self.next.wake_time = None;
-        match resolution {
-            Resolution::Executed { upstream_id, outcome } => self.executed(upstream_id, outcome),
-            Resolution::NotExecuted { try_again } => {
-                if self.undone().is_some_and(|it| !sold(it)) {
-                    self.keep_for_later();
-                    if let Some(attempt) = self.next.current_mut() {
-                        attempt.outcome = Outcome::Absent;
-                    }
-                }
-                if self.step_is_sold() {
-                    let message = "an operator found that it was not executed, although the upstream \
-                                   had accepted it; nothing is sent again";
-                    self.fail(Error::new(ErrorReason::NotExecuted, message));
-                } else if try_again {
-                    // The person's word stands for the caller's patience.
-                    let patience = Duration::from_secs(600);
-                    self.next.start_before = self.next.start_before.max(self.now.wall + patience);
-                    self.again_now();
-                } else {
-                    let message = "an operator found that it was not executed";
-                    self.fail(Error::new(ErrorReason::NotExecuted, message));
-                }
-            }
-        }
-    }
-
     // ---- what several events share ----
 
     fn open_attempt(&self) -> Option<&Attempt> {
@@ -445,9 +426,12 @@ impl Step<'_> {
             matches!(reason, Some(ErrorReason::AccountChanged | ErrorReason::DuplicateDetected));
         let unknown = self.next.current().is_some_and(|it| it.outcome == Outcome::Unknown);
         let sought = (unknown || self.refused_with().is_some()) && self.policy.can_search();
-        let reads = !decided && (self.next.is_polled() || sought);
+        let reads = self.next.is_polled() || sought;
+        if let Some(until) = self.next.word_waits_until() {
+            return self.read_for_word(until, reads);
+        }
         let at = self.now.age + self.policy.look.longest;
-        self.next.wake_time = reads.then_some(at);
+        self.next.wake_time = (reads && !decided).then_some(at);
     }
 
     fn wait(&mut self, handle: Vec<u8>, after: Duration, view: Option<Resource>) {

@@ -136,8 +136,10 @@ fn closing(
             let proof = ProofSeen { name: content.proof, may_repeat: content.may_repeat };
             Seen::Refusable { proofs: vec![proof], message: content.message }
         }
-        // Neither is stored as an observation.
-        Observed::Nothing | Observed::Undeclared => Seen::Unproven { reason: content.message },
+        // None of these is stored as an observation.
+        Observed::Nothing | Observed::Undeclared | Observed::Overridden => {
+            Seen::Unproven { reason: content.message }
+        }
     };
     let status = u16::try_from(content.status).unwrap_or_default();
     let body = Bytes::from(content.body);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use purveyor_sdk::plugin::v1::find_response::Outcome as Finding;
 use purveyor_sdk::plugin::v1::{CallContext, StepOutcome};
 use purveyor_sdk::v1::operation::State;
-use purveyor_sdk::v1::resolve_operation_request::Resolution as Told;
+use purveyor_sdk::v1::resolve_operation_request::{NotExecuted, Resolution as Told};
 use purveyor_sdk::v1::{ErrorReason, ResolveOperationRequest};
 use purveyor_sdk::{Error, Result};
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::account::{changed, owned};
 use super::machine::{Event, Refusal, Resolution, apply, locks};
 use super::{Caller, Engine};
-use crate::store::operation::{Claim, Note, Operation};
+use crate::store::operation::{Claim, Decision, Note, Operation};
 use crate::store::{Committed, Query};
 
 /// A note longer than this is a mistake.
@@ -149,11 +149,14 @@ impl Engine {
                 let outcome = self.look_up(&operation, &upstream_id).await?.map(Box::new);
                 Resolution::Executed { upstream_id, outcome }
             }
-            Some(Told::NotExecuted(told)) => Resolution::NotExecuted { try_again: told.try_again },
+            Some(Told::NotExecuted(NotExecuted { try_again, at_own_risk })) => {
+                Resolution::NotExecuted { try_again, at_own_risk }
+            }
             None => return Err(Error::field("resolution", "must be set")),
         };
         let now = self.now().await?;
-        let note = Note { time: now.wall, actor: caller.actor.clone(), text: request.note };
+        let actor = caller.actor.clone();
+        let note = Note::new(now.wall, actor, request.note, Decision::Unknown);
         let policy = self.policy(&operation);
         let held = locks(&operation, &policy);
         let event = Event::Resolved { resolution, note };
@@ -185,7 +188,8 @@ impl Engine {
         operation: &Operation,
         upstream_id: &str,
     ) -> Result<Option<StepOutcome>> {
-        let Some(provider) = self.inner.providers.get(&operation.provider) else { return Ok(None) };
+        // A word that nobody can look up is not believed.
+        let provider = self.available(operation).await?;
         let account = self.account_for_poll(&provider).await?;
         if !operation.account.is_empty() {
             owned(operation, &account, |now| changed(operation, now))?;

@@ -268,6 +268,7 @@ fn named(control: &str) -> Result<Control, String> {
         "clock-believed" => Ok(Control::ClockBelieved),
         "blind-absence" => Ok(Control::BlindAbsence),
         "word-is-success" => Ok(Control::WordIsSuccess),
+        "early-resolve" => Ok(Control::EarlyResolve),
         "refusal-without-look" => Ok(Control::RefusalWithoutLook),
         _ => Err(format!("{control:?} is no control")),
     }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::age::Age;
-use super::operation::{Baseline, EndKind, GivenUp, Note, PendingEnd, Settle};
+use super::operation::{Baseline, Decision, EndKind, GivenUp, Note, PendingEnd, Settle};
 
 /// A sequence of messages, each with its length before it.
 pub(super) fn sequence<M: Message>(messages: &[M]) -> Vec<u8> {
@@ -181,6 +181,10 @@ pub(super) fn notes(notes: &[Note]) -> Vec<u8> {
             time: Some(time(note.time)),
             actor: note.actor.clone(),
             text: note.text.clone(),
+            decision: note.decision as i32,
+            at_own_risk: note.at_own_risk,
+            waits_until: note.waits_until.map(Age::as_nanos),
+            overruled: note.overruled,
         })
         .collect();
     sequence(&records)
@@ -190,8 +194,18 @@ pub(super) fn notes(notes: &[Note]) -> Vec<u8> {
 pub(super) fn from_notes(bytes: &[u8]) -> Result<Vec<Note>, StoreError> {
     from_sequence("notes", bytes)?
         .into_iter()
-        .map(|NoteRecord { time, actor, text }| {
-            Ok(Note { time: from_time("notes.time", time)?, actor, text })
+        .map(|record: NoteRecord| {
+            let known = Decision::ALL.into_iter().find(|it| *it as i32 == record.decision);
+            let unknown = || corrupt("notes", format_args!("decision {}", record.decision));
+            Ok(Note {
+                time: from_time("notes.time", record.time)?,
+                actor: record.actor,
+                text: record.text,
+                decision: known.ok_or_else(unknown)?,
+                at_own_risk: record.at_own_risk,
+                waits_until: record.waits_until.map(Age::from_nanos),
+                overruled: record.overruled,
+            })
         })
         .collect()
 }
@@ -251,6 +265,14 @@ struct NoteRecord {
     actor: String,
     #[prost(string, tag = "3")]
     text: String,
+    #[prost(int32, tag = "4")]
+    decision: i32,
+    #[prost(bool, tag = "5")]
+    at_own_risk: bool,
+    #[prost(int64, optional, tag = "6")]
+    waits_until: Option<i64>,
+    #[prost(bool, tag = "7")]
+    overruled: bool,
 }
 
 /// [`GivenUp`] as it is kept. Tag 4 was a flag, and is never used for anything else.

@@ -155,17 +155,20 @@ pub enum Observed {
     Rejected = 4,
     /// A complete answer that refuses by its status, and that no declared proof covers.
     Undeclared = 5,
+    /// A success, of which an operator said at their own risk that it was not executed.
+    Overridden = 6,
 }
 
 impl Observed {
     /// All of them.
-    pub const ALL: [Observed; 6] = [
+    pub const ALL: [Observed; 7] = [
         Observed::Nothing,
         Observed::NotSent,
         Observed::Accepted,
         Observed::PaymentDue,
         Observed::Rejected,
         Observed::Undeclared,
+        Observed::Overridden,
     ];
 
     /// Whether the upstream has told that the request took effect. Such a spend is never absent.
@@ -272,8 +275,51 @@ pub struct Note {
     pub time: Timestamp,
     /// Who.
     pub actor: String,
-    /// What was decided and why.
+    /// What was seen.
     pub text: String,
+    /// What was decided.
+    pub decision: Decision,
+    /// Whether the operator overrides what the gateway would wait for.
+    pub at_own_risk: bool,
+    /// Until when the decision waits; `None`: it waits for nothing any more.
+    pub waits_until: Option<Age>,
+    /// Whether what was found meanwhile overruled the decision.
+    pub overruled: bool,
+}
+
+impl Note {
+    /// A note whose decision takes effect at once.
+    pub fn new(time: Timestamp, actor: String, text: String, decision: Decision) -> Self {
+        Self {
+            time,
+            actor,
+            text,
+            decision,
+            at_own_risk: false,
+            waits_until: None,
+            overruled: false,
+        }
+    }
+}
+
+/// What an operator decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Decision {
+    /// It was not kept, by an older version.
+    #[default]
+    Unknown = 0,
+    /// It was executed.
+    Executed = 1,
+    /// It was not executed, and the operation fails.
+    NotExecuted = 2,
+    /// It was not executed, and another attempt follows.
+    TryAgain = 3,
+}
+
+impl Decision {
+    /// All of them.
+    pub const ALL: [Decision; 4] =
+        [Self::Unknown, Self::Executed, Self::NotExecuted, Self::TryAgain];
 }
 
 /// What at most one open operation holds at a time: a target, an account's gate, a similar spend.
@@ -395,6 +441,11 @@ impl Operation {
             pending_end: None,
             notes: Vec::new(),
         }
+    }
+
+    /// Until when an operator's "not executed" waits: it takes effect when absence is conclusive.
+    pub fn word_waits_until(&self) -> Option<Age> {
+        self.notes.last().and_then(|note| note.waits_until)
     }
 
     /// Whether nothing more will happen.

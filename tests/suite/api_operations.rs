@@ -226,7 +226,10 @@ async fn wait_for_what_needs_an_operator_lasts_its_time_or_until_that_changes() 
         name: name.clone(),
         etag: "2".to_owned(),
         note: "it is not there".to_owned(),
-        resolution: Some(Resolution::NotExecuted(NotExecuted { try_again: false })),
+        resolution: Some(Resolution::NotExecuted(NotExecuted {
+            try_again: false,
+            ..NotExecuted::default()
+        })),
     };
     let resolved = client.resolve_operation(resolution).await.unwrap().into_inner();
     assert_eq!(resolved.state(), State::Failed);
@@ -245,7 +248,10 @@ async fn resolve_of_what_another_operation_holds_names_that_one() {
         name,
         etag: "2".to_owned(),
         note: "it is not there".to_owned(),
-        resolution: Some(Resolution::NotExecuted(NotExecuted { try_again: true })),
+        resolution: Some(Resolution::NotExecuted(NotExecuted {
+            try_again: true,
+            ..NotExecuted::default()
+        })),
     };
     let status = gateway.client().await.resolve_operation(resolution).await.unwrap_err();
     assert_eq!((status.code(), &*reason(&status)), (Code::Aborted, "OPERATION_IN_PROGRESS"));

@@ -5,6 +5,8 @@ mod later;
 mod observed;
 mod stage;
 
+use std::fs;
+
 use futures_util::future::join_all;
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::resolve_operation_request::{Executed, NotExecuted, Resolution};
@@ -44,7 +46,7 @@ fn executed(upstream_id: &str) -> Resolution {
 }
 
 fn not_executed(try_again: bool) -> Resolution {
-    Resolution::NotExecuted(NotExecuted { try_again })
+    Resolution::NotExecuted(NotExecuted { try_again, ..NotExecuted::default() })
 }
 
 fn upstream_id(operation: &Operation) -> String {
@@ -157,6 +159,65 @@ async fn a_person_who_finds_nothing_ends_it_or_has_it_sent_again() {
         }
         assert_eq!(sales(&upstream).len(), sold);
     }
+}
+
+/// The first request is sold after the operator has looked, and before absence counts: nothing else is sent,
+/// and the operator who looks again says so.
+#[tokio::test]
+async fn early_not_executed_sends_nothing_before_absence_counts() {
+    let (upstream, provider) = racknap().await;
+    // So long a window that only the operator's second word ends it.
+    let provider = provider.timing("upstream_processing_ms", 600_000);
+    let gateway = Gateway::start(configuration().provider("racknap", provider)).await;
+    let client = gateway.client().await;
+    upstream.inject(Fault::next(RACKNAP_CREATE, LATER));
+    let asking = client.ordered(record()).await;
+    let kept = resolve(&client, &asking, not_executed(true)).await.expect("kept");
+    assert_eq!(
+        (kept.state(), kept.attempts[0].outcome()),
+        (State::NeedsOperator, Outcome::Unknown)
+    );
+    assert!(kept.notes[0].waits && kept.settle_time.is_some(), "{kept:#?}");
+    upstream.advance(HOUR);
+    until("it is sold", async || sales(&upstream).len() == 1).await;
+
+    // Without the provider nobody can look up what the operator says.
+    drop(client);
+    let folder = gateway.stop().await;
+    let with = fs::read_to_string(folder.path().join("purveyor.toml")).expect("configured");
+    configuration().write(folder.path()).expect("it is written");
+    let gateway = Gateway::start_in(folder).await;
+    let client = gateway.client().await;
+    let operation = client.operation(&asking.name).await;
+    let executed = || Resolution::Executed(Executed { upstream_id: "1334".to_owned() });
+    let refused = resolve(&client, &operation, executed()).await.expect_err("nobody can look");
+    assert_eq!(told(&refused).1, "PROVIDER_UNAVAILABLE");
+    drop(client);
+    let folder = gateway.stop().await;
+    fs::write(folder.path().join("purveyor.toml"), with).expect("it is written");
+    let gateway = Gateway::start_in(folder).await;
+    let client = gateway.client().await;
+
+    let operation = client.operation(&asking.name).await;
+    assert!(operation.notes[0].waits, "the word survives a restart");
+    let done = resolve(&client, &operation, executed()).await.expect("it was this");
+    succeeded(client.done(&done.name).await);
+    assert_eq!((sales(&upstream).len(), upstream.requests()[RACKNAP_CREATE]), (1, 1));
+}
+
+#[tokio::test]
+async fn not_executed_at_own_risk_is_tried_again_at_once() {
+    let (upstream, provider) = racknap().await;
+    let provider = provider.timing("upstream_processing_ms", 600_000);
+    let gateway = Gateway::start(configuration().provider("racknap", provider)).await;
+    let client = gateway.client().await;
+    upstream.inject(Fault::next(RACKNAP_CREATE, FaultKind::DropBeforeCommit));
+    let asking = client.ordered(record()).await;
+    let word = NotExecuted { try_again: true, at_own_risk: true };
+    resolve(&client, &asking, Resolution::NotExecuted(word)).await.expect("told");
+    let done = succeeded(client.done(&asking.name).await);
+    assert!(done.notes[0].at_own_risk && !done.notes[0].waits && !done.notes[0].actor.is_empty());
+    assert_eq!(sales(&upstream).len(), 1);
 }
 
 /// Two orders that are alike, both answers lost, and one of them sold: each ends with an object of its

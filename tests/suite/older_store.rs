@@ -108,7 +108,10 @@ async fn resolve(program: &Program) {
         name: open.name,
         etag: open.etag,
         note: "not there".to_owned(),
-        resolution: Some(Resolution::NotExecuted(NotExecuted { try_again: true })),
+        resolution: Some(Resolution::NotExecuted(NotExecuted {
+            try_again: true,
+            ..NotExecuted::default()
+        })),
     };
     client.operations().resolve_operation(request).await.expect("resolved");
 }

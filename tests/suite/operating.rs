@@ -54,7 +54,7 @@ fn executed(upstream_id: &str) -> Resolution {
 }
 
 fn not_executed(try_again: bool) -> Resolution {
-    Resolution::NotExecuted(NotExecuted { try_again })
+    Resolution::NotExecuted(NotExecuted { try_again, ..NotExecuted::default() })
 }
 
 fn resolution(operation: &Operation, resolution: Resolution) -> ResolveOperationRequest {
@@ -122,7 +122,8 @@ async fn a_resolution_says_what_was_read_and_what_was_seen() {
     check(ResolveOperationRequest { name: nobody, ..good() }, missing).await;
     assert_eq!(client.operation(&asking.name).await, asking);
 
-    let failed = resolve(&client, good()).await.expect("told");
+    let told = resolve(&client, good()).await.expect("told");
+    let failed = client.done(&told.name).await;
     assert_eq!((failed.state(), reason(&failed)), (State::Failed, "NOT_EXECUTED"));
     check(good(), (Code::Aborted, "ETAG_MISMATCH", "")).await;
     let again = resolution(&failed, not_executed(true));

@@ -225,7 +225,7 @@ async fn what_a_person_calls_not_executed_is_sent_again_once() {
     desk.upstream.inject(Fault::next("create", FaultKind::ResetBeforeCommit));
     let asking = desk.client.ordered(purchase()).await;
     assert_eq!(asking.state(), State::NeedsOperator, "{asking:#?}");
-    let again = Resolution::NotExecuted(NotExecuted { try_again: true });
+    let again = Resolution::NotExecuted(NotExecuted { try_again: true, ..NotExecuted::default() });
     let told = desk.client.operations().resolve_operation(resolution(&asking, again)).await;
     succeeded(desk.client.done(&told.expect("told").into_inner().name).await);
     assert_eq!(desk.records(), 1);

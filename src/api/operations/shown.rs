@@ -12,7 +12,7 @@ use crate::api::status;
 use crate::engine::Caller;
 use crate::engine::outcome::resource;
 use crate::store::age::Age;
-use crate::store::operation::{Attempt, Baseline, Note, Operation};
+use crate::store::operation::{Attempt, Baseline, Decision, Note, Operation};
 
 /// What is said of an object that was bought for an operation beside its own one.
 pub(crate) const BOUGHT_AS_WELL: &str = "was bought for this operation as well";
@@ -122,6 +122,20 @@ fn shown_note(note: &Note) -> v1::operation::Note {
         note_time: Some(time(note.time)),
         actor: note.actor.clone(),
         text: note.text.clone(),
+        decision: decision(note.decision).into(),
+        at_own_risk: note.at_own_risk,
+        waits: note.waits_until.is_some(),
+        overruled: note.overruled,
+    }
+}
+
+fn decision(decision: Decision) -> v1::operation::note::Decision {
+    use v1::operation::note::Decision as Shown;
+    match decision {
+        Decision::Unknown => Shown::Unspecified,
+        Decision::Executed => Shown::Executed,
+        Decision::NotExecuted => Shown::NotExecuted,
+        Decision::TryAgain => Shown::TryAgain,
     }
 }
 

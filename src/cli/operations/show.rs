@@ -2,12 +2,15 @@
 //! with the upstream's own answer, what could be it, and the commands to type next. It must not
 //! leave out what it was given.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use jiff::Timestamp;
 use purveyor_sdk::prost_types;
-use purveyor_sdk::v1::operation::{Attempt, Baseline, Outcome, Result as Came, State};
-use purveyor_sdk::v1::{Effect, Operation, UpstreamRef};
+use purveyor_sdk::v1::operation::note::Decision;
+use purveyor_sdk::v1::operation::{Attempt, Baseline, Note, Outcome, Result as Came, State};
+use purveyor_sdk::v1::price::Tax;
+use purveyor_sdk::v1::{Effect, Operation, OrderItem, Price, Term, UpstreamRef};
 
 use crate::api::operations::shown::BOUGHT_AS_WELL;
 
@@ -30,6 +33,7 @@ pub(crate) fn render(operation: &Operation, endpoint: &str) -> String {
     page.time("starts before", operation.start_before.as_ref());
     page.field("trace id", &operation.trace_id);
     page.field("etag", &operation.etag);
+    page.list("what was asked for", asked_for(operation).into_iter());
     for attempt in &operation.attempts {
         page.attempt(attempt);
     }
@@ -49,7 +53,13 @@ pub(crate) fn render(operation: &Operation, endpoint: &str) -> String {
         page.heading("what operators said");
         for note in &operation.notes {
             let time = time(note.note_time.as_ref());
-            page.line(&format!("{time} {}: {}", note.actor, note.text));
+            page.line(&format!("{time} {}: {}{}", note.actor, note.text, decided(note)));
+        }
+        if operation.notes.last().is_some_and(|note| note.waits) {
+            let until = self::time(operation.settle_time.as_ref());
+            page.line(&format!(
+                "the last word waits until {until}: look again by then; what is found overrules it"
+            ));
         }
     }
     if operation.state() == State::NeedsOperator {
@@ -161,7 +171,77 @@ impl Page {
         self.line(&format!("{command} --executed UPSTREAM_ID"));
         self.line(&format!("{command} --not-executed"));
         self.line(&format!("{command} --not-executed --try-again"));
+        if operation.settle_time.is_some() {
+            let when = time(operation.settle_time.as_ref());
+            self.line(&format!(
+                "--not-executed counts from {when}; with --at-own-risk at once, and may buy twice"
+            ));
+        }
     }
+}
+
+/// What was asked for, and what it costs as far as that is told.
+fn asked_for(operation: &Operation) -> Vec<String> {
+    let term = |term: Option<&Term>| {
+        let period = term.map(|term| term.period.as_str()).filter(|period| !period.is_empty());
+        period.map(|period| format!(" for {period}")).unwrap_or_default()
+    };
+    match &operation.result {
+        Some(Came::Order(order)) => {
+            let line = |item: &OrderItem| {
+                let cost = item.price.as_ref().map(|price| format!(", {}", cost(price)));
+                let (quantity, product) = (item.quantity.max(1), &item.product);
+                let name = match item.display_name.as_str() {
+                    "" => String::new(),
+                    name => format!(" {name:?}"),
+                };
+                let cost = cost.unwrap_or_default();
+                format!("{quantity} x {product}{}{name}{cost}", term(item.term.as_ref()))
+            };
+            let mut lines: Vec<_> = order.items.iter().map(line).collect();
+            let told = order.price_with_tax.as_ref().or(order.price_without_tax.as_ref());
+            lines.push(format!("price: {}", told.map_or("not told".to_owned(), cost)));
+            lines
+        }
+        Some(Came::Renewal(renewal)) => {
+            let services = renewal.services.iter().map(|service| service.service.as_str());
+            let services: BTreeSet<&str> = services
+                .chain([renewal.service.as_str()])
+                .filter(|name| !name.is_empty())
+                .collect();
+            let mut lines: Vec<_> = services
+                .into_iter()
+                .map(|name| format!("renew {name}{}", term(renewal.term.as_ref())))
+                .collect();
+            let price = renewal.price.as_ref().map_or("not told".to_owned(), cost);
+            lines.push(format!("price: {price}"));
+            lines
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn cost(price: &Price) -> String {
+    let amount = price.amount.as_ref().map(ToString::to_string);
+    let amount = amount.unwrap_or_else(|| price.display_text.clone());
+    match price.tax() {
+        Tax::Unspecified => amount,
+        Tax::Excluded => format!("{amount} without tax"),
+        Tax::Included => format!("{amount} with tax"),
+    }
+}
+
+/// What an operator decided, after what they saw.
+fn decided(note: &Note) -> String {
+    let decision = match note.decision() {
+        Decision::Unspecified => return String::new(),
+        Decision::Executed => "executed",
+        Decision::NotExecuted => "not executed",
+        Decision::TryAgain => "not executed, try again",
+    };
+    let risk = if note.at_own_risk { ", at own risk" } else { "" };
+    let overruled = if note.overruled { ", overruled by what was found" } else { "" };
+    format!(" ({decision}{risk}{overruled})")
 }
 
 fn result(operation: &Operation) -> String {
@@ -203,8 +283,7 @@ fn upstream(reference: &UpstreamRef) -> String {
 
 #[cfg(test)]
 mod tests {
-    use purveyor_sdk::v1::Status;
-    use purveyor_sdk::v1::operation::Note;
+    use purveyor_sdk::v1::{Money, Order, Status};
 
     use super::*;
 
@@ -232,6 +311,20 @@ mod tests {
             message: BOUGHT_AS_WELL.to_owned(),
             ..UpstreamRef::default()
         };
+        let disk = OrderItem {
+            product: "providers/acme/products/disk".to_owned(),
+            quantity: 2,
+            term: Some(Term { period: "P1M".to_owned(), ..Term::default() }),
+            ..OrderItem::default()
+        };
+        let amount = Some(Money { currency_code: "EUR".to_owned(), units: 12, nanos: 500_000_000 });
+        let price = Price { amount, tax: Tax::Included.into(), ..Price::default() };
+        let order = Order {
+            name: "providers/acme/orders/a1".to_owned(),
+            items: vec![disk],
+            price_with_tax: Some(price),
+            ..Order::default()
+        };
         let problem = Status { reason: "DUPLICATE_DETECTED".to_owned(), ..Status::default() };
         let baseline = Baseline {
             present_ids: vec!["4709".to_owned(), "4710".to_owned()],
@@ -243,6 +336,9 @@ mod tests {
             note_time: Some(prost_types::Timestamp { seconds: 1_800_000_060, nanos: 0 }),
             actor: "ops".to_owned(),
             text: "not in their pages".to_owned(),
+            decision: Decision::TryAgain.into(),
+            waits: true,
+            ..Note::default()
         };
         Operation {
             name: "operations/a1".to_owned(),
@@ -254,6 +350,8 @@ mod tests {
             message: "several orders could be it".to_owned(),
             attempts: vec![lost],
             candidates: vec![candidate, duplicate],
+            settle_time: Some(prost_types::Timestamp { seconds: 1_800_000_120, nanos: 0 }),
+            result: Some(Came::Order(order)),
             etag: "3".to_owned(),
             ..Operation::default()
         }
@@ -269,7 +367,13 @@ state           NEEDS_OPERATOR
 problem         DUPLICATE_DETECTED
 message         several orders could be it
 method          Orders.CreateOrder
+result          providers/acme/orders/a1
+absence counts  2027-01-15T08:02:00Z
 etag            3
+
+what was asked for
+  2 x providers/acme/products/disk for P1M
+  price: 12.5 EUR with tax
 
 attempt 1: UNKNOWN
   call product.create (SPEND)
@@ -292,12 +396,14 @@ what was bought too often
   4712: was bought for this operation as well
 
 what operators said
-  2027-01-15T08:01:00Z ops: not in their pages
+  2027-01-15T08:01:00Z ops: not in their pages (not executed, try again)
+  the last word waits until 2027-01-15T08:02:00Z: look again by then; what is found overrules it
 
 look at the provider whether it was done, then one of
   purveyor operations resolve a1 --endpoint http://127.0.0.1:1 --etag 3 --note 'WHAT YOU SAW' --executed UPSTREAM_ID
   purveyor operations resolve a1 --endpoint http://127.0.0.1:1 --etag 3 --note 'WHAT YOU SAW' --not-executed
   purveyor operations resolve a1 --endpoint http://127.0.0.1:1 --etag 3 --note 'WHAT YOU SAW' --not-executed --try-again
+  --not-executed counts from 2027-01-15T08:02:00Z; with --at-own-risk at once, and may buy twice
 "
         );
     }

@@ -41,10 +41,11 @@ impl Step<'_> {
         self.see(pending.view);
         self.next.handle = pending.handle;
         self.next.pending_end = Some(PendingEnd { kind: end, since, error: error.clone() });
-        if self.now.age >= over {
+        if self.now.age >= over && self.next.word_waits_until().is_none() {
             return self.lasted(end, error.into());
         }
         if self.next.state == State::NeedsOperator {
+            self.shows_nothing = true;
             return self.read_on();
         }
         self.next.tries = 0;

@@ -264,7 +264,11 @@ impl Step<'_> {
     }
 
     pub(super) fn polled(&mut self, outcome: PollOutcome) {
+        let word_waits = self.next.word_waits_until().is_some();
         match outcome.outcome {
+            Some(poll_outcome::Outcome::Done(_) | poll_outcome::Outcome::Next(_)) if word_waits => {
+                self.overrule(None);
+            }
             Some(poll_outcome::Outcome::Done(done)) => {
                 self.mark_applied();
                 self.succeed(done.resource);

@@ -168,6 +168,8 @@ pub enum Resolution {
     NotExecuted {
         /// Whether the next attempt follows, or the operation ends.
         try_again: bool,
+        /// Whether it counts at once, also against what the upstream answered.
+        at_own_risk: bool,
     },
 }
 

@@ -25,9 +25,15 @@ pub(super) const SETTING_SENDS: usize = 5;
 impl Step<'_> {
     pub(super) fn looked(&mut self, looked: Looked) {
         match looked.response.outcome.clone() {
+            Some(Finding::Found(found)) if self.next.word_waits_until().is_some() => {
+                self.found_against_word(&found.upstream_id);
+            }
             Some(Finding::Found(found)) => self.found(found),
-            // Absence alone decides nothing any more.
-            Some(Finding::Absent(_)) if self.next.state == State::NeedsOperator => self.read_on(),
+            // Absence alone decides nothing any more, but an operator's word with it.
+            Some(Finding::Absent(absent)) if self.next.state == State::NeedsOperator => {
+                self.shows_nothing = absent.incomplete.is_empty();
+                self.read_on();
+            }
             Some(Finding::Absent(absent)) => match self.refused_with() {
                 Some(error) => self.refusal_stands(error, absent),
                 None => self.not_found(absent, &looked),
@@ -227,6 +233,8 @@ impl Step<'_> {
 
     pub(super) fn look_failed(&mut self, error: &Error) {
         if self.next.state == State::NeedsOperator {
+            // Where nothing can be read, time alone decides.
+            self.shows_nothing = !self.policy.can_search();
             self.read_on();
         } else if let Some(refused) = self.refused_with() {
             self.refusal_not_searched(refused, error);
@@ -273,7 +281,10 @@ impl Step<'_> {
             self.claim_object(&upstream_id, &kind, Origin::Operator, None);
         } else {
             self.claim_found(&upstream_id, Origin::Operator);
-            self.mark(Outcome::Applied, "an operator found that it was executed");
+            let said = outcome.as_ref().and_then(|outcome| outcome.outcome.as_ref());
+            let works = matches!(said, Some(Said::Pending(_)));
+            let came = if works { Outcome::Pending } else { Outcome::Applied };
+            self.mark(came, "an operator found that it was executed");
         }
         self.next.upstream.ids = UpstreamRef::ids_of(upstream_id);
         let awaited = asked.is_some_and(|it| it.kind != EndKind::Refused);

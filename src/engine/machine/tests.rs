@@ -8,6 +8,7 @@ mod effect;
 mod late;
 mod observed;
 mod table;
+mod word;
 mod world;
 
 use std::time::Duration;

@@ -182,7 +182,12 @@ async fn what_nobody_can_ask_for_is_not_looked_for_after_a_person_has_decided() 
     upstream.inject(Fault::next(RACKNAP_CREATE, LATER));
     let asking = client.ordered(record()).await;
     assert_eq!(asking.state(), State::NeedsOperator, "{asking:#?}");
-    let failed = resolve(&client, &asking, not_executed(false)).await.expect("told");
+    let told = resolve(&client, &asking, not_executed(false)).await.expect("told");
+    assert_eq!(
+        (told.state(), attempts(&told)),
+        (State::NeedsOperator, vec![(Outcome::Unknown, "")])
+    );
+    let failed = client.done(&told.name).await;
     assert_eq!((failed.state(), failed.settle_time.is_none()), (State::Failed, true));
     assert_eq!(attempts(&failed), [(Outcome::Absent, "")]);
 }

@@ -71,7 +71,7 @@ pub(super) fn executed_as(upstream_id: &str) -> Resolution {
 }
 
 fn not_executed(try_again: bool) -> Resolution {
-    Resolution::NotExecuted(NotExecuted { try_again })
+    Resolution::NotExecuted(NotExecuted { try_again, ..NotExecuted::default() })
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use proptest::prelude::{Just, Strategy, any};
 use proptest::{collection, prop_oneof};
 use purveyor::store::age::Age;
 use purveyor::store::operation::{
-    Attempt, Baseline, Claim, EndKind, GivenUp, Lock, NewClaim, Note, Observed, Operation,
-    PROTOCOL, PendingEnd, Settle,
+    Attempt, Baseline, Claim, Decision, EndKind, GivenUp, Lock, NewClaim, Note, Observed,
+    Operation, PROTOCOL, PendingEnd, Settle,
 };
 use purveyor::store::{Change, NewOperation};
 use purveyor_sdk::plugin::v1::resource::Kind;
@@ -267,7 +267,13 @@ fn pending_end() -> impl Strategy<Value = PendingEnd> {
 }
 
 fn note() -> impl Strategy<Value = Note> {
-    (any_time(), text(), text()).prop_map(|(time, actor, text)| Note { time, actor, text })
+    let said = (0..Decision::ALL.len(), any::<bool>(), option::of(age()), any::<bool>());
+    (any_time(), text(), text(), said).prop_map(|(time, actor, text, said)| Note {
+        at_own_risk: said.1,
+        waits_until: said.2,
+        overruled: said.3,
+        ..Note::new(time, actor, text, Decision::ALL[said.0])
+    })
 }
 
 /// Any operation of version 1. Its lists, optional parts and numbers take all their forms.

@@ -132,11 +132,15 @@ impl Client {
         self.service(&name).await.expect("the service is there")
     }
 
-    /// The operation once it is done or needs a person.
+    /// The operation once it is done or needs a person, whose word does not wait for its time.
     pub(crate) async fn done(&self, name: &str) -> Operation {
         let begin = Instant::now();
         let mut operation = self.operation(name).await;
-        while !operation.done && operation.state() != State::NeedsOperator {
+        let asks = |operation: &Operation| {
+            let word_waits = operation.notes.last().is_some_and(|note| note.waits);
+            operation.state() == State::NeedsOperator && !word_waits
+        };
+        while !operation.done && !asks(&operation) {
             assert!(begin.elapsed() < PATIENCE, "still open after {PATIENCE:?}: {operation:#?}");
             // A short wait: one that begins when the operation needs a person already lasts its time.
             operation = self.waited(name, Duration { seconds: 1, nanos: 0 }).await;

@@ -307,7 +307,10 @@ pub(super) async fn resolved<S: Subject>(
         Some(sale) => {
             (Resolution::Executed(Executed { upstream_id: sale.id.clone() }), State::Succeeded)
         }
-        None => (Resolution::NotExecuted(NotExecuted { try_again: false }), State::Failed),
+        None => (
+            Resolution::NotExecuted(NotExecuted { try_again: false, ..NotExecuted::default() }),
+            State::Failed,
+        ),
     };
     word(stage, &operation.name, told).await?;
     let operation = stage.caller.rests(&operation.name).await?;

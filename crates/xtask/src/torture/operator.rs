@@ -187,7 +187,9 @@ fn bought(
         let done = |it: &Entry| it.kind == kind && it.product_id.as_ref() == Some(&made);
         return match ledger.iter().any(|it| done(it)) {
             true => Resolution::Executed(Executed { upstream_id: made }),
-            false => Resolution::NotExecuted(NotExecuted { try_again: true }),
+            false => {
+                Resolution::NotExecuted(NotExecuted { try_again: true, ..NotExecuted::default() })
+            }
         };
     }
     let gone: BTreeSet<String> = ledger.iter().filter_map(|entry| subject.undone(entry)).collect();
@@ -211,7 +213,7 @@ fn bought(
         None => {
             let cancelled = own.iter().any(|id| gone.contains(id));
             let try_again = operation.notes.is_empty() && !cancelled;
-            Resolution::NotExecuted(NotExecuted { try_again })
+            Resolution::NotExecuted(NotExecuted { try_again, ..NotExecuted::default() })
         }
     }
 }
@@ -230,7 +232,7 @@ fn ended(subject: &dyn Subject, operation: &Operation, ledger: &[Entry]) -> Reso
     let last = ledger.iter().rev().find(of_it);
     match last.and_then(|entry| subject.ended(entry)) {
         Some(upstream_id) => Resolution::Executed(Executed { upstream_id }),
-        None => Resolution::NotExecuted(NotExecuted { try_again: true }),
+        None => Resolution::NotExecuted(NotExecuted { try_again: true, ..NotExecuted::default() }),
     }
 }
 

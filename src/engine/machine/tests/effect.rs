@@ -14,7 +14,7 @@ use super::late::Way;
 use super::table::{done, next, order, panicked, pending, refusable, rejected, success, unproven};
 use crate::engine::machine::{Closing, Event, Resolution};
 use crate::plugin::{Answer, Seen, Spend};
-use crate::store::operation::Note;
+use crate::store::operation::{Decision, Note};
 use purveyor_sdk::Error;
 
 const LAG: u64 = EFFECT_LAG.as_secs();
@@ -150,7 +150,7 @@ fn operator_who_says_that_it_was_executed_ends_the_wait_for_its_effect() {
         let mut way = Way::accepted(Evidence::Difference);
         way.stands(Standing::EffectAwaited).pass(LAG).stands(Standing::EffectAwaited);
         assert_eq!(way.state(), State::NeedsOperator);
-        let note = Note { time: super::start(), actor: "ops".into(), text: "looked".into() };
+        let note = Note::new(super::start(), "ops".into(), "looked".into(), Decision::Unknown);
         let resolution = Resolution::Executed { upstream_id: id.into(), outcome };
         way.take(Event::Resolved { resolution, note });
         assert_eq!((way.state(), way.reason()), (State::Succeeded, None), "{id}");

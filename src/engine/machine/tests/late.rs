@@ -19,7 +19,7 @@ use crate::engine::machine::{
     Closing, Event, LateFinding, NewAttempt, Now, Policy, Resolution, apply, broken_invariant,
 };
 use crate::plugin::{Seen, Spend};
-use crate::store::operation::{Baseline, Note, Operation};
+use crate::store::operation::{Baseline, Decision, Note, Operation};
 
 /// An operation on its way, by one policy.
 pub(super) struct Way {
@@ -336,8 +336,9 @@ fn what_a_person_calls_not_executed_is_looked_for_once_more() {
         way.policy.account_shared = shared;
         way.close(unproven(), panicked());
         way.operation.state = State::NeedsOperator;
-        let note = Note { time: start(), actor: "ops".into(), text: "looked".into() };
-        let resolution = Resolution::NotExecuted { try_again: false };
+        way.pass(SETTLE.as_secs() + 1);
+        let note = Note::new(start(), "ops".into(), "looked".into(), Decision::Unknown);
+        let resolution = Resolution::NotExecuted { try_again: false, at_own_risk: false };
         way.take(Event::Resolved { resolution, note });
         assert_eq!(way.operation.wake_time.is_some(), looks, "{evidence:?}");
         assert_eq!(way.operation.attempts[0].message, "connection closed", "evidence is kept");
@@ -425,8 +426,8 @@ fn a_setting_that_is_never_answered_ends_with_a_person() {
         assert_eq!(sent_until_asked(&mut way), times);
         let told = format!("{times} times");
         assert!(way.operation.message.contains(&told), "{}", way.operation.message);
-        let note = Note { time: start(), actor: "ops".into(), text: "looked".into() };
-        let resolution = Resolution::NotExecuted { try_again: true };
+        let note = Note::new(start(), "ops".into(), "looked".into(), Decision::Unknown);
+        let resolution = Resolution::NotExecuted { try_again: true, at_own_risk: false };
         way.take(Event::Resolved { resolution, note });
         assert_eq!(sent_until_asked(&mut way), times);
     }

@@ -14,7 +14,7 @@ use super::table::{done, order, panicked, pending, refusable, rejected, success,
 use super::{EFFECT_LAG, SETTLE, begin, now_at};
 use crate::engine::machine::{Closing, Contest, Event, Resolution, apply};
 use crate::plugin::{Seen, Spend};
-use crate::store::operation::{Note, Origin};
+use crate::store::operation::{Decision, Note, Origin};
 
 const OTHER: Uuid = Uuid::from_u128(9);
 
@@ -58,7 +58,7 @@ impl Way {
     }
 
     fn resolve(&mut self, resolution: Resolution) -> &mut Self {
-        let note = Note { time: now_at(0).wall, actor: "ops".into(), text: "looked".into() };
+        let note = Note::new(now_at(0).wall, "ops".into(), "looked".into(), Decision::Unknown);
         self.take(Event::Resolved { resolution, note })
     }
 
@@ -242,13 +242,14 @@ fn a_step_that_was_accepted_is_never_begun_again() {
         assert_eq!((way.operation.state, way.duplicates()), (State::WaitingUpstream, vec![]));
         let ids: Vec<_> = way.operation.attempts.iter().map(|it| it.upstream_id.as_str()).collect();
         assert_eq!(ids, ["a", ""], "the later one moved nothing");
-        for try_again in [true, false] {
-            let mut way = late(after);
-            way.resolve(Resolution::NotExecuted { try_again });
-            assert_eq!(way.operation.state, State::Failed, "nothing is sent again");
-            assert_eq!(way.problem(), Some(ErrorReason::NotExecuted));
-            assert_eq!(way.duplicates(), ["a"]);
-        }
+        // The word waits for a window, and then nothing is sent again.
+        let mut way = late(after);
+        way.resolve(Resolution::NotExecuted { try_again: false, at_own_risk: false });
+        assert_eq!(way.operation.state, State::NeedsOperator);
+        way.pass(SETTLE.as_secs() + 1).look(Finding::Absent(Absent::default()));
+        assert_eq!(way.operation.state, State::Failed);
+        assert_eq!(way.problem(), Some(ErrorReason::NotExecuted));
+        assert_eq!(way.duplicates(), ["a"]);
     }
 }
 
@@ -336,7 +337,7 @@ fn what_was_delivered_to_another_operation_is_for_a_person() {
 fn an_operators_word_gives_nobody_what_another_operation_was_answered() {
     let mut way = Way::begin(Evidence::Difference);
     way.lost().contested_late(1, "a", Some("a"));
-    let note = Note { time: now_at(0).wall, actor: "ops".into(), text: "looked".into() };
+    let note = Note::new(now_at(0).wall, "ops".into(), "looked".into(), Decision::Unknown);
     let outcome = Some(Box::new(pending("a").unwrap()));
     let resolution = Resolution::Executed { upstream_id: "a".into(), outcome };
     let resolved = Event::Resolved { resolution, note };
@@ -348,15 +349,13 @@ fn an_operators_word_gives_nobody_what_another_operation_was_answered() {
 
 #[test]
 fn a_person_who_says_not_executed_sends_nothing_after_an_accepted_attempt() {
-    for try_again in [true, false] {
-        let mut way = Way::begin(Evidence::Difference);
-        way.close(success(Some("a")), panicked());
-        way.pass(SETTLE.as_secs() + 1).look(Finding::Absent(Absent::default()));
-        assert_eq!(way.operation.state, State::NeedsOperator);
-        way.resolve(Resolution::NotExecuted { try_again });
-        assert_eq!(way.operation.state, State::Failed);
-        assert_eq!(way.problem(), Some(ErrorReason::NotExecuted));
-    }
+    let mut way = Way::begin(Evidence::Difference);
+    way.close(success(Some("a")), panicked());
+    way.pass(SETTLE.as_secs() + 1).look(Finding::Absent(Absent::default()));
+    assert_eq!(way.operation.state, State::NeedsOperator);
+    way.resolve(Resolution::NotExecuted { try_again: false, at_own_risk: false });
+    assert_eq!(way.operation.state, State::Failed);
+    assert_eq!(way.problem(), Some(ErrorReason::NotExecuted));
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::engine::machine::{
     Closing, Event, LateFinding, NewAttempt, Now, Policy, Resolution, apply, broken_invariant,
 };
 use crate::plugin::{Answer, ProofSeen, Seen, Spend};
-use crate::store::operation::{Baseline, Note, Observed, Operation};
+use crate::store::operation::{Baseline, Decision, Note, Observed, Operation};
 
 /// What happens next, as chance has it.
 #[derive(Clone, Copy, Debug)]
@@ -626,13 +626,13 @@ impl World {
                 let outcome = Some(Box::new(self.go_on(step, &upstream_id)));
                 Resolution::Executed { upstream_id, outcome }
             }
-            None => Resolution::NotExecuted { try_again },
+            None => Resolution::NotExecuted { try_again, at_own_risk: false },
         };
         let pending =
             self.operation.attempts.last().is_some_and(|it| it.outcome == Outcome::Pending);
         let undone = matches!(resolution, Resolution::NotExecuted { .. });
         self.unkept |= pending && undone && step > 1;
-        let note = Note { time: self.now().wall, actor: "ops".into(), text: "looked".into() };
+        let note = Note::new(self.now().wall, "ops".into(), "looked".into(), Decision::Unknown);
         self.offer(Event::Resolved { resolution, note });
     }
 
