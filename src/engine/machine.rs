@@ -121,6 +121,14 @@ impl Step<'_> {
             (Accepted | Running, Event::Blocked { by }) if self.open_attempt().is_none() => {
                 self.blocked(&by)
             }
+            (Accepted | Running, Event::StartExpired { waited_for })
+                if self.open_attempt().is_none() =>
+            {
+                if !self.too_late(waited_for.as_ref()) {
+                    let event = Event::StartExpired { waited_for };
+                    return Err(self.refusal(&event, "it may still start, or has begun upstream"));
+                }
+            }
             (Running, Event::BaselineTaken(baseline)) if self.open_attempt().is_none() => {
                 self.next.baseline = Some(baseline);
             }
@@ -208,17 +216,25 @@ impl Step<'_> {
         }
     }
 
-    /// Whether `start_before` has passed; then it has failed, and the error names what it waited for.
+    /// Whether `start_before` has passed and nothing took effect; then it has failed. What was sent ends
+    /// with what became of it, and only else with what it waited for.
     fn too_late(&mut self, waited_for: Option<&Blocker>) -> bool {
         let late = self.now.wall > self.next.start_before && self.nothing_applied();
         if late {
-            let message = format!("nothing was sent before {}", self.next.start_before);
-            self.fail(match waited_for {
-                Some(blocker) => blocker.not_started(message),
-                None => Error::new(ErrorReason::NotStarted, message),
+            let start_before = self.next.start_before;
+            let message = format!("nothing was sent before {start_before}");
+            self.fail(match (self.last_sent(), waited_for) {
+                (Some(sent), _) => not_sent_again(sent, start_before),
+                (None, Some(blocker)) => blocker.not_started(message),
+                (None, None) => Error::new(ErrorReason::NotStarted, message),
             });
         }
         late
+    }
+
+    /// The last attempt of which a byte may have been written.
+    fn last_sent(&self) -> Option<&Attempt> {
+        self.next.attempts.iter().rfind(|attempt| attempt.outcome != Outcome::NotSent)
     }
 
     fn unblocked(&mut self) {
@@ -534,6 +550,17 @@ impl Step<'_> {
     fn refusal(&self, event: &Event, reason: &'static str) -> Refusal {
         Refusal { event: event.name(), state: self.next.state.as_str_name(), reason }
     }
+}
+
+/// Why an operation fails whose last request was refused, or provably did nothing, and which may not send
+/// another one.
+fn not_sent_again(sent: &Attempt, start_before: Timestamp) -> Error {
+    let message = format!("{}; nothing was sent again before {start_before}", sent.message);
+    let reason = match sent.outcome {
+        Outcome::Absent => ErrorReason::UpstreamUnavailable,
+        _ => ErrorReason::UpstreamRejected,
+    };
+    Error::new(reason, message)
 }
 
 /// Whether the upstream has accepted a spend.

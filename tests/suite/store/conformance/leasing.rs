@@ -3,18 +3,22 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use purveyor::store::operation::Operation;
-use purveyor::store::{Lease, NewOperation, Store, Take, Wakes};
+use purveyor::store::{DueQueue, Lease, NewOperation, PAGE_MAX, Share, Store, Take, Wakes};
 use purveyor_sdk::v1::operation::State;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::super::samples::{aged, id, new, next, operation};
+use super::super::samples::{aged, at, id, new, next, operation};
 use super::Home;
 
 /// Two replicas.
 const LEFT: Uuid = Uuid::from_u128(1001);
 const RIGHT: Uuid = Uuid::from_u128(1002);
+
+/// The account of all samples.
+const ACCOUNT: &str = "acme https://acme.example:443 account";
 
 /// What is taken when nothing is due.
 const NOTHING: [Uuid; 0] = [];
@@ -117,30 +121,150 @@ pub(super) async fn renews_only_ones_own(home: Arc<dyn Home>) {
     assert_eq!(take(&*store, LEFT, 100, 200, 10).await, [id(1), id(2)]);
 }
 
-pub(super) async fn takes_what_waits_by_its_provider(home: Arc<dyn Home>) {
+pub(super) async fn takes_what_waits_by_its_queue(home: Arc<dyn Home>) {
     let store = home.open().await;
     for (n, provider, wake) in [(1, "acme", Some(30)), (2, "acme", Some(10)), (4, "acme", None)] {
         wait(&*store, n, provider, wake).await;
     }
     wait(&*store, 3, "other", Some(20)).await;
     accept(&*store, 5, Some(40)).await;
-    wakes(&*store, Some(40), &[("acme", 10), ("other", 20)]).await;
+    wakes(&*store, &[("acme", 40)], &[("acme", 10), ("other", 20)]).await;
     // However long they wait, they are not in the way of anything else.
     assert_eq!(take(&*store, LEFT, 50, 90, 1).await, [id(5)]);
     let check = async |provider: &str, now: i64, limit: usize, expected: &[u128]| {
-        let take = Take { now: aged(now), lease: Lease { replica: LEFT, until: aged(90) }, limit };
-        let taken = store.take_waiting(provider, &take).await.unwrap();
-        let taken: Vec<_> = taken.into_iter().map(|operation| operation.request_id).collect();
-        assert_eq!(taken, expected.iter().map(|n| id(*n)).collect::<Vec<_>>(), "{provider} {now}");
+        let shares = vec![Share { queue: queue(ACCOUNT, provider), limit }];
+        let lease = Lease { replica: LEFT, until: aged(90) };
+        let taken = store.take_waiting(&Take { now: aged(now), lease, shares }).await.unwrap();
+        assert_eq!(
+            ids(&taken),
+            expected.iter().map(|n| id(*n)).collect::<Vec<_>>(),
+            "{provider} {now}"
+        );
     };
     check("acme", 9, 10, &[]).await;
     check("nobody", 50, 10, &[]).await;
     check("acme", 50, 1, &[2]).await;
     check("acme", 50, 10, &[1]).await;
     check("acme", 50, 10, &[]).await;
-    wakes(&*store, Some(90), &[("acme", 90), ("other", 20)]).await;
+    wakes(&*store, &[("acme", 90)], &[("acme", 90), ("other", 20)]).await;
     store.release(LEFT, &[id(1)]).await.unwrap();
     check("acme", 50, 10, &[1]).await;
+}
+
+/// However much of one account is due, and however long, it hides nothing of another account.
+pub(super) async fn shows_and_takes_what_is_due_of_each_account(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    for n in 1..=300 {
+        of_account(&*store, n, "busy", "acme", 10).await;
+    }
+    for (n, account, provider) in [
+        (301, "quiet", "acme"),
+        (302, "quiet", "zeta"),
+        (303, "", "acme"),
+        (304, "with\0nul", "acme"),
+    ] {
+        of_account(&*store, n, account, provider, 20).await;
+    }
+    let expected = [
+        (queue("", "acme"), aged(20)),
+        (queue("busy", "acme"), aged(10)),
+        (queue("quiet", "acme"), aged(20)),
+        (queue("quiet", "zeta"), aged(20)),
+        (queue("with\0nul", "acme"), aged(20)),
+    ];
+    assert_eq!(store.wakes().await.unwrap().due, expected);
+    let take = async |now: i64, shares: &[(&str, &str, usize)]| {
+        let share = |&(account, provider, limit)| Share { queue: queue(account, provider), limit };
+        let shares = shares.iter().map(share).collect();
+        let lease = Lease { replica: LEFT, until: aged(90) };
+        let taken = store.take_due(&Take { now: aged(now), lease, shares }).await.unwrap();
+        ids(&taken)
+    };
+    // By share, and in each what is due longest.
+    let both = [("quiet", "acme", 5), ("busy", "acme", 2)];
+    assert_eq!(take(15, &both).await, [id(1), id(2)]);
+    assert_eq!(take(20, &both).await, [id(301), id(3), id(4)]);
+    assert_eq!(take(20, &[]).await, NOTHING);
+    let rest = [("with\0nul", "acme", 1), ("", "acme", 1), ("quiet", "zeta", 1), ("", "zeta", 1)];
+    assert_eq!(take(20, &rest).await, [id(304), id(303), id(302)]);
+    assert_eq!(take(20, &[("busy", "acme", 1000)]).await.len(), PAGE_MAX);
+    let busy = store.wakes().await.unwrap();
+    assert_eq!(busy.due[1], (queue("busy", "acme"), aged(10)));
+    assert_eq!(busy.first_after(aged(10)), Some(aged(90)));
+}
+
+pub(super) async fn shows_what_was_not_started_in_time(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    let accept = async |n: u128, start_before: Timestamp, state: State, lease: Option<Lease>| {
+        let accepted = Operation { start_before, ..operation(n) };
+        store.accept(NewOperation { lease, ..new(accepted.clone()) }).await.unwrap();
+        if state != State::Accepted {
+            let change = next(&accepted, |operation| {
+                operation.state = state;
+                operation.wake_time = operation.wake_time.filter(|_| !operation.done());
+            });
+            store.commit(change).await.unwrap();
+        }
+    };
+    let part = |millis: i64| at(10) + SignedDuration::from_millis(millis);
+    let lease = Some(Lease { replica: LEFT, until: aged(1000) });
+    // Also what somebody works on, or nobody has to look at.
+    accept(1, part(500), State::Accepted, lease).await;
+    accept(2, at(9), State::Running, None).await;
+    accept(3, part(0), State::Accepted, None).await;
+    accept(4, part(1), State::Accepted, None).await;
+    accept(5, at(11), State::Accepted, None).await;
+    accept(6, "-000042-01-01T00:00:00Z".parse().unwrap(), State::Accepted, None).await;
+    accept(7, "9999-12-30T00:00:00Z".parse().unwrap(), State::Accepted, None).await;
+    for (n, state) in [
+        (8, State::WaitingUpstream),
+        (9, State::OutcomeUnknown),
+        (10, State::Reconciling),
+        (11, State::NeedsOperator),
+        (12, State::Succeeded),
+        (13, State::Failed),
+        (14, State::Cancelled),
+    ] {
+        accept(n, at(1), state, None).await;
+    }
+    let check = async |before: Timestamp, expected: &[u128]| {
+        let mut found = ids(&store.unstarted(before, None).await.unwrap());
+        found.sort_unstable();
+        let expected: Vec<_> = expected.iter().map(|n| id(*n)).collect();
+        assert_eq!(found, expected, "{before}");
+    };
+    check(at(9), &[6]).await;
+    check(at(10), &[2, 6]).await;
+    check(part(1), &[2, 3, 6]).await;
+    check(part(500), &[2, 3, 4, 6]).await;
+    check(part(501), &[1, 2, 3, 4, 6]).await;
+    check(at(12), &[1, 2, 3, 4, 5, 6]).await;
+    // Further pages begin where the last one ended.
+    let all = store.unstarted(at(12), None).await.unwrap();
+    for (number, last) in all.iter().enumerate() {
+        let after = Some((last.start_before, last.request_id));
+        let rest = store.unstarted(at(12), after).await.unwrap();
+        assert_eq!(rest, all[number + 1..]);
+    }
+}
+
+fn queue(account_key: &str, provider: &str) -> DueQueue {
+    DueQueue { account_key: account_key.to_owned(), provider: provider.to_owned() }
+}
+
+fn ids(operations: &[Operation]) -> Vec<Uuid> {
+    operations.iter().map(|operation| operation.request_id).collect()
+}
+
+/// Stores an operation of an account that is due then.
+async fn of_account(store: &dyn Store, n: u128, account_key: &str, provider: &str, wake: i64) {
+    let accepted = Operation {
+        account_key: account_key.to_owned(),
+        provider: provider.to_owned(),
+        wake_time: Some(aged(wake)),
+        ..operation(n)
+    };
+    store.accept(new(accepted)).await.unwrap();
 }
 
 /// Stores an operation that waits for its upstream.
@@ -155,9 +279,11 @@ async fn wait(store: &dyn Store, n: u128, provider: &str, wake: Option<i64>) {
 }
 
 /// When there is something to take next.
-async fn wakes(store: &dyn Store, due: Option<i64>, waiting: &[(&str, i64)]) {
-    let waiting = waiting.iter().map(|(provider, due)| ((*provider).to_owned(), aged(*due)));
-    let expected = Wakes { due: due.map(aged), waiting: waiting.collect() };
+async fn wakes(store: &dyn Store, due: &[(&str, i64)], waiting: &[(&str, i64)]) {
+    let queues = |queues: &[(&str, i64)]| {
+        queues.iter().map(|(provider, due)| (queue(ACCOUNT, provider), aged(*due))).collect()
+    };
+    let expected = Wakes { due: queues(due), waiting: queues(waiting) };
     assert_eq!(store.wakes().await.unwrap(), expected);
 }
 
@@ -184,7 +310,7 @@ async fn accept(store: &dyn Store, n: u128, wake: Option<i64>) -> Operation {
 }
 
 async fn take(store: &dyn Store, replica: Uuid, now: i64, until: i64, limit: usize) -> Vec<Uuid> {
-    let take = Take { now: aged(now), lease: Lease { replica, until: aged(until) }, limit };
-    let taken = store.take_due(&take).await.unwrap();
-    taken.into_iter().map(|operation| operation.request_id).collect()
+    let shares = vec![Share { queue: queue(ACCOUNT, "acme"), limit }];
+    let lease = Lease { replica, until: aged(until) };
+    ids(&store.take_due(&Take { now: aged(now), lease, shares }).await.unwrap())
 }
