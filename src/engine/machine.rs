@@ -216,25 +216,34 @@ impl Step<'_> {
         }
     }
 
-    /// Whether `start_before` has passed and nothing took effect; then it has failed. What was sent ends
-    /// with what became of it, and only else with what it waited for.
+    /// Whether `start_before` has passed and nothing took effect; then it is not started.
     fn too_late(&mut self, waited_for: Option<&Blocker>) -> bool {
         let late = self.now.wall > self.next.start_before && self.nothing_applied();
         if late {
-            let start_before = self.next.start_before;
-            let message = format!("nothing was sent before {start_before}");
-            self.fail(match (self.last_sent(), waited_for) {
-                (Some(sent), _) => not_sent_again(sent, start_before),
-                (None, Some(blocker)) => blocker.not_started(message),
-                (None, None) => Error::new(ErrorReason::NotStarted, message),
-            });
+            self.not_started(waited_for);
         }
         late
     }
 
-    /// The last attempt of which a byte may have been written.
-    fn last_sent(&self) -> Option<&Attempt> {
-        self.next.attempts.iter().rfind(|attempt| attempt.outcome != Outcome::NotSent)
+    /// What was never sent has failed, and the error names what it waited for. What was sent ends with what
+    /// became of that: a refusal as any refusal, and what is proven absent is looked for once more after
+    /// the end.
+    fn not_started(&mut self, waited_for: Option<&Blocker>) {
+        let start_before = self.next.start_before;
+        let sent = self.next.current().filter(|it| it.outcome != Outcome::NotSent);
+        if let Some(sent) = sent {
+            let message = format!("{}; nothing was sent again before {start_before}", sent.message);
+            if sent.outcome == Outcome::Absent {
+                return self.fail(Error::unavailable(message));
+            }
+            self.next.blocked_by = None;
+            return self.fail_unless_seen(Error::new(ErrorReason::UpstreamRejected, message));
+        }
+        let message = format!("nothing was sent before {start_before}");
+        self.fail(match waited_for {
+            Some(blocker) => blocker.not_started(message),
+            None => Error::new(ErrorReason::NotStarted, message),
+        });
     }
 
     fn unblocked(&mut self) {
@@ -550,17 +559,6 @@ impl Step<'_> {
     fn refusal(&self, event: &Event, reason: &'static str) -> Refusal {
         Refusal { event: event.name(), state: self.next.state.as_str_name(), reason }
     }
-}
-
-/// Why an operation fails whose last request was refused, or provably did nothing, and which may not send
-/// another one.
-fn not_sent_again(sent: &Attempt, start_before: Timestamp) -> Error {
-    let message = format!("{}; nothing was sent again before {start_before}", sent.message);
-    let reason = match sent.outcome {
-        Outcome::Absent => ErrorReason::UpstreamUnavailable,
-        _ => ErrorReason::UpstreamRejected,
-    };
-    Error::new(reason, message)
 }
 
 /// Whether the upstream has accepted a spend.

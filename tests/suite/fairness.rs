@@ -64,7 +64,6 @@ async fn healthy_order_passes_a_hanging_upstream(configuration: Configuration) {
     let waiting = pile_up(&client, &hanging, start_before).await;
     let (begin, latest) = (Instant::now(), SystemTime::now() + PROMPT);
     let healthy = client.ordered(by(purchase("prompt", &[("shares", 1)]), latest)).await;
-    println!("healthy order: {:?} after {:?}", healthy.state(), begin.elapsed());
     succeeded(healthy);
     assert!(begin.elapsed() < PROMPT, "it took {:?}", begin.elapsed());
     assert_eq!(sold(&prompt, Kind::ProductAdd).len(), 1);
@@ -75,35 +74,33 @@ async fn healthy_order_passes_a_hanging_upstream(configuration: Configuration) {
     assert_eq!(creates, 1 + sent as u64, "an order that ended was sent");
 }
 
-/// Waits until every order of which nothing was sent has ended, and tells how many others there are.
+/// Waits until every order of which nothing was sent has ended, which is soon after `start_before`, and tells
+/// how many others there are.
 async fn until_start_before(
     client: &Client,
     waiting: &[Operation],
     start_before: SystemTime,
 ) -> usize {
-    let latest = start_before + PROMPT;
-    let mut sent = 0;
-    loop {
-        let shown = join_all(waiting.iter().map(|it| client.operation(&it.name))).await;
-        let open = shown.iter().filter(|it| !it.done && it.attempts.is_empty()).count();
-        if open == 0 || SystemTime::now() > latest {
-            println!("{open} of {WAITING} are open at start_before + {PROMPT:?} at the latest");
-            assert_eq!(open, 0, "orders are still open past their start_before");
-            for operation in &shown {
-                if operation.attempts.is_empty() {
-                    let ended = (operation.state(), reason(operation));
-                    assert_eq!(ended, (State::Failed, "NOT_STARTED"), "{operation:#?}");
-                } else {
-                    // Its request is under way: nobody says that it was not started.
-                    assert_eq!(operation.state(), State::Running, "{operation:#?}");
-                    assert_eq!(operation.attempts[0].outcome(), Outcome::Unspecified);
-                    sent += 1;
-                }
-            }
-            return sent;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+    let shown = || join_all(waiting.iter().map(|it| client.operation(&it.name)));
+    let unsent = |it: &&Operation| it.attempts.is_empty();
+    until("what was not sent has ended", || async {
+        shown().await.iter().filter(unsent).all(|it| it.done)
+    })
+    .await;
+    let late = SystemTime::now().duration_since(start_before).expect("they ended too early");
+    assert!(late < PROMPT, "they ended {late:?} after their start_before");
+    let shown = shown().await;
+    for operation in shown.iter().filter(unsent) {
+        let ended = (operation.state(), reason(operation));
+        assert_eq!(ended, (State::Failed, "NOT_STARTED"), "{operation:#?}");
     }
+    // Of these a request is under way: nobody says that they were not started.
+    let sent: Vec<_> = shown.iter().filter(|it| !unsent(it)).collect();
+    for operation in &sent {
+        assert_eq!(operation.state(), State::Running, "{operation:#?}");
+        assert_eq!(operation.attempts[0].outcome(), Outcome::Unspecified);
+    }
+    sent.len()
 }
 
 #[tokio::test(flavor = "multi_thread")]

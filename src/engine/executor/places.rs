@@ -230,3 +230,6 @@ impl Drop for WorkPlace {
         self.shared.ended.notify_waiters();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -440,6 +440,45 @@ mod tests {
         assert_eq!(limiter.state().under_way, 0);
     }
 
+    /// Counts what it is told.
+    #[derive(Debug, Default)]
+    struct Told(Mutex<Vec<&'static str>>);
+
+    impl Told {
+        fn note(&self, what: &'static str) {
+            self.0.lock().unwrap().push(what);
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl WorkSlot for Told {
+        fn pause(&self) {
+            self.note("pause");
+        }
+        async fn resume(&self) {
+            self.note("resume");
+        }
+        fn request_ended(&self) {
+            self.note("end");
+        }
+        fn answered(&self, _answered: bool) {
+            self.note("answered");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn request_leaves_its_place_while_it_waits_for_its_turn() {
+        let limiter = limiter(10, 1);
+        let far = Instant::now() + Duration::from_secs(60);
+        let told = Arc::new(Told::default());
+        let work: Arc<dyn WorkSlot> = Arc::clone(&told) as _;
+        drop(limiter.turn(Priority::Poll, far, Some(&work)).await.unwrap());
+        assert_eq!(*told.0.lock().unwrap(), ["resume", "end"]);
+        // The second waits for the rate.
+        drop(limiter.turn(Priority::Poll, far, Some(&work)).await.unwrap());
+        assert_eq!(told.0.lock().unwrap()[2..], ["pause", "resume", "end"]);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn providers_of_one_account_share_its_turns() {
         let limiters = Limiters::default();
