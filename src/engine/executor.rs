@@ -33,6 +33,9 @@ const BESIDE_REQUESTS: usize = 2;
 /// What is due, by account.
 type Work = BTreeMap<String, AccountWork>;
 
+/// The places that each account got.
+type Shares = BTreeMap<String, Vec<Arc<WorkPlace>>>;
+
 /// What is due of one account.
 struct AccountWork {
     cap: usize,
@@ -43,8 +46,8 @@ struct AccountWork {
 struct Due {
     since: Age,
     queue: DueQueue,
-    /// What waits for its upstream is asked for together.
-    polled: bool,
+    /// Of those that wait for their upstream: the right to ask it for many together.
+    poll: Option<OwnedSemaphorePermit>,
 }
 
 impl Engine {
@@ -54,9 +57,7 @@ impl Engine {
                 Ok(pause) => pause,
                 Err(error) => {
                     tracing::error!(%error, "due operations cannot be read");
-                    // Nobody who is at work waits for what cannot be begun.
-                    drop(self.inner.places.share_out([], 0));
-                    LOOK_AGAIN
+                    self.begin_nothing()
                 }
             };
             tokio::select! {
@@ -64,6 +65,13 @@ impl Engine {
                 () = tokio::time::sleep(pause) => {}
             }
         }
+        self.begin_nothing();
+    }
+
+    /// Nothing can be begun, so nobody who is at work waits for it; and when to look again.
+    fn begin_nothing(&self) -> Duration {
+        drop(self.inner.places.share_out([], 0));
+        LOOK_AGAIN
     }
 
     /// Takes what is due and has a place, and tells how long nothing else will be. Whoever gives a place
@@ -71,7 +79,7 @@ impl Engine {
     async fn take_up(&self) -> Result<Duration, StoreError> {
         loop {
             if self.stopping() || self.held().is_some() {
-                return Ok(LOOK_AGAIN);
+                return Ok(self.begin_nothing());
             }
             let wakes = self.inner.store.wakes().await?;
             let now = self.age();
@@ -80,28 +88,37 @@ impl Engine {
             let work = self.work(wakes, now);
             let caps = work.iter().map(|(account, work)| (account.as_str(), work.cap));
             let shares = self.inner.places.share_out(caps, TAKE);
-            if self.take(&work, shares).await? == 0 {
+            if self.take(work, shares).await? == 0 {
                 return Ok(next.since(now));
             }
         }
     }
 
-    /// What is due by account, the queue of each first that is due longest.
+    /// What is due by account, the queue of each first that is due longest. A queue that is asked for as
+    /// often as may be at a time is left out.
     fn work(&self, wakes: Wakes, now: Age) -> Work {
         let mut work = Work::new();
-        for (queues, polled) in [(wakes.due, false), (wakes.waiting, true)] {
-            for (queue, since) in queues.into_iter().filter(|(_, due)| *due <= now) {
-                let (account, cap) = self.account_of(&queue.account_key, &queue.provider);
-                let of_account = AccountWork { cap, queues: Vec::new() };
-                let of_account = work.entry(account).or_insert(of_account);
-                of_account.cap = of_account.cap.min(cap);
-                of_account.queues.push(Due { since, queue, polled });
+        let is_due = |(_, due): &(DueQueue, Age)| *due <= now;
+        for (queue, since) in wakes.due.into_iter().filter(is_due) {
+            self.add(&mut work, Due { since, queue, poll: None });
+        }
+        for (queue, since) in wakes.waiting.into_iter().filter(is_due) {
+            if let Some(poll) = self.inner.polls.place(&queue.provider) {
+                self.add(&mut work, Due { since, queue, poll: Some(poll) });
             }
         }
         for of_account in work.values_mut() {
             of_account.queues.sort_by_key(|due| due.since);
         }
         work
+    }
+
+    fn add(&self, work: &mut Work, due: Due) {
+        let (account, cap) = self.account_of(&due.queue.account_key, &due.queue.provider);
+        let of_account =
+            work.entry(account).or_insert_with(|| AccountWork { cap, queues: Vec::new() });
+        of_account.cap = of_account.cap.min(cap);
+        of_account.queues.push(due);
     }
 
     /// What the places of an operation are counted under, and how many of those may be at work.
@@ -122,52 +139,23 @@ impl Engine {
 
     /// Takes as much of each account as it has places for, and tells how much that was. Places that
     /// nothing is there for are given back.
-    async fn take(
-        &self,
-        work: &Work,
-        mut shares: BTreeMap<String, Vec<Arc<WorkPlace>>>,
-    ) -> Result<usize, StoreError> {
-        let mut due = Vec::new();
-        let mut polls = Vec::new();
+    async fn take(&self, mut work: Work, mut shares: Shares) -> Result<usize, StoreError> {
+        let (mut due, mut polls) = (Vec::new(), Vec::new());
         for (account, places) in &mut shares {
-            let queues = work.get(account).map_or(&[][..], |work| &work.queues);
-            let mut limits = vec![0; queues.len()];
-            let mut left = places.len();
-            while left > 0 {
-                let before = left;
-                for (of_queue, limit) in queues.iter().zip(&mut limits) {
-                    if left == 0 {
-                        break;
-                    }
-                    if !of_queue.polled {
-                        *limit += 1;
-                    } else if let Some(poll) = self.inner.polls.place(&of_queue.queue.provider) {
-                        polls.extend(places.pop().map(|place| (&of_queue.queue, place, poll)));
-                    } else {
-                        continue;
-                    }
-                    left -= 1;
-                }
-                if left == before {
-                    break;
-                }
-            }
-            let of_queues = queues.iter().zip(limits).filter(|(_, limit)| *limit > 0);
-            due.extend(of_queues.map(|(due, limit)| Share { queue: due.queue.clone(), limit }));
+            let Some(of_account) = work.remove(account) else { continue };
+            let (polled, taken): (Vec<_>, Vec<_>) = split(of_account.queues, places.len());
+            polls.extend(polled.into_iter().filter_map(|due| Some((due, places.pop()?))));
+            due.extend(taken);
         }
         let mut taken = self.take_due(due, shares).await?;
-        for (queue, place, poll) in polls {
-            taken += self.take_waiting(queue, place, poll).await?;
+        for (due, place) in polls {
+            taken += self.take_waiting(due, place).await?;
         }
         Ok(taken)
     }
 
     /// Takes what is due but waits for no upstream, and tells how much that was.
-    async fn take_due(
-        &self,
-        due: Vec<Share>,
-        mut shares: BTreeMap<String, Vec<Arc<WorkPlace>>>,
-    ) -> Result<usize, StoreError> {
+    async fn take_due(&self, due: Vec<Share>, mut shares: Shares) -> Result<usize, StoreError> {
         if due.is_empty() {
             return Ok(0);
         }
@@ -190,19 +178,14 @@ impl Engine {
 
     /// Takes operations that wait for one provider's upstream, as many as can be asked for at once,
     /// and tells how many those were.
-    async fn take_waiting(
-        &self,
-        queue: &DueQueue,
-        place: Arc<WorkPlace>,
-        poll: OwnedSemaphorePermit,
-    ) -> Result<usize, StoreError> {
-        let limit = self.polled_at_once(&queue.provider).clamp(POLL_TAKE, PAGE_MAX);
-        let shares = vec![Share { queue: queue.clone(), limit }];
+    async fn take_waiting(&self, due: Due, place: Arc<WorkPlace>) -> Result<usize, StoreError> {
+        let limit = self.polled_at_once(&due.queue.provider).clamp(POLL_TAKE, PAGE_MAX);
+        let shares = vec![Share { queue: due.queue, limit }];
         let take = Take { now: self.age(), lease: self.lease(), shares };
         let waiting = self.inner.store.take_waiting(&take).await?;
         let taken = waiting.len();
         if taken > 0 {
-            self.spawn_poll(waiting, place, poll);
+            self.spawn_poll(waiting, place, due.poll);
         }
         Ok(taken)
     }
@@ -212,7 +195,8 @@ impl Engine {
         let request_id = operation.request_id;
         self.inner.under_way.begin(&[request_id]);
         tokio::spawn(async move {
-            work_from(Arc::clone(&place) as Arc<dyn WorkSlot>, engine.drive(operation)).await;
+            let work = Box::pin(engine.drive(operation));
+            work_from(Arc::clone(&place) as Arc<dyn WorkSlot>, work).await;
             engine.give_back(&[request_id], place).await;
         });
     }
@@ -221,13 +205,14 @@ impl Engine {
         &self,
         operations: Vec<Operation>,
         place: Arc<WorkPlace>,
-        poll: OwnedSemaphorePermit,
+        poll: Option<OwnedSemaphorePermit>,
     ) {
         let engine = self.clone();
         let taken = ids(&operations);
         self.inner.under_way.begin(&taken);
         tokio::spawn(async move {
-            work_from(Arc::clone(&place) as Arc<dyn WorkSlot>, engine.follow_up(operations)).await;
+            let work = Box::pin(engine.follow_up(operations));
+            work_from(Arc::clone(&place) as Arc<dyn WorkSlot>, work).await;
             engine.give_back(&taken, place).await;
             drop(poll);
             engine.inner.due.notify_one();
@@ -280,6 +265,25 @@ impl Engine {
     async fn release(&self, request_ids: &[Uuid]) -> Result<(), StoreError> {
         self.inner.store.release(self.inner.replica, request_ids).await
     }
+}
+
+/// Shares so many places out among the queues of one account, in turn: those that are polled, which need one
+/// each, and how much is taken of the others.
+fn split(queues: Vec<Due>, places: usize) -> (Vec<Due>, Vec<Share>) {
+    let first = queues.len().min(places);
+    let more = places - first;
+    let (mut polled, mut taken) = (Vec::new(), Vec::new());
+    for due in queues.into_iter().take(first) {
+        match due.poll {
+            Some(_) => polled.push(due),
+            None => taken.push(Share { queue: due.queue, limit: 1 }),
+        }
+    }
+    let others = taken.len();
+    for (number, share) in taken.iter_mut().enumerate() {
+        share.limit += more / others + usize::from(number < more % others);
+    }
+    (polled, taken)
 }
 
 fn ids(operations: &[Operation]) -> Vec<Uuid> {

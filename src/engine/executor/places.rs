@@ -67,7 +67,8 @@ impl Places {
         state.allocator.begin(account, cap).then(|| self.place(&mut state, account.to_owned()))
     }
 
-    /// Places for the accounts that have work, with their caps; at most `limit`.
+    /// Places for the accounts that have work, with their caps; at most `limit`. Where none has any, those
+    /// that are at work have all places to go on.
     pub(super) fn share_out<'a>(
         &self,
         work: impl IntoIterator<Item = (&'a str, usize)>,
@@ -76,13 +77,14 @@ impl Places {
         let mut state = self.0.state();
         state.allocator.set_work(work);
         let mut shares = BTreeMap::<String, Vec<_>>::new();
+        state.resume_all();
         for _ in 0..limit {
-            state.resume_all();
             let Some(grant @ Grant::Begin(_)) = state.allocator.next() else { break };
             state.allocator.give(&grant);
             let (Grant::Begin(account) | Grant::Resume(account)) = grant;
             let place = self.place(&mut state, account.clone());
             shares.entry(account).or_default().push(place);
+            state.resume_all();
         }
         shares
     }

@@ -274,89 +274,107 @@ fn paused_operation_counts_against_the_cap_and_not_the_places() {
     assert_eq!(allocator.next(), Some(Grant::Resume(name(0))));
 }
 
-/// When something happens, in milliseconds.
-type Event = Reverse<(u64, usize, Happens)>;
+/// How many accounts the simulation has; three of ten hang.
+const MANY: usize = 1000;
+/// How long, in milliseconds, a request lasts that is answered, and one that hangs.
+const ANSWER: u64 = 200;
+const TIME_OUT: u64 = 60_000;
+/// When the simulation ends.
+const END: u64 = 170_000;
+const CAP: usize = 18;
+
+fn hangs(account: usize) -> bool {
+    account % 10 < 3
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Happens {
     Arrives,
-    Answers,
-    TimesOut,
+    Ends,
 }
 
-/// A thousand accounts of which three hundred hang: how long, at most, an order of another account waits for
-/// its place, in milliseconds, by what was known of the account when the order came.
-fn longest_waits(hanging_known: bool) -> BTreeMap<bool, u64> {
-    const ACCOUNTS: usize = 1000;
-    const TIME_OUT: u64 = 60_000;
-    const END: u64 = 170_000;
-    const ANSWER: u64 = 200;
-    const CAP: usize = 18;
-    let hangs = |account: usize| account % 10 < 3;
-    let mut allocator = Allocator::new(256);
-    let mut orders = vec![0_usize; ACCOUNTS];
-    let mut waiting: Vec<VecDeque<(u64, bool)>> = vec![VecDeque::new(); ACCOUNTS];
-    let mut events: BinaryHeap<Event> = BinaryHeap::new();
-    let (mut known, mut longest) = (vec![false; ACCOUNTS], BTreeMap::new());
-    let numbers: BTreeMap<String, usize> = (0..ACCOUNTS).map(|it| (name(it), it)).collect();
-    for account in 0..ACCOUNTS {
-        // Those that hang have much to do from the beginning; the others order again and again, and every
-        // tenth of them for the first time.
-        if hangs(account) {
-            orders[account] = 700;
-        }
-        let begin = (account as u64 * 7_919) % 10_000;
-        let times = if hangs(account) { 0 } else { 5 };
-        let arrive = |time: u64| Reverse((begin + time * 30_011, account, Happens::Arrives));
-        events.extend((0..times).map(arrive));
-    }
-    let all: Vec<(String, usize)> = (0..ACCOUNTS).map(|it| (name(it), CAP)).collect();
-    allocator.set_work(all.iter().map(|(name, cap)| (name.as_str(), *cap)));
-    for account in 0..ACCOUNTS {
-        let old = !hangs(account) && account % 100 != 99;
-        known[account] = old;
-        if old || (hangs(account) && hanging_known) {
-            allocator.request_ended(&name(account), old);
-        }
-    }
-    let mut now = 0;
-    loop {
-        let work = (0..ACCOUNTS).filter(|it| orders[*it] > 0).map(|it| (all[it].0.as_str(), CAP));
-        allocator.set_work(work);
-        while let Some(grant) = allocator.next() {
-            allocator.give(&grant);
-            let (Grant::Begin(name) | Grant::Resume(name)) = grant;
-            let account = numbers[&name];
-            orders[account] -= 1;
-            if orders[account] == 0 {
-                let left = (0..ACCOUNTS).filter(|it| orders[*it] > 0);
-                allocator.set_work(left.map(|it| (all[it].0.as_str(), CAP)));
+/// A gateway of many accounts, on a clock of its own in milliseconds.
+struct Simulation {
+    allocator: Allocator,
+    names: Vec<String>,
+    /// Orders that wait, by account.
+    orders: BTreeMap<usize, usize>,
+    /// When orders of accounts that answer came, and whether the account was answered before.
+    came: Vec<VecDeque<(u64, bool)>>,
+    answered: Vec<bool>,
+    events: BinaryHeap<Reverse<(u64, usize, Happens)>>,
+    /// The longest wait, by whether the account was answered before.
+    longest: BTreeMap<bool, u64>,
+}
+
+impl Simulation {
+    /// Those that hang have much to do from the beginning. The others order again and again, and ten of them
+    /// for the first time.
+    fn new(hanging_known: bool) -> Self {
+        let mut simulation = Self {
+            allocator: Allocator::new(256),
+            names: (0..MANY).map(name).collect(),
+            orders: (0..MANY).filter(|it| hangs(*it)).map(|it| (it, 700)).collect(),
+            came: vec![VecDeque::new(); MANY],
+            answered: (0..MANY).map(|it| !hangs(it) && it % 100 != 99).collect(),
+            events: BinaryHeap::new(),
+            longest: BTreeMap::new(),
+        };
+        simulation.allocator.set_work(simulation.names.iter().map(|name| (name.as_str(), CAP)));
+        for (account, answered) in simulation.answered.iter().enumerate() {
+            if *answered || (hangs(account) && hanging_known) {
+                simulation.allocator.request_ended(&simulation.names[account], *answered);
             }
-            let (after, happens) = match hangs(account) {
-                true => (TIME_OUT, Happens::TimesOut),
-                false => (ANSWER, Happens::Answers),
-            };
-            if let Some((came, known)) = waiting[account].pop_front() {
-                let longest = longest.entry(known).or_insert(0);
+        }
+        for account in (0..MANY).filter(|it| !hangs(*it)) {
+            let first = (account as u64 * 7_919) % 10_000;
+            let arrive = |time: u64| Reverse((first + time * 30_011, account, Happens::Arrives));
+            simulation.events.extend((0..5).map(arrive));
+        }
+        simulation
+    }
+
+    fn run(mut self) -> BTreeMap<bool, u64> {
+        self.begin(0);
+        while let Some(Reverse((now, account, happens))) = self.events.pop() {
+            if now > END {
+                break;
+            }
+            match happens {
+                Happens::Arrives => {
+                    *self.orders.entry(account).or_default() += 1;
+                    self.came[account].push_back((now, self.answered[account]));
+                }
+                Happens::Ends => {
+                    self.answered[account] = !hangs(account);
+                    self.allocator.end(&self.names[account], false);
+                    self.allocator.request_ended(&self.names[account], !hangs(account));
+                }
+            }
+            self.begin(now);
+        }
+        self.longest
+    }
+
+    /// Begins what has a place.
+    fn begin(&mut self, now: u64) {
+        loop {
+            let work = self.orders.keys().map(|account| (self.names[*account].as_str(), CAP));
+            self.allocator.set_work(work);
+            let Some(grant) = self.allocator.next() else { return };
+            self.allocator.give(&grant);
+            let (Grant::Begin(name) | Grant::Resume(name)) = grant;
+            let account = self.names.iter().position(|it| *it == name).unwrap();
+            let left = self.orders.remove(&account).unwrap() - 1;
+            if left > 0 {
+                self.orders.insert(account, left);
+            }
+            if let Some((came, answered)) = self.came[account].pop_front() {
+                let longest = self.longest.entry(answered).or_default();
                 *longest = (now - came).max(*longest);
             }
-            events.push(Reverse((now + after, account, happens)));
-        }
-        let Some(Reverse((time, account, happens))) = events.pop() else { return longest };
-        if time > END {
-            return longest;
-        }
-        now = time;
-        match happens {
-            Happens::Arrives => {
-                orders[account] += 1;
-                waiting[account].push_back((now, known[account]));
-            }
-            Happens::Answers | Happens::TimesOut => {
-                known[account] |= happens == Happens::Answers;
-                allocator.end(&name(account), false);
-                allocator.request_ended(&name(account), happens == Happens::Answers);
-            }
+            let lasts = if hangs(account) { TIME_OUT } else { ANSWER };
+            self.events.push(Reverse((now + lasts, account, Happens::Ends)));
         }
     }
 }
@@ -364,10 +382,10 @@ fn longest_waits(hanging_known: bool) -> BTreeMap<bool, u64> {
 #[test]
 fn thousand_accounts_three_hundred_hanging_healthy_order_starts_within_five_seconds() {
     // Once their first time-outs have passed: whether the account was ever asked or not.
-    let waits = longest_waits(true);
+    let waits = Simulation::new(true).run();
     assert_eq!(waits.len(), 2, "{waits:?}");
     assert!(waits.values().all(|longest| *longest < 5_000), "{waits:?}");
     // Before that, nothing tells those that were never asked from those that will hang.
-    let waits = longest_waits(false);
+    let waits = Simulation::new(false).run();
     assert!(waits[&true] < 5_000, "{waits:?}");
 }

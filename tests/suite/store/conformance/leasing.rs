@@ -10,7 +10,7 @@ use purveyor_sdk::v1::operation::State;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::super::samples::{aged, at, id, new, next, operation};
+use super::super::samples::{STATES, aged, at, id, new, next, operation};
 use super::Home;
 
 /// Two replicas.
@@ -151,20 +151,21 @@ pub(super) async fn takes_what_waits_by_its_queue(home: Arc<dyn Home>) {
     check("acme", 50, 10, &[1]).await;
 }
 
-/// However much of one account is due, and however long, it hides nothing of another account.
-pub(super) async fn shows_and_takes_what_is_due_of_each_account(home: Arc<dyn Home>) {
-    let store = home.open().await;
+/// Three hundred operations of a busy account that are due, and after them one of each of others.
+async fn busy_and_quiet(store: &dyn Store) {
     for n in 1..=300 {
-        of_account(&*store, n, "busy", "acme", 10).await;
+        of_account(store, n, "busy", "acme", 10).await;
     }
-    for (n, account, provider) in [
-        (301, "quiet", "acme"),
-        (302, "quiet", "zeta"),
-        (303, "", "acme"),
-        (304, "with\0nul", "acme"),
-    ] {
-        of_account(&*store, n, account, provider, 20).await;
+    let quiet = [("quiet", "acme"), ("quiet", "zeta"), ("", "acme"), ("with\0nul", "acme")];
+    for (n, (account, provider)) in (301..).zip(quiet) {
+        of_account(store, n, account, provider, 20).await;
     }
+}
+
+/// However much of one account is due, and however long, it hides nothing of another account.
+pub(super) async fn shows_what_is_due_of_each_account(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    busy_and_quiet(&*store).await;
     let expected = [
         (queue("", "acme"), aged(20)),
         (queue("busy", "acme"), aged(10)),
@@ -172,15 +173,21 @@ pub(super) async fn shows_and_takes_what_is_due_of_each_account(home: Arc<dyn Ho
         (queue("quiet", "zeta"), aged(20)),
         (queue("with\0nul", "acme"), aged(20)),
     ];
-    assert_eq!(store.wakes().await.unwrap().due, expected);
+    let wakes = store.wakes().await.unwrap();
+    assert_eq!(wakes.due, expected);
+    assert_eq!((wakes.first(), wakes.first_after(aged(10))), (Some(aged(10)), Some(aged(20))));
+    assert_eq!(wakes.first_after(aged(20)), None);
+}
+
+pub(super) async fn takes_shares_in_their_order(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    busy_and_quiet(&*store).await;
     let take = async |now: i64, shares: &[(&str, &str, usize)]| {
         let share = |&(account, provider, limit)| Share { queue: queue(account, provider), limit };
         let shares = shares.iter().map(share).collect();
         let lease = Lease { replica: LEFT, until: aged(90) };
-        let taken = store.take_due(&Take { now: aged(now), lease, shares }).await.unwrap();
-        ids(&taken)
+        ids(&store.take_due(&Take { now: aged(now), lease, shares }).await.unwrap())
     };
-    // By share, and in each what is due longest.
     let both = [("quiet", "acme", 5), ("busy", "acme", 2)];
     assert_eq!(take(15, &both).await, [id(1), id(2)]);
     assert_eq!(take(20, &both).await, [id(301), id(3), id(4)]);
@@ -188,59 +195,59 @@ pub(super) async fn shows_and_takes_what_is_due_of_each_account(home: Arc<dyn Ho
     let rest = [("with\0nul", "acme", 1), ("", "acme", 1), ("quiet", "zeta", 1), ("", "zeta", 1)];
     assert_eq!(take(20, &rest).await, [id(304), id(303), id(302)]);
     assert_eq!(take(20, &[("busy", "acme", 1000)]).await.len(), PAGE_MAX);
-    let busy = store.wakes().await.unwrap();
-    assert_eq!(busy.due[1], (queue("busy", "acme"), aged(10)));
-    assert_eq!(busy.first_after(aged(10)), Some(aged(90)));
+}
+
+/// Stores an operation in a state that nothing may be started of after `start_before`.
+async fn startable(store: &dyn Store, n: u128, start_before: Timestamp, state: State) {
+    let accepted = Operation { start_before, ..operation(n) };
+    // Somebody works on it, which makes no difference.
+    let lease = n.is_multiple_of(2).then(|| Lease { replica: LEFT, until: aged(1000) });
+    store.accept(NewOperation { lease, ..new(accepted.clone()) }).await.unwrap();
+    if state != State::Accepted {
+        let change = next(&accepted, |operation| {
+            operation.state = state;
+            operation.wake_time = None;
+        });
+        store.commit(change).await.unwrap();
+    }
 }
 
 pub(super) async fn shows_what_was_not_started_in_time(home: Arc<dyn Home>) {
     let store = home.open().await;
-    let accept = async |n: u128, start_before: Timestamp, state: State, lease: Option<Lease>| {
-        let accepted = Operation { start_before, ..operation(n) };
-        store.accept(NewOperation { lease, ..new(accepted.clone()) }).await.unwrap();
-        if state != State::Accepted {
-            let change = next(&accepted, |operation| {
-                operation.state = state;
-                operation.wake_time = operation.wake_time.filter(|_| !operation.done());
-            });
-            store.commit(change).await.unwrap();
-        }
-    };
     let part = |millis: i64| at(10) + SignedDuration::from_millis(millis);
-    let lease = Some(Lease { replica: LEFT, until: aged(1000) });
-    // Also what somebody works on, or nobody has to look at.
-    accept(1, part(500), State::Accepted, lease).await;
-    accept(2, at(9), State::Running, None).await;
-    accept(3, part(0), State::Accepted, None).await;
-    accept(4, part(1), State::Accepted, None).await;
-    accept(5, at(11), State::Accepted, None).await;
-    accept(6, "-000042-01-01T00:00:00Z".parse().unwrap(), State::Accepted, None).await;
-    accept(7, "9999-12-30T00:00:00Z".parse().unwrap(), State::Accepted, None).await;
-    for (n, state) in [
-        (8, State::WaitingUpstream),
-        (9, State::OutcomeUnknown),
-        (10, State::Reconciling),
-        (11, State::NeedsOperator),
-        (12, State::Succeeded),
-        (13, State::Failed),
-        (14, State::Cancelled),
-    ] {
-        accept(n, at(1), state, None).await;
+    let times = [part(500), part(0), part(1), at(11)];
+    for (n, start_before) in (1..).zip(times) {
+        startable(&*store, n, start_before, State::Accepted).await;
+    }
+    startable(&*store, 5, at(9), State::Running).await;
+    for (n, year) in [(6, "-000042-01-01T00:00:00Z"), (7, "9999-12-30T00:00:00Z")] {
+        startable(&*store, n, year.parse().unwrap(), State::Accepted).await;
+    }
+    let others = STATES.into_iter().filter(|it| !matches!(it, State::Accepted | State::Running));
+    for (n, state) in (8..).zip(others) {
+        startable(&*store, n, at(1), state).await;
     }
     let check = async |before: Timestamp, expected: &[u128]| {
         let mut found = ids(&store.unstarted(before, None).await.unwrap());
         found.sort_unstable();
-        let expected: Vec<_> = expected.iter().map(|n| id(*n)).collect();
-        assert_eq!(found, expected, "{before}");
+        assert_eq!(found, expected.iter().map(|n| id(*n)).collect::<Vec<_>>(), "{before}");
     };
     check(at(9), &[6]).await;
-    check(at(10), &[2, 6]).await;
-    check(part(1), &[2, 3, 6]).await;
-    check(part(500), &[2, 3, 4, 6]).await;
-    check(part(501), &[1, 2, 3, 4, 6]).await;
+    check(at(10), &[5, 6]).await;
+    check(part(1), &[2, 5, 6]).await;
+    check(part(500), &[2, 3, 5, 6]).await;
+    check(part(501), &[1, 2, 3, 5, 6]).await;
     check(at(12), &[1, 2, 3, 4, 5, 6]).await;
-    // Further pages begin where the last one ended.
+}
+
+pub(super) async fn pages_through_what_was_not_started(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    for n in 1..=6 {
+        let start_before = at(10) + SignedDuration::from_millis(250 * (n as i64 / 2));
+        startable(&*store, n, start_before, State::Accepted).await;
+    }
     let all = store.unstarted(at(12), None).await.unwrap();
+    assert_eq!(all.len(), 6);
     for (number, last) in all.iter().enumerate() {
         let after = Some((last.start_before, last.request_id));
         let rest = store.unstarted(at(12), after).await.unwrap();
