@@ -10,6 +10,7 @@ pub mod blocker;
 pub mod call;
 mod committing;
 pub mod executor;
+mod expiry;
 pub mod fields;
 pub mod line;
 pub mod listing;
@@ -50,12 +51,13 @@ use jiff::{Timestamp, Unit};
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::{Error, Result};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
 use self::account::Adopted;
 use self::committing::Committing;
+use self::executor::Places;
 use self::line::Lines;
 use self::machine::{Backoff, Now, is_by_account};
 use self::poll::PollPlaces;
@@ -72,8 +74,8 @@ use crate::store::{Change, Committed, Store, StoreError};
 /// How the engine works; every field has a default that suits production.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EngineConfig {
-    /// The most operations carried out at a time. Each may hold one upstream connection. Polls of what
-    /// was carried out come beside them, a few at a time for each provider.
+    /// The most steps, polls and searches under way at a time: the places that accounts share. Each holds
+    /// one upstream connection.
     pub concurrent_operations: usize,
     /// How long a replica may be silent before another may take over what it works on.
     pub lease: Duration,
@@ -140,9 +142,9 @@ struct Inner {
     committing: Committing,
     lines: Lines,
     /// Something may be due.
-    due: Notify,
-    /// One place for each operation under way that waits for no upstream.
-    places: Arc<Semaphore>,
+    due: Arc<Notify>,
+    /// Where operations are worked on.
+    places: Places,
     polls: PollPlaces,
     under_way: UnderWay,
     /// Takes up what is due, and ends by itself when the engine stops.
@@ -164,6 +166,7 @@ impl Engine {
         providers: Arc<Registry>,
         clock: Arc<dyn Clock>,
     ) -> Result<Engine, StoreError> {
+        let due = Arc::new(Notify::new());
         let engine = Engine {
             inner: Arc::new(Inner {
                 config,
@@ -176,8 +179,8 @@ impl Engine {
                 gone: Gone::default(),
                 committing: Committing::default(),
                 lines: Lines::default(),
-                due: Notify::new(),
-                places: Arc::new(Semaphore::new(config.concurrent_operations)),
+                places: Places::new(config.concurrent_operations, Arc::clone(&due)),
+                due,
                 polls: PollPlaces::default(),
                 under_way: UnderWay::default(),
                 dispatching: Mutex::default(),
@@ -195,6 +198,7 @@ impl Engine {
             Some(tokio::spawn(engine.clone().dispatch()));
         engine.spawn(Engine::keep_leases);
         engine.spawn(Engine::forget);
+        engine.spawn(Engine::end_unstarted);
         if engine.inner.store.replicas().is_some() {
             engine.spawn(Engine::look_around);
             engine.spawn(Engine::follow);
@@ -217,13 +221,7 @@ impl Engine {
         self.inner.stopping.store(true, Ordering::SeqCst);
         self.inner.due.notify_one();
         self.inner.waiters.wake_all();
-        let all = u32::try_from(self.inner.config.concurrent_operations).unwrap_or(u32::MAX);
-        let at_rest = async {
-            // It is never closed.
-            drop(self.inner.places.acquire_many(all).await);
-            self.inner.polls.drained().await;
-        };
-        if tokio::time::timeout(drain, at_rest).await.is_err() {
+        if tokio::time::timeout(drain, self.inner.places.drained()).await.is_err() {
             tracing::warn!(?drain, "operations are still under way; they go on at the next start");
         }
         let mut tasks =

@@ -1,7 +1,7 @@
 //! Plugins as the rest of the host uses them: loading and checking them, one [`Provider`] for every
 //! configured account, and the only way from a plugin to its upstream. It knows the plugin boundary
 //! and the SDK's types, and nothing of operations, stores or callers; what it must ask them it asks
-//! through [`Permits`].
+//! through [`Permits`] and [`WorkSlot`].
 
 mod registry;
 
@@ -22,6 +22,7 @@ mod account;
 mod clock;
 mod config;
 mod timing;
+mod work_slot;
 
 pub use account::{Account, AccountKey, AccountSetting, origin_of};
 pub use clock::{BootInstant, Clock, ManualClock, SystemClock};
@@ -36,3 +37,4 @@ pub use provider::{Availability, Identified, PluginInfo, Provider};
 pub use registry::{Environment, Refusal, Registry};
 pub use spend::{Answer, ProofSeen, Seen, Spend, Stepped};
 pub use timing::Timing;
+pub use work_slot::{WorkSlot, pause_work, work_from};

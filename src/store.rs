@@ -63,16 +63,16 @@ pub trait Store: Send + Sync + 'static {
     /// Operations that match, newest first by (create_time, request_id).
     async fn list(&self, query: &Query) -> Result<Vec<Operation>, StoreError>;
 
-    /// Takes operations whose `wake_time` has come and that nobody has leased, those that are due
-    /// longest first, for `lease`: until it ends or is given back nobody is given them, not even the
-    /// same replica. At most [`PAGE_MAX`]. A lease decides who tries, never whether a spend is allowed.
+    /// Takes operations whose `wake_time` has come and that nobody has leased, for `lease`: until it ends or
+    /// is given back nobody is given them, not even the same replica. Of each share's queue those that are
+    /// due longest come first; the shares come in their order. At most [`PAGE_MAX`] of each. A lease
+    /// decides who tries, never whether a spend is allowed.
     ///
     /// What waits for its upstream is not among them, so that no amount of it stands before the rest.
     async fn take_due(&self, take: &Take) -> Result<Vec<Operation>, StoreError>;
 
-    /// As [`Store::take_due`], of those that wait for the upstream of one provider.
-    async fn take_waiting(&self, provider: &str, take: &Take)
-    -> Result<Vec<Operation>, StoreError>;
+    /// As [`Store::take_due`], of those that wait for their upstream.
+    async fn take_waiting(&self, take: &Take) -> Result<Vec<Operation>, StoreError>;
 
     /// Goes on holding what the lease's replica was given, until the lease's new end. What it does not
     /// hold any more stays as it is.
@@ -81,9 +81,18 @@ pub trait Store: Send + Sync + 'static {
     /// Gives leases back, so that others may take the operations at once.
     async fn release(&self, replica: Uuid, request_ids: &[Uuid]) -> Result<(), StoreError>;
 
-    /// When there will next be something to take: the earliest `wake_time`, where a lease that ends
-    /// later counts until its end.
+    /// When there will next be something to take: the earliest `wake_time` of each queue, where a lease
+    /// that ends later counts until its end. It reads one row of each, however many are due.
     async fn wakes(&self) -> Result<Wakes, StoreError>;
+
+    /// Operations in `Accepted` or `Running`, leased or not, whose `start_before` is earlier than `before`, by
+    /// (start_before, request_id), after `after`; at most [`PAGE_MAX`]. Within a second the order is any
+    /// that stays the same, and some of the second of `before` may come with a later call.
+    async fn unstarted(
+        &self,
+        before: Timestamp,
+        after: Option<(Timestamp, Uuid)>,
+    ) -> Result<Vec<Operation>, StoreError>;
 
     /// Operations in `Running` that nobody has leased at `now`, oldest first: whoever worked on them
     /// may be dead. An embedded store ends all leases when it is opened, so there it is everything
@@ -362,31 +371,68 @@ pub struct Lease {
     pub until: Age,
 }
 
+/// The operations of one account at one provider, in the order in which they are due.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DueQueue {
+    /// The account's key; empty for operations of older versions, and while nobody knew the account.
+    pub account_key: String,
+    /// The provider's id.
+    pub provider: String,
+}
+
+impl DueQueue {
+    /// The queue that an operation stands in.
+    pub fn of(operation: &Operation) -> DueQueue {
+        DueQueue {
+            account_key: operation.account_key.clone(),
+            provider: operation.provider.clone(),
+        }
+    }
+}
+
+/// How much is taken of one queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    /// Of which.
+    pub queue: DueQueue,
+    /// At most so many.
+    pub limit: usize,
+}
+
 /// A request for due operations.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Take {
     /// Operations due at this age.
     pub now: Age,
     /// For whom, and until when.
     pub lease: Lease,
-    /// At most so many.
-    pub limit: usize,
+    /// Of which queues; each of them once.
+    pub shares: Vec<Share>,
 }
 
-/// When there is next something to take.
+/// When there is next something to take, for each queue that has something: in the order of the bytes of
+/// their accounts and providers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wakes {
     /// For [`Store::take_due`].
-    pub due: Option<Age>,
-    /// For [`Store::take_waiting`], for each provider that something waits for, in the order of their
-    /// names' bytes.
-    pub waiting: Vec<(String, Age)>,
+    pub due: Vec<(DueQueue, Age)>,
+    /// For [`Store::take_waiting`].
+    pub waiting: Vec<(DueQueue, Age)>,
 }
 
 impl Wakes {
     /// The first of all.
     pub fn first(&self) -> Option<Age> {
-        self.due.into_iter().chain(self.waiting.iter().map(|(_, due)| *due)).min()
+        self.all().min()
+    }
+
+    /// The first that comes after `now`.
+    pub fn first_after(&self, now: Age) -> Option<Age> {
+        self.all().filter(|due| *due > now).min()
+    }
+
+    fn all(&self) -> impl Iterator<Item = Age> {
+        self.due.iter().chain(&self.waiting).map(|(_, due)| *due)
     }
 }
 

@@ -9,12 +9,14 @@ use futures_util::stream::{self, StreamExt};
 use jiff::{SignedDuration, Timestamp};
 use purveyor::store::age::Age;
 use purveyor::store::operation::{NewClaim, Operation};
-use purveyor::store::{Change, Committed, EndedBefore, Lease, NewOperation, Query, Store, Take};
+use purveyor::store::{
+    Change, Committed, EndedBefore, Lease, NewOperation, Query, Share, Store, Take,
+};
 use purveyor_sdk::v1::operation::State;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::filling::{PROVIDER, aged, beginning, claim, operation, present, sent};
+use crate::filling::{aged, beginning, claim, operation, present, queue, sent};
 use crate::table;
 
 /// How often each question is asked.
@@ -127,7 +129,8 @@ async fn waiting(store: &dyn Store) -> Result<Vec<Asked>> {
         let now = aged(present()) + Duration::from_secs(u64::try_from((turn + 1) * TAKE)?);
         let lease = Lease { replica, until: now + Duration::from_secs(60) };
         let began = Instant::now();
-        let due = store.take_waiting(PROVIDER, &Take { now, lease, limit: TAKE }).await?;
+        let shares = vec![Share { queue: queue(), limit: TAKE }];
+        let due = store.take_waiting(&Take { now, lease, shares }).await?;
         taking.push(began.elapsed());
         ensure!(!due.is_empty(), "nothing is due");
         let ids: Vec<Uuid> = due.iter().map(|operation| operation.request_id).collect();

@@ -6,7 +6,7 @@ use anyhow::Result;
 use jiff::Timestamp;
 use purveyor::store::age::Age;
 use purveyor::store::operation::{Attempt, Claim, NewClaim, Observed, Operation};
-use purveyor::store::{Change, NewOperation, Store};
+use purveyor::store::{Change, DueQueue, NewOperation, Store};
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, UpstreamRef};
@@ -96,6 +96,11 @@ pub(crate) fn present() -> Timestamp {
 /// A time as an age of the store, which is filled as if it had always been watched.
 pub(crate) fn aged(time: Timestamp) -> Age {
     Age::from_nanos(i64::try_from(time.as_nanosecond()).unwrap_or(i64::MAX))
+}
+
+/// The queue that all of them stand in.
+pub(crate) fn queue() -> DueQueue {
+    DueQueue { account_key: String::new(), provider: PROVIDER.to_owned() }
 }
 
 /// An operation about as big as a real one, after one attempt.

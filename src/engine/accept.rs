@@ -97,7 +97,8 @@ impl Engine {
         let place = if held.is_some() || self.stopping() {
             None
         } else {
-            Arc::clone(&self.inner.places).try_acquire_owned().ok()
+            let (account, cap) = self.account_of(&operation.account_key, &operation.provider);
+            self.inner.places.begin(&account, cap)
         };
         let new = NewOperation {
             locks: machine::locks(&operation, &policy),

@@ -126,6 +126,14 @@ impl Step<'_> {
             (Accepted | Running, Event::Blocked { by }) if self.open_attempt().is_none() => {
                 self.blocked(&by)
             }
+            (Accepted | Running, Event::StartExpired { waited_for })
+                if self.open_attempt().is_none() =>
+            {
+                if !self.too_late(waited_for.as_ref()) {
+                    let event = Event::StartExpired { waited_for };
+                    return Err(self.refusal(&event, "it may still start, or has begun upstream"));
+                }
+            }
             (Running, Event::BaselineTaken(baseline)) if self.open_attempt().is_none() => {
                 self.next.baseline = Some(baseline);
             }
@@ -222,17 +230,34 @@ impl Step<'_> {
         }
     }
 
-    /// Whether `start_before` has passed; then it has failed, and the error names what it waited for.
+    /// Whether `start_before` has passed and nothing took effect; then it is not started.
     fn too_late(&mut self, waited_for: Option<&Blocker>) -> bool {
         let late = self.now.wall > self.next.start_before && self.nothing_applied();
         if late {
-            let message = format!("nothing was sent before {}", self.next.start_before);
-            self.fail(match waited_for {
-                Some(blocker) => blocker.not_started(message),
-                None => Error::new(ErrorReason::NotStarted, message),
-            });
+            self.not_started(waited_for);
         }
         late
+    }
+
+    /// What was never sent has failed, and the error names what it waited for. What was sent ends with what
+    /// became of that: a refusal as any refusal, and what is proven absent is looked for once more after
+    /// the end.
+    fn not_started(&mut self, waited_for: Option<&Blocker>) {
+        let start_before = self.next.start_before;
+        let sent = self.next.current().filter(|it| it.outcome != Outcome::NotSent);
+        if let Some(sent) = sent {
+            let message = format!("{}; nothing was sent again before {start_before}", sent.message);
+            if sent.outcome == Outcome::Absent {
+                return self.fail(Error::unavailable(message));
+            }
+            self.next.blocked_by = None;
+            return self.fail_unless_seen(Error::new(ErrorReason::UpstreamRejected, message));
+        }
+        let message = format!("nothing was sent before {start_before}");
+        self.fail(match waited_for {
+            Some(blocker) => blocker.not_started(message),
+            None => Error::new(ErrorReason::NotStarted, message),
+        });
     }
 
     fn unblocked(&mut self) {

@@ -22,38 +22,28 @@ use crate::store::operation::Operation;
 
 /// How many polls of one provider are under way at a time: enough that an upstream that answers slowly
 /// is asked as often as its rate allows, and few, because what waits for its turn holds its place.
-const POLLS_AT_A_TIME: u32 = 4;
+const POLLS_AT_A_TIME: usize = 4;
 
 /// How many outcomes of a poll are stored at a time: few commits where commits are shared, and not all
 /// connections of a store that has some.
 const STORED_AT_A_TIME: usize = 16;
 
-/// Places for polls, apart for each provider: one that is slow, or has much that waits for it, takes
-/// none from others, and none from spends.
+/// How many polls of each provider are under way: however much waits for it, most places of its account
+/// are left to spends and searches.
 #[derive(Default)]
 pub(super) struct PollPlaces(Mutex<BTreeMap<String, Arc<Semaphore>>>);
 
 impl PollPlaces {
-    /// A place for a poll of a provider, if there is one.
+    /// The right to one more poll of a provider, if there is one.
     pub(super) fn place(&self, provider: &str) -> Option<OwnedSemaphorePermit> {
         let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let of_provider = match places.get(provider) {
             Some(of_provider) => of_provider,
             None => places
                 .entry(provider.to_owned())
-                .or_insert_with(|| Arc::new(Semaphore::new(POLLS_AT_A_TIME as usize))),
+                .or_insert_with(|| Arc::new(Semaphore::new(POLLS_AT_A_TIME))),
         };
         Arc::clone(of_provider).try_acquire_owned().ok()
-    }
-
-    /// Waits until no poll is under way.
-    pub(super) async fn drained(&self) {
-        let all: Vec<_> =
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        for places in all {
-            // They are never closed.
-            drop(places.acquire_many(POLLS_AT_A_TIME).await);
-        }
     }
 }
 

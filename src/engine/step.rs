@@ -26,7 +26,7 @@ use super::policy::PERMIT_LIFE;
 use super::unstored::UnstoredOutcome;
 use super::{Engine, observation, price};
 use crate::failpoint::{self, Place};
-use crate::plugin::{Permit, PermitRequest, Permits, Provider, Spend, Stepped};
+use crate::plugin::{Permit, PermitRequest, Permits, Provider, Spend, Stepped, pause_work};
 use crate::store::operation::{Baseline, Lock, Observation, Operation};
 use crate::store::{Change, Committed, StoreError};
 
@@ -273,8 +273,7 @@ impl Engine {
                     if matches!(error, StoreError::Invalid(_)) || self.stopping() {
                         return Err(error);
                     }
-                    let delay = self.inner.config.retry.delay(tries).min(STORE_AGAIN_MAX);
-                    tokio::time::sleep(delay).await;
+                    Self::back_off(self.inner.config.retry.delay(tries).min(STORE_AGAIN_MAX)).await;
                     tries += 1;
                     continue;
                 }
@@ -287,7 +286,7 @@ impl Engine {
                         request_id = %operation.request_id, lock = lock.0, %by,
                         "what was seen upstream waits for another operation"
                     );
-                    tokio::time::sleep(self.inner.config.retry.delay(tries)).await;
+                    Self::back_off(self.inner.config.retry.delay(tries)).await;
                     tries += 1;
                 }
                 Committed::Claimed { claim, by, .. } if polled => {
@@ -331,7 +330,7 @@ impl Engine {
                 upstream_id = observation.upstream_id, %error,
                 "an observation cannot be stored; trying again"
             );
-            tokio::time::sleep(self.inner.config.retry.delay(tries).min(STORE_AGAIN_MAX)).await;
+            Self::back_off(self.inner.config.retry.delay(tries).min(STORE_AGAIN_MAX)).await;
             tries += 1;
         }
     }
@@ -362,6 +361,12 @@ fn observation_of(operation: &Operation, event: &Event) -> Option<Observation> {
 }
 
 impl Engine {
+    /// Waits before the store is asked again, and leaves the place to others meanwhile.
+    async fn back_off(delay: Duration) {
+        pause_work();
+        tokio::time::sleep(delay).await;
+    }
+
     /// The time of what was seen upstream. While the store acknowledges no heartbeat it commits nothing
     /// either, so it is tried again as long as the commit would be.
     async fn time_of_record(&self) -> Result<Now, StoreError> {
@@ -370,8 +375,7 @@ impl Engine {
             match self.now().await {
                 Err(error) if !self.stopping() => {
                     tracing::error!(%error, "the store's age is not known; trying again");
-                    let delay = self.inner.config.retry.delay(tries).min(STORE_AGAIN_MAX);
-                    tokio::time::sleep(delay).await;
+                    Self::back_off(self.inner.config.retry.delay(tries).min(STORE_AGAIN_MAX)).await;
                     tries += 1;
                 }
                 known => return known,

@@ -15,6 +15,7 @@ use super::account::AccountKey;
 use super::clock::Clock;
 use super::config::ProviderConfig;
 use super::provider::PluginInfo;
+use super::scope::Scope;
 use super::timing::Timing;
 
 mod answer;
@@ -180,7 +181,7 @@ impl Egress {
         Arc::clone(&self.limiter.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Sends a READ or PREPARE.
+    /// Sends a READ or PREPARE on behalf of a call.
     ///
     /// # Errors
     ///
@@ -190,9 +191,9 @@ impl Egress {
         &self,
         prepared: Prepared,
         priority: Priority,
-        deadline: Option<tokio::time::Instant>,
+        scope: &Scope,
     ) -> Result<Reply, Error> {
-        read::send(self, prepared, priority, deadline).await
+        read::send(self, prepared, priority, scope).await
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::permits::Permits;
 use super::spend::Spend;
+use super::work_slot::{self, WorkSlot};
 
 pub(super) mod polling;
 
@@ -35,6 +36,8 @@ pub(super) struct Scope {
     /// The calls that the method declares; `None` where the kind alone decides.
     calls: Option<Vec<String>>,
     permits: Option<Arc<dyn Permits>>,
+    /// The place of whoever makes the call.
+    pub(super) slot: Option<Arc<dyn WorkSlot>>,
     state: Mutex<State>,
 }
 
@@ -96,7 +99,8 @@ impl Scopes {
         let method = manifest.methods.iter().find(|method| declares && method.op() == op);
         let calls = method.map(|method| method.calls.clone());
         let state = Mutex::default();
-        let scope = Arc::new(Scope { id, kind, deadline, op, calls, permits, state });
+        let slot = work_slot::current();
+        let scope = Arc::new(Scope { id, kind, deadline, op, calls, permits, slot, state });
         self.table().insert(id, Arc::clone(&scope));
         OpenScope { scopes: Arc::clone(self), scope }
     }
@@ -185,6 +189,12 @@ impl Scope {
         let error = Error::fault(message.clone());
         self.state().breach.get_or_insert(message);
         error
+    }
+
+    /// The place that its requests hold. The question whose account it is holds none: it is asked once for
+    /// each provider, and an upstream that has never answered shall take no place from others.
+    pub(super) fn place(&self) -> Option<&Arc<dyn WorkSlot>> {
+        self.slot.as_ref().filter(|_| self.op != Op::Identify)
     }
 
     /// Keeps the spend that was admitted.

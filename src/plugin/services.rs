@@ -140,7 +140,7 @@ impl Inner {
         match turn {
             Turn::Free(_turn) => {
                 let priority = Priority::of(scope.kind);
-                let reply = self.egress.read(prepared, priority, scope.deadline).await?;
+                let reply = self.egress.read(prepared, priority, &scope).await?;
                 // What this call is refused stands in its own answer: the identity, or an error.
                 if scope.op != Op::Identify {
                     self.egress.note_status(reply.0.status);
@@ -153,7 +153,8 @@ impl Inner {
                 let permitted = Arc::new(AtomicU32::new(0));
                 let (call, effect) = (prepared.call.name.clone(), prepared.call.effect());
                 let noted = Arc::clone(&permitted);
-                let task = SpendTask { egress, prepared, permits, reply, permitted: noted };
+                let slot = scope.slot.clone();
+                let task = SpendTask { egress, prepared, permits, slot, reply, permitted: noted };
                 let task = self.runtime.spawn(task.run());
                 scope.keep(Begun { call, effect, task, permitted });
                 answered.await.unwrap_or_else(|_| Err(Error::fault("the spend's task has died")))

@@ -35,6 +35,15 @@ pub(super) const UNSUCCESSFUL: &str = "state <> 7";
 /// The condition of the index `operations_ended_at`.
 pub(super) const ENDED: &str = "state IN (7, 8, 9)";
 
+/// The condition of the index `operations_unstarted`; 1 is Accepted, 2 is Running.
+pub(super) const UNSTARTED: &str = "state IN (1, 2)";
+
+/// A text that sorts behind every stored `start_before` up to the end of a time's second, and before all
+/// later ones: what stands behind the second differs in length, so it does not sort by time.
+pub(super) fn after_second(time: Timestamp) -> String {
+    format!("{}~", time.strftime("%Y-%m-%dT%H:%M:%S"))
+}
+
 /// How long a change is kept, by the store's age: as long as a resume token is valid.
 pub(super) const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
@@ -65,7 +74,7 @@ pub(super) struct OperationColumns<'a> {
     pub(super) account: Cow<'a, str>,
     pub(super) target: Cow<'a, str>,
     pub(super) upstream_targets: Cow<'a, [u8]>,
-    /// RFC 3339 with nanoseconds: a caller may name any year, and no query compares it.
+    /// RFC 3339 with nanoseconds: a caller may name any year.
     pub(super) start_before: Cow<'a, str>,
     pub(super) fingerprint: Cow<'a, [u8]>,
     pub(super) exclusive: Cow<'a, [u8]>,

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_postgres::config::Host;
@@ -197,15 +198,11 @@ impl Store for PostgresStore {
     }
 
     async fn take_due(&self, take: &Take) -> Result<Vec<Operation>, StoreError> {
-        self.shared().write(*take).await
+        self.shared().write(take.clone()).await
     }
 
-    async fn take_waiting(
-        &self,
-        provider: &str,
-        take: &Take,
-    ) -> Result<Vec<Operation>, StoreError> {
-        self.shared().write(TakeWaiting { provider: provider.to_owned(), take: *take }).await
+    async fn take_waiting(&self, take: &Take) -> Result<Vec<Operation>, StoreError> {
+        self.shared().write(TakeWaiting(take.clone())).await
     }
 
     async fn renew(&self, lease: &Lease, request_ids: &[Uuid]) -> Result<(), StoreError> {
@@ -219,6 +216,14 @@ impl Store for PostgresStore {
 
     async fn wakes(&self) -> Result<Wakes, StoreError> {
         self.shared.sessions.read(async |c| due::next(c).await).await
+    }
+
+    async fn unstarted(
+        &self,
+        before: Timestamp,
+        after: Option<(Timestamp, Uuid)>,
+    ) -> Result<Vec<Operation>, StoreError> {
+        self.shared.sessions.read(async |c| listing::unstarted(c, before, after).await).await
     }
 
     async fn orphans(&self, now: Age) -> Result<Vec<Operation>, StoreError> {

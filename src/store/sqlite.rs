@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use self::open::OpenError;
@@ -187,17 +188,13 @@ impl Store for SqliteStore {
     }
 
     async fn take_due(&self, take: &Take) -> Result<Vec<Operation>, StoreError> {
-        let take = *take;
+        let take = take.clone();
         self.writer.write(move |connection| due::take(connection, &take)).await
     }
 
-    async fn take_waiting(
-        &self,
-        provider: &str,
-        take: &Take,
-    ) -> Result<Vec<Operation>, StoreError> {
-        let (provider, take) = (provider.to_owned(), *take);
-        self.writer.write(move |connection| due::take_waiting(connection, &provider, &take)).await
+    async fn take_waiting(&self, take: &Take) -> Result<Vec<Operation>, StoreError> {
+        let take = take.clone();
+        self.writer.write(move |connection| due::take_waiting(connection, &take)).await
     }
 
     async fn renew(&self, lease: &Lease, request_ids: &[Uuid]) -> Result<(), StoreError> {
@@ -212,6 +209,14 @@ impl Store for SqliteStore {
 
     async fn wakes(&self) -> Result<Wakes, StoreError> {
         self.readers.read(due::next).await
+    }
+
+    async fn unstarted(
+        &self,
+        before: Timestamp,
+        after: Option<(Timestamp, Uuid)>,
+    ) -> Result<Vec<Operation>, StoreError> {
+        self.readers.read(move |connection| listing::unstarted(connection, before, after)).await
     }
 
     async fn orphans(&self, now: Age) -> Result<Vec<Operation>, StoreError> {

@@ -3,7 +3,7 @@
 
 mod later;
 mod observed;
-mod stage;
+pub(crate) mod stage;
 
 use std::fs;
 

@@ -21,6 +21,7 @@ mod demo;
 mod disk_faults;
 mod doubting;
 mod failing_over;
+mod fairness;
 mod file_lock;
 mod file_loss;
 mod finding_out;

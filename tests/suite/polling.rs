@@ -147,7 +147,7 @@ async fn polls_of_a_slow_upstream_keep_no_spend_from_its_turn() {
     let slow = slow().await;
     let (prompt, elsewhere) = gandi().await;
     let configuration = configuration()
-        .engine("concurrent_operations", 1)
+        .engine("concurrent_operations", 4)
         .provider("slow", provider(&slow).timing("attempt_timeout_ms", 60_000))
         .provider("prompt", elsewhere);
     let gateway = Gateway::start(configuration).await;

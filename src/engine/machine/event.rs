@@ -33,6 +33,11 @@ pub enum Event {
     },
     /// What it waited for may be free.
     Unblocked,
+    /// `start_before` has passed, whoever works on it.
+    StartExpired {
+        /// What it waits for.
+        waited_for: Option<Blocker>,
+    },
     /// Evidence before the spend.
     BaselineTaken(Baseline),
     /// The host is about to write a request.
@@ -190,6 +195,7 @@ impl Event {
             Event::Deferred(_) => "a delay",
             Event::Blocked { .. } => "blocked",
             Event::Unblocked => "unblocked",
+            Event::StartExpired { .. } => "the end of its time to start",
             Event::BaselineTaken(_) => "a baseline",
             Event::Permitted(_) => "a permit",
             Event::Closed(_) => "the end of a step",

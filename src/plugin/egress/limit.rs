@@ -9,9 +9,10 @@ use purveyor_sdk::Error;
 use purveyor_sdk::plugin::v1::{CallKind, Manifest};
 use purveyor_sdk::v1::ErrorReason;
 use tokio::sync::Notify;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::plugin::config::{ProviderConfig, RateOverride};
+use crate::plugin::work_slot::WorkSlot;
 
 /// The most requests that wait for their turn at one account; more would wait for nothing.
 const MAX_WAITING: usize = 1024;
@@ -118,6 +119,8 @@ struct State {
 #[derive(Debug)]
 pub(super) struct Slot {
     limiter: Arc<Limiter>,
+    /// The place that the request holds beside it, once there is one.
+    work: Option<Arc<dyn WorkSlot>>,
 }
 
 /// A place in the queue; given up when dropped.
@@ -206,16 +209,35 @@ impl Limiter {
         state.count_last(counted);
     }
 
-    /// Waits for a turn, until `deadline` at most.
+    /// Waits for a turn, and then for a place to work from, until `deadline` at most. While it waits for
+    /// the turn, others have the place.
     ///
     /// # Errors
     ///
     /// UPSTREAM_RATE_LIMIT when the turn would come later, at once where that is known; OVERLOADED
-    /// when too many wait already.
+    /// when too many wait already, or no place is free in time.
     pub(super) async fn turn(
         self: &Arc<Self>,
         priority: Priority,
         deadline: Instant,
+        work: Option<&Arc<dyn WorkSlot>>,
+    ) -> Result<Slot, Error> {
+        let mut slot = self.own_turn(priority, deadline, work).await?;
+        if let Some(work) = work {
+            timeout_at(deadline, work.resume()).await.map_err(|_| {
+                let message = "no place to work from was free in time";
+                Error::new(ErrorReason::Overloaded, message)
+            })?;
+            slot.work = Some(Arc::clone(work));
+        }
+        Ok(slot)
+    }
+
+    async fn own_turn(
+        self: &Arc<Self>,
+        priority: Priority,
+        deadline: Instant,
+        work: Option<&Arc<dyn WorkSlot>>,
     ) -> Result<Slot, Error> {
         let ticket = self.queue(priority)?;
         loop {
@@ -224,13 +246,16 @@ impl Limiter {
             // Listens before it looks, so that no change falls between.
             changed.as_mut().enable();
             let wake = match self.next(ticket.key) {
-                Next::Given => return Ok(Slot { limiter: Arc::clone(self) }),
+                Next::Given => return Ok(Slot { limiter: Arc::clone(self), work: None }),
                 Next::Change => deadline,
                 Next::At(time) if time > deadline => {
                     return Err(too_late(time.duration_since(Instant::now())));
                 }
                 Next::At(time) => time,
             };
+            if let Some(work) = work {
+                work.pause();
+            }
             tokio::select! {
                 () = changed => {}
                 () = sleep_until(wake) => {}
@@ -299,6 +324,9 @@ fn share(rate: RateOverride, replicas: u32) -> RateOverride {
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        if let Some(work) = &self.work {
+            work.request_ended();
+        }
         self.limiter.state().under_way -= 1;
         self.limiter.changed.notify_waiters();
     }
@@ -355,7 +383,7 @@ mod tests {
         let begin = Instant::now();
         let mut given = Vec::new();
         for _ in 0..95 {
-            let slot = limiter.turn(Priority::Spend, begin + Duration::from_secs(60)).await;
+            let slot = limiter.turn(Priority::Spend, begin + Duration::from_secs(60), None).await;
             drop(slot.unwrap());
             given.push(begin.elapsed());
         }
@@ -370,8 +398,8 @@ mod tests {
         let limiter = limiter(10, 1);
         let begin = Instant::now();
         let soon = begin + Duration::from_secs(1);
-        let _first = limiter.turn(Priority::Read, soon).await.unwrap();
-        let error = limiter.turn(Priority::Read, soon).await.unwrap_err();
+        let _first = limiter.turn(Priority::Read, soon, None).await.unwrap();
+        let error = limiter.turn(Priority::Read, soon, None).await.unwrap_err();
         assert_eq!(error.reason, ErrorReason::UpstreamRateLimit);
         assert_eq!(error.retry_after, Some(Duration::from_secs(2)));
         assert_eq!(begin.elapsed(), Duration::ZERO);
@@ -381,12 +409,12 @@ mod tests {
     async fn spends_go_before_polls_before_reads() {
         let limiter = limiter(1, 100);
         let far = Instant::now() + Duration::from_secs(60);
-        let busy = limiter.turn(Priority::Read, far).await.unwrap();
+        let busy = limiter.turn(Priority::Read, far, None).await.unwrap();
         let (sender, mut order) = tokio::sync::mpsc::unbounded_channel();
         for priority in [Priority::Read, Priority::Poll, Priority::Spend] {
             let (limiter, sender) = (Arc::clone(&limiter), sender.clone());
             tokio::spawn(async move {
-                let _slot = limiter.turn(priority, far).await.unwrap();
+                let _slot = limiter.turn(priority, far, None).await.unwrap();
                 sender.send(priority).unwrap();
             });
             tokio::task::yield_now().await;
@@ -403,13 +431,52 @@ mod tests {
     async fn who_gives_up_leaves_the_queue() {
         let limiter = limiter(1, 100);
         let far = Instant::now() + Duration::from_secs(60);
-        let busy = limiter.turn(Priority::Read, far).await.unwrap();
-        let waiting = limiter.turn(Priority::Spend, far);
+        let busy = limiter.turn(Priority::Read, far, None).await.unwrap();
+        let waiting = limiter.turn(Priority::Spend, far, None);
         assert!(tokio::time::timeout(Duration::from_secs(1), waiting).await.is_err());
         assert!(limiter.state().waiting.is_empty());
         drop(busy);
-        limiter.turn(Priority::Read, far).await.unwrap();
+        limiter.turn(Priority::Read, far, None).await.unwrap();
         assert_eq!(limiter.state().under_way, 0);
+    }
+
+    /// Counts what it is told.
+    #[derive(Debug, Default)]
+    struct Told(Mutex<Vec<&'static str>>);
+
+    impl Told {
+        fn note(&self, what: &'static str) {
+            self.0.lock().unwrap().push(what);
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl WorkSlot for Told {
+        fn pause(&self) {
+            self.note("pause");
+        }
+        async fn resume(&self) {
+            self.note("resume");
+        }
+        fn request_ended(&self) {
+            self.note("end");
+        }
+        fn answered(&self, _answered: bool) {
+            self.note("answered");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn request_leaves_its_place_while_it_waits_for_its_turn() {
+        let limiter = limiter(10, 1);
+        let far = Instant::now() + Duration::from_secs(60);
+        let told = Arc::new(Told::default());
+        let work: Arc<dyn WorkSlot> = Arc::clone(&told) as _;
+        drop(limiter.turn(Priority::Poll, far, Some(&work)).await.unwrap());
+        assert_eq!(*told.0.lock().unwrap(), ["resume", "end"]);
+        // The second waits for the rate.
+        drop(limiter.turn(Priority::Poll, far, Some(&work)).await.unwrap());
+        assert_eq!(told.0.lock().unwrap()[2..], ["pause", "resume", "end"]);
     }
 
     #[tokio::test(start_paused = true)]
@@ -422,8 +489,8 @@ mod tests {
         assert!(Arc::ptr_eq(&shared, &first), "who comes later waits with who came first");
         assert!(Arc::ptr_eq(&limiters.share("upstream two".to_owned(), &other), &other));
         let soon = Instant::now() + Duration::from_secs(1);
-        let _slot = first.turn(Priority::Read, soon).await.unwrap();
-        first.turn(Priority::Read, soon).await.unwrap_err();
+        let _slot = first.turn(Priority::Read, soon, None).await.unwrap();
+        first.turn(Priority::Read, soon, None).await.unwrap_err();
     }
 
     #[test]
@@ -453,19 +520,19 @@ mod tests {
         let begin = Instant::now();
         let far = begin + Duration::from_secs(60);
         for _ in 0..30 {
-            drop(limiter.turn(Priority::Read, far).await.unwrap());
+            drop(limiter.turn(Priority::Read, far, None).await.unwrap());
         }
         assert_eq!(begin.elapsed(), Duration::ZERO);
         limiters.shared_by(3);
         for _ in 0..20 {
-            drop(limiter.turn(Priority::Read, far).await.unwrap());
+            drop(limiter.turn(Priority::Read, far, None).await.unwrap());
         }
         // Ten of the thirty count on, then ten in each period.
         assert_eq!(begin.elapsed(), Duration::from_secs(4));
         // What the others have sent counts for a period more; then the whole rate is there again.
         limiters.shared_by(1);
         for _ in 0..40 {
-            drop(limiter.turn(Priority::Read, far).await.unwrap());
+            drop(limiter.turn(Priority::Read, far, None).await.unwrap());
         }
         assert_eq!(begin.elapsed(), Duration::from_secs(8));
     }

@@ -17,6 +17,8 @@ use super::limit::Priority;
 use super::request::Prepared;
 use super::resolve::Addresses;
 use super::{Egress, EgressError, Reply};
+use crate::plugin::scope::Scope;
+use crate::plugin::work_slot;
 
 /// How long an idle connection is kept: shorter than common upstreams keep theirs, so that few
 /// requests meet a connection that is being closed.
@@ -83,21 +85,23 @@ pub(super) async fn send(
     egress: &Egress,
     prepared: Prepared,
     priority: Priority,
-    deadline: Option<Instant>,
+    scope: &Scope,
 ) -> Result<Reply, Error> {
     let span = egress.span(&prepared);
     let work = async {
         let begin = Instant::now();
         let latest = begin + priority.patience();
-        let deadline = deadline.map_or(latest, |deadline| deadline.min(latest));
+        let deadline = scope.deadline.map_or(latest, |deadline| deadline.min(latest));
         egress.breaker.check()?;
-        let _slot = egress.limiter().turn(priority, deadline).await?;
+        let _slot = egress.limiter().turn(priority, deadline, scope.place()).await?;
+        let sending = Instant::now();
         let sent =
             timeout(prepared.timeout, egress.reader.send(&prepared, egress.max_answer_bytes));
         let received = sent.await.unwrap_or_else(|_| {
             Err(format!("there was no complete answer in {:?}", prepared.timeout))
         });
         egress.breaker.record(received.is_ok());
+        work_slot::tell(scope.slot.as_ref(), received.is_ok(), sending.elapsed());
         let outcome = match &received {
             Ok(received) => received.status.to_string(),
             Err(_) => "failed".to_owned(),

@@ -27,6 +27,7 @@ use super::{Egress, Reply, classify, evidence};
 use crate::failpoint::{self, Place};
 use crate::plugin::permits::{Permit, PermitRequest, Permits};
 use crate::plugin::spend::{Seen, Spend};
+use crate::plugin::work_slot::{self, WorkSlot};
 
 type Body = Full<bytes::Bytes>;
 
@@ -35,6 +36,8 @@ pub(in crate::plugin) struct SpendTask {
     pub(in crate::plugin) egress: Arc<Egress>,
     pub(in crate::plugin) prepared: Prepared,
     pub(in crate::plugin) permits: Arc<dyn Permits>,
+    /// The place of whoever made the call.
+    pub(in crate::plugin) slot: Option<Arc<dyn WorkSlot>>,
     /// Where the plugin waits; it may be gone.
     pub(in crate::plugin) reply: oneshot::Sender<Result<Reply, Error>>,
     /// The attempt whose permit was given, for whoever finds this task dead.
@@ -85,14 +88,18 @@ impl SpendTask {
     async fn attempt(&self) -> Result<Exchange, Stopped> {
         let (egress, prepared) = (&self.egress, &self.prepared);
         let latest = Instant::now() + Priority::Spend.patience();
-        let slot = egress.limiter().turn(Priority::Spend, latest).await;
+        let slot = egress.limiter().turn(Priority::Spend, latest, self.slot.as_ref()).await;
         let _slot = slot.map_err(|error| stopped_by(error.to_string(), error))?;
         #[cfg(feature = "failpoints")]
         if failpoint::control(failpoint::Control::NoPreconnect) {
             return self.connecting_last().await;
         }
         let request = request(prepared)?;
-        let stream = egress.dial.connect().await.map_err(stopped)?;
+        let sending = Instant::now();
+        let stream = egress.dial.connect().await.map_err(|reason| {
+            work_slot::tell(self.slot.as_ref(), false, sending.elapsed());
+            stopped(reason)
+        })?;
         let handshake = http1::handshake::<_, Body>(TokioIo::new(stream)).await;
         let (sender, connection) = handshake.map_err(|error| stopped(error.to_string()))?;
         failpoint::pass(Place::Connected);
@@ -108,7 +115,10 @@ impl SpendTask {
         if let Some(pause) = failpoint::stall() {
             return Ok(self.held_up(pause, sender, connection, request));
         }
+        let sending = Instant::now();
         let done = exchange(sender, connection, request, prepared, egress.max_answer_bytes).await;
+        let answered = matches!(done, Exchange::Complete(_));
+        work_slot::tell(self.slot.as_ref(), answered, sending.elapsed());
         failpoint::pass(Place::Exchanged);
         #[cfg(feature = "failpoints")]
         let done = self.naively_again(done).await;

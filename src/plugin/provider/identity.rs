@@ -15,6 +15,7 @@ use purveyor_sdk::v1::ErrorReason;
 use super::{Provider, answers};
 use crate::plugin::account::{Account, Accounts};
 use crate::plugin::clock::{BootInstant, Clock};
+use crate::plugin::work_slot::pause_work;
 
 /// How long an identity that the upstream told counts before a spend: a credential can be pointed to
 /// another account while the gateway runs.
@@ -91,6 +92,8 @@ impl Provider {
             return self.identified(told.identity.as_deref(), false);
         }
         let failures = self.identification.known().failures;
+        // Whoever waits for another one's question does not hold a place for it.
+        pause_work();
         let _asking = self.identification.asking.lock().await;
         if let Some(told) = self.fresh_identity() {
             return self.identified(told.identity.as_deref(), false);

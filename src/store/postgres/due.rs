@@ -13,42 +13,49 @@ use crate::store::age::Age;
 use crate::store::columns::page;
 use crate::store::encoding::corrupt;
 use crate::store::operation::Operation;
-use crate::store::{Lease, Take, Wakes};
+use crate::store::{DueQueue, Lease, Take, Wakes};
 
-/// When the first operation is due, and when the first that waits is, for each provider. One step in
-/// the index leads to the next provider, however much waits for each. 3 is WaitingUpstream.
-const NEXT: &str = "WITH RECURSIVE waiting (provider) AS (\
-     SELECT min(provider) FROM operations WHERE state = 3 AND due_time IS NOT NULL \
-     UNION ALL SELECT (SELECT min(operations.provider) FROM operations \
-     WHERE state = 3 AND due_time IS NOT NULL AND operations.provider > waiting.provider) \
-     FROM waiting WHERE provider IS NOT NULL) \
-     SELECT provider, (SELECT min(due_time) FROM operations \
-     WHERE state = 3 AND due_time IS NOT NULL AND operations.provider = waiting.provider) \
-     FROM waiting WHERE provider IS NOT NULL \
-     UNION ALL \
-     SELECT NULL, min(due_time) FROM operations WHERE state <> 3 AND due_time IS NOT NULL";
+/// When the first of each queue is due. One step in the index leads to the next queue, however much of each
+/// is due. 3 is WaitingUpstream.
+fn next_query(condition: &str) -> String {
+    let first = |behind: &str| {
+        format!(
+            "(SELECT account_key, provider, due_time FROM operations \
+             WHERE {condition} AND due_time IS NOT NULL{behind} \
+             ORDER BY account_key, provider, due_time LIMIT 1)"
+        )
+    };
+    format!(
+        "WITH RECURSIVE queue AS ({} UNION ALL SELECT following.* FROM queue CROSS JOIN LATERAL {} \
+         AS following) SELECT account_key, provider, due_time FROM queue",
+        first(""),
+        first(
+            " AND (operations.account_key, operations.provider) > (queue.account_key, queue.provider)"
+        )
+    )
+}
+
+const DUE: &str = "state <> 3";
+const WAITING: &str = "state = 3";
 
 #[async_trait]
 impl Work for Take {
     type Output = Vec<Operation>;
 
     async fn run(&self, connection: &Connection) -> Result<Turn<Vec<Operation>>, Fault> {
-        take(connection, self, None).await
+        take(connection, self, DUE).await
     }
 }
 
-/// Takes what is due of what waits for the upstream of one provider.
-pub(super) struct TakeWaiting {
-    pub(super) provider: String,
-    pub(super) take: Take,
-}
+/// Takes what is due of what waits for its upstream.
+pub(super) struct TakeWaiting(pub(super) Take);
 
 #[async_trait]
 impl Work for TakeWaiting {
     type Output = Vec<Operation>;
 
     async fn run(&self, connection: &Connection) -> Result<Turn<Vec<Operation>>, Fault> {
-        take(connection, &self.take, Some(&escaped(&self.provider))).await
+        take(connection, &self.0, WAITING).await
     }
 }
 
@@ -56,28 +63,28 @@ impl Work for TakeWaiting {
 async fn take(
     connection: &Connection,
     take: &Take,
-    waiting_for: Option<&str>,
+    condition: &str,
 ) -> Result<Turn<Vec<Operation>>, Fault> {
-    let now = take.now.as_nanos();
-    let until = take.lease.until.as_nanos();
-    let which = match waiting_for {
-        None => "state <> 3",
-        Some(_) => "state = 3 AND provider = $5",
-    };
     let sql = format!(
         "WITH due AS (\
-         SELECT request_id, due_time FROM operations WHERE {which} AND due_time <= $1 \
-         ORDER BY due_time, request_id LIMIT $2 FOR NO KEY UPDATE SKIP LOCKED) \
-         UPDATE operations SET lease_replica = $3, lease_until = $4 FROM due \
+         SELECT share.number, of_queue.request_id, of_queue.due_time \
+         FROM unnest($4::text[], $5::text[], $6::bigint[]) \
+         WITH ORDINALITY AS share (account_key, provider, most, number) \
+         CROSS JOIN LATERAL (SELECT request_id, due_time FROM operations WHERE {condition} \
+         AND account_key = share.account_key AND provider = share.provider AND due_time <= $1 \
+         ORDER BY due_time, request_id LIMIT share.most FOR NO KEY UPDATE SKIP LOCKED) AS of_queue) \
+         UPDATE operations SET lease_replica = $2, lease_until = $3 FROM due \
          WHERE operations.request_id = due.request_id \
-         RETURNING operations.request_id, due.due_time"
+         RETURNING due.number, due.due_time, operations.request_id"
     );
     let statement = connection.prepare_cached(&sql).await?;
-    let (limit, replica) = (page(take.limit), take.lease.replica);
-    let mut values: Vec<Value<'_>> = vec![&now, &limit, &replica, &until];
-    if let Some(provider) = &waiting_for {
-        values.push(provider);
-    }
+    let (now, until) = (take.now.as_nanos(), take.lease.until.as_nanos());
+    let replica = take.lease.replica;
+    let queues = || take.shares.iter().map(|share| &share.queue);
+    let accounts: Vec<_> = queues().map(|queue| escaped(&queue.account_key)).collect();
+    let providers: Vec<_> = queues().map(|queue| escaped(&queue.provider)).collect();
+    let limits: Vec<i64> = take.shares.iter().map(|share| page(share.limit)).collect();
+    let values: [Value<'_>; 6] = [&now, &replica, &until, &accounts, &providers, &limits];
     let rows = connection.query(&statement, &values).await?;
     if rows.is_empty() {
         return Ok(Turn::Leave(Vec::new()));
@@ -85,11 +92,11 @@ async fn take(
     let mut taken = Vec::new();
     for row in &rows {
         let mut fields = Fields::of(row);
-        let request_id: Uuid = fields.value()?;
-        taken.push((fields.value::<i64>()?, request_id));
+        let (number, due): (i64, i64) = (fields.value()?, fields.value()?);
+        taken.push((number, due, fields.value::<Uuid>()?));
     }
     taken.sort_unstable();
-    let taken: Vec<Uuid> = taken.into_iter().map(|(_, request_id)| request_id).collect();
+    let taken: Vec<Uuid> = taken.into_iter().map(|(_, _, request_id)| request_id).collect();
     // Their rows are locked, so nobody can change them before this transaction ends.
     let found = "SELECT operations.*, array_position($1::uuid[], request_id)::bigint AS place \
                  FROM operations WHERE request_id = ANY ($1)";
@@ -141,17 +148,22 @@ impl Work for Renew {
 
 /// When something is due next.
 pub(super) async fn next(connection: &Connection) -> Result<Wakes, Fault> {
-    let statement = connection.prepare_cached(NEXT).await?;
-    let mut wakes = Wakes::default();
+    let due = queues(connection, DUE).await?;
+    Ok(Wakes { due, waiting: queues(connection, WAITING).await? })
+}
+
+async fn queues(connection: &Connection, condition: &str) -> Result<Vec<(DueQueue, Age)>, Fault> {
+    let statement = connection.prepare_cached(&next_query(condition)).await?;
+    let mut queues = Vec::new();
     for row in &connection.query(&statement, &[]).await? {
-        let (provider, due): (Option<&str>, Option<i64>) = (row.try_get(0)?, row.try_get(1)?);
-        match (provider, due.map(Age::from_nanos)) {
-            (Some(provider), Some(due)) => {
-                let provider = restored(provider).ok_or_else(|| corrupt("provider", "a text"))?;
-                wakes.waiting.push((provider.into_owned(), due));
-            }
-            (_, due) => wakes.due = due,
-        }
+        let text = |number: usize, name: &'static str| {
+            let stored = row.try_get(number)?;
+            let text = restored(stored).ok_or_else(|| corrupt(name, "a text"))?;
+            Ok::<_, Fault>(text.into_owned())
+        };
+        let queue =
+            DueQueue { account_key: text(0, "account_key")?, provider: text(1, "provider")? };
+        queues.push((queue, Age::from_nanos(row.try_get(2)?)));
     }
-    Ok(wakes)
+    Ok(queues)
 }

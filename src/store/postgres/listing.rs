@@ -1,6 +1,7 @@
 //! Reading operations: one, those that a query names, those that wait or were left behind. It must
 //! not write.
 
+use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -8,10 +9,12 @@ use super::fault::Fault;
 use super::row::{self, Value};
 use super::session::Connection;
 use super::text::escaped;
-use crate::store::Query;
 use crate::store::age::Age;
-use crate::store::columns::{ENDED, OPEN, UNSUCCESSFUL, nanoseconds, page};
+use crate::store::columns::{
+    ENDED, OPEN, UNSTARTED, UNSUCCESSFUL, after_second, nanoseconds, page,
+};
 use crate::store::operation::Operation;
+use crate::store::{PAGE_MAX, Query};
 
 /// The order of listings.
 const NEWEST_FIRST: &str = "ORDER BY create_time DESC, request_id DESC";
@@ -78,6 +81,26 @@ pub(super) async fn orphans(connection: &Connection, now: Age) -> Result<Vec<Ope
          WHERE state = 2 AND (lease_until IS NULL OR lease_until <= $1)"
     );
     select(connection, &found, &[&now.as_nanos()]).await
+}
+
+/// What was not started by then, after a row of the order.
+pub(super) async fn unstarted(
+    connection: &Connection,
+    before: Timestamp,
+    after: Option<(Timestamp, Uuid)>,
+) -> Result<Vec<Operation>, Fault> {
+    let found = format!(
+        "SELECT *, row_number() OVER (ORDER BY start_before, request_id) AS place FROM operations \
+         WHERE {UNSTARTED} AND start_before < $1 AND (start_before, request_id) > ($2, $3) \
+         ORDER BY start_before, request_id LIMIT $4"
+    );
+    let until = after_second(before);
+    let (time, request_id) =
+        after.map_or_else(Default::default, |(time, request_id)| (time.to_string(), request_id));
+    let mut found =
+        select(connection, &found, &[&until, &time, &request_id, &page(PAGE_MAX)]).await?;
+    found.retain(|operation| operation.start_before < before);
+    Ok(found)
 }
 
 /// What waits for an operation.

@@ -1,7 +1,7 @@
 //! Who looks at which operation when: due times and leases. It must not be taken for permission: a
 //! lease decides who tries, never whether a spend is allowed.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use uuid::Uuid;
 
 use super::fault::Fault;
@@ -10,71 +10,72 @@ use super::row;
 use crate::store::age::Age;
 use crate::store::columns::page;
 use crate::store::operation::Operation;
-use crate::store::{Lease, Take, Wakes};
+use crate::store::{DueQueue, Lease, Share, Take, Wakes};
 
-/// Which operations are due, those that are due longest first; 3 is WaitingUpstream.
-pub(super) fn due_query() -> String {
-    format!(
-        "SELECT {} FROM operations INDEXED BY operations_due \
-         WHERE state <> 3 AND due_time <= ?1 ORDER BY due_time, request_id LIMIT ?2",
-        row::COLUMNS
-    )
-}
+/// What is not taken by who polls, and what is: the conditions of the indexes; 3 is WaitingUpstream.
+const DUE: (&str, &str) = ("operations_due", "state <> 3");
+const WAITING: (&str, &str) = ("operations_waiting", "state = 3");
 
-/// The same of what waits for one provider's upstream.
-pub(super) fn waiting_query() -> String {
+/// Which operations of one queue are due, those that are due longest first.
+fn of_queue((index, condition): (&str, &str)) -> String {
     format!(
-        "SELECT {} FROM operations INDEXED BY operations_waiting \
-         WHERE provider = ?3 AND state = 3 AND due_time <= ?1 \
+        "SELECT {} FROM operations INDEXED BY {index} \
+         WHERE {condition} AND account_key = ?3 AND provider = ?4 AND due_time <= ?1 \
          ORDER BY due_time, request_id LIMIT ?2",
         row::COLUMNS
     )
 }
 
-/// When the first operation is due.
-pub(super) const NEXT: &str = "SELECT min(due_time) FROM operations INDEXED BY operations_due \
-     WHERE state <> 3 AND due_time IS NOT NULL";
+pub(super) fn due_query() -> String {
+    of_queue(DUE)
+}
 
-/// When the first that waits is due, for each provider. One step in the index leads to the next
-/// provider, however much waits for each.
-pub(super) const NEXT_WAITING: &str = "WITH RECURSIVE waiting (provider) AS (\
-     SELECT min(provider) FROM operations INDEXED BY operations_waiting \
-     WHERE state = 3 AND due_time IS NOT NULL \
-     UNION ALL SELECT (SELECT min(operations.provider) \
-     FROM operations INDEXED BY operations_waiting \
-     WHERE state = 3 AND due_time IS NOT NULL AND operations.provider > waiting.provider) \
-     FROM waiting WHERE provider IS NOT NULL) \
-     SELECT provider, (SELECT min(due_time) FROM operations INDEXED BY operations_waiting \
-     WHERE state = 3 AND due_time IS NOT NULL AND operations.provider = waiting.provider) \
-     FROM waiting WHERE provider IS NOT NULL";
+pub(super) fn waiting_query() -> String {
+    of_queue(WAITING)
+}
+
+/// When the first of the first queue is due, or of the first behind a queue. One step in the index leads
+/// there, however much of a queue is due.
+fn first_of_next((index, condition): (&str, &str), behind: &str) -> String {
+    format!(
+        "SELECT account_key, provider, due_time FROM operations INDEXED BY {index} \
+         WHERE {condition} AND due_time IS NOT NULL{behind} \
+         ORDER BY account_key, provider, due_time LIMIT 1"
+    )
+}
+
+const BEHIND: &str = " AND (account_key, provider) > (?1, ?2)";
+
+/// The statements that lead through the queues, each with the number of its values.
+#[cfg(test)]
+pub(super) fn next_queries() -> Vec<(String, usize, &'static str)> {
+    let both = |of: (&'static str, &str)| {
+        [(first_of_next(of, ""), 0, of.0), (first_of_next(of, BEHIND), 2, of.0)]
+    };
+    [both(DUE), both(WAITING)].concat()
+}
 
 /// Takes what is due.
 pub(super) fn take(connection: &Connection, take: &Take) -> Result<Vec<Operation>, Fault> {
-    let now = take.now.as_nanos();
-    let due = listing::select(connection, &due_query(), params![now, page(take.limit)])?;
-    lease_all(connection, due, &take.lease)
+    take_of(connection, &due_query(), take)
 }
 
-/// Takes what is due of what waits for one provider's upstream.
-pub(super) fn take_waiting(
-    connection: &Connection,
-    provider: &str,
-    take: &Take,
-) -> Result<Vec<Operation>, Fault> {
-    let now = take.now.as_nanos();
-    let values = params![now, page(take.limit), provider];
-    lease_all(connection, listing::select(connection, &waiting_query(), values)?, &take.lease)
+/// Takes what is due of what waits for its upstream.
+pub(super) fn take_waiting(connection: &Connection, take: &Take) -> Result<Vec<Operation>, Fault> {
+    take_of(connection, &waiting_query(), take)
 }
 
-fn lease_all(
-    connection: &Connection,
-    operations: Vec<Operation>,
-    until: &Lease,
-) -> Result<Vec<Operation>, Fault> {
-    for operation in &operations {
-        lease(connection, operation.request_id, until)?;
+fn take_of(connection: &Connection, sql: &str, take: &Take) -> Result<Vec<Operation>, Fault> {
+    let now = take.now.as_nanos();
+    let mut taken = Vec::new();
+    for Share { queue, limit } in &take.shares {
+        let values = params![now, page(*limit), queue.account_key, queue.provider];
+        taken.extend(listing::select(connection, sql, values)?);
     }
-    Ok(operations)
+    for operation in &taken {
+        lease(connection, operation.request_id, &take.lease)?;
+    }
+    Ok(taken)
 }
 
 /// Leases one operation.
@@ -128,10 +129,21 @@ pub(super) fn end_all(connection: &Connection) -> Result<(), rusqlite::Error> {
 
 /// When something is due next.
 pub(super) fn next(connection: &Connection) -> Result<Wakes, Fault> {
-    let due: Option<i64> = connection.prepare_cached(NEXT)?.query_one([], |row| row.get(0))?;
-    let waiting = connection
-        .prepare_cached(NEXT_WAITING)?
-        .query_map([], |row| Ok((row.get(0)?, Age::from_nanos(row.get(1)?))))?
-        .collect::<Result<Vec<_>, _>>()?;
-    Ok(Wakes { due: due.map(Age::from_nanos), waiting })
+    Ok(Wakes { due: queues(connection, DUE)?, waiting: queues(connection, WAITING)? })
+}
+
+fn queues(connection: &Connection, of: (&str, &str)) -> Result<Vec<(DueQueue, Age)>, Fault> {
+    let read = |row: &Row<'_>| {
+        let queue = DueQueue { account_key: row.get(0)?, provider: row.get(1)? };
+        Ok((queue, Age::from_nanos(row.get(2)?)))
+    };
+    let mut first = connection.prepare_cached(&first_of_next(of, ""))?;
+    let mut behind = connection.prepare_cached(&first_of_next(of, BEHIND))?;
+    let mut next = first.query_row([], read).optional()?;
+    let mut queues = Vec::new();
+    while let Some((queue, due)) = next {
+        next = behind.query_row([&queue.account_key, &queue.provider], read).optional()?;
+        queues.push((queue, due));
+    }
+    Ok(queues)
 }

@@ -2,16 +2,19 @@
 //! not write, and every query names the index that it runs by, so that no statistics can turn it
 //! into a scan.
 
+use jiff::Timestamp;
 use rusqlite::types::Value;
-use rusqlite::{Connection, Params, params_from_iter};
+use rusqlite::{Connection, Params, params, params_from_iter};
 use uuid::Uuid;
 
 use super::fault::Fault;
 use super::row;
-use crate::store::Query;
 use crate::store::age::Age;
-use crate::store::columns::{ENDED, OPEN, UNSUCCESSFUL, nanoseconds, page};
+use crate::store::columns::{
+    ENDED, OPEN, UNSTARTED, UNSUCCESSFUL, after_second, nanoseconds, page,
+};
 use crate::store::operation::Operation;
+use crate::store::{PAGE_MAX, Query};
 
 /// One operation.
 pub(super) fn get(connection: &Connection, request_id: Uuid) -> Result<Option<Operation>, Fault> {
@@ -39,6 +42,32 @@ pub(super) fn orphans_query() -> String {
         "SELECT {} FROM operations INDEXED BY operations_running \
          WHERE state = 2 AND (lease_until IS NULL OR lease_until <= ?1) \
          ORDER BY create_time, request_id",
+        row::COLUMNS
+    )
+}
+
+/// What was not started by then, after a row of the order.
+pub(super) fn unstarted(
+    connection: &Connection,
+    before: Timestamp,
+    after: Option<(Timestamp, Uuid)>,
+) -> Result<Vec<Operation>, Fault> {
+    let until = after_second(before);
+    let (time, request_id) = after.map_or_else(Default::default, |(time, request_id)| {
+        (time.to_string(), request_id.as_bytes().to_vec())
+    });
+    let values = params![until, time, request_id, page(PAGE_MAX)];
+    let mut found = select(connection, &unstarted_query(), values)?;
+    found.retain(|operation| operation.start_before < before);
+    Ok(found)
+}
+
+/// Those that may still be started, by when at the latest.
+pub(super) fn unstarted_query() -> String {
+    format!(
+        "SELECT {} FROM operations INDEXED BY operations_unstarted WHERE {UNSTARTED} \
+         AND start_before < ?1 AND (start_before, request_id) > (?2, ?3) \
+         ORDER BY start_before, request_id LIMIT ?4",
         row::COLUMNS
     )
 }
@@ -243,17 +272,20 @@ mod tests {
     #[test]
     fn what_the_engine_asks_again_and_again_runs_by_its_index() {
         let any = || Value::from(1);
-        check(&due::due_query(), vec![any(), any()], "operations_due", false);
-        let waiting = [any(), any(), any()].to_vec();
-        check(&due::waiting_query(), waiting, "operations_waiting", false);
+        check(&due::due_query(), vec![any(); 4], "operations_due", false);
+        check(&due::waiting_query(), vec![any(); 4], "operations_waiting", false);
+        check(&super::unstarted_query(), vec![any(); 4], "operations_unstarted", false);
         check(&super::blocked_query(), vec![any()], "operations_blocked", false);
         // A partial index holds nothing but what is asked for.
         check(&super::all_blocked_query(), vec![any()], "operations_blocked", false);
         check(&super::orphans_query(), vec![any()], "operations_running", true);
-        check(due::NEXT, vec![], "operations_due", false);
-        let next = plan(due::NEXT_WAITING, vec![]);
-        assert!(!next.contains("SCAN operations") && !next.contains("TEMP B-TREE"), "{next}");
-        assert_eq!(next.matches("INDEX operations_waiting").count(), 3, "{next}");
+        for (sql, values, index) in due::next_queries() {
+            let plan = plan(&sql, vec![any(); values]);
+            assert!(plan.contains(&format!("USING INDEX {index}")), "{plan}: {sql}");
+            assert!(!plan.contains("TEMP B-TREE"), "{plan}: {sql}");
+            // The first entry of the index is where the first queue begins.
+            assert_eq!(plan.contains("SCAN"), values == 0, "{plan}: {sql}");
+        }
         let before = vec![any(), any(), any()];
         check_limited(retention::ENDED, before, "operations_ended");
         let by_key = [

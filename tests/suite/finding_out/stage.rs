@@ -15,7 +15,7 @@ use crate::support::requests::purchase;
 
 const TOKEN: &str = "testtesttesttesttesttest";
 
-pub(super) const KLIKK_CREATE: &str = "order_create";
+pub(crate) const KLIKK_CREATE: &str = "order_create";
 pub(super) const RACKNAP_CREATE: &str = "create";
 
 /// What became of each attempt, and the identifier that it has.
@@ -46,7 +46,7 @@ pub(super) fn timed(provider: Provider) -> Provider {
         .timing("listing_lag_ms", 50)
 }
 
-pub(super) async fn klikk() -> (Simulator<Klikk>, Provider) {
+pub(crate) async fn klikk() -> (Simulator<Klikk>, Provider) {
     let account = klikk::AccountSeed {
         account_token: TOKEN.to_owned(),
         credit: Cents::new(1_000_000_000),
@@ -73,7 +73,7 @@ pub(super) async fn racknap() -> (Simulator<RackNap>, Provider) {
 }
 
 /// A virtual server at Klikk.
-pub(super) fn server() -> CreateOrderRequest {
+pub(crate) fn server() -> CreateOrderRequest {
     let quantities = [
         ("quantity_ram_gb", 0.5),
         ("quantity_cpu", 1.0),

@@ -13,7 +13,9 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use purveyor::store::operation::NewClaim;
 use purveyor::store::postgres::PostgresStore;
-use purveyor::store::{Change, Committed, EndedBefore, Lease, NewOperation, Query, Store, Take};
+use purveyor::store::{
+    Change, Committed, EndedBefore, Lease, NewOperation, Query, Share, Store, Take,
+};
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::v1::operation::State;
 use tokio::sync::OnceCell;
@@ -21,7 +23,7 @@ use tokio_postgres::Client;
 use uuid::Uuid;
 use xtask::postgres::Server;
 
-use self::filling::{PROVIDER, aged, beginning, claim, operation, present, sent};
+use self::filling::{PROVIDER, aged, beginning, claim, operation, present, queue, sent};
 use crate::support::postgres::{connect, copy, database, run};
 use crate::support::until;
 
@@ -160,7 +162,8 @@ async fn the_engine_reads_no_more_than_it_takes() {
     let take = |time: i64| {
         let now = aged(present()) + Duration::from_secs(100 + time.unsigned_abs());
         let lease = Lease { replica: Uuid::from_u128(7), until: now + Duration::from_secs(60) };
-        Take { now, lease, limit: PAGE }
+        let shares = vec![Share { queue: queue(), limit: PAGE }];
+        Take { now, lease, shares }
     };
     grown
         .check("what is due next", async |store, _| {
@@ -170,7 +173,7 @@ async fn the_engine_reads_no_more_than_it_takes() {
     grown
         .check("what waits", async |store, time| {
             let take = take(time);
-            let taken = store.take_waiting(PROVIDER, &take).await.expect("it is taken");
+            let taken = store.take_waiting(&take).await.expect("it is taken");
             assert!(!taken.is_empty());
             let ids: Vec<Uuid> = taken.iter().map(|operation| operation.request_id).collect();
             store.renew(&take.lease, &ids).await.expect("it is renewed");
@@ -185,6 +188,7 @@ async fn the_engine_reads_no_more_than_it_takes() {
     grown
         .check("what is left behind, blocked and claimed", async |store, _| {
             assert!(store.orphans(aged(present())).await.expect("orphans").is_empty());
+            assert!(store.unstarted(present(), None).await.expect("late ones").is_empty());
             assert!(store.blocked_by(Uuid::nil()).await.expect("blocked").is_empty());
             assert!(store.claimant(&claim(Uuid::nil())).await.expect("a claim").is_none());
             let since = aged(present()) - Duration::from_secs(60);

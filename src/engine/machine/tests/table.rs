@@ -1,8 +1,9 @@
 //! The rows of "Classifying" and of the plugin's word: what the host saw, what the plugin said, and
 //! what the operation and its attempt become.
 
+use purveyor_sdk::plugin::v1::find_response::{Absent, Outcome as Finding};
 use purveyor_sdk::plugin::v1::step_outcome::{Done, Next, Outcome as Said, Pending, Rejected};
-use purveyor_sdk::plugin::v1::{Op, Resource, StepOutcome, resource};
+use purveyor_sdk::plugin::v1::{FindResponse, Op, Resource, StepOutcome, resource};
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Order, Renewal, UpstreamRef};
 use purveyor_sdk::{Error, Result};
@@ -240,6 +241,56 @@ fn wait_past_start_before_fails_naming_the_blocker() {
     };
     check(State::Running, "which is RUNNING");
     check(State::NeedsOperator, "which needs an operator");
+}
+
+fn expired() -> Event {
+    Event::StartExpired { waited_for: None }
+}
+
+#[test]
+fn expired_operation_ends_whoever_works_on_it() {
+    let policy = policy(Evidence::Difference);
+    let check = |operation: &Operation, ends: bool| {
+        let before = apply(operation, expired(), &policy, &now_at(600));
+        assert!(before.is_err(), "{before:?}");
+        let after = apply(operation, expired(), &policy, &now_at(601));
+        let error = after.ok().map(|change| {
+            assert_eq!((change.operation.state, change.locks.len()), (State::Failed, 0));
+            change.operation.error.unwrap().reason()
+        });
+        assert_eq!(error, ends.then_some(ErrorReason::NotStarted), "{operation:?}");
+    };
+    check(&accepted(), true);
+    let waiting = apply(&accepted(), blocked(State::Running), &policy, &now_at(1)).unwrap();
+    check(&waiting.operation, true);
+    // Its evidence is taken, and nothing was permitted.
+    let begun = apply(&accepted(), begin("A1"), &policy, &now_at(1)).unwrap().operation;
+    check(&begun, true);
+    check(&close(Evidence::Difference, not_sent(), panicked()).operation, true);
+    // A permit is open, or something took effect.
+    check(&running(Evidence::Difference), false);
+    check(&close(Evidence::Difference, success(Some("u1")), next("u1")).operation, false);
+    check(&close(Evidence::Difference, success(Some("u1")), pending("u1")).operation, false);
+    check(&close(Evidence::Difference, unproven(), panicked()).operation, false);
+}
+
+#[test]
+fn expired_operation_that_was_refused_ends_with_the_refusal() {
+    let policy = policy(Evidence::Difference);
+    let refused = close(Evidence::Difference, refusable(true), rejected("fault")).operation;
+    assert_eq!(refused.state, State::Accepted);
+    for event in [expired(), begin("A1"), blocked(State::Running)] {
+        let late = apply(&refused, event, &policy, &now_at(601)).unwrap().operation;
+        // One look comes before the end, as before that of any refusal.
+        assert_eq!((late.state, late.blocked_by), (State::Reconciling, None));
+        let absent = Event::Looked(
+            FindResponse { outcome: Some(Finding::Absent(Absent::default())) }.into(),
+        );
+        let ended = apply(&late, absent, &policy, &now_at(602)).unwrap().operation;
+        let error = ended.error.unwrap();
+        assert_eq!((ended.state, error.reason()), (State::Failed, ErrorReason::UpstreamRejected));
+        assert!(error.message.starts_with("fault 500000; nothing was sent again"), "{error:?}");
+    }
 }
 
 /// A renewal whose unpaid order was made and whose payment comes next.

@@ -43,6 +43,8 @@ pub(super) enum Happening {
     OtherAccount,
     /// Another operation holds the gate.
     Blocked,
+    /// It is looked for operations whose `start_before` has passed.
+    Sweep,
     /// A gateway that was stopped goes on, and reads the answer to a request that others gave up.
     AnswerArrives { plugin_fails: bool },
     /// Another operation is answered what this one has found.
@@ -96,6 +98,7 @@ impl Happening {
             2 => any::<bool>().prop_map(|try_again| Happening::Operator { try_again }),
             1 => Just(Happening::OtherAccount),
             1 => Just(Happening::Blocked),
+            2 => Just(Happening::Sweep),
             3 => any::<bool>().prop_map(|plugin_fails| Happening::AnswerArrives { plugin_fails }),
             1 => Just(Happening::ClaimLost),
             2 => any::<u8>().prop_map(Happening::OutOfOrder),
@@ -180,6 +183,9 @@ impl World {
             Happening::Blocked => {
                 self.offer(blocked(State::Running));
             }
+            Happening::Sweep => {
+                self.offer(Event::StartExpired { waited_for: None });
+            }
             Happening::AnswerArrives { plugin_fails } => self.answer_arrives(plugin_fails),
             Happening::ClaimLost => {
                 let id = self.operation.current().map(|it| it.upstream_id.clone());
@@ -212,6 +218,11 @@ impl World {
     /// What is true of every state on the way.
     pub(super) fn check(&self) {
         assert_eq!(broken_invariant(&self.operation), None, "{:#?}", self.operation);
+        let error = self.operation.error.as_ref().map(|error| error.reason());
+        if error == Some(ErrorReason::NotStarted) {
+            let mut attempts = self.operation.attempts.iter();
+            assert!(attempts.all(|it| it.outcome == Outcome::NotSent), "{:#?}", self.operation);
+        }
         for (step, sold) in (1..).zip(&self.sold) {
             // Nothing but a sale that came later than the upstream is said to take is a second one.
             let most = 1 + self.given_up(step);

@@ -3,18 +3,22 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use purveyor::store::operation::Operation;
-use purveyor::store::{Lease, NewOperation, Store, Take, Wakes};
+use purveyor::store::{DueQueue, Lease, NewOperation, PAGE_MAX, Share, Store, Take, Wakes};
 use purveyor_sdk::v1::operation::State;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use super::super::samples::{aged, id, new, next, operation};
+use super::super::samples::{STATES, aged, at, id, new, next, operation};
 use super::Home;
 
 /// Two replicas.
 const LEFT: Uuid = Uuid::from_u128(1001);
 const RIGHT: Uuid = Uuid::from_u128(1002);
+
+/// The account of all samples.
+const ACCOUNT: &str = "acme https://acme.example:443 account";
 
 /// What is taken when nothing is due.
 const NOTHING: [Uuid; 0] = [];
@@ -117,30 +121,157 @@ pub(super) async fn renews_only_ones_own(home: Arc<dyn Home>) {
     assert_eq!(take(&*store, LEFT, 100, 200, 10).await, [id(1), id(2)]);
 }
 
-pub(super) async fn takes_what_waits_by_its_provider(home: Arc<dyn Home>) {
+pub(super) async fn takes_what_waits_by_its_queue(home: Arc<dyn Home>) {
     let store = home.open().await;
     for (n, provider, wake) in [(1, "acme", Some(30)), (2, "acme", Some(10)), (4, "acme", None)] {
         wait(&*store, n, provider, wake).await;
     }
     wait(&*store, 3, "other", Some(20)).await;
     accept(&*store, 5, Some(40)).await;
-    wakes(&*store, Some(40), &[("acme", 10), ("other", 20)]).await;
+    wakes(&*store, &[("acme", 40)], &[("acme", 10), ("other", 20)]).await;
     // However long they wait, they are not in the way of anything else.
     assert_eq!(take(&*store, LEFT, 50, 90, 1).await, [id(5)]);
     let check = async |provider: &str, now: i64, limit: usize, expected: &[u128]| {
-        let take = Take { now: aged(now), lease: Lease { replica: LEFT, until: aged(90) }, limit };
-        let taken = store.take_waiting(provider, &take).await.unwrap();
-        let taken: Vec<_> = taken.into_iter().map(|operation| operation.request_id).collect();
-        assert_eq!(taken, expected.iter().map(|n| id(*n)).collect::<Vec<_>>(), "{provider} {now}");
+        let shares = vec![Share { queue: queue(ACCOUNT, provider), limit }];
+        let lease = Lease { replica: LEFT, until: aged(90) };
+        let taken = store.take_waiting(&Take { now: aged(now), lease, shares }).await.unwrap();
+        assert_eq!(
+            ids(&taken),
+            expected.iter().map(|n| id(*n)).collect::<Vec<_>>(),
+            "{provider} {now}"
+        );
     };
     check("acme", 9, 10, &[]).await;
     check("nobody", 50, 10, &[]).await;
     check("acme", 50, 1, &[2]).await;
     check("acme", 50, 10, &[1]).await;
     check("acme", 50, 10, &[]).await;
-    wakes(&*store, Some(90), &[("acme", 90), ("other", 20)]).await;
+    wakes(&*store, &[("acme", 90)], &[("acme", 90), ("other", 20)]).await;
     store.release(LEFT, &[id(1)]).await.unwrap();
     check("acme", 50, 10, &[1]).await;
+}
+
+/// Three hundred operations of a busy account that are due, and after them one of each of others.
+async fn busy_and_quiet(store: &dyn Store) {
+    for n in 1..=300 {
+        of_account(store, n, "busy", "acme", 10).await;
+    }
+    let quiet = [("quiet", "acme"), ("quiet", "zeta"), ("", "acme"), ("with\0nul", "acme")];
+    for (n, (account, provider)) in (301..).zip(quiet) {
+        of_account(store, n, account, provider, 20).await;
+    }
+}
+
+/// However much of one account is due, and however long, it hides nothing of another account.
+pub(super) async fn shows_what_is_due_of_each_account(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    busy_and_quiet(&*store).await;
+    let expected = [
+        (queue("", "acme"), aged(20)),
+        (queue("busy", "acme"), aged(10)),
+        (queue("quiet", "acme"), aged(20)),
+        (queue("quiet", "zeta"), aged(20)),
+        (queue("with\0nul", "acme"), aged(20)),
+    ];
+    let wakes = store.wakes().await.unwrap();
+    assert_eq!(wakes.due, expected);
+    assert_eq!((wakes.first(), wakes.first_after(aged(10))), (Some(aged(10)), Some(aged(20))));
+    assert_eq!(wakes.first_after(aged(20)), None);
+}
+
+pub(super) async fn takes_shares_in_their_order(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    busy_and_quiet(&*store).await;
+    let take = async |now: i64, shares: &[(&str, &str, usize)]| {
+        let share = |&(account, provider, limit)| Share { queue: queue(account, provider), limit };
+        let shares = shares.iter().map(share).collect();
+        let lease = Lease { replica: LEFT, until: aged(90) };
+        ids(&store.take_due(&Take { now: aged(now), lease, shares }).await.unwrap())
+    };
+    let both = [("quiet", "acme", 5), ("busy", "acme", 2)];
+    assert_eq!(take(15, &both).await, [id(1), id(2)]);
+    assert_eq!(take(20, &both).await, [id(301), id(3), id(4)]);
+    assert_eq!(take(20, &[]).await, NOTHING);
+    let rest = [("with\0nul", "acme", 1), ("", "acme", 1), ("quiet", "zeta", 1), ("", "zeta", 1)];
+    assert_eq!(take(20, &rest).await, [id(304), id(303), id(302)]);
+    assert_eq!(take(20, &[("busy", "acme", 1000)]).await.len(), PAGE_MAX);
+}
+
+/// Stores an operation in a state that nothing may be started of after `start_before`.
+async fn startable(store: &dyn Store, n: u128, start_before: Timestamp, state: State) {
+    let accepted = Operation { start_before, ..operation(n) };
+    // Somebody works on it, which makes no difference.
+    let lease = n.is_multiple_of(2).then(|| Lease { replica: LEFT, until: aged(1000) });
+    store.accept(NewOperation { lease, ..new(accepted.clone()) }).await.unwrap();
+    if state != State::Accepted {
+        let change = next(&accepted, |operation| {
+            operation.state = state;
+            operation.wake_time = None;
+        });
+        store.commit(change).await.unwrap();
+    }
+}
+
+pub(super) async fn shows_what_was_not_started_in_time(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    let part = |millis: i64| at(10) + SignedDuration::from_millis(millis);
+    let times = [part(500), part(0), part(1), at(11)];
+    for (n, start_before) in (1..).zip(times) {
+        startable(&*store, n, start_before, State::Accepted).await;
+    }
+    startable(&*store, 5, at(9), State::Running).await;
+    for (n, year) in [(6, "-000042-01-01T00:00:00Z"), (7, "9999-12-30T00:00:00Z")] {
+        startable(&*store, n, year.parse().unwrap(), State::Accepted).await;
+    }
+    let others = STATES.into_iter().filter(|it| !matches!(it, State::Accepted | State::Running));
+    for (n, state) in (8..).zip(others) {
+        startable(&*store, n, at(1), state).await;
+    }
+    let check = async |before: Timestamp, expected: &[u128]| {
+        let mut found = ids(&store.unstarted(before, None).await.unwrap());
+        found.sort_unstable();
+        assert_eq!(found, expected.iter().map(|n| id(*n)).collect::<Vec<_>>(), "{before}");
+    };
+    check(at(9), &[6]).await;
+    check(at(10), &[5, 6]).await;
+    check(part(1), &[2, 5, 6]).await;
+    check(part(500), &[2, 3, 5, 6]).await;
+    check(part(501), &[1, 2, 3, 5, 6]).await;
+    check(at(12), &[1, 2, 3, 4, 5, 6]).await;
+}
+
+pub(super) async fn pages_through_what_was_not_started(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    for n in 1..=6 {
+        let start_before = at(10) + SignedDuration::from_millis(250 * (n as i64 / 2));
+        startable(&*store, n, start_before, State::Accepted).await;
+    }
+    let all = store.unstarted(at(12), None).await.unwrap();
+    assert_eq!(all.len(), 6);
+    for (number, last) in all.iter().enumerate() {
+        let after = Some((last.start_before, last.request_id));
+        let rest = store.unstarted(at(12), after).await.unwrap();
+        assert_eq!(rest, all[number + 1..]);
+    }
+}
+
+fn queue(account_key: &str, provider: &str) -> DueQueue {
+    DueQueue { account_key: account_key.to_owned(), provider: provider.to_owned() }
+}
+
+fn ids(operations: &[Operation]) -> Vec<Uuid> {
+    operations.iter().map(|operation| operation.request_id).collect()
+}
+
+/// Stores an operation of an account that is due then.
+async fn of_account(store: &dyn Store, n: u128, account_key: &str, provider: &str, wake: i64) {
+    let accepted = Operation {
+        account_key: account_key.to_owned(),
+        provider: provider.to_owned(),
+        wake_time: Some(aged(wake)),
+        ..operation(n)
+    };
+    store.accept(new(accepted)).await.unwrap();
 }
 
 /// Stores an operation that waits for its upstream.
@@ -155,9 +286,11 @@ async fn wait(store: &dyn Store, n: u128, provider: &str, wake: Option<i64>) {
 }
 
 /// When there is something to take next.
-async fn wakes(store: &dyn Store, due: Option<i64>, waiting: &[(&str, i64)]) {
-    let waiting = waiting.iter().map(|(provider, due)| ((*provider).to_owned(), aged(*due)));
-    let expected = Wakes { due: due.map(aged), waiting: waiting.collect() };
+async fn wakes(store: &dyn Store, due: &[(&str, i64)], waiting: &[(&str, i64)]) {
+    let queues = |queues: &[(&str, i64)]| {
+        queues.iter().map(|(provider, due)| (queue(ACCOUNT, provider), aged(*due))).collect()
+    };
+    let expected = Wakes { due: queues(due), waiting: queues(waiting) };
     assert_eq!(store.wakes().await.unwrap(), expected);
 }
 
@@ -184,7 +317,7 @@ async fn accept(store: &dyn Store, n: u128, wake: Option<i64>) -> Operation {
 }
 
 async fn take(store: &dyn Store, replica: Uuid, now: i64, until: i64, limit: usize) -> Vec<Uuid> {
-    let take = Take { now: aged(now), lease: Lease { replica, until: aged(until) }, limit };
-    let taken = store.take_due(&take).await.unwrap();
-    taken.into_iter().map(|operation| operation.request_id).collect()
+    let shares = vec![Share { queue: queue(ACCOUNT, "acme"), limit }];
+    let lease = Lease { replica, until: aged(until) };
+    ids(&store.take_due(&Take { now: aged(now), lease, shares }).await.unwrap())
 }

@@ -2,7 +2,7 @@
 //! after every call, and the same content at the end.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::future::join_all;
@@ -12,7 +12,8 @@ use proptest::{option, prop_oneof};
 use purveyor::store::age::Age;
 use purveyor::store::operation::{Claim, Lock, NewClaim, Operation, Origin};
 use purveyor::store::{
-    Accepted, Change, Committed, Lease, NewOperation, PAGE_MAX, Query, Store, Take, Wakes,
+    Accepted, Change, Committed, DueQueue, Lease, NewOperation, PAGE_MAX, Query, Share, Store,
+    Take, Wakes,
 };
 use purveyor_sdk::v1::operation::State;
 use tokio::runtime::Handle;
@@ -74,12 +75,21 @@ fn call() -> impl Strategy<Value = Call> {
     let claims = btree_set("[xyz]", 0..3).prop_map(|ids| ids.iter().map(|id| claim(id)).collect());
     let ahead = prop_oneof![1 => Just(0), 6 => Just(1), 1 => Just(2)];
     let state = (0..STATES.len()).prop_map(|state| STATES[state]);
+    // The world's provider is filled in later.
+    let share = |account: usize, limit| {
+        let queue = DueQueue { account_key: account_of(account as u128), provider: String::new() };
+        Share { queue, limit }
+    };
     let take = || {
-        (0..30_i64, lease(), 0..4_usize).prop_map(|(now, lease, limit)| Take {
-            now: aged(now),
-            lease,
-            limit,
-        })
+        (0..30_i64, lease(), 0..4_usize, 0..4_usize, any::<bool>()).prop_map(
+            move |(now, lease, first, second, turned)| {
+                let mut shares = vec![share(0, first), share(1, second)];
+                if turned {
+                    shares.reverse();
+                }
+                Take { now: aged(now), lease, shares }
+            },
+        )
     };
     prop_oneof![
         2 => (n(), wake(), locks(), option::of(lease()))
@@ -98,6 +108,11 @@ fn call() -> impl Strategy<Value = Call> {
 fn lease() -> impl Strategy<Value = Lease> {
     (any::<bool>(), 0..40_i64)
         .prop_map(|(left, until)| Lease { replica: replica(left), until: aged(until) })
+}
+
+/// There are two accounts.
+fn account_of(n: u128) -> String {
+    ["", "acme"][usize::from(n % 2 == 1)].to_owned()
 }
 
 fn replica(left: bool) -> Uuid {
@@ -159,23 +174,26 @@ impl Model {
     }
 
     fn take(&mut self, take: &Take, waiting: bool) -> Vec<Operation> {
-        let due =
-            self.due(waiting).into_iter().filter(|(due, _)| *due <= take.now).take(take.limit);
-        let taken: Vec<_> = due.map(|(_, request_id)| request_id).collect();
         let mut operations = Vec::new();
-        for request_id in taken {
-            if let Some((operation, lease)) = self.operations.get_mut(&request_id) {
-                *lease = Some(take.lease);
-                operations.push(operation.clone());
+        for Share { queue, limit } in &take.shares {
+            let due = self.due(queue, waiting).into_iter().filter(|(due, _)| *due <= take.now);
+            let taken: Vec<_> = due.take(*limit).map(|(_, request_id)| request_id).collect();
+            for request_id in taken {
+                if let Some((operation, lease)) = self.operations.get_mut(&request_id) {
+                    *lease = Some(take.lease);
+                    operations.push(operation.clone());
+                }
             }
         }
         operations
     }
 
-    /// When each operation may be given out that waits for its upstream, or does not; soonest first.
-    fn due(&self, waiting: bool) -> Vec<(Age, Uuid)> {
+    /// When each operation of a queue may be given out that waits for its upstream, or does not; soonest
+    /// first.
+    fn due(&self, queue: &DueQueue, waiting: bool) -> Vec<(Age, Uuid)> {
         let due = self.operations.iter().filter_map(|(request_id, (operation, lease))| {
-            if (operation.state == State::WaitingUpstream) != waiting {
+            let waits = operation.state == State::WaitingUpstream;
+            if waits != waiting || DueQueue::of(operation) != *queue {
                 return None;
             }
             let wake = operation.wake_time?;
@@ -184,6 +202,14 @@ impl Model {
         let mut due: Vec<_> = due.collect();
         due.sort_unstable();
         due
+    }
+
+    /// When the first of each queue is due.
+    fn wakes(&self, waiting: bool) -> Vec<(DueQueue, Age)> {
+        let queues: BTreeSet<DueQueue> =
+            self.operations.values().map(|(operation, _)| DueQueue::of(operation)).collect();
+        let first = |queue: DueQueue| Some((self.due(&queue, waiting).first()?.0, queue));
+        queues.into_iter().filter_map(first).map(|(due, queue)| (queue, due)).collect()
     }
 
     fn release(&mut self, replica: Uuid, request_id: Uuid) {
@@ -210,6 +236,7 @@ async fn compare(
                 let mut accepted = operation(n);
                 accepted.wake_time = wake.map(aged);
                 accepted.provider = world.to_string();
+                accepted.account_key = account_of(n);
                 let accepted =
                     NewOperation { operation: accepted, locks, lease, services: Vec::new() };
                 let expected = model.accept(accepted.clone());
@@ -218,6 +245,7 @@ async fn compare(
             Call::Commit { n, ahead, state, wake, locks, claims } => {
                 let mut operation = operation(n);
                 operation.provider = world.to_string();
+                operation.account_key = account_of(n);
                 let stored = model.operations.get(&id(n));
                 operation.version = stored.map_or(0, |(stored, _)| stored.version) + ahead;
                 operation.state = state;
@@ -233,8 +261,7 @@ async fn compare(
             }
             Call::TakeWaiting(take) => {
                 let expected = model.take(&take, true);
-                let provider = world.to_string();
-                assert_eq!(store.take_waiting(&provider, &take).await.unwrap(), expected);
+                assert_eq!(store.take_waiting(&take).await.unwrap(), expected);
             }
             Call::Release { replica, n } => {
                 store.release(replica, &[id(n)]).await.unwrap();
@@ -261,9 +288,15 @@ fn in_world(world: u32, call: Call) -> Call {
             let (claims, locks) = (ids.collect(), keys(locks));
             Call::Commit { n: number(n), ahead, state, wake, locks, claims }
         }
-        Call::TakeDue(_) | Call::TakeWaiting(_) => call,
+        Call::TakeDue(take) => Call::TakeDue(of_world(world, take)),
+        Call::TakeWaiting(take) => Call::TakeWaiting(of_world(world, take)),
         Call::Release { replica, n } => Call::Release { replica, n: number(n) },
     }
+}
+
+fn of_world(world: u32, mut take: Take) -> Take {
+    take.shares.iter_mut().for_each(|share| share.queue.provider = world.to_string());
+    take
 }
 
 async fn same_content(store: &dyn Store, world: u32, before: u64, model: &Model) {
@@ -272,9 +305,8 @@ async fn same_content(store: &dyn Store, world: u32, before: u64, model: &Model)
     let expected: Vec<_> =
         model.operations.values().rev().map(|(operation, _)| operation.clone()).collect();
     assert_eq!(stored, expected);
-    let first = |waiting| model.due(waiting).first().map(|(due, _)| *due);
-    let waiting = first(true).map(|due| (world.to_string(), due)).into_iter().collect();
-    assert_eq!(store.wakes().await.unwrap(), Wakes { due: first(false), waiting });
+    let expected = Wakes { due: model.wakes(false), waiting: model.wakes(true) };
+    assert_eq!(store.wakes().await.unwrap(), expected);
     for (claim, by) in &model.claims {
         assert_eq!(store.claimant(claim).await.unwrap(), Some(*by));
     }
