@@ -8,12 +8,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use purveyor_sdk::plugin::v1::Manifest;
+use tokio::sync::oneshot;
 
 use crate::api;
 use crate::api::health::Health;
 use crate::api::server::Server;
 use crate::config::{self, Config, Report};
 use crate::engine::Engine;
+use crate::engine::drain::Drain;
 use crate::plugin::{Availability, Clock, Environment, Registry, SystemClock};
 use crate::store::Store;
 use crate::store::postgres::PostgresStore;
@@ -35,7 +37,8 @@ pub async fn run(
 ) -> Result<()> {
     let limits = config.server.limits.clone();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::open().context("cannot read the boot id")?);
-    let registry = Arc::new(providers(&config, &clock).await?);
+    let (registry, drain) = providers(&config, &clock).await?;
+    let registry = Arc::new(registry);
     let store = open_store(&config.store).await?;
     let listen = config.server.listen;
     let server = Server::bind(listen, limits.clone())
@@ -50,19 +53,27 @@ pub async fn run(
         .context("cannot build the services")?;
     let watch = tokio::spawn(watch_health(health.clone(), store, registry));
     ready(server.local_addr());
+    let (asked, stopped) = oneshot::channel();
     let stopping = async move {
         stop.await;
         // From here on nothing but the drain decides what health says.
         watch.abort();
+        // Nobody listens when the engine has gone, and then it has stopped.
+        let _gone = asked.send(());
     };
-    server.serve(routes, health, stopping).await;
-    engine.stop(limits.drain).await;
+    // At once, and not after the last connection: whoever waits for an operation holds one.
+    let drained = async {
+        if stopped.await.is_ok() {
+            engine.stop(drain).await;
+        }
+    };
+    tokio::join!(server.serve(routes, health, stopping), drained);
     Ok(())
 }
 
-/// The plugins and the accounts. A plugin that cannot be loaded is quarantined; an account that its
+/// The plugins and the accounts, and how long they let a stop take. A plugin that cannot be loaded is quarantined; an account that its
 /// plugin says is wrong is a mistake in the configuration.
-async fn providers(config: &Config, clock: &Arc<dyn Clock>) -> Result<Registry, Report> {
+async fn providers(config: &Config, clock: &Arc<dyn Clock>) -> Result<(Registry, Drain), Report> {
     let environment = Environment::new(Arc::clone(clock));
     let registry =
         Registry::open(config.plugins.clone(), config.providers.clone(), environment).await;
@@ -77,7 +88,11 @@ async fn providers(config: &Config, clock: &Arc<dyn Clock>) -> Result<Registry, 
         }
     }
     config.check_declared(&manifests, &quarantined)?;
-    Ok(registry)
+    let (drain, warning) = config.drain(&manifests);
+    if let Some(warning) = warning {
+        tracing::warn!(key = warning.key, line = warning.line, "{}", warning.message);
+    }
+    Ok((registry, drain))
 }
 
 async fn open_store(store: &config::Store) -> Result<Arc<dyn Store>> {

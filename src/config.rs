@@ -113,7 +113,7 @@ impl Context<'_> {
 /// Reads every part, also when an earlier one is wrong. `None` only after a mistake was noted.
 fn parts(document: &Document<'_>, context: &mut Context<'_>, file: &Path) -> Option<Config> {
     let mut root = document.root();
-    let server = server::read(root.section("server"));
+    let server = server::read(root.section("server"), context);
     let store = store::read(root.section("store"), context);
     let plugins = plugins::read(root.section("plugins"), context);
     let (engine, development) = engine::read(root.section("engine"));

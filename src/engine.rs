@@ -9,6 +9,7 @@ pub mod account;
 pub mod blocker;
 pub mod call;
 mod committing;
+pub mod drain;
 pub mod executor;
 mod expiry;
 pub mod fields;
@@ -42,7 +43,7 @@ mod unstored;
 pub mod waiters;
 pub mod writing;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -57,6 +58,7 @@ use uuid::Uuid;
 
 use self::account::Adopted;
 use self::committing::Committing;
+use self::drain::OpenAttempts;
 use self::executor::Places;
 use self::line::Lines;
 use self::machine::{Backoff, Now, is_by_account};
@@ -151,7 +153,11 @@ struct Inner {
     dispatching: Mutex<Option<JoinHandle<()>>>,
     /// What works until the engine has stopped.
     tasks: Mutex<JoinSet<()>>,
+    /// The attempts that a stop waits for.
+    attempts: OpenAttempts,
     stopping: AtomicBool,
+    /// The drain has ended.
+    stopped: AtomicBool,
 }
 
 impl Engine {
@@ -185,7 +191,9 @@ impl Engine {
                 under_way: UnderWay::default(),
                 dispatching: Mutex::default(),
                 tasks: Mutex::default(),
+                attempts: OpenAttempts::default(),
                 stopping: AtomicBool::new(false),
+                stopped: AtomicBool::new(false),
             }),
         };
         if let Some(replicas) = engine.inner.store.replicas() {
@@ -213,25 +221,6 @@ impl Engine {
     {
         let mut tasks = self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.spawn(work(self.clone()));
-    }
-
-    /// Takes nothing new, and waits at most `drain` for what is under way. What is not finished by
-    /// then is what a crash would leave, and is taken up at the next start.
-    pub async fn stop(&self, drain: Duration) {
-        self.inner.stopping.store(true, Ordering::SeqCst);
-        self.inner.due.notify_one();
-        self.inner.waiters.wake_all();
-        if tokio::time::timeout(drain, self.inner.places.drained()).await.is_err() {
-            tracing::warn!(?drain, "operations are still under way; they go on at the next start");
-        }
-        let mut tasks =
-            std::mem::take(&mut *self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        tasks.shutdown().await;
-        let dispatching =
-            self.inner.dispatching.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Err(error)) = async { Some(dispatching?.await) }.await {
-            tracing::error!(%error, "taking up what is due broke off");
-        }
     }
 
     /// The journal.
@@ -285,10 +274,6 @@ impl Engine {
     /// Looks for due operations at once; after the clock was moved by hand.
     pub fn wake(&self) {
         self.inner.due.notify_one();
-    }
-
-    fn stopping(&self) -> bool {
-        self.inner.stopping.load(Ordering::SeqCst)
     }
 
     /// The time that a decision is taken at. Durations begin with it, so its age is fresh: a process

@@ -87,7 +87,7 @@ pub struct Limits {
     pub local_error_resets: usize,
     /// How long health says NOT_SERVING before connections are asked to go.
     pub settle: Duration,
-    /// How long calls in flight may take once the server stops.
+    /// How long calls in flight may take once the server stops. None of them is a spend.
     pub drain: Duration,
 }
 

@@ -31,6 +31,9 @@ pub(crate) fn run(file: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     let manifests: BTreeMap<_, _> =
         plugins.iter().map(|plugin| (plugin.name.clone(), &*plugin.manifest)).collect();
     config.check_declared(&manifests, &[])?;
+    if let (_, Some(warning)) = config.drain(&manifests) {
+        writeln!(out, "warning: {}:{warning}", file.display())?;
+    }
     writeln!(
         out,
         "{} is right: {} of {} plugins, {} providers",

@@ -1,11 +1,13 @@
 //! `purveyor serve`: the runtime, the log, the signals. What is served, `app` composes.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process;
 
 use anyhow::{Context, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 use super::failure::Failure;
 use crate::{app, config, telemetry};
@@ -24,8 +26,9 @@ pub(crate) fn run(file: &Path) -> Result<(), Failure> {
         .build()
         .context("cannot start the runtime")?;
     let served = runtime.block_on(async {
-        let stop = Stop::new()?;
-        Box::pin(app::run(config, ready, stop.asked())).await
+        let (stop, stopped) = oneshot::channel();
+        tokio::spawn(Signals::new()?.take(stop));
+        Box::pin(app::run(config, ready, async { drop(stopped.await) })).await
     });
     // Calls that are stuck in a plugin must not keep the process; a stop does nothing that a kill
     // would not survive.
@@ -50,25 +53,97 @@ fn ready(address: SocketAddr) {
     }
 }
 
-/// The signals that ask for a stop.
-struct Stop {
+/// The signals that the process takes. SIGPIPE is not among them: the standard library ignores it before
+/// `main`.
+struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
-impl Stop {
+/// What a signal does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Act {
+    Stop,
+    Ignore(&'static str),
+    EndAtOnce,
+}
+
+impl Signals {
     /// From now on the signals no longer end the process by themselves.
     fn new() -> Result<Self> {
         let terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
         let interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-        Ok(Self { terminate, interrupt })
+        let hangup = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+        Ok(Self { terminate, interrupt, hangup })
     }
 
-    async fn asked(mut self) {
-        let name = tokio::select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        };
-        tracing::info!(signal = name, "stopping");
+    /// Takes signals as long as the process lives; dropping `stop` asks for a stop.
+    async fn take(mut self, stop: oneshot::Sender<()>) {
+        let mut stop = Some(stop);
+        // A person at a terminal may have had enough; a supervisor has SIGKILL.
+        let interactive = io::stdin().is_terminal();
+        loop {
+            let kind = tokio::select! {
+                _ = self.terminate.recv() => SignalKind::terminate(),
+                _ = self.interrupt.recv() => SignalKind::interrupt(),
+                _ = self.hangup.recv() => SignalKind::hangup(),
+            };
+            let signal = name(kind);
+            match act(kind, stop.is_none(), interactive) {
+                Act::Stop => {
+                    tracing::info!(signal, "stopping");
+                    drop(stop.take());
+                }
+                Act::Ignore(reason) => tracing::warn!(signal, reason, "signal ignored"),
+                Act::EndAtOnce => {
+                    tracing::error!(signal, "ending at once; open attempts are cut");
+                    process::exit(128 + kind.as_raw_value());
+                }
+            }
+        }
+    }
+}
+
+fn act(kind: SignalKind, stopping: bool, interactive: bool) -> Act {
+    if kind == SignalKind::hangup() {
+        return Act::Ignore("the configuration is read at start only");
+    }
+    match (stopping, kind == SignalKind::interrupt() && interactive) {
+        (false, _) => Act::Stop,
+        (true, true) => Act::EndAtOnce,
+        (true, false) => Act::Ignore("the gateway is stopping already"),
+    }
+}
+
+fn name(kind: SignalKind) -> &'static str {
+    match kind {
+        kind if kind == SignalKind::terminate() => "SIGTERM",
+        kind if kind == SignalKind::interrupt() => "SIGINT",
+        _ => "SIGHUP",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::signal::unix::SignalKind;
+
+    use super::{Act, act};
+
+    #[test]
+    fn second_signal_ends_at_once_only_as_sigint_of_a_terminal() {
+        let [terminate, interrupt, hangup] =
+            [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
+        for interactive in [false, true] {
+            assert_eq!(act(terminate, false, interactive), Act::Stop);
+            assert_eq!(act(interrupt, false, interactive), Act::Stop);
+            let second = Act::Ignore("the gateway is stopping already");
+            assert_eq!(act(terminate, true, interactive), second);
+            let second = if interactive { Act::EndAtOnce } else { second };
+            assert_eq!(act(interrupt, true, interactive), second);
+            for stopping in [false, true] {
+                assert!(matches!(act(hangup, stopping, interactive), Act::Ignore(_)));
+            }
+        }
     }
 }

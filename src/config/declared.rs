@@ -10,10 +10,11 @@ use purveyor_sdk::body;
 use purveyor_sdk::plugin::v1::Manifest;
 use purveyor_sdk::plugin::v1::r#match::Test;
 
-use super::Config;
 use super::document::nearest;
 use super::report::{Mistake, Report};
-use crate::plugin::ProviderConfig;
+use super::{Config, server};
+use crate::engine::drain::{ATTEMPT_MARGIN, Drain};
+use crate::plugin::{ProviderConfig, Timing};
 
 impl Config {
     /// Checks every provider against its plugin's manifest: credentials, the plugin's own table,
@@ -36,6 +37,37 @@ impl Config {
             }
         }
         if mistakes.is_empty() { Ok(()) } else { Err(Report::of(&self.file, mistakes)) }
+    }
+
+    /// How long a stop may take, and the warning that it cuts attempts which the slowest provider allows.
+    pub fn drain(&self, manifests: &BTreeMap<String, &Manifest>) -> (Drain, Option<Mistake>) {
+        let timeouts = self.providers.iter().filter_map(|provider| {
+            let manifest = manifests.get(&provider.plugin)?;
+            Some((Timing::new(provider, manifest).attempt_timeout, provider))
+        });
+        let slowest = timeouts.max_by_key(|(timeout, _)| *timeout);
+        let reads = self.server.limits.drain;
+        let needed = slowest.map(|(timeout, _)| timeout.saturating_add(ATTEMPT_MARGIN));
+        let attempts = match (self.server.drain, needed) {
+            (Some(configured), _) => configured,
+            (None, needed) => needed.unwrap_or_default().max(reads),
+        };
+        let short = slowest.zip(needed).filter(|(_, needed)| attempts < *needed);
+        let warning = short.map(|((timeout, provider), needed)| Mistake {
+            line: self.lines.of(server::DRAIN),
+            key: server::DRAIN.to_owned(),
+            message: format!(
+                "is {}, less than the {} ms that an attempt at {} may take ({} ms, and {} ms to store its \
+                 outcome): a stop can cut a purchase, whose outcome a person may have to find out",
+                attempts.as_millis(),
+                needed.as_millis(),
+                provider.name(),
+                timeout.as_millis(),
+                ATTEMPT_MARGIN.as_millis(),
+            ),
+            hint: Some("leave it out".to_owned()),
+        });
+        (Drain { reads, attempts }, warning)
     }
 
     fn check_provider(

@@ -1,7 +1,9 @@
 //! Where callers reach the gateway, and its limits. Which limits there are, and why, the API says.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use super::Context;
 use super::document::Section;
 use crate::api::limits::Limits;
 
@@ -14,14 +16,19 @@ pub struct Server {
     pub reflection: bool,
     /// What one caller and all of them may use.
     pub limits: Limits,
+    /// How long a stop may wait for open attempts; `None`: as long as the slowest provider needs.
+    pub drain: Option<Duration>,
 }
 
-pub(crate) fn read(mut section: Section<'_>) -> Option<Server> {
+/// The key of [`Server::drain`].
+pub(super) const DRAIN: &str = "server.limits.drain_ms";
+
+pub(super) fn read(mut section: Section<'_>, context: &mut Context<'_>) -> Option<Server> {
     let listen = listen(&mut section);
     let reflection = section.or("reflection", true);
-    let limits = limits(section.section("limits"));
+    let (limits, drain) = limits(section.section("limits"), context);
     section.end();
-    Some(Server { listen: listen?, reflection, limits })
+    Some(Server { listen: listen?, reflection, limits, drain })
 }
 
 fn listen(section: &mut Section<'_>) -> Option<SocketAddr> {
@@ -46,9 +53,12 @@ fn listen(section: &mut Section<'_>) -> Option<SocketAddr> {
 
 /// The bounds keep a slip of the pen (a time of zero, a cap of one byte) from being a gateway that
 /// starts and serves nobody.
-fn limits(mut section: Section<'_>) -> Limits {
+fn limits(mut section: Section<'_>, context: &mut Context<'_>) -> (Limits, Option<Duration>) {
     let default = Limits::default();
     let s = &mut section;
+    context.lines.note(s.place_of("drain_ms"));
+    let drain = s.within("drain_ms", 0..=86_400_000);
+    let drain = drain.map(|milliseconds| Duration::from_millis(milliseconds.into()));
     let limits = Limits {
         connections: s.size("connections", default.connections, 1..=100_000),
         connections_per_address: s.size(
@@ -83,8 +93,8 @@ fn limits(mut section: Section<'_>) -> Limits {
         ),
         local_error_resets: s.size("local_error_resets", default.local_error_resets, 1..=100_000),
         settle: s.milliseconds("settle_ms", default.settle, 0..=60_000),
-        drain: s.milliseconds("drain_ms", default.drain, 0..=600_000),
+        drain: drain.map_or(default.drain, |drain| drain.min(default.drain)),
     };
     section.end();
-    limits
+    (limits, drain)
 }

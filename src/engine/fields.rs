@@ -192,8 +192,8 @@ pub fn request_id(text: &str, validate_only: bool) -> Result<Option<Uuid>> {
     Ok(Some(id))
 }
 
-/// What an update changes: the mask's paths, each once and in order; for an empty mask those of
-/// `populated`.
+/// What an update changes: the mask's paths, each once and in order; for an empty mask those that it
+/// implies.
 ///
 /// `known` are the fields of the resource that an update can name at all, and `updatable` those that
 /// the provider can change. A path stands for everything below it.
@@ -203,20 +203,20 @@ pub fn request_id(text: &str, validate_only: bool) -> Result<Option<Uuid>> {
 /// FIELD_VIOLATION of `update_mask`, naming each path that cannot be changed.
 pub fn masked(
     mask: Option<&FieldMask>,
-    populated: &[&str],
+    implied: &[&str],
     known: &[&str],
     updatable: &[String],
 ) -> Result<Vec<String>> {
     let named = mask.map(|mask| mask.paths.as_slice()).unwrap_or_default();
     let paths: BTreeSet<String> = if named.is_empty() {
-        populated.iter().map(|path| (*path).to_owned()).collect()
+        implied.iter().map(|path| (*path).to_owned()).collect()
     } else {
         named.iter().cloned().collect()
     };
     let mut mistakes = Mistakes::default();
     for path in &paths {
         if !known.contains(&path.as_str()) {
-            mistakes.add("update_mask", format!("{path:?} is no field that can be changed"));
+            mistakes.add("update_mask", unknown_path(path, known));
         } else if !updatable.iter().any(|allowed| covers(allowed, path)) {
             mistakes.add("update_mask", format!("the provider cannot change {path}"));
         }
@@ -227,6 +227,29 @@ pub fn masked(
     mistakes.finish()?;
     let below = |path: &String| paths.iter().any(|other| other != path && covers(other, path));
     Ok(paths.iter().filter(|path| !below(path)).cloned().collect())
+}
+
+/// What is said of the unset member `path` that the mask names as `named`.
+pub fn required(named: &str, path: &str) -> String {
+    if named == path {
+        return "is required by the mask: there is no value that unset could mean".to_owned();
+    }
+    format!("is required by the mask, which replaces {named} whole: name only what is to change")
+}
+
+/// What is wrong with a path that is none of the known fields.
+fn unknown_path(path: &str, known: &[&str]) -> String {
+    let below = |outer: &&str| outer.len() < path.len() && covers(outer, path);
+    let outer = known.iter().copied().filter(below).max_by_key(|outer| outer.len());
+    let is_leaf = |outer: &str| !known.iter().any(|it| *it != outer && covers(outer, it));
+    match (path, outer) {
+        ("", _) => "an empty path names no field".to_owned(),
+        ("*", _) => "\"*\" is not supported: name the fields to change".to_owned(),
+        (_, Some(outer)) if is_leaf(outer) => {
+            format!("{path:?} is below {outer}, which is changed as a whole: name {outer}")
+        }
+        _ => format!("{path:?} is no field that can be changed"),
+    }
 }
 
 /// Whether a path names `path` or something that it is part of.

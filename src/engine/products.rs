@@ -9,6 +9,7 @@ mod sealing;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use prost::Message;
+use purveyor_sdk::mask::{implied, product_leaves};
 use purveyor_sdk::names::{Parent, ProductName, ProviderName};
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::v1::{
@@ -123,8 +124,12 @@ impl Products {
             None => require(&provider, Op::UpdateProduct)?.updatable_paths.clone(),
         };
         let mask = request.update_mask.as_ref();
-        let paths = masked(mask, &change::populated(&given), change::PATHS, &updatable)?;
+        let implied = implied(&product_leaves(&given));
+        let paths = masked(mask, &implied, change::PATHS, &updatable)?;
         let mut mistakes = Mistakes::default();
+        if draft.known.is_none() {
+            change::check_set(&given, &paths, &mut mistakes);
+        }
         let etag = given.etag.clone();
         let kept = change::kept(given, &paths, &mut mistakes);
         mistakes.finish()?;

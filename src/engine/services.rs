@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use purveyor_sdk::etag;
+use purveyor_sdk::mask::{implied, service_leaves};
 use purveyor_sdk::names::{ProviderName, ServiceName};
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::v1::{
@@ -122,8 +123,12 @@ impl Services {
             None => require(&provider, Op::UpdateService)?.updatable_paths.clone(),
         };
         let mask = request.update_mask.as_ref();
-        let paths = masked(mask, &change::populated(&given), change::PATHS, &updatable)?;
+        let implied = implied(&service_leaves(&given));
+        let paths = masked(mask, &implied, change::PATHS, &updatable)?;
         let mut mistakes = Mistakes::default();
+        if draft.known.is_none() {
+            change::check_set(&given, &paths, &mut mistakes);
+        }
         let (etag, mut service) = (given.etag.clone(), change::kept(given, &paths, &mut mistakes));
         mistakes.money("max_price", request.max_price.as_ref());
         mistakes.finish()?;

@@ -21,6 +21,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::account::{AccountOf, check_owner};
+use super::drain::OpenAttempt;
 use super::machine::{Closing, Contest, Event, NewAttempt, Now, Policy, apply, locks};
 use super::policy::PERMIT_LIFE;
 use super::unstored::UnstoredOutcome;
@@ -193,7 +194,9 @@ impl Engine {
         stepped: Stepped,
         policy: &Policy,
     ) -> Result<Option<Operation>, StoreError> {
-        let run = permits.run.lock().await;
+        let mut run = permits.run.lock().await;
+        // Open until its outcome is stored.
+        let _open = run.open.take();
         let operation = run.operation.clone();
         permits.closed.store(true, Ordering::Release);
         if run.lost {
@@ -225,7 +228,7 @@ impl Engine {
     }
 
     /// Applies an event and commits it. What has been seen upstream is not given up because the
-    /// store fails for a while; after a stop it is found out again at the next start.
+    /// store fails for a while; what a stop gives up is found out again at the next start.
     ///
     /// Boxed, because it holds operations by value and is awaited from everywhere.
     pub(super) fn record<'a>(
@@ -243,12 +246,14 @@ impl Engine {
         event: Event,
         policy: &Policy,
     ) -> Result<Option<Operation>, StoreError> {
-        let mut unstored = UnstoredOutcome::new(spend_of(&event));
+        let spend = spend_of(&event);
+        let spent = spend.is_some();
+        let mut unstored = UnstoredOutcome::new(spend);
         let next_price = next_price(&event);
         let step_ended = matches!(event, Event::Closed(_));
         let polled = matches!(event, Event::Polled(_));
         let observation = observation_of(&operation, &event);
-        let now = self.time_of_record().await?;
+        let now = self.time_of_record(spent).await?;
         let Some(mut change) = logged(apply(&operation, event, policy, &now)) else {
             return Ok(None);
         };
@@ -270,7 +275,7 @@ impl Engine {
                     unstored.log(&change, &error);
                     // SQLite says of a disk that cannot be read that the file is corrupt, so that is
                     // not given up.
-                    if matches!(error, StoreError::Invalid(_)) || self.stopping() {
+                    if matches!(error, StoreError::Invalid(_)) || self.gives_up(spent) {
                         return Err(error);
                     }
                     Self::back_off(self.inner.config.retry.delay(tries).min(STORE_AGAIN_MAX)).await;
@@ -322,7 +327,7 @@ impl Engine {
             let Err(error) = self.observed(request_id, observation.clone()).await else {
                 return Ok(());
             };
-            if self.stopping() {
+            if self.gives_up(true) {
                 return Err(error);
             }
             tracing::error!(
@@ -369,11 +374,11 @@ impl Engine {
 
     /// The time of what was seen upstream. While the store acknowledges no heartbeat it commits nothing
     /// either, so it is tried again as long as the commit would be.
-    async fn time_of_record(&self) -> Result<Now, StoreError> {
+    async fn time_of_record(&self, spent: bool) -> Result<Now, StoreError> {
         let mut tries = 0;
         loop {
             match self.now().await {
-                Err(error) if !self.stopping() => {
+                Err(error) if !self.gives_up(spent) => {
                     tracing::error!(%error, "the store's age is not known; trying again");
                     Self::back_off(self.inner.config.retry.delay(tries).min(STORE_AGAIN_MAX)).await;
                     tries += 1;
@@ -439,19 +444,22 @@ struct Run {
     held: Option<(Lock, Uuid)>,
     /// Somebody else has changed the operation.
     lost: bool,
+    /// From the permit until the outcome is stored.
+    open: Option<OpenAttempt>,
 }
 
 impl StepPermits {
     fn new(engine: Engine, operation: Operation, policy: Policy) -> StepPermits {
-        let run = Run { operation, held: None, lost: false };
+        let run = Run { operation, held: None, lost: false, open: None };
         StepPermits { engine, policy, run: Mutex::new(run), closed: Arc::default() }
     }
-}
 
-#[async_trait]
-impl Permits for StepPermits {
-    async fn permit(&self, request: PermitRequest) -> Result<Permit> {
-        let mut run = self.run.lock().await;
+    /// What forbids a spend whatever the state of its operation.
+    fn check_spend(&self, run: &Run, request: &PermitRequest) -> Result<()> {
+        if self.engine.stopping() {
+            let message = "the gateway is stopping and sends nothing more";
+            return Err(Error::new(ErrorReason::ProviderUnavailable, message));
+        }
         // A commit that succeeds between two that fail is no ground to spend on.
         if !self.engine.inner.store.healthy() {
             let message = "the journal is sick, and nothing is spent meanwhile";
@@ -467,6 +475,17 @@ impl Permits for StepPermits {
             // What was quoted may have changed since.
             price::within(request.price.as_ref(), &limit)?;
         }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Permits for StepPermits {
+    async fn permit(&self, request: PermitRequest) -> Result<Permit> {
+        let mut run = self.run.lock().await;
+        // Counted before the look: a stop that begins between them waits for this attempt.
+        let open = self.engine.inner.attempts.open();
+        self.check_spend(&run, &request)?;
         let now = self.engine.now().await?;
         let deadline = self.engine.inner.clock.boot().plus(PERMIT_LIFE);
         let attempt = NewAttempt {
@@ -483,6 +502,7 @@ impl Permits for StepPermits {
             (Committed::Done, operation) => {
                 let attempt = operation.attempts.len() as u32;
                 run.operation = operation;
+                run.open = Some(open);
                 // Asked after the commit: it may have gone to a store that took the place of another.
                 match self.engine.inner.store.doubt() {
                     None => Ok(Permit { attempt, deadline }),

@@ -12,7 +12,7 @@ use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::prost_types::FieldMask;
 use purveyor_sdk::v1::operation::Result as Came;
 use purveyor_sdk::v1::price::Tax;
-use purveyor_sdk::v1::product::{Offer, Package, Shape};
+use purveyor_sdk::v1::product::{Offer, Package, Resource, ResourceKind, Shape};
 use purveyor_sdk::v1::{
     CheckProviderRequest, CreateProductRequest, DeleteProductRequest, GetProductRequest,
     ListProductsRequest, Money, Price, Product, UpdateProductRequest,
@@ -160,6 +160,22 @@ impl Subject for ComputeStacks {
         Ok(Some(self.creation(caller).into()))
     }
 
+    async fn leaf(&self, caller: &Caller, _: Op, path: &str) -> Outcome<Option<Request>> {
+        let Some(leaf) = leaf(path) else { return Ok(None) };
+        let mut creation = self.creation(caller);
+        let made = creation.product.get_or_insert_default();
+        made.offers.truncate(1);
+        if path.starts_with("resource.") {
+            made.shape = Some(Shape::Resource(storage()));
+        }
+        let name = match caller.perform(creation).await?.result {
+            Some(Came::Product(product)) => product.name,
+            _ => return Err(Failure::new("the operation shows no product")),
+        };
+        let product = Some(Product { name, ..leaf });
+        Ok(Some(UpdateProductRequest { product, ..UpdateProductRequest::default() }.into()))
+    }
+
     async fn populate(&self, caller: &Caller, _: Op) -> Outcome<usize> {
         for _ in 0..3 {
             self.made(caller).await?;
@@ -278,6 +294,38 @@ fn change(made: &Product) -> UpdateProductRequest {
     };
     let update_mask = Some(FieldMask { paths: vec!["package.memory_mb".to_owned()] });
     UpdateProductRequest { product: Some(product), update_mask, ..Default::default() }
+}
+
+/// A product in which one leaf is set, to a value that what is made here does not have.
+fn leaf(path: &str) -> Option<Product> {
+    let package = |package| Some(Shape::Package(package));
+    let resource = |resource| Some(Shape::Resource(resource));
+    let (bundle, single) = (Package::default(), Resource::default());
+    let shape = match path {
+        "display_name" => {
+            return Some(Product { display_name: "renamed".to_owned(), ..Product::default() });
+        }
+        "group" => return Some(Product { group: "moved".to_owned(), ..Product::default() }),
+        "offers" => return Some(Product { offers: vec![offer("USD", 6)], ..Product::default() }),
+        "package.cpu_cores" => package(Package { cpu_cores: Some("3".to_owned()), ..bundle }),
+        "package.memory_mb" => package(Package { memory_mb: Some(2048), ..bundle }),
+        "package.memory_swap_mb" => package(Package { memory_swap_mb: Some(512), ..bundle }),
+        "package.memory_swappiness" => package(Package { memory_swappiness: Some(7), ..bundle }),
+        "package.bandwidth_gb" => package(Package { bandwidth_gb: Some(8), ..bundle }),
+        "package.storage_gb" => package(Package { storage_gb: Some(40), ..bundle }),
+        "package.local_disk_gb" => package(Package { local_disk_gb: Some(9), ..bundle }),
+        "package.backup_gb" => package(Package { backup_gb: Some(10), ..bundle }),
+        "resource.kind" => resource(Resource { kind: Some(ResourceKind::Memory.into()), ..single }),
+        "resource.unit" => resource(Resource { unit: Some(20), ..single }),
+        "resource.unit_type" => resource(Resource { unit_type: "TB".to_owned(), ..single }),
+        _ => return None,
+    };
+    Some(Product { shape, ..Product::default() })
+}
+
+fn storage() -> Resource {
+    let (kind, unit_type) = (Some(ResourceKind::Storage.into()), "GB".to_owned());
+    Resource { kind, unit: Some(10), unit_type, ..Resource::default() }
 }
 
 /// The same product with another package.

@@ -194,6 +194,14 @@ impl Subject for Gandi {
         Ok(Some(purchase(caller).into()))
     }
 
+    async fn leaf(&self, caller: &Caller, _: Op, path: &str) -> Outcome<Option<Request>> {
+        if path != "quantity" {
+            return Ok(None);
+        }
+        let update = quantity(&bought(caller).await?, 3);
+        Ok(Some(UpdateServiceRequest { update_mask: None, ..update }.into()))
+    }
+
     async fn populate(&self, caller: &Caller, op: Op) -> Outcome<usize> {
         Ok(match op {
             Op::ListProducts => PRODUCTS,

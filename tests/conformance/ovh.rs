@@ -200,6 +200,21 @@ impl Subject for Ovh {
         Ok(request.map(|request| Rejection { request, reason }))
     }
 
+    async fn leaf(&self, caller: &Caller, _: Op, path: &str) -> Outcome<Option<Request>> {
+        let one = RenewalPolicy::default();
+        let one = match path {
+            "renewal_policy.auto_renew" => RenewalPolicy { auto_renew: Some(false), ..one },
+            "renewal_policy.cancel_at_expiry" => {
+                RenewalPolicy { cancel_at_expiry: Some(true), ..one }
+            }
+            "renewal_policy.term" => RenewalPolicy { term: months(3), ..one },
+            _ => return Ok(None),
+        };
+        let (name, renewal_policy) = (self.fresh(caller), Some(one));
+        let service = Some(Service { name, renewal_policy, ..Service::default() });
+        Ok(Some(UpdateServiceRequest { service, ..UpdateServiceRequest::default() }.into()))
+    }
+
     async fn populate(&self, caller: &Caller, op: Op) -> Outcome<usize> {
         Ok(match op {
             Op::ListOrders | Op::ListRenewals => {
@@ -352,7 +367,12 @@ fn months(months: u32) -> Option<Term> {
 }
 
 fn policy(name: String, path: &str) -> UpdateServiceRequest {
-    let renewal_policy = Some(RenewalPolicy { cancel_at_expiry: true, ..Default::default() });
+    let renewal_policy = Some(RenewalPolicy {
+        auto_renew: Some(false),
+        cancel_at_expiry: Some(true),
+        term: months(3),
+        forced: false,
+    });
     let service = Some(Service { name, renewal_policy, ..Service::default() });
     let update_mask = Some(FieldMask { paths: vec![path.to_owned()] });
     UpdateServiceRequest { service, update_mask, ..UpdateServiceRequest::default() }

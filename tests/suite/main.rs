@@ -45,6 +45,7 @@ mod renewing;
 mod renewing_by_order;
 mod replicas;
 mod starting;
+mod stopping;
 mod store;
 mod support;
 mod tidy;

@@ -209,7 +209,7 @@ pub(crate) fn spends(simulator: &Simulator<Gandi>) -> u64 {
 }
 
 /// How often one method was called.
-pub(crate) fn asked(simulator: &Simulator<Gandi>, method: &str) -> u64 {
+pub(crate) fn asked<P>(simulator: &Simulator<P>, method: &str) -> u64 {
     simulator.requests().get(method).copied().unwrap_or_default()
 }
 

@@ -23,6 +23,7 @@ mod caller;
 mod claims;
 mod effects;
 mod judge;
+mod leaves;
 mod losses;
 mod probe;
 mod reads;
@@ -104,6 +105,22 @@ pub trait Subject {
     ///
     /// As [`Subject::sample`].
     fn again(&self, _caller: &Caller, _op: Op) -> impl Future<Output = Outcome<Option<Request>>> {
+        async { Ok(None) }
+    }
+
+    /// An update `op` without a mask, of a thing of its own that the upstream shows whole, in which the leaf
+    /// `path` alone is set, to a value that the thing does not have. `None` where the upstream has no
+    /// other value.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::sample`].
+    fn leaf(
+        &self,
+        _caller: &Caller,
+        _op: Op,
+        _path: &str,
+    ) -> impl Future<Output = Outcome<Option<Request>>> {
         async { Ok(None) }
     }
 

@@ -16,6 +16,7 @@ pub mod etag;
 mod host;
 pub mod http;
 pub mod manifest;
+pub mod mask;
 pub mod money;
 pub mod names;
 pub mod op;

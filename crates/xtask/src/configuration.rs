@@ -25,6 +25,7 @@ pub struct Configuration {
 #[derive(Clone, Debug, Serialize)]
 struct Server {
     listen: String,
+    limits: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -169,7 +170,7 @@ impl Configuration {
     #[must_use]
     pub fn new(artifacts: &Artifacts) -> Self {
         Self {
-            server: Server { listen: "127.0.0.1:0".to_owned() },
+            server: Server { listen: "127.0.0.1:0".to_owned(), limits: BTreeMap::new() },
             store: Store { url: "sqlite:purveyor.db".to_owned() },
             plugins: Plugins { directory: artifacts.plugins.clone(), pins: artifacts.pins.clone() },
             engine: BTreeMap::from([("development".to_owned(), true.into())]),
@@ -182,6 +183,13 @@ impl Configuration {
     #[must_use]
     pub fn listen(mut self, address: &str) -> Self {
         address.clone_into(&mut self.server.listen);
+        self
+    }
+
+    /// Sets a key of the `server.limits` table.
+    #[must_use]
+    pub fn limit(mut self, key: &str, value: u64) -> Self {
+        self.server.limits.insert(key.to_owned(), value);
         self
     }
 

@@ -180,6 +180,35 @@ fn masks() {
     );
     check(&["quantity", "state", "no.such"], &["quantity"], Err(2));
     check(&["*"], &["quantity"], Err(1));
+    check(&["renewal_policy.auto_renew", "renewal_policy.auto_renew"], &["renewal_policy"], {
+        Ok(&["renewal_policy.auto_renew"])
+    });
     let nothing = masked(None, &[], KNOWN, &[]).unwrap_err();
     assert_eq!(nothing.violations[0].field, "update_mask");
+}
+
+#[test]
+fn mask_path_that_is_no_field_is_refused_with_its_reason() {
+    const KNOWN: &[&str] = &["quantity", "renewal_policy", "renewal_policy.term"];
+    fn check(path: &str, expected: &str) {
+        let mask = FieldMask { paths: vec![path.to_owned()] };
+        let error = masked(
+            Some(&mask),
+            &[],
+            KNOWN,
+            &KNOWN.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>(),
+        )
+        .unwrap_err();
+        let [violation] = error.violations.as_slice() else { panic!("{error:?}") };
+        assert_eq!(violation.field, "update_mask");
+        assert!(violation.description.contains(expected), "{path:?}: {}", violation.description);
+    }
+    check("", "an empty path names no field");
+    check("*", "name the fields to change");
+    check("quantity.value", "is below quantity, which is changed as a whole: name quantity");
+    check("renewal_policy.term.period", "name renewal_policy.term");
+    for unknown in ["state", "quantity.", "renewal_policy.forced", "renewalPolicy", " quantity"] {
+        let reason = if unknown == "quantity." { "is below quantity" } else { "is no field" };
+        check(unknown, reason);
+    }
 }

@@ -1,9 +1,10 @@
 //! What a new product and an update of one can hold, and what is kept of the request. Pure.
 
+use purveyor_sdk::mask::product_leaves;
 use purveyor_sdk::v1::Product;
 use purveyor_sdk::v1::product::{Offer, Package, Resource, Shape};
 
-use crate::engine::fields::{Mistakes, covers};
+use crate::engine::fields::{Mistakes, covers, required};
 
 /// The paths that an update of a product can name at all.
 pub(super) const PATHS: &[&str] = &[
@@ -29,19 +30,18 @@ pub(super) const PATHS: &[&str] = &[
 /// The most offers of one product: terms times regions times phases, with room.
 const OFFERS: usize = 200;
 
-/// The paths that an empty mask stands for. The package counts only when it is named, because the
-/// upstream may make it anew.
-pub(super) fn populated(product: &Product) -> Vec<&'static str> {
-    [
-        ("display_name", !product.display_name.is_empty()),
-        ("group", !product.group.is_empty()),
-        ("resource", matches!(product.shape, Some(Shape::Resource(_)))),
-        ("offers", !product.offers.is_empty()),
-        ("attributes", product.attributes.is_some()),
-    ]
-    .into_iter()
-    .filter_map(|(path, set)| set.then_some(path))
-    .collect()
+/// Refuses a mask that names the resource whole and a resource that is not: what it lacks would be erased.
+/// An unset member of a package is the upstream's null, and can be meant.
+pub(super) fn check_set(product: &Product, paths: &[String], mistakes: &mut Mistakes) {
+    let whole = paths.iter().any(|path| path == "resource");
+    if !whole || !matches!(product.shape, Some(Shape::Resource(_))) {
+        return;
+    }
+    for (path, value) in product_leaves(product) {
+        if value.is_none() && covers("resource", path) {
+            mistakes.add(format!("product.{path}"), required("resource", path));
+        }
+    }
 }
 
 /// A product that is to be made: what a caller may say of it, and nothing else.
@@ -185,11 +185,11 @@ fn offers(given: Vec<Offer>, mistakes: &mut Mistakes) -> Vec<Offer> {
 
 #[cfg(test)]
 mod tests {
+    use purveyor_sdk::mask::product_leaves;
     use purveyor_sdk::v1::Product;
     use purveyor_sdk::v1::product::{Offer, Package, Resource, Shape};
 
-    use super::{Mistakes, PATHS, kept, new, populated};
-    use crate::engine::fields::masked;
+    use super::{Mistakes, PATHS, check_set, covers, kept, new};
 
     fn wrong(mistakes: Mistakes) -> Vec<String> {
         let violations = mistakes.finish().err().map(|error| error.violations).unwrap_or_default();
@@ -206,13 +206,39 @@ mod tests {
     }
 
     #[test]
-    fn the_package_counts_only_when_it_is_named() {
-        let given = packaged(Package { memory_mb: Some(512), ..Package::default() });
-        assert_eq!(populated(&given), ["display_name"]);
-        let updatable = ["display_name".to_owned(), "package".to_owned()];
-        let paths = masked(None, &populated(&given), PATHS, &updatable).unwrap();
-        let mut mistakes = Mistakes::default();
-        assert_eq!(kept(given, &paths, &mut mistakes).shape, None);
+    fn paths_are_the_leaves_of_the_contract_and_what_holds_them() {
+        let leaves = product_leaves(&Product::default());
+        for (leaf, _) in &leaves {
+            assert!(PATHS.contains(leaf), "{leaf}");
+        }
+        for path in PATHS {
+            assert!(leaves.iter().any(|(leaf, _)| covers(path, leaf)), "{path}");
+        }
+    }
+
+    #[test]
+    fn whole_resource_that_lacks_a_member_is_refused() {
+        fn check(resource: Resource, path: &str, expected: &[&str]) {
+            let shape = Some(Shape::Resource(resource));
+            let mut mistakes = Mistakes::default();
+            let paths = [path.to_owned()];
+            check_set(&Product { shape, ..Product::default() }, &paths, &mut mistakes);
+            assert_eq!(wrong(mistakes), expected, "{path}");
+        }
+        let whole = Resource {
+            kind: Some(0),
+            unit: Some(0),
+            unit_type: "GB".to_owned(),
+            upstream_kind: String::new(),
+        };
+        check(whole.clone(), "resource", &[]);
+        check(Resource { kind: None, ..whole.clone() }, "resource", &["product.resource.kind"]);
+        let spelled = Resource { kind: None, upstream_kind: "gpu".to_owned(), ..whole.clone() };
+        check(spelled, "resource", &[]);
+        let nothing = Resource::default();
+        let all = ["product.resource.kind", "product.resource.unit", "product.resource.unit_type"];
+        check(nothing.clone(), "resource", &all);
+        check(nothing, "resource.kind", &[]);
     }
 
     #[test]

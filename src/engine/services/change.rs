@@ -1,8 +1,9 @@
 //! What an update of a service can name, and what is kept of the request. Pure.
 
+use purveyor_sdk::mask::service_leaves;
 use purveyor_sdk::v1::{RenewalPolicy, Service};
 
-use crate::engine::fields::{Mistakes, covers};
+use crate::engine::fields::{Mistakes, covers, required};
 
 /// The paths that an update of a service can name at all.
 pub(super) const PATHS: &[&str] = &[
@@ -14,16 +15,21 @@ pub(super) const PATHS: &[&str] = &[
     "renewal_policy.term",
 ];
 
-/// The paths that an empty mask stands for.
-pub(super) fn populated(service: &Service) -> Vec<&'static str> {
-    [
-        ("quantity", service.quantity != 0),
-        ("display_name", !service.display_name.is_empty()),
-        ("renewal_policy", service.renewal_policy.is_some()),
-    ]
-    .into_iter()
-    .filter_map(|(path, set)| set.then_some(path))
-    .collect()
+/// Refuses a mask that names a member of the renewal policy, by itself or with all others, and a policy that
+/// does not set it: none of them has a value that could be meant.
+pub(super) fn check_set(service: &Service, paths: &[String], mistakes: &mut Mistakes) {
+    if service.renewal_policy.is_none() {
+        return;
+    }
+    for (path, value) in service_leaves(service) {
+        let named = paths.iter().find(|named| covers(named, path));
+        if value.is_some() || !covers("renewal_policy", path) {
+            continue;
+        }
+        if let Some(named) = named {
+            mistakes.add(format!("service.{path}"), required(named, path));
+        }
+    }
 }
 
 /// The service with the fields that the paths name, checked, and no others.
@@ -56,8 +62,10 @@ fn kept_policy(
     let mut term = given.term.filter(|_| named("renewal_policy.term"));
     mistakes.term("service.renewal_policy.term", &mut term);
     RenewalPolicy {
-        auto_renew: given.auto_renew && named("renewal_policy.auto_renew"),
-        cancel_at_expiry: given.cancel_at_expiry && named("renewal_policy.cancel_at_expiry"),
+        auto_renew: given.auto_renew.filter(|_| named("renewal_policy.auto_renew")),
+        cancel_at_expiry: given
+            .cancel_at_expiry
+            .filter(|_| named("renewal_policy.cancel_at_expiry")),
         term,
         forced: false,
     }
@@ -65,11 +73,11 @@ fn kept_policy(
 
 #[cfg(test)]
 mod tests {
+    use purveyor_sdk::mask::service_leaves;
     use purveyor_sdk::v1::service::State;
-    use purveyor_sdk::v1::{RenewalPolicy, Service};
+    use purveyor_sdk::v1::{RenewalPolicy, Service, Term};
 
-    use super::{Mistakes, PATHS, kept, populated};
-    use crate::engine::fields::masked;
+    use super::{Mistakes, PATHS, check_set, covers, kept};
 
     fn given() -> Service {
         Service {
@@ -77,8 +85,8 @@ mod tests {
             display_name: "web".to_owned(),
             state: State::Active.into(),
             renewal_policy: Some(RenewalPolicy {
-                auto_renew: true,
-                cancel_at_expiry: true,
+                auto_renew: Some(true),
+                cancel_at_expiry: Some(true),
                 forced: true,
                 term: None,
             }),
@@ -87,17 +95,45 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_mask_means_what_is_set() {
-        assert_eq!(populated(&given()), ["quantity", "display_name", "renewal_policy"]);
-        assert!(populated(&Service::default()).is_empty());
-        let updatable = ["quantity".to_owned()];
-        let one = Service { quantity: 3, ..Service::default() };
-        assert_eq!(masked(None, &populated(&one), PATHS, &updatable).unwrap(), ["quantity"]);
-        assert_eq!(
-            masked(None, &populated(&given()), PATHS, &updatable).unwrap_err().violations.len(),
-            2,
-            "what the provider cannot change is refused, not left out"
-        );
+    fn paths_are_the_leaves_of_the_contract_and_what_holds_them() {
+        let leaves = service_leaves(&Service::default());
+        for (leaf, _) in &leaves {
+            assert!(PATHS.contains(leaf), "{leaf}");
+        }
+        for path in PATHS {
+            assert!(leaves.iter().any(|(leaf, _)| covers(path, leaf)), "{path}");
+        }
+    }
+
+    #[test]
+    fn named_member_of_the_policy_that_is_not_set_is_refused() {
+        const ALL: &[&str] = &[
+            "service.renewal_policy.auto_renew",
+            "service.renewal_policy.cancel_at_expiry",
+            "service.renewal_policy.term",
+        ];
+        fn check(policy: RenewalPolicy, path: &str, expected: &[&str]) {
+            let given = Service { renewal_policy: Some(policy), ..Service::default() };
+            let mut mistakes = Mistakes::default();
+            check_set(&given, &[path.to_owned()], &mut mistakes);
+            let violations = mistakes.finish().err().map(|error| error.violations);
+            let found: Vec<_> = violations.into_iter().flatten().map(|it| it.field).collect();
+            assert_eq!(found, expected, "{path}");
+        }
+        let off = RenewalPolicy {
+            auto_renew: Some(false),
+            cancel_at_expiry: Some(false),
+            term: Some(Term::default()),
+            forced: false,
+        };
+        check(RenewalPolicy::default(), "renewal_policy", ALL);
+        check(off.clone(), "renewal_policy", &[]);
+        check(RenewalPolicy { auto_renew: None, ..off.clone() }, "renewal_policy", &ALL[..1]);
+        for (path, field) in PATHS[3..].iter().zip(ALL) {
+            check(off.clone(), path, &[]);
+            check(RenewalPolicy::default(), path, &[field]);
+        }
+        check(RenewalPolicy::default(), "quantity", &[]);
     }
 
     #[test]
@@ -109,7 +145,7 @@ mod tests {
             assert!(mistakes.finish().is_ok());
         }
         check(&["quantity"], Service { quantity: 3, ..Service::default() });
-        let policy = |auto_renew, cancel_at_expiry| Service {
+        let policy = |auto_renew: Option<bool>, cancel_at_expiry: Option<bool>| Service {
             renewal_policy: Some(RenewalPolicy {
                 auto_renew,
                 cancel_at_expiry,
@@ -117,9 +153,9 @@ mod tests {
             }),
             ..Service::default()
         };
-        check(&["renewal_policy"], policy(true, true));
-        check(&["renewal_policy.auto_renew"], policy(true, false));
-        check(&["renewal_policy.cancel_at_expiry"], policy(false, true));
+        check(&["renewal_policy"], policy(Some(true), Some(true)));
+        check(&["renewal_policy.auto_renew"], policy(Some(true), None));
+        check(&["renewal_policy.cancel_at_expiry"], policy(None, Some(true)));
     }
 
     #[test]

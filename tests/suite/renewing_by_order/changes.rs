@@ -9,6 +9,7 @@ use purveyor_sdk::v1::{
 };
 use purveyor_simulators::Fault;
 use tonic::{Code, Status};
+use tonic_types::StatusExt as _;
 
 use super::stage::{Desk, HELD, SUSPEND, VPS, VPS_BY_NAME, months, refused, release};
 use crate::support::client::{failure, succeeded};
@@ -84,10 +85,10 @@ async fn a_server_is_ended_after_it_was_suspended() {
 async fn what_happens_at_the_end_of_a_term_is_changed_and_shown() {
     let desk = Desk::open().await;
     let before = desk.client.service(VPS).await.expect("it is there").renewal_policy;
-    assert!(before.expect("a policy").auto_renew);
+    assert!(before.expect("a policy").auto_renew());
     let wanted = RenewalPolicy {
-        auto_renew: false,
-        cancel_at_expiry: true,
+        auto_renew: Some(false),
+        cancel_at_expiry: Some(true),
         term: months(3),
         ..RenewalPolicy::default()
     };
@@ -95,9 +96,30 @@ async fn what_happens_at_the_end_of_a_term_is_changed_and_shown() {
     desk.carried_out(changed).await;
     let policy = desk.client.service(VPS).await.expect("it is there").renewal_policy;
     let policy = policy.expect("a policy");
-    assert_eq!((policy.auto_renew, policy.cancel_at_expiry), (false, true));
+    assert_eq!((policy.auto_renew(), policy.cancel_at_expiry()), (false, true));
     assert_eq!(policy.term.map(|term| term.period), Some("P3M".to_owned()));
     assert_eq!(desk.made_and_paid(), (0, 0));
+}
+
+#[tokio::test]
+async fn term_without_a_mask_leaves_the_automatic_renewal() {
+    let desk = Desk::open().await;
+    let wanted = RenewalPolicy { term: months(3), ..RenewalPolicy::default() };
+    let masked = policy(VPS, wanted);
+    let refusal = desk.client.services().update_service(masked.clone()).await;
+    let found = refusal.expect_err("unset is not false").get_details_bad_request();
+    let violations = found.expect("fields").field_violations.into_iter();
+    let fields: Vec<_> = violations.map(|violation| violation.field).collect();
+    let [auto_renew, cancel] =
+        ["auto_renew", "cancel_at_expiry"].map(|it| format!("service.renewal_policy.{it}"));
+    assert_eq!(fields, [auto_renew, cancel]);
+
+    let whole = UpdateServiceRequest { update_mask: None, ..masked };
+    desk.carried_out(desk.client.services().update_service(whole).await).await;
+    let policy = desk.client.service(VPS).await.expect("it is there").renewal_policy;
+    let policy = policy.expect("a policy");
+    assert_eq!((policy.auto_renew, policy.cancel_at_expiry), (Some(true), Some(false)));
+    assert_eq!(policy.term.map(|term| term.period), Some("P3M".to_owned()));
 }
 
 #[tokio::test]
@@ -108,7 +130,12 @@ async fn two_names_of_a_server_are_one_target() {
     let accepted = accepted.expect("it is accepted").into_inner();
     assert_eq!(accepted.target, VPS);
     until("it is being suspended", async || desk.asked(SUSPEND) == 1).await;
-    let changes = RenewalPolicy { cancel_at_expiry: true, ..RenewalPolicy::default() };
+    let changes = RenewalPolicy {
+        auto_renew: Some(true),
+        cancel_at_expiry: Some(true),
+        term: months(3),
+        forced: false,
+    };
     for name in [VPS, VPS_BY_NAME] {
         let other = desk.client.services().update_service(policy(name, changes.clone())).await;
         assert_eq!(refused(other), (Code::Aborted, "OPERATION_IN_PROGRESS".to_owned()), "{name}");

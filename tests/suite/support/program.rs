@@ -5,7 +5,7 @@ use std::fs::{self, Permissions};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, ExitStatus, Output};
 
 use rusqlite::{Connection, OpenFlags};
 use rustix::process::{Pid, Signal, kill_process};
@@ -21,7 +21,7 @@ use xtask::{faketime, gateway};
 use super::client::Client;
 use super::disk::Disk;
 use super::wall_clock::WallClock;
-use super::{PATIENCE, built};
+use super::{LOOK_AGAIN, PATIENCE, built};
 
 /// What a gateway says that takes over what another one left.
 pub(crate) const TAKEN_OVER: &str = "took up an operation that another process left";
@@ -93,6 +93,12 @@ impl Program {
         Self::serve(program(), folder, &clock.variables())
     }
 
+    /// As [`Program::start`], by a wall clock that can be set and a time since boot that leaps with it:
+    /// what the process waits for with a time-out.
+    pub(crate) fn start_leaping(clock: &WallClock, configuration: Configuration) -> Self {
+        Self::serve(program(), written(configuration), &clock.leaping_variables())
+    }
+
     fn serve(program: &Path, folder: TempDir, variables: &[(&str, String)]) -> Self {
         let variables: Vec<(&str, &str)> =
             variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -117,6 +123,26 @@ impl Program {
     /// Lets the process go on that is stopped.
     pub(crate) fn go_on(&self) {
         kill_process(self.process(), Signal::CONT).expect("it continues");
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(self.process(), signal).expect("it is signalled");
+    }
+
+    /// Waits until it has ended by itself; how, and the folder for the next gateway.
+    pub(crate) async fn ended(mut self) -> (ExitStatus, TempDir) {
+        let mut ticks = tokio::time::interval(LOOK_AGAIN);
+        let ended = async {
+            loop {
+                ticks.tick().await;
+                if let Some(status) = self.running.ended().expect("the system can tell") {
+                    return status;
+                }
+            }
+        };
+        let ended = tokio::time::timeout(PATIENCE, ended).await;
+        (ended.unwrap_or_else(|_| panic!("it runs: {}", self.running.last_words())), self.folder)
     }
 
     /// The process.
@@ -174,7 +200,7 @@ impl Program {
 }
 
 /// A folder with the configuration.
-fn written(configuration: Configuration) -> TempDir {
+pub(crate) fn written(configuration: Configuration) -> TempDir {
     let folder = tempfile::tempdir().expect("a folder for the gateway");
     configuration.write(folder.path()).expect("the configuration is written");
     folder
@@ -192,6 +218,14 @@ pub(crate) async fn refused(folder: &Path, variables: &[(&str, String)]) -> Stri
     let said = String::from_utf8_lossy(&ended.stderr).into_owned();
     let last = said.lines().rev().find(|line| line.starts_with("error: "));
     last.unwrap_or_else(|| panic!("no error is told: {said}")).to_owned()
+}
+
+/// Runs `purveyor check` on a configuration.
+pub(crate) fn check(configuration: Configuration) -> Output {
+    let folder = written(configuration);
+    let mut command = purveyor();
+    command.args(["check", "--config"]).arg(folder.path().join("purveyor.toml"));
+    command.output().expect("the command runs")
 }
 
 /// Runs `purveyor store confirm` with the configuration in a folder.
@@ -216,6 +250,6 @@ fn purveyor() -> Command {
     Command::new(program())
 }
 
-fn program() -> &'static Path {
+pub(crate) fn program() -> &'static Path {
     built().program("purveyor").expect("it is built")
 }

@@ -40,6 +40,14 @@ impl WallClock {
         variables.map(|(name, value)| (name, value.to_owned())).into()
     }
 
+    /// As [`WallClock::variables`], of a program whose CLOCK_MONOTONIC follows it too: its time-outs pass
+    /// when the clock is set ahead.
+    pub(crate) fn leaping_variables(&self) -> Vec<(&'static str, String)> {
+        let mut variables = self.variables();
+        variables.retain(|(name, _)| *name != "FAKETIME_DONT_FAKE_MONOTONIC");
+        variables
+    }
+
     /// A database server whose clock this is.
     pub(crate) fn server(&self) -> Server {
         Server::start_with_clock(&self.library, &self.file()).expect("a server of its own")

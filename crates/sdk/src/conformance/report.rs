@@ -22,6 +22,8 @@ pub enum Case {
     BoughtAgain,
     /// `validate_only` stores and sells nothing.
     Quote,
+    /// An update without a mask, in which one leaf is set, changes that leaf and no other.
+    OneLeaf,
     /// A wrong field is told by its path, and nothing is stored.
     Violation,
     /// What the upstream rejects fails for the upstream's reason.
@@ -79,13 +81,14 @@ pub enum Case {
 
 impl Case {
     /// Every case, in the order of the table.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::Claims,
         Self::HappyPath,
         Self::Repeat,
         Self::ReusedId,
         Self::BoughtAgain,
         Self::Quote,
+        Self::OneLeaf,
         Self::Violation,
         Self::Rejection,
         Self::LostBefore,
@@ -122,6 +125,7 @@ impl Case {
             Self::ReusedId => "id reused",
             Self::BoughtAgain => "bought again",
             Self::Quote => "validate_only",
+            Self::OneLeaf => "one leaf set, no mask",
             Self::Violation => "wrong field",
             Self::Rejection => "rejected upstream",
             Self::LostBefore => "lost before effect",

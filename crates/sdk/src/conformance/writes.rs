@@ -5,6 +5,7 @@ use futures_util::join;
 use tonic::Code;
 
 use super::caller::{ready, request_id, succeeded, told};
+use super::leaves;
 use super::losses::{Trace, traced};
 use super::report::{Case, Score};
 use super::request::Request;
@@ -21,8 +22,9 @@ pub(super) async fn run<S: Subject>(
     op: Op,
     score: &mut Score,
 ) -> Option<Trace> {
-    let claim = stage.claim(op)?;
     let method = op::info(op).map_or("", |info| info.method);
+    leaves::run(stage, op, method, score).await;
+    let claim = stage.claim(op)?;
     let sample = match stage.sample(op).await {
         Ok(sample) => sample,
         Err(failure) => {

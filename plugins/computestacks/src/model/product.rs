@@ -116,7 +116,7 @@ impl Row {
         let word = self.resource_kind.clone().unwrap_or_default();
         let known = WORDS.iter().find(|(known, _)| *known == word);
         Resource {
-            kind: known.map_or(ResourceKind::Unspecified, |(_, kind)| *kind).into(),
+            kind: known.map(|(_, kind)| (*kind).into()),
             unit: self.unit,
             unit_type: self.unit_type.clone().unwrap_or_default(),
             upstream_kind: word,

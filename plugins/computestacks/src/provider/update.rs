@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use purveyor_sdk::v1::product::Shape;
 use purveyor_sdk::v1::{ErrorReason, Product, UpdateProductRequest};
 use purveyor_sdk::{Cx, Error, Result, Step};
 
@@ -82,10 +81,7 @@ impl ComputeStacks {
         let product = product.ok_or_else(|| Error::field("product", "is required"))?;
         let id = self.product_id(&product.name, "product.name")?;
         let masked = request.update_mask.iter().flat_map(|mask| &mask.paths);
-        let mut paths: Vec<&str> = masked.map(String::as_str).collect();
-        if paths.is_empty() {
-            paths = populated(product);
-        }
+        let paths: Vec<&str> = masked.map(String::as_str).collect();
         if paths.is_empty() {
             return Err(Error::field("update_mask", "names nothing that could be changed"));
         }
@@ -100,16 +96,4 @@ impl ComputeStacks {
         };
         Ok(Update { id, product, paths, lines })
     }
-}
-
-/// What an empty mask stands for; never the package.
-fn populated(product: &Product) -> Vec<&'static str> {
-    let resource = matches!(product.shape, Some(Shape::Resource(_)));
-    let set = [
-        ("display_name", !product.display_name.is_empty()),
-        ("group", !product.group.is_empty()),
-        ("resource", resource),
-        (OFFERS, !product.offers.is_empty()),
-    ];
-    set.into_iter().filter_map(|(path, set)| set.then_some(path)).collect()
 }

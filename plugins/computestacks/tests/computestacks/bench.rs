@@ -1,6 +1,7 @@
 //! The plugin and its upstream, and the requests that the tests make of them.
 
 use purveyor_computestacks::ComputeStacks as Plugin;
+use purveyor_sdk::mask::{implied, product_leaves};
 use purveyor_sdk::plugin::v1::find_response::{Absent, Outcome as Found};
 use purveyor_sdk::plugin::v1::poll_outcome::Outcome as Polled;
 use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
@@ -155,7 +156,7 @@ pub(crate) fn package(label: &str) -> Product {
 /// A resource product.
 pub(crate) fn resource(label: &str, kind: ResourceKind) -> Product {
     let resource = Resource {
-        kind: kind.into(),
+        kind: Some(kind.into()),
         unit: Some(10),
         unit_type: "GB".to_owned(),
         ..Resource::default()
@@ -192,7 +193,9 @@ pub(crate) fn create(product: Product) -> Write {
 
 pub(crate) fn update(product: Product, paths: &[&str]) -> Write {
     let id = id(&product.name).to_owned();
-    let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+    // As the host does.
+    let implied = if paths.is_empty() { implied(&product_leaves(&product)) } else { Vec::new() };
+    let paths = paths.iter().chain(&implied).map(|path| (*path).to_owned()).collect();
     let request = UpdateProductRequest {
         product: Some(product),
         update_mask: Some(FieldMask { paths }),

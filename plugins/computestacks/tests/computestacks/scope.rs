@@ -296,7 +296,7 @@ async fn see() -> Seen {
     let changed = bench.run(&change).await.product();
     let wanted = Product {
         shape: Some(Shape::Resource(Resource {
-            kind: ResourceKind::Memory.into(),
+            kind: Some(ResourceKind::Memory.into()),
             unit: Some(20),
             unit_type: "MB".to_owned(),
             ..Resource::default()

@@ -67,7 +67,7 @@ async fn a_part_of_a_package_is_sent_whole() {
 async fn a_resource_is_changed_by_its_parts() {
     let bench = Bench::new().await;
     let made = bench.make(resource("r", ResourceKind::Cpu)).await;
-    let part = Resource { kind: ResourceKind::LocalDisk.into(), ..Resource::default() };
+    let part = Resource { kind: Some(ResourceKind::LocalDisk.into()), ..Resource::default() };
     let wanted = Product {
         name: made.name.clone(),
         shape: Some(Shape::Resource(part)),

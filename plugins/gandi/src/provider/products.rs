@@ -75,6 +75,6 @@ fn resource(id: &str) -> Option<Shape> {
         "ips" => ResourceKind::Ipaddr,
         _ => return None,
     };
-    let upstream_kind = id.to_owned();
-    Some(Shape::Resource(Resource { kind: kind.into(), upstream_kind, ..Resource::default() }))
+    let (kind, upstream_kind) = (Some(kind.into()), id.to_owned());
+    Some(Shape::Resource(Resource { kind, upstream_kind, ..Resource::default() }))
 }

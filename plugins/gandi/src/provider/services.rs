@@ -86,7 +86,7 @@ impl Gandi {
             term: owned.duration.as_deref().map(term_of),
             renewal_policy: owned
                 .auto_renews
-                .map(|auto_renew| RenewalPolicy { auto_renew, ..RenewalPolicy::default() }),
+                .map(|told| RenewalPolicy { auto_renew: Some(told), ..RenewalPolicy::default() }),
             create_time: owned.created,
             expire_time: owned.end,
             actions: actions(owned),

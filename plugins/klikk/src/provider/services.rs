@@ -61,8 +61,8 @@ impl Klikk {
             quantity: 1,
             term: sold.and_then(|sold| sold.term()),
             renewal_policy: server.auto_renew.map(|auto_renew| RenewalPolicy {
-                auto_renew,
-                cancel_at_expiry: !auto_renew,
+                auto_renew: Some(auto_renew),
+                cancel_at_expiry: Some(!auto_renew),
                 term: sold.and_then(|sold| sold.term()),
                 ..RenewalPolicy::default()
             }),

@@ -32,10 +32,10 @@ async fn one_item_is_cancelled_and_lives_on_to_its_end() {
     let service = bench.get_service("1293").await.unwrap();
     let policy = service.renewal_policy.clone().unwrap();
     assert_eq!(
-        (service.state(), policy.auto_renew, policy.cancel_at_expiry),
+        (service.state(), policy.auto_renew(), policy.cancel_at_expiry()),
         (ServiceState::Active, false, true)
     );
-    assert!(bench.get_service("1294").await.unwrap().renewal_policy.unwrap().auto_renew);
+    assert!(bench.get_service("1294").await.unwrap().renewal_policy.unwrap().auto_renew());
 
     bench.upstream.advance(Duration::from_secs(32 * 24 * 3600));
     assert_eq!(reason(bench.get_service("1293").await), ErrorReason::ServiceNotFound);

@@ -282,14 +282,14 @@ async fn cancellation(scope: &mut Scope, manifest: &Manifest) {
     scope.shows("order_cancel response: empty 200 OK", empty_answer);
     let policy = bench.get_service("1294").await.unwrap().renewal_policy.unwrap();
     let noted = notice(manifest, Op::CancelOrder, "CANCELS_AT_TERM_END");
-    scope.shows("order_cancel: warning not renewed", !policy.auto_renew && noted);
+    scope.shows("order_cancel: warning not renewed", !policy.auto_renew() && noted);
     let alive = bench.get_service("1294").await.unwrap().state() == ServiceState::Active;
     let at_once = bench.run(&cancel_by(CancelPolicy::Immediately, "73", "")).await.error();
     bench.upstream.advance(Duration::from_secs(32 * 24 * 3600));
     let gone = reason(bench.get_service("1294").await) == ErrorReason::ServiceNotFound;
     scope.shows(
         "order_cancel: warning cancelled after the end of the period",
-        alive && gone && policy.cancel_at_expiry && at_once.violations[0].field == "policy",
+        alive && gone && policy.cancel_at_expiry() && at_once.violations[0].field == "policy",
     );
     let whole = at_end(&bench.run(&cancel("73", "")).await.order());
     scope.shows("order_cancel: the entire order", whole == [true, true]);

@@ -190,7 +190,8 @@ impl Ovh {
     }
 }
 
-/// The members of `renew` that a request sets.
+/// The members of `renew` that a request sets. The gateway refuses a mask that names an unset one, but may
+/// have accepted it when unset was false and the term that of before.
 ///
 /// # Errors
 ///
@@ -199,17 +200,17 @@ fn members(request: &UpdateServiceRequest) -> Result<Vec<(&'static str, Value)>>
     let service = request.service.as_ref().ok_or_else(|| Error::field("service", "is missing"))?;
     let policy = service.renewal_policy.clone().unwrap_or_default();
     let mask = request.update_mask.as_ref().map(|mask| mask.paths.as_slice()).unwrap_or_default();
-    let all = mask.is_empty() || mask.iter().any(|path| path == "renewal_policy");
+    let whole = mask.iter().any(|path| path == "renewal_policy");
     let mut set = Vec::new();
-    let named = |path: &str| all || mask.iter().any(|it| it == path);
+    let named = |path: &str| whole || mask.iter().any(|it| it == path);
     if named("renewal_policy.auto_renew") {
-        set.push(("automatic", json!(policy.auto_renew)));
+        set.push(("automatic", json!(policy.auto_renew())));
     }
     if named("renewal_policy.cancel_at_expiry") {
-        set.push(("deleteAtExpiration", json!(policy.cancel_at_expiry)));
+        set.push(("deleteAtExpiration", json!(policy.cancel_at_expiry())));
     }
     let term_named = mask.iter().any(|path| path == "renewal_policy.term");
-    if term_named || (all && policy.term.is_some()) {
+    if term_named || (whole && policy.term.is_some()) {
         set.push(("period", json!(months(&policy)?)));
     }
     if set.is_empty() {

@@ -31,7 +31,7 @@ impl Ovh {
         let told = &service.told;
         let product = told.plan.as_ref().and_then(|it| it.product.as_ref()?.name.clone());
         let policy = policy(service, infos);
-        let notices = policy.as_ref().filter(|policy| policy.auto_renew);
+        let notices = policy.as_ref().filter(|policy| policy.auto_renew());
         let time =
             |text: Option<&String>| text.map(|text| moment(&self.client.zone, text)).transpose();
         let due = time(told.next_billing_date.as_ref())?;
@@ -131,15 +131,15 @@ fn policy(service: &model::Service, infos: Option<&Infos>) -> Option<RenewalPoli
     let period = period.filter(|months| *months > 0).and_then(|months| months.try_into().ok());
     if infos.is_some_and(|it| it.members.get("renew").is_some_and(Value::is_object)) {
         return Some(RenewalPolicy {
-            auto_renew: word("automatic").unwrap_or_default(),
+            auto_renew: word("automatic"),
             term: period
                 .map(|months: u32| Term::recurring(Period::Months(months), months.to_string())),
-            cancel_at_expiry: word("deleteAtExpiration").unwrap_or_default(),
+            cancel_at_expiry: word("deleteAtExpiration"),
             forced: word("forced").unwrap_or_default(),
         });
     }
     let mode = service.told.renew.as_ref()?.mode.as_deref()?;
-    Some(RenewalPolicy { auto_renew: mode == "automatic", ..RenewalPolicy::default() })
+    Some(RenewalPolicy { auto_renew: Some(mode == "automatic"), ..RenewalPolicy::default() })
 }
 
 /// What the states allow; the upstream has the last word at the call.

@@ -40,7 +40,7 @@ async fn every_item_of_the_document_is_reachable() {
 
 async fn finding_the_service(scope: &mut Scope, bench: &Bench, manifest: &Manifest) -> Service {
     let service = bench.service(VPS).await.unwrap();
-    let renews = service.renewal_policy.as_ref().is_some_and(|policy| policy.auto_renew);
+    let renews = service.renewal_policy.as_ref().is_some_and(|policy| policy.auto_renew());
     let method = manifest.methods.iter().find(|method| method.op() == Op::CreateRenewal).unwrap();
     let told = method.notices.iter().any(|notice| notice.reason == "AUTO_RENEWS");
     scope.shows("automatic renewal", renews && told);

@@ -57,7 +57,7 @@ async fn a_service_in_full() {
     let upstream = service.upstream.as_ref().unwrap();
     assert_eq!((upstream.id(), upstream.state.as_str()), ("12345", "ok"));
     let policy = service.renewal_policy.as_ref().unwrap();
-    assert!(policy.auto_renew && !policy.cancel_at_expiry && !policy.forced);
+    assert!(policy.auto_renew() && !policy.cancel_at_expiry() && !policy.forced);
     assert_eq!(policy.term.as_ref().unwrap().period, "P1M");
     assert_eq!(service.notices[0].reason, "AUTO_RENEWS");
     let attributes = service.attributes.as_ref().unwrap();
@@ -164,20 +164,20 @@ async fn a_change_is_done_when_it_is_shown() {
 async fn what_happens_at_the_end_of_the_term() {
     let bench = Bench::new().await;
     let policy = RenewalPolicy {
-        auto_renew: false,
-        cancel_at_expiry: true,
+        auto_renew: Some(false),
+        cancel_at_expiry: Some(true),
         term: Some(Term::recurring(purveyor_sdk::Period::Months(3), "")),
         forced: false,
     };
     let request = update(policy.clone(), &["renewal_policy"]);
     let service = bench.run(Op::UpdateService, &request, "12345").await.service();
     let now = service.renewal_policy.unwrap();
-    assert!(!now.auto_renew && now.cancel_at_expiry);
+    assert_eq!((now.auto_renew, now.cancel_at_expiry), (Some(false), Some(true)));
     assert_eq!(now.term.unwrap().period, "P3M");
     let request = update(RenewalPolicy::default(), &["renewal_policy.cancel_at_expiry"]);
     let service = bench.run(Op::UpdateService, &request, "12345").await.service();
     let now = service.renewal_policy.unwrap();
-    assert!(!now.auto_renew && !now.cancel_at_expiry);
+    assert_eq!((now.auto_renew, now.cancel_at_expiry), (Some(false), Some(false)));
     assert_eq!(now.term.unwrap().period, "P3M", "what is not named stays");
 
     let day = Term::recurring(purveyor_sdk::Period::Days(3), "");
@@ -231,6 +231,6 @@ async fn a_key_that_may_not_ask_for_everything_still_shows_services() {
     assert_eq!(bench.service("vps112233.ovh.net").await.unwrap().name, service_name("12345"));
     let service = bench.service("54321").await.unwrap();
     assert_eq!(service.expire_time, Some(day("2099-03-31")));
-    assert!(service.renewal_policy.unwrap().auto_renew, "told by the service itself");
+    assert!(service.renewal_policy.unwrap().auto_renew(), "told by the service itself");
     assert!(bench.plugin.log_lines().iter().any(|line| line.contains("serviceInfos")));
 }

@@ -19,7 +19,7 @@ fn row(json: &str) -> Row {
 
 fn resource(kind: ResourceKind, upstream_kind: &str) -> Product {
     let resource = Resource {
-        kind: kind.into(),
+        kind: Some(kind.into()),
         unit: Some(1),
         unit_type: "IP".to_owned(),
         upstream_kind: upstream_kind.to_owned(),
