@@ -2,7 +2,7 @@
 //! sick, and whether a failed COMMIT can still turn up. It must not decide what anybody does about
 //! it.
 
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 use crate::store::StoreError;
 
@@ -57,9 +57,13 @@ pub(super) fn unavailable(error: &rusqlite::Error) -> StoreError {
 /// What a caller is told when COMMIT itself failed.
 ///
 /// The frames of a transaction go to the log in order and the commit mark is in the last one. A
-/// full disk or a lock that was not had means that it was not written. After any other failure, of
-/// an fsync above all, it may stand in the file and be found by the recovery after a crash.
+/// full disk, a write that failed or a lock that was not had means that it was not written. After any
+/// other failure, of an fsync above all, it may stand in the file and be found by the recovery after a
+/// crash.
 pub(super) fn failed_commit(error: &rusqlite::Error) -> StoreError {
+    if error.sqlite_error().is_some_and(|it| it.extended_code == ffi::SQLITE_IOERR_WRITE) {
+        return StoreError::Unavailable(error.to_string());
+    }
     match error.sqlite_error_code() {
         Some(
             ErrorCode::DiskFull
@@ -74,9 +78,7 @@ pub(super) fn failed_commit(error: &rusqlite::Error) -> StoreError {
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::ffi;
-
-    use super::{Fault, StoreError, failed_commit, unavailable};
+    use super::{Fault, StoreError, failed_commit, ffi, unavailable};
 
     fn sqlite(code: i32) -> rusqlite::Error {
         rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)
@@ -94,7 +96,8 @@ mod tests {
         check(ffi::SQLITE_READONLY, true);
         check(ffi::SQLITE_CONSTRAINT_FOREIGNKEY, true);
         check(ffi::SQLITE_IOERR_FSYNC, false);
-        check(ffi::SQLITE_IOERR_WRITE, false);
+        check(ffi::SQLITE_IOERR_WRITE, true);
+        check(ffi::SQLITE_IOERR_SHMMAP, false);
         check(ffi::SQLITE_NOMEM, false);
         check(ffi::SQLITE_CORRUPT, false);
     }
