@@ -404,7 +404,8 @@ impl Engine {
         match self.inner.store.get(intended.request_id).await? {
             Some(stored) if stored == *intended => Ok(Committed::Done),
             Some(stored) if stored.version < intended.version => {
-                Err(StoreError::Unavailable(message))
+                // It may still be committed.
+                Err(StoreError::Ambiguous(message))
             }
             _ => Ok(Committed::Stale),
         }

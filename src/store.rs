@@ -57,7 +57,8 @@ pub trait Store: Send + Sync + 'static {
         now: Age,
     ) -> Result<(), StoreError>;
 
-    /// One operation.
+    /// One operation. That there is none is certain: while a commit that may store it is under way and does
+    /// not end, the answer is [`StoreError::Ambiguous`].
     async fn get(&self, request_id: Uuid) -> Result<Option<Operation>, StoreError>;
 
     /// Operations that match, newest first by (create_time, request_id).

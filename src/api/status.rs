@@ -150,7 +150,8 @@ fn code(reason: ErrorReason) -> Code {
         ErrorReason::PermissionDenied => Code::PermissionDenied,
         ErrorReason::UpstreamUnavailable
         | ErrorReason::ProviderUnavailable
-        | ErrorReason::StoreUnavailable => Code::Unavailable,
+        | ErrorReason::StoreUnavailable
+        | ErrorReason::AcceptanceUnknown => Code::Unavailable,
         ErrorReason::PluginFault | ErrorReason::Internal | ErrorReason::Unspecified => {
             Code::Internal
         }
@@ -160,12 +161,13 @@ fn code(reason: ErrorReason) -> Code {
 }
 
 /// Whether repeating the very same call is safe and may help. Each of these is answered before
-/// anything is stored or sent.
+/// anything is stored or sent, but for ACCEPTANCE_UNKNOWN, where the request id makes it safe.
 fn may_repeat(error: &Error) -> bool {
     match error.reason {
         ErrorReason::UpstreamRateLimit
         | ErrorReason::UpstreamUnavailable
-        | ErrorReason::StoreUnavailable => true,
+        | ErrorReason::StoreUnavailable
+        | ErrorReason::AcceptanceUnknown => true,
         // An answer that is too large is too large again, an operation may wait for an operator, and a
         // quarantined provider for a restart.
         ErrorReason::Overloaded

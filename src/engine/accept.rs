@@ -57,8 +57,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// REQUEST_ID_REUSED, OPERATION_IN_PROGRESS, STORE_UNAVAILABLE; then nothing was stored. After
-    /// STORE_UNAVAILABLE the same call may be repeated.
+    /// REQUEST_ID_REUSED, OPERATION_IN_PROGRESS, STORE_UNAVAILABLE: nothing was stored.
+    /// ACCEPTANCE_UNKNOWN: it may be stored. After the last two the same call may be repeated.
     pub async fn submit(&self, submission: Submission) -> Result<Operation> {
         let wait = submission.wait;
         let engine = self.clone();
@@ -108,11 +108,12 @@ impl Engine {
         };
         failpoint::pass(Place::Accepting);
         let accepted = match self.inner.store.accept(new).await {
-            Err(StoreError::Ambiguous(message)) => {
-                match self.inner.store.get(operation.request_id).await? {
-                    Some(stored) if stored == operation => Accepted::Stored,
-                    Some(stored) => Accepted::Exists(Box::new(stored)),
-                    None => return Err(StoreError::Unavailable(message).into()),
+            Err(error @ StoreError::Ambiguous(_)) => {
+                let stored = self.read_acceptance_back(operation.request_id, error).await?;
+                if stored == operation {
+                    Accepted::Stored
+                } else {
+                    Accepted::Exists(Box::new(stored))
                 }
             }
             other => other?,
@@ -137,6 +138,36 @@ impl Engine {
                 Err(Error::new(ErrorReason::Internal, "a write without records is outdated"))
             }
         }
+    }
+
+    /// The operation whose acceptance the store did not acknowledge. That the store does not show it yet
+    /// proves nothing: the commit may wait for a standby, or stand in a log that is read after a crash.
+    ///
+    /// # Errors
+    ///
+    /// ACCEPTANCE_UNKNOWN where it is not shown.
+    pub(super) async fn read_acceptance_back(
+        &self,
+        request_id: Uuid,
+        error: StoreError,
+    ) -> Result<Operation> {
+        if let Ok(Some(stored)) = self.inner.store.get(request_id).await {
+            return Ok(stored);
+        }
+        tracing::error!(%request_id, %error, "whether a write was accepted is not known");
+        Err(acceptance_unknown(request_id, error))
+    }
+
+    /// The operation that a request id has already.
+    ///
+    /// # Errors
+    ///
+    /// ACCEPTANCE_UNKNOWN, STORE_UNAVAILABLE.
+    pub(super) async fn accepted_before(&self, request_id: Uuid) -> Result<Option<Operation>> {
+        self.inner.store.get(request_id).await.map_err(|error| match error {
+            StoreError::Ambiguous(_) => acceptance_unknown(request_id, error),
+            other => other.into(),
+        })
     }
 
     fn new_operation(&self, submission: Submission) -> Operation {
@@ -182,6 +213,15 @@ fn fingerprint(submission: &Submission) -> [u8; 32] {
     hash.update((submission.op as i32).to_be_bytes());
     hash.update(&submission.request);
     hash.finalize().into()
+}
+
+/// What a caller is told whose write may be accepted.
+fn acceptance_unknown(request_id: Uuid, error: StoreError) -> Error {
+    let message = "whether the write was accepted is not known, because the store did not acknowledge its \
+                   commit; repeat with the same request id";
+    Error::new(ErrorReason::AcceptanceUnknown, message)
+        .with_metadata("operation", format!("operations/{request_id}"))
+        .with_source(error)
 }
 
 /// A request id stays taken after its operation was removed, so that repeating the request never buys

@@ -25,10 +25,26 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// OPERATION_NOT_FOUND, also for an operation of somebody else.
+    /// OPERATION_NOT_FOUND, also for an operation of somebody else; STORE_UNAVAILABLE.
     pub async fn operation(&self, caller: &Caller, request_id: Uuid) -> Result<Operation> {
         let stored = self.inner.store.get(request_id).await?;
-        stored.filter(|operation| visible(caller, operation)).ok_or_else(|| not_found(request_id))
+        let shown = stored.filter(|operation| visible(caller, operation));
+        shown.ok_or_else(|| self.absent(not_found(request_id)))
+    }
+
+    /// That something is not there, as far as the store shows. A store that does not commit, or may have
+    /// lost what it acknowledged, proves no absence: a write that it did not acknowledge may turn up.
+    pub(super) fn absent(&self, not_found: Error) -> Error {
+        let store = self.store();
+        if store.healthy() && store.doubt().is_none() {
+            return not_found;
+        }
+        let message = format!(
+            "{}, as far as the store shows; it is unhealthy, so that may be wrong: ask again once it is \
+             healthy",
+            not_found.message
+        );
+        Error { reason: ErrorReason::StoreUnavailable, message, ..not_found }
     }
 
     /// An operation as an operator needs it to decide: with each candidate and each duplicate stands
@@ -86,7 +102,7 @@ impl Engine {
             tokio::pin!(changed);
             changed.as_mut().enable();
             let operation = self.inner.store.get(request_id).await?;
-            let operation = operation.ok_or_else(|| not_found(request_id))?;
+            let operation = operation.ok_or_else(|| self.absent(not_found(request_id)))?;
             if operation.done() || needs_operator_anew(&operation, known) || self.stopping() {
                 return Ok(operation);
             }

@@ -235,7 +235,8 @@ impl Engine {
             (None, None) => {
                 let message = format!("there is no {} on record", found.name);
                 let error = Error::new(ErrorReason::ServiceNotFound, message);
-                Err(naming(provider, error).with_metadata("resource", found.name))
+                let error = naming(provider, error).with_metadata("resource", found.name);
+                Err(self.absent(error))
             }
         }
     }

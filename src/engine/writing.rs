@@ -118,7 +118,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// REQUEST_ID_REQUIRED, FIELD_VIOLATION, STORE_UNAVAILABLE.
+    /// REQUEST_ID_REQUIRED, FIELD_VIOLATION, ACCEPTANCE_UNKNOWN, STORE_UNAVAILABLE.
     pub(super) async fn draft<'a, R: WriteRequest>(
         &self,
         call: &'a Call,
@@ -126,7 +126,7 @@ impl Engine {
     ) -> Result<Draft<'a>> {
         let request_id = request_id(request.request_id(), request.validate_only())?;
         let known = match request_id {
-            Some(request_id) => self.store().get(request_id).await?,
+            Some(request_id) => self.accepted_before(request_id).await?,
             None => None,
         };
         Ok(Draft { call, request_id, known })
@@ -136,10 +136,10 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// STORE_UNAVAILABLE.
+    /// ACCEPTANCE_UNKNOWN, STORE_UNAVAILABLE.
     pub async fn knows(&self, text: &str) -> Result<bool> {
         let Ok(Some(request_id)) = request_id(text, false) else { return Ok(false) };
-        Ok(self.store().get(request_id).await?.is_some())
+        Ok(self.accepted_before(request_id).await?.is_some())
     }
 
     /// Stores a checked write, or quotes it.

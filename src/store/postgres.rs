@@ -22,7 +22,7 @@ use self::due::{Release, Renew, TakeWaiting};
 use self::news::News;
 use self::pulse::Pulse;
 use self::retention::Prune;
-use self::session::{Sessions, discard};
+use self::session::Sessions;
 use super::age::{Age, AgeReading};
 use super::operation::{Claim, HeldClaim, Observation, Operation};
 use super::{
@@ -41,6 +41,7 @@ mod news;
 mod observations;
 mod open;
 mod operations;
+mod pooler;
 mod pulse;
 mod retention;
 mod row;
@@ -120,8 +121,8 @@ impl PostgresStore {
         doubts.opened(meta.store_id);
         let server = |error: StoreError| OpenError::Server(error.to_string());
         let pulse = Pulse::begin(&connection).await?;
-        // It was not looked at as all others are.
-        discard(connection);
+        // It is closed: it was not checked as all others are.
+        drop(connection);
         let last = sessions.read(async |c| changes::positions(c).await).await.map_err(server)?;
         let shared = Arc::new(Shared {
             sessions,
@@ -190,7 +191,7 @@ impl Store for PostgresStore {
     }
 
     async fn get(&self, request_id: Uuid) -> Result<Option<Operation>, StoreError> {
-        self.shared.sessions.read(async |c| listing::get(c, request_id).await).await
+        self.shared.sessions.read(async |c| listing::known(c, request_id).await).await
     }
 
     async fn list(&self, query: &Query) -> Result<Vec<Operation>, StoreError> {

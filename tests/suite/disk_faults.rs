@@ -82,7 +82,17 @@ impl Stage {
         if let Err(refused) = client.order(meanwhile.clone()).await {
             let reason = told(&refused).1;
             let unread = failing.iter().any(|it| it.call == "read");
-            assert!(reason == "STORE_UNAVAILABLE" || unread && reason == "INTERNAL", "{refused:?}");
+            // Not flushed, or not written as far as anybody was told, it may stand in the log.
+            let unknown = failing.iter().all(|it| it.call == "sync" || it.call == "write");
+            assert!(
+                reason == "STORE_UNAVAILABLE"
+                    || unknown && reason == "ACCEPTANCE_UNKNOWN"
+                    || unread && reason == "INTERNAL",
+                "{refused:?}"
+            );
+            let shown = client.of_request(&meanwhile.request_id).await;
+            let reason = told(&shown.expect_err("it was not kept")).1;
+            assert!(reason == "STORE_UNAVAILABLE" || unread && reason == "INTERNAL", "{reason}");
         }
         let parent = "providers/gandi".to_owned();
         let products = ListProductsRequest { parent, ..Default::default() };
@@ -153,7 +163,11 @@ async fn nothing_is_built_upon_what_a_failed_flush_left_in_memory() {
     let mut acknowledged = vec![succeeded(program.client().await.ordered(shares()).await).name];
     disk.fail(&[failing("sync", Errno::IO, LOG)]);
     // It stands in the log, and the kernel holds it as written.
-    program.client().await.order(shares()).await.expect_err("it cannot be kept");
+    let (client, unknown) = (program.client().await, shares());
+    let error = client.order(unknown.clone()).await.expect_err("it cannot be kept");
+    assert_eq!(told(&error).1, "ACCEPTANCE_UNKNOWN", "{error:?}");
+    let shown = client.of_request(&unknown.request_id).await.expect_err("it is not shown");
+    assert_eq!(told(&shown).1, "STORE_UNAVAILABLE", "{shown:?}");
     let folder = program.kill();
     disk.heal();
 

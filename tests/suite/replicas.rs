@@ -1,7 +1,9 @@
 //! Several gateways on one database: whoever accepts an operation, and whoever dies, it is carried out
 //! once and seen everywhere.
 
+mod frozen;
 mod rates;
+mod unacknowledged;
 mod waiting;
 
 use futures_util::future::join_all;

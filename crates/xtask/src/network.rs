@@ -1,5 +1,6 @@
 //! A network between a database's clients and its server that breaks exactly where it hurts: around
-//! the COMMIT of a write, or for everybody at once. It must not change what passes.
+//! the COMMIT of a write, or for everybody at once; or that freezes, and keeps every socket open. It must
+//! not change what passes.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,6 +26,27 @@ pub enum Cut {
     Answer,
     /// The same, and nobody is let through any more.
     AnswerForGood,
+    /// It freezes before the server sees the COMMIT.
+    FreezeCommit,
+    /// It freezes after the server has committed, before it could say so.
+    FreezeAnswer,
+}
+
+/// What becomes of the connections of a frozen network when it is back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thaw {
+    /// They go on where they were, and deliver what was held.
+    Resume,
+    /// They stay frozen, as behind a NAT that forgot them; new ones pass.
+    Forget,
+}
+
+/// Whether anything passes at present.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ice {
+    frozen: bool,
+    /// How often the connections that there were have been forgotten.
+    forgotten: u64,
 }
 
 /// The network, as long as its runtime lives.
@@ -44,6 +66,7 @@ struct State {
     gone: AtomicBool,
     /// How often everybody was cut off.
     severed: watch::Sender<u64>,
+    ice: watch::Sender<Ice>,
 }
 
 impl Network {
@@ -62,6 +85,7 @@ impl Network {
             struck: AtomicU64::new(0),
             gone: AtomicBool::new(false),
             severed: watch::Sender::new(0),
+            ice: watch::Sender::new(Ice::default()),
         });
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
@@ -98,6 +122,19 @@ impl Network {
     pub fn sever(&self) {
         self.state.severed.send_modify(|times| *times += 1);
     }
+
+    /// From now on no byte passes, and no connection ends at one side because it ended at the other.
+    pub fn freeze(&self) {
+        self.state.freeze();
+    }
+
+    /// Lets bytes pass again.
+    pub fn thaw(&self, thaw: Thaw) {
+        self.state.ice.send_modify(|ice| {
+            ice.frozen = false;
+            ice.forgotten += u64::from(thaw == Thaw::Forget);
+        });
+    }
 }
 
 impl State {
@@ -107,6 +144,9 @@ impl State {
             return None;
         }
         let mut severed = self.severed.subscribe();
+        let mut ice = self.ice.subscribe();
+        let since = ice.borrow().forgotten;
+        thawed(&mut ice, since).await?;
         // Questions and answers are small, and each waits for the other.
         client.set_nodelay(true).ok()?;
         let mut server = UnixStream::connect(&self.socket).await.ok()?;
@@ -115,7 +155,9 @@ impl State {
         loop {
             tokio::select! {
                 _ = severed.changed() => return None,
+                _ = ice.changed() => thawed(&mut ice, since).await?,
                 read = client.read(&mut asked) => {
+                    thawed(&mut ice, since).await?;
                     let count @ 1.. = read.ok()? else { return None };
                     if self.gone.load(Ordering::SeqCst) {
                         return None;
@@ -123,20 +165,44 @@ impl State {
                     let bytes = &asked[..count];
                     marked |= contains(bytes, &self.mark);
                     let cut = if marked && contains(bytes, COMMIT) { self.strike() } else { None };
-                    if cut == Some(Cut::Commit) {
-                        return None;
-                    }
-                    server.write_all(bytes).await.ok()?;
-                    if cut.is_some() {
-                        return committed(&mut server).await;
-                    }
+                    self.ask(&mut server, bytes, cut).await?;
                 }
                 read = server.read(&mut answered) => {
+                    thawed(&mut ice, since).await?;
                     let count @ 1.. = read.ok()? else { return None };
                     client.write_all(&answered[..count]).await.ok()?;
                 }
             }
         }
+    }
+
+    /// Hands a statement to the server; `None` where the connection ends before or after it.
+    async fn ask(&self, server: &mut UnixStream, bytes: &[u8], cut: Option<Cut>) -> Option<()> {
+        match cut {
+            Some(Cut::Commit) => return None,
+            Some(Cut::FreezeCommit) => {
+                let (mut ice, since) = (self.ice.subscribe(), self.ice.borrow().forgotten);
+                self.freeze();
+                thawed(&mut ice, since).await?;
+            }
+            _ => {}
+        }
+        server.write_all(bytes).await.ok()?;
+        match cut {
+            Some(Cut::Answer | Cut::AnswerForGood) => {
+                committed(server).await?;
+                None
+            }
+            Some(Cut::FreezeAnswer) => {
+                self.freeze();
+                Some(())
+            }
+            _ => Some(()),
+        }
+    }
+
+    fn freeze(&self) {
+        self.ice.send_modify(|ice| ice.frozen = true);
     }
 
     fn strike(&self) -> Option<Cut> {
@@ -145,6 +211,11 @@ impl State {
         self.gone.fetch_or(cut == Cut::AnswerForGood, Ordering::SeqCst);
         Some(cut)
     }
+}
+
+/// Waits while the network is frozen, and for ever in a connection that was forgotten since.
+async fn thawed(ice: &mut watch::Receiver<Ice>, since: u64) -> Option<()> {
+    ice.wait_for(|ice| !ice.frozen && ice.forgotten == since).await.ok().map(drop)
 }
 
 /// Waits for the answer that shows that it is committed; it goes no further.

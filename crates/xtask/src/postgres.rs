@@ -17,6 +17,8 @@ use rustix::process::{geteuid, getpid};
 
 use crate::{apt, faketime, workspace};
 
+pub mod pooler;
+
 /// The role that owns everything.
 pub const ROLE: &str = "purveyor";
 
@@ -31,8 +33,8 @@ const USERS: [&str; 2] = ["postgres", "nobody"];
 
 /// Runs the server as long as standard input is open, which is as long as its owner lives; then ends
 /// it and removes its folder.
-const KEEPER: &str = "folder=$1; shift; \"$@\" & server=$!; cat > /dev/null; \
-    kill -QUIT $server; wait $server; [ -e \"$folder/keep\" ] || rm -rf \"$folder\"";
+const KEEPER: &str = "folder=$1; signal=$2; shift 2; \"$@\" & server=$!; cat > /dev/null; \
+    kill -$signal $server; wait $server; [ -e \"$folder/keep\" ] || rm -rf \"$folder\"";
 
 /// A server. Dropping it stops it and removes what it kept.
 #[derive(Debug)]
@@ -138,7 +140,7 @@ impl Server {
     pub fn resume(&mut self) -> Result<()> {
         let log = fs::File::options().create(true).append(true).open(self.folder.join("log"))?;
         let mut keeper = self.command("sh");
-        keeper.arg("-c").arg(KEEPER).arg("keeper").arg(&self.folder);
+        keeper.arg("-c").arg(KEEPER).arg("keeper").arg(&self.folder).arg("QUIT");
         keeper.arg(self.programs.join("postgres")).arg("-D").arg(self.data());
         keeper.arg("-k").arg(&self.folder).arg("-p").arg(self.port.to_string());
         keeper.args(["-c", "max_connections=200", "-c", "shared_buffers=32MB"]).args(&self.options);

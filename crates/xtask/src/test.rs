@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use rustix::process::setpriority_process;
 use xtask::artifacts::{self, Profile};
+use xtask::postgres::pooler;
 use xtask::{faketime, postgres, tools, workspace};
 
 use crate::command::{count, have, show};
@@ -101,6 +102,11 @@ fn prepare(steps: &mut Steps) {
         |output| {
             show(output, Command::new(postgres::programs()?.join("postgres")).arg("--version"))
         },
+    );
+    steps.step(
+        "pgbouncer",
+        || pooler::install().map(drop),
+        |output| show(output, Command::new(pooler::program()?).arg("--version")),
     );
     steps.step(
         "faketime",

@@ -104,6 +104,7 @@ fn details_fit_the_reason() {
     check(ErrorReason::Overloaded, &["QuotaFailure"]);
     check(ErrorReason::UpstreamUnavailable, &["RetryInfo"]);
     check(ErrorReason::StoreUnavailable, &["RetryInfo"]);
+    check(ErrorReason::AcceptanceUnknown, &["RetryInfo"]);
     // Whoever makes it says whether it passes without an operator.
     check(ErrorReason::OperationInProgress, &[]);
     check(ErrorReason::ProviderUnavailable, &[]);
@@ -133,6 +134,7 @@ fn only_what_may_help_says_when_to_try_again() {
                 | ErrorReason::UpstreamUnavailable
                 | ErrorReason::ProviderUnavailable
                 | ErrorReason::StoreUnavailable
+                | ErrorReason::AcceptanceUnknown
         );
         assert_eq!(retry.is_some(), expected, "{reason:?}");
         if let Some(retry) = retry {

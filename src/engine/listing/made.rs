@@ -313,10 +313,14 @@ impl Engine {
         if page.provider.method(T::GET).is_none() {
             let message = format!("there is no {}", found.name);
             let error = Error::new(T::NOT_FOUND, message).with_metadata("resource", found.name);
-            return Err(naming(&page.provider, error));
+            return Err(self.absent(naming(&page.provider, error)));
         }
         let live = T::read(page, &found.name, &found.upstream_ids).await;
-        let live = live.map_err(|error| about(error, &found.name))?;
+        let live = live.map_err(|error| match about(error, &found.name) {
+            // The name may be one of ours.
+            error if error.reason == T::NOT_FOUND => self.absent(error),
+            error => error,
+        })?;
         let asked = found.upstream_ids.first().map_or("", String::as_str);
         let shown = foreign(live, &page.name, asked, found.operation.as_ref())?;
         let tagged = !shown.clone().etag_mut().is_empty();

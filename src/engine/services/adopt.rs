@@ -46,7 +46,7 @@ pub(super) async fn adopt(
     let mut operation = operation(engine, call, &provider, service, content);
     if let Some(request_id) = request_id {
         operation.request_id = request_id;
-        if let Some(stored) = engine.store().get(request_id).await? {
+        if let Some(stored) = engine.accepted_before(request_id).await? {
             return same(stored, &operation);
         }
     }
@@ -98,11 +98,9 @@ async fn store(engine: &Engine, mut operation: Operation) -> Result<Written> {
                 ErrorReason::Internal,
                 format!("an adoption is held by operations/{by}"),
             )),
-            Err(StoreError::Ambiguous(message)) => {
-                match engine.store().get(operation.request_id).await? {
-                    Some(stored) => same(stored, &operation),
-                    None => Err(StoreError::Unavailable(message).into()),
-                }
+            Err(error @ StoreError::Ambiguous(_)) => {
+                let stored = engine.read_acceptance_back(operation.request_id, error).await?;
+                same(stored, &operation)
             }
             Err(error) => Err(error.into()),
         };

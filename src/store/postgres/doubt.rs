@@ -9,6 +9,7 @@ use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
 use super::changes::Place;
+use super::fault::Fault;
 use super::session::Connection;
 
 /// Which server, and which of the histories that it can have.
@@ -20,11 +21,12 @@ pub(super) struct Cluster {
 
 impl Cluster {
     /// The server behind a connection to a primary.
-    pub(super) async fn of(connection: &tokio_postgres::Client) -> Result<Self, Error> {
+    pub(super) async fn of(connection: &Connection) -> Result<Self, Fault> {
         // The name of a log file begins with its timeline, in eight hexadecimal digits.
         let sql = "SELECT (pg_control_system()).system_identifier, \
                    ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint";
-        let row = connection.query_one(sql, &[]).await?;
+        let statement = connection.prepare_cached(sql).await?;
+        let row = connection.query_one(&statement, &[]).await?;
         Ok(Self { system_identifier: row.try_get(0)?, timeline: row.try_get(1)? })
     }
 }
@@ -95,7 +97,7 @@ impl Doubts {
         &self,
         connection: &Connection,
         cluster: Cluster,
-    ) -> Result<Result<(), String>, Error> {
+    ) -> Result<Result<(), String>, Fault> {
         let Some(opened) = self.opened.get() else { return Ok(Ok(())) };
         let (acknowledged, ended) = {
             let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -109,7 +111,8 @@ impl Doubts {
              OR coalesce((SELECT min(position) FROM changes) > $1, false) FROM meta",
             Meta::COLUMNS
         );
-        let row = connection.query_one(&sql, &[&position, &transaction_id]).await?;
+        let statement = connection.prepare_cached(&sql).await?;
+        let row = connection.query_one(&statement, &[&position, &transaction_id]).await?;
         let meta = Meta::read(&row)?;
         if meta.store_id != *opened {
             return Ok(Err("this is another store than the one that was opened".to_owned()));

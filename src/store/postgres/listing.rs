@@ -6,6 +6,7 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::fault::Fault;
+use super::observations;
 use super::row::{self, Value};
 use super::session::Connection;
 use super::text::escaped;
@@ -29,6 +30,19 @@ pub(super) async fn get(
 ) -> Result<Option<Operation>, Fault> {
     let found = "SELECT *, 1::bigint AS place FROM operations WHERE request_id = $1";
     Ok(select(connection, found, &[&request_id]).await?.pop())
+}
+
+/// One operation, or that it is certainly not there: a commit that stores it may be under way, and wait
+/// for a standby or for a network.
+pub(super) async fn known(
+    connection: &Connection,
+    request_id: Uuid,
+) -> Result<Option<Operation>, Fault> {
+    if let Some(stored) = get(connection, request_id).await? {
+        return Ok(Some(stored));
+    }
+    observations::unchanging(connection, request_id).await?;
+    get(connection, request_id).await
 }
 
 /// Operations that match, newest first.

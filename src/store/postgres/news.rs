@@ -9,11 +9,13 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_postgres::AsyncMessage;
 
+use super::Shared;
 use super::changes::{self, Place};
-use super::{Shared, fault};
+use super::fault::{self, RoundTripError};
+use super::session::{CONNECT_MAX, bounded};
 use crate::store::Positions;
 
 /// How often it is looked when nobody says anything.
@@ -29,6 +31,9 @@ const OWN_MAX: Duration = Duration::from_secs(1);
 
 /// How long until a lost listener is replaced.
 const LISTEN_AGAIN: Duration = Duration::from_secs(1);
+
+/// How often the listener's connection is tried, which nothing else is asked of.
+const LISTENER_CHECK: Duration = Duration::from_secs(10);
 
 /// What is known of the log.
 pub(super) struct News {
@@ -119,29 +124,34 @@ pub(super) async fn listen(shared: Arc<Shared>) {
         if let Err(error) = listen_once(&shared).await {
             tracing::debug!(error = fault::text(&error), "changes of others are not listened to");
         }
-        tokio::time::sleep(LISTEN_AGAIN).await;
+        sleep(LISTEN_AGAIN).await;
     }
 }
 
-async fn listen_once(shared: &Shared) -> Result<(), tokio_postgres::Error> {
+/// Listens until the connection ends or a server that is asked now and then does not answer.
+async fn listen_once(shared: &Shared) -> Result<(), RoundTripError> {
     let (server, tls) = shared.sessions.server();
-    let (client, mut connection) = server.connect(tls.clone()).await?;
+    let connected = timeout(CONNECT_MAX, server.connect(tls.clone())).await;
+    let (client, mut connection) =
+        connected.map_err(|_| RoundTripError::Timeout(CONNECT_MAX))??;
     let mut messages = stream::poll_fn(move |cx| connection.poll_message(cx));
-    let mut listening = std::pin::pin!(client.batch_execute("LISTEN purveyor"));
-    let mut listens = false;
+    let listening = async {
+        bounded(client.batch_execute("LISTEN purveyor")).await?;
+        loop {
+            sleep(LISTENER_CHECK).await;
+            bounded(client.batch_execute("")).await?;
+        }
+    };
+    let mut listening = std::pin::pin!(listening);
     loop {
         let message = tokio::select! {
-            listened = &mut listening, if !listens => {
-                listened?;
-                listens = true;
-                continue;
-            }
+            ended = &mut listening => return ended,
             message = messages.next() => message,
         };
         match message {
             Some(Ok(AsyncMessage::Notification(_))) => shared.news.look.notify_one(),
             Some(Ok(_)) => {}
-            Some(Err(error)) => return Err(error),
+            Some(Err(error)) => return Err(error.into()),
             None => return Ok(()),
         }
     }

@@ -6,6 +6,7 @@
 //! see what the one before has committed.
 
 use async_trait::async_trait;
+use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
 use super::fault::Fault;
@@ -13,6 +14,7 @@ use super::row::Value;
 use super::session::Connection;
 use super::text::escaped;
 use super::write::{Turn, Work};
+use crate::store::StoreError;
 use crate::store::age::Age;
 use crate::store::operation::Observation;
 
@@ -48,6 +50,20 @@ pub(super) async fn alone(
         connection.execute(&statement, &[&key]).await?;
     }
     Ok(())
+}
+
+/// Waits until nobody is storing or changing an operation: whoever does has not committed yet, and may
+/// have been told nothing of it.
+pub(super) async fn unchanging(connection: &Connection, request_id: Uuid) -> Result<(), Fault> {
+    let statement = connection.prepare_cached("SELECT pg_advisory_xact_lock_shared($1)").await?;
+    match connection.execute(&statement, &[&key(request_id)]).await {
+        Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+            let what =
+                "a commit of the operation is under way, and whether it succeeds is not known";
+            Err(StoreError::Ambiguous(what.to_owned()).into())
+        }
+        other => Ok(other.map(drop)?),
+    }
 }
 
 /// Two operations with one key only wait for each other.

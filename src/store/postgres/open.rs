@@ -2,14 +2,16 @@
 //! version that is known. Nothing is written to a database before it is known to be ours or empty.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
-use deadpool_postgres::Object;
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
 use super::doubt::{Cluster, Meta};
-use super::fault;
-use super::session::{Connection, Sessions};
+use super::fault::{self, Fault, RoundTripError};
+use super::pooler;
+use super::row::Value;
+use super::session::{Connection, ROUND_TRIP_MAX, Sessions};
 use super::text::restored;
 use crate::store::age::Age;
 use crate::store::{StoreError, encoding};
@@ -39,6 +41,9 @@ pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
 
 /// Held while the tables are made or brought forward. The first number is ours: "PRVY".
 const MIGRATING: &str = "SELECT pg_advisory_xact_lock(1347573337, 1)";
+
+/// How long one statement of a migration may take, and the wait for another gateway's migration.
+const MIGRATION_MAX: Duration = Duration::from_secs(3600);
 
 /// Why a database was not opened. Nothing of it was changed but, where that was the last step that
 /// could be done, an older schema brought forward.
@@ -79,8 +84,8 @@ pub enum OpenError {
     Server(String),
 }
 
-impl From<tokio_postgres::Error> for OpenError {
-    fn from(error: tokio_postgres::Error) -> Self {
+impl From<RoundTripError> for OpenError {
+    fn from(error: RoundTripError) -> Self {
         let text = fault::text(&error);
         // A role that may not make our schema, or use it.
         if error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE) {
@@ -90,106 +95,145 @@ impl From<tokio_postgres::Error> for OpenError {
     }
 }
 
+impl From<tokio_postgres::Error> for OpenError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        RoundTripError::from(error).into()
+    }
+}
+
+impl From<Fault> for OpenError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Server(error) => error.into(),
+            other => Self::Server(other.into_error().to_string()),
+        }
+    }
+}
+
 /// Connects, and brings the tables to [`VERSION`].
-pub(super) async fn open(sessions: &Sessions) -> Result<(Object, Meta), OpenError> {
-    let mut connection = sessions.get().await.map_err(|error| match error {
-        StoreError::Unavailable(what) => OpenError::Unfit(what),
-        other => OpenError::Server(other.to_string()),
-    })?;
-    let cluster = Cluster::of(&connection).await?;
-    let transaction = connection.transaction().await?;
-    // A migration takes as long as the store is large, and who comes second waits for it and finds the
-    // tables made.
-    let unlimited = "SET LOCAL statement_timeout TO 0; SET LOCAL lock_timeout TO 0";
-    transaction.batch_execute(unlimited).await?;
-    transaction.batch_execute(MIGRATING).await?;
-    // Behind a long reader of the tables, as a dump, it would keep gateways from them that serve.
-    transaction.batch_execute("SET LOCAL lock_timeout TO '5s'").await?;
-    migrate(&transaction, cluster).await?;
+pub(super) async fn open(sessions: &Sessions) -> Result<(Connection, Meta), OpenError> {
+    let mut connection = get(sessions).await?;
+    pooler::refuse(&connection, &get(sessions).await?).await.map_err(OpenError::Unfit)?;
+    // Whatever keeps the version from being read is seen again under the lock.
+    if !matches!(version(&connection).await, Ok(VERSION)) {
+        connection = migrated(connection).await?;
+    }
     let sql = format!("SELECT {} FROM meta", Meta::COLUMNS);
-    let meta = Meta::read(&transaction.query_one(&sql, &[]).await?)?;
-    transaction.commit().await?;
+    let statement = connection.prepare_cached(&sql).await?;
+    let meta = Meta::read(&connection.query_one(&statement, &[]).await?)?;
     Ok((connection, meta))
 }
 
-async fn migrate(
-    transaction: &deadpool_postgres::Transaction<'_>,
-    cluster: Cluster,
-) -> Result<(), OpenError> {
-    let from = version(transaction).await?;
+async fn get(sessions: &Sessions) -> Result<Connection, OpenError> {
+    sessions.get().await.map_err(|error| match error {
+        StoreError::Unavailable(what) => OpenError::Unfit(what),
+        other => OpenError::Server(other.to_string()),
+    })
+}
+
+/// Brings the tables forward in one transaction.
+async fn migrated(connection: Connection) -> Result<Connection, OpenError> {
+    let cluster = Cluster::of(&connection).await?;
+    connection.batch_execute("BEGIN").await?;
+    // A migration takes as long as the store is large, and who comes second waits for it and finds the
+    // tables made.
+    let connection = connection.limited_to(MIGRATION_MAX);
+    let unlimited = "SET LOCAL statement_timeout TO 0; SET LOCAL lock_timeout TO 0";
+    connection.batch_execute(unlimited).await?;
+    connection.batch_execute(MIGRATING).await?;
+    // Behind a long reader of the tables, as a dump, it would keep gateways from them that serve.
+    connection.batch_execute("SET LOCAL lock_timeout TO '5s'").await?;
+    migrate(&connection, cluster).await?;
+    connection.commit().await?;
+    Ok(connection.limited_to(ROUND_TRIP_MAX))
+}
+
+async fn migrate(connection: &Connection, cluster: Cluster) -> Result<(), OpenError> {
+    let from = version(connection).await?;
     if from > VERSION {
         return Err(OpenError::NewerSchema { found: from, known: VERSION });
     }
     for (version, migration) in (1..).zip(MIGRATIONS).skip(from as usize) {
         if version == 1 {
-            transaction.batch_execute("CREATE SCHEMA IF NOT EXISTS purveyor").await?;
+            connection.batch_execute("CREATE SCHEMA IF NOT EXISTS purveyor").await?;
         }
-        transaction.batch_execute(migration).await?;
+        connection.batch_execute(migration).await?;
         if version == 1 {
             let sql = "INSERT INTO meta (one, store_id, schema_version, system_identifier, \
                        timeline) VALUES (1, $1, 1, $2, $3)";
             let store_id = Uuid::new_v4();
             let Cluster { system_identifier, timeline } = cluster;
-            transaction.execute(sql, &[&store_id, &system_identifier, &timeline]).await?;
+            let statement = connection.prepare_cached(sql).await?;
+            let values: [Value<'_>; 3] = [&store_id, &system_identifier, &timeline];
+            connection.execute(&statement, &values).await?;
         }
         if version == WITH_AGE {
-            begin_windows_again(transaction).await?;
+            begin_windows_again(connection).await?;
         }
         if version == WITH_LISTS {
-            take_ids_apart(transaction).await?;
+            take_ids_apart(connection).await?;
         }
-        transaction.execute("UPDATE meta SET schema_version = $1", &[&version]).await?;
+        let statement = connection.prepare_cached("UPDATE meta SET schema_version = $1").await?;
+        connection.execute(&statement, &[&version]).await?;
     }
     Ok(())
 }
 
 /// Windows that other clocks measured begin again on the store's age.
-async fn begin_windows_again(
-    transaction: &deadpool_postgres::Transaction<'_>,
-) -> Result<(), OpenError> {
-    let age = transaction.query_one("SELECT age FROM meta", &[]).await?.try_get(0)?;
+async fn begin_windows_again(connection: &Connection) -> Result<(), OpenError> {
+    let statement = connection.prepare_cached("SELECT age FROM meta").await?;
+    let age = connection.query_one(&statement, &[]).await?.try_get(0)?;
     let sql = "SELECT request_id, settle FROM operations WHERE settle IS NOT NULL";
-    for row in transaction.query(sql, &[]).await? {
+    let statement = connection.prepare_cached(sql).await?;
+    for row in connection.query(&statement, &[]).await? {
         let (request_id, settle): (Uuid, Vec<u8>) = (row.try_get(0)?, row.try_get(1)?);
         let again = encoding::settle_begun_again(&settle, Age::from_nanos(age))
             .map_err(|error| OpenError::Server(error.to_string()))?;
         let sql = "UPDATE operations SET settle = $2 WHERE request_id = $1";
-        transaction.execute(sql, &[&request_id, &again]).await?;
+        let statement = connection.prepare_cached(sql).await?;
+        connection.execute(&statement, &[&request_id, &again]).await?;
     }
     Ok(())
 }
 
 /// Identifiers that were joined in one text become lists.
-async fn take_ids_apart(transaction: &deadpool_postgres::Transaction<'_>) -> Result<(), OpenError> {
+async fn take_ids_apart(connection: &Connection) -> Result<(), OpenError> {
     let failed = |error: StoreError| OpenError::Server(error.to_string());
     let sql = "SELECT request_id, upstream_target FROM operations WHERE upstream_target <> ''";
-    for row in transaction.query(sql, &[]).await? {
+    let targets = connection.prepare_cached(sql).await?;
+    let sql = "UPDATE operations SET upstream_targets = $2 WHERE request_id = $1";
+    let update = connection.prepare_cached(sql).await?;
+    for row in connection.query(&targets, &[]).await? {
         let (request_id, target): (Uuid, &str) = (row.try_get(0)?, row.try_get(1)?);
         let target = restored(target)
             .ok_or_else(|| failed(encoding::corrupt("upstream_target", "an unknown escape")))?;
         let names = encoding::names(&encoding::ids_apart(&target));
-        let sql = "UPDATE operations SET upstream_targets = $2 WHERE request_id = $1";
-        transaction.execute(sql, &[&request_id, &names]).await?;
+        let values: [Value<'_>; 2] = [&request_id, &names];
+        connection.execute(&update, &values).await?;
     }
     let sql = "SELECT request_id, upstream, view FROM operations \
                WHERE position('\\x2c'::bytea IN upstream) > 0";
-    for row in transaction.query(sql, &[]).await? {
+    let objects = connection.prepare_cached(sql).await?;
+    let sql = "UPDATE operations SET upstream = $2, view = $3 WHERE request_id = $1";
+    let update = connection.prepare_cached(sql).await?;
+    for row in connection.query(&objects, &[]).await? {
         let request_id: Uuid = row.try_get(0)?;
         let (upstream, view): (&[u8], Option<&[u8]>) = (row.try_get(1)?, row.try_get(2)?);
         let upstream = encoding::upstream_apart(upstream).map_err(failed)?;
         let view = view.map(encoding::view_apart).transpose().map_err(failed)?;
-        let sql = "UPDATE operations SET upstream = $2, view = $3 WHERE request_id = $1";
-        transaction.execute(sql, &[&request_id, &upstream, &view]).await?;
+        let values: [Value<'_>; 3] = [&request_id, &upstream, &view];
+        connection.execute(&update, &values).await?;
     }
-    transaction.batch_execute("ALTER TABLE operations DROP COLUMN upstream_target").await?;
+    connection.batch_execute("ALTER TABLE operations DROP COLUMN upstream_target").await?;
     Ok(())
 }
 
 /// The version of the tables; 0 when there are none.
-async fn version(transaction: &deadpool_postgres::Transaction<'_>) -> Result<u32, OpenError> {
+async fn version(connection: &Connection) -> Result<u32, OpenError> {
     let sql = "SELECT to_regclass('purveyor.meta') IS NOT NULL, \
                EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace('purveyor'))";
-    let row = transaction.query_one(sql, &[]).await?;
+    let statement = connection.prepare_cached(sql).await?;
+    let row = connection.query_one(&statement, &[]).await?;
     let (ours, something): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
     match (ours, something) {
         (false, false) => return Ok(0),
@@ -197,13 +241,14 @@ async fn version(transaction: &deadpool_postgres::Transaction<'_>) -> Result<u32
         (true, _) => {}
     }
     // A table of the name without the column, or without its row, is somebody else's.
-    let found = match transaction.query_opt("SELECT schema_version FROM meta", &[]).await {
-        Ok(found) => found.ok_or(OpenError::Foreign)?,
+    let statement = match connection.prepare_cached("SELECT schema_version FROM meta").await {
+        Ok(statement) => statement,
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_COLUMN) => {
             return Err(OpenError::Foreign);
         }
         Err(error) => return Err(error.into()),
     };
+    let found = connection.query_opt(&statement, &[]).await?.ok_or(OpenError::Foreign)?;
     let found: i32 = found.try_get(0).map_err(|_| OpenError::Foreign)?;
     u32::try_from(found).map_err(|_| OpenError::Foreign)
 }
@@ -212,6 +257,12 @@ async fn version(transaction: &deadpool_postgres::Transaction<'_>) -> Result<u32
 pub(super) async fn approve(connection: &Connection) -> Result<(), OpenError> {
     let Cluster { system_identifier, timeline } = Cluster::of(connection).await?;
     let sql = "UPDATE meta SET system_identifier = $1, timeline = $2, approvals = approvals + 1";
-    connection.execute(sql, &[&system_identifier, &timeline]).await?;
-    Ok(())
+    // In a transaction, whose COMMIT waits for standbys without the server's time limit.
+    connection.batch_execute("BEGIN").await?;
+    let statement = connection.prepare_cached(sql).await?;
+    connection.execute(&statement, &[&system_identifier, &timeline]).await?;
+    connection.commit().await.map_err(|error| {
+        let why = fault::text(&error);
+        OpenError::Server(format!("whether it was recorded is not known ({why}); repeat it"))
+    })
 }

@@ -2,6 +2,8 @@
 //! that a terminal state stays is all it knows of the protocol.
 
 use async_trait::async_trait;
+use futures_util::future::try_join;
+use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
 use super::changes::Place;
@@ -26,7 +28,12 @@ impl Work for NewOperation {
             return Err(StoreError::Invalid(what).into());
         }
         let request_id = operation.request_id;
-        if let Some(stored) = listing::get(connection, request_id).await? {
+        // Who looks for the operation waits until this ends. Both are sent at once.
+        let alone = observations::alone(connection, std::iter::once(request_id));
+        let ((), stored) = try_join(alone, listing::get(connection, request_id))
+            .await
+            .map_err(of_another_acceptance)?;
+        if let Some(stored) = stored {
             return Ok(Turn::Leave(Accepted::Exists(Box::new(stored))));
         }
         if let Some(pruned) = retention::pruned(connection, request_id).await? {
@@ -47,6 +54,17 @@ impl Work for NewOperation {
         services::put_all(connection, services).await?;
         changes::append(connection, &place, operation).await?;
         Ok(Turn::Keep(Accepted::Stored, Some(place)))
+    }
+}
+
+/// An acceptance of the same request id that has not ended for long may be stored yet.
+fn of_another_acceptance(fault: Fault) -> Fault {
+    match fault {
+        Fault::Server(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) => {
+            let what = "an earlier acceptance of the request id is still being committed";
+            StoreError::Ambiguous(what.to_owned()).into()
+        }
+        other => other,
     }
 }
 

@@ -2,6 +2,7 @@
 //! and whether commits succeed, and removes what is too old. It must not know what the store is used
 //! for.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use super::doubt::Cluster;
 use super::fault::{self, Fault};
 use super::open::OpenError;
 use super::row::Fields;
-use super::session::Connection;
+use super::session::{Connection, Sessions};
 use super::{Shared, changes};
 use crate::store::StoreError;
 use crate::store::age::{Age, AgeReading};
@@ -115,23 +116,31 @@ async fn register(connection: &Connection, replica: Uuid, age: Age) -> Result<u3
 impl Shared {
     /// Writes one heartbeat. It is a commit, so it proves whether commits succeed.
     ///
-    /// It runs on a task of its own: a connection whose server does not answer is not given back before
-    /// the statement's own time limit.
+    /// It runs on a task of its own, so that a caller who goes away does not cost a connection.
     pub(super) async fn heartbeat(self: &Arc<Self>) -> Result<(), StoreError> {
         let shared = Arc::clone(self);
         let advancing = tokio::spawn(async move {
-            shared.sessions.read(async |connection| shared.pulse.advance(connection).await).await
+            let advancing = shared.sessions.read(async |c| shared.pulse.advance(c).await);
+            shared.in_time(advancing).await
         });
-        let advanced = match timeout(BEAT_MAX, advancing).await {
-            Ok(Ok(advanced)) => advanced,
-            Ok(Err(_)) => Err(StoreError::Unavailable("the heartbeat broke off".to_owned())),
-            Err(_) => {
-                let what = format!("the server did not answer within {BEAT_MAX:?}");
-                Err(StoreError::Unavailable(what))
-            }
-        };
+        let advanced = advancing
+            .await
+            .unwrap_or_else(|_| Err(StoreError::Unavailable("the heartbeat broke off".to_owned())));
         self.became(advanced.is_ok());
         advanced
+    }
+
+    /// What a part of a heartbeat answers within [`BEAT_MAX`]. Its connection is closed where it does not.
+    async fn in_time<T>(
+        &self,
+        part: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let answer = timeout(BEAT_MAX, part).await;
+        answer.unwrap_or_else(|_| {
+            self.sessions.renew();
+            let what = format!("the server did not answer within {BEAT_MAX:?}");
+            Err(StoreError::Unavailable(what))
+        })
     }
 }
 
@@ -142,11 +151,12 @@ pub(super) async fn run(shared: Arc<Shared>) {
     let mut pruned: Option<Instant> = None;
     loop {
         ticks.tick().await;
-        if let Err(error) = shared.heartbeat().await {
+        let advanced = shared.heartbeat().await;
+        if let Err(error) = &advanced {
             tracing::warn!(%error, "the store does not commit");
         }
         look(&shared).await;
-        if pruned.is_none_or(|last| last.elapsed() >= PRUNE_INTERVAL) {
+        if advanced.is_ok() && pruned.is_none_or(|last| last.elapsed() >= PRUNE_INTERVAL) {
             // More may be left; the next heartbeat goes on.
             let more = shared.sessions.read(async |c| changes::prune(c).await).await;
             pruned = (more != Ok(true)).then(Instant::now);
@@ -154,15 +164,20 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Whether it is still the same server, and whether an operator has approved another.
+/// Whether it is still the same server, whether an operator has approved another, and whether the
+/// database still takes writes.
 async fn look(shared: &Shared) {
     let looked = shared.sessions.read(async |connection| {
         let cluster = Cluster::of(connection).await?;
-        Ok(shared.doubts.see(connection, cluster).await?)
+        let seen = shared.doubts.see(connection, cluster).await?;
+        let refused = Sessions::next_refused(connection).await?.map(str::to_owned);
+        Ok(seen.and(refused.map_or(Ok(()), Err)))
     });
-    match looked.await {
+    match shared.in_time(looked).await {
         Ok(Ok(())) => {}
         Ok(Err(why)) => {
+            // The next connections are refused for the same reason.
+            shared.sessions.renew();
             shared.became(false);
             tracing::error!(why, "the store is not used");
         }

@@ -8,13 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use deadpool_postgres::Object;
-use futures_util::future::try_join;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::changes::Place;
-use super::fault::{self, Fault};
-use super::session::{Connection, discard};
+use super::fault::{self, Fault, RoundTripError};
+use super::session::Connection;
 use super::{Shared, changes};
 use crate::store::StoreError;
 
@@ -24,9 +22,6 @@ const TRIES: u32 = 20;
 
 /// How long a transaction may take before its COMMIT, the server's own bounds included.
 const WORK_MAX: Duration = Duration::from_secs(30);
-
-/// How long a COMMIT may take to be acknowledged; then it is read back.
-const COMMIT_MAX: Duration = Duration::from_secs(15);
 
 /// How long the outcome of a COMMIT is asked for. Callers wait as long.
 const READ_BACK_MAX: Duration = Duration::from_secs(15);
@@ -50,9 +45,6 @@ pub(super) enum Turn<T> {
     /// It is rolled back: this is only how things are.
     Leave(T),
 }
-
-/// A transaction under way. Whoever drops it closes the connection, which ends it too.
-struct Transaction(Option<Object>);
 
 impl Shared {
     /// Runs a write on a task of its own, so that it is finished even if the caller goes away.
@@ -81,40 +73,44 @@ impl Shared {
         Err(fault::contended())
     }
 
+    /// A connection that is dropped here is closed, which ends its transaction too.
     async fn once<W: Work>(&self, work: &W) -> Result<W::Output, Fault> {
-        let transaction = Transaction::begin(self.sessions.get().await?).await?;
-        let Ok(ran) = timeout(WORK_MAX, work.run(transaction.connection()?)).await else {
-            let what = format!("the server did not answer within {WORK_MAX:?}");
+        let connection = self.sessions.get().await?;
+        connection.batch_execute("BEGIN").await?;
+        let Ok(ran) = timeout(WORK_MAX, work.run(&connection)).await else {
+            let what = format!("the transaction took longer than {WORK_MAX:?}");
             return Err(StoreError::Unavailable(what).into());
         };
         match ran {
             // A connection whose server failed is not asked to roll back.
             Err(fault @ Fault::Server(_)) => Err(fault),
             Err(fault) => {
-                transaction.roll_back().await?;
+                roll_back(connection).await?;
                 Err(fault)
             }
             Ok(Turn::Leave(output)) => {
-                transaction.roll_back().await?;
+                roll_back(connection).await?;
                 Ok(output)
             }
             Ok(Turn::Keep(output, place)) => {
-                self.commit(transaction, place).await?;
+                self.commit(connection, place).await?;
                 Ok(output)
             }
         }
     }
 
-    async fn commit(&self, transaction: Transaction, place: Option<Place>) -> Result<(), Fault> {
-        let why = match timeout(COMMIT_MAX, transaction.commit()).await {
-            Ok(Ok(())) => {
+    /// A COMMIT that nobody acknowledged in time may have happened.
+    async fn commit(&self, connection: Connection, place: Option<Place>) -> Result<(), Fault> {
+        let why = match connection.commit().await {
+            Ok(()) => {
+                connection.give_back();
                 self.committed(place);
                 return Ok(());
             }
-            Ok(Err(error)) if fault::certainly_not_committed(&error) => return Err(error.into()),
-            Ok(Err(error)) => fault::text(&error),
-            Err(_) => format!("no answer within {COMMIT_MAX:?}"),
+            Err(error) if fault::certainly_not_committed(&error) => return Err(error.into()),
+            Err(error) => fault::text(&error),
         };
+        drop(connection);
         let Some(place) = place else { return Err(StoreError::Ambiguous(why).into()) };
         tracing::warn!(why, "a commit was not acknowledged and is read back");
         self.read_back(place, why).await.map_err(Fault::Work)
@@ -151,45 +147,9 @@ impl Shared {
     }
 }
 
-impl Transaction {
-    async fn begin(connection: Object) -> Result<Self, Fault> {
-        let transaction = Self(Some(connection));
-        transaction.connection()?.batch_execute("BEGIN").await?;
-        Ok(transaction)
-    }
-
-    fn connection(&self) -> Result<&Connection, StoreError> {
-        let ended = || StoreError::Unavailable("the transaction has ended".to_owned());
-        self.0.as_deref().ok_or_else(ended)
-    }
-
-    /// Commits, and gives the connection back if that succeeded. The server's time limit is lifted
-    /// before: where a COMMIT waits for standbys, it would end the wait and acknowledge what only the
-    /// primary has.
-    async fn commit(mut self) -> Result<(), tokio_postgres::Error> {
-        if let Some(connection) = &self.0 {
-            let lift = connection.batch_execute("SET LOCAL statement_timeout TO 0");
-            // Both are sent at once, in this order.
-            try_join(lift, connection.batch_execute("COMMIT")).await?;
-        }
-        drop(self.0.take());
-        Ok(())
-    }
-
-    /// Takes everything back, and gives the connection back if that succeeded.
-    async fn roll_back(mut self) -> Result<(), tokio_postgres::Error> {
-        if let Some(connection) = &self.0 {
-            connection.batch_execute("ROLLBACK").await?;
-        }
-        drop(self.0.take());
-        Ok(())
-    }
-}
-
-impl Drop for Transaction {
-    fn drop(&mut self) {
-        if let Some(connection) = self.0.take() {
-            discard(connection);
-        }
-    }
+/// Takes everything back, and gives the connection back if that succeeded.
+async fn roll_back(connection: Connection) -> Result<(), RoundTripError> {
+    connection.batch_execute("ROLLBACK").await?;
+    connection.give_back();
+    Ok(())
 }

@@ -10,13 +10,15 @@ use purveyor::store::postgres::Encryption::{Prefer, Require, VerifyFull};
 use purveyor::store::postgres::{Encryption, OpenError, PostgresConfig, PostgresStore};
 use purveyor::store::{Accepted, Store, StoreError};
 use xtask::network::{Cut, Network};
+use xtask::postgres::pooler::Pooler;
 use xtask::postgres::{ROLE, Server};
 
 use super::conformance::{Home, suite};
 use super::samples::{id, new, operation};
-use crate::support::postgres::{config, connect, database, run, server};
+use crate::support::postgres::{Way, config, connect, database, run, server};
 use crate::support::until;
 
+mod frozen;
 mod racing;
 
 /// A database of its own, made when it is opened first.
@@ -121,6 +123,88 @@ async fn a_server_that_could_forget_is_refused() {
         database.run(&format!("ALTER {level} {name} SET synchronous_commit = local")).await;
         database.opened().await;
     }
+}
+
+#[tokio::test]
+async fn read_only_database_is_refused_and_not_written() {
+    for level in ["ROLE purveyor IN DATABASE", "DATABASE"] {
+        let database = Database::default();
+        let name = database.name().await;
+        database.run(&format!("ALTER {level} {name} SET default_transaction_read_only = on")).await;
+        let error = database.refused().await.to_string();
+        assert!(error.contains("default_transaction_read_only is on"), "{error}");
+        let made = "SELECT count(*) FROM pg_namespace WHERE nspname = 'purveyor'";
+        let made: i64 = database.connected().await.query_one(made, &[]).await.unwrap().get(0);
+        assert_eq!(made, 0, "{level}");
+    }
+}
+
+#[tokio::test]
+async fn database_set_read_only_while_open_is_unhealthy_and_not_written() {
+    for level in ["ROLE purveyor IN DATABASE", "DATABASE"] {
+        let database = Database::default();
+        let name = database.name().await.to_owned();
+        let store = database.opened().await;
+        assert_eq!(store.accept(new(operation(1))).await.unwrap(), Accepted::Stored);
+        let set = async |to: &str| {
+            let sql = format!("ALTER {level} {name} SET default_transaction_read_only = {to}");
+            run(server(), "postgres", &sql).await;
+        };
+        set("on").await;
+        let refused = async || match store.accept(new(operation(2))).await {
+            Err(StoreError::Unavailable(why)) => {
+                why.contains("default_transaction_read_only is on")
+            }
+            _ => false,
+        };
+        until("the database is refused", refused).await;
+        assert!(!store.healthy(), "{level}");
+        let last = "SELECT age FROM purveyor.meta";
+        let age = async || -> i64 {
+            database.connected().await.query_one(last, &[]).await.unwrap().get(0)
+        };
+        let before = age().await;
+        store.heartbeat().await.expect_err("no heartbeat is written");
+        assert_eq!(age().await, before, "{level}");
+        set("off").await;
+        until("it is used again", async || store.healthy()).await;
+        store.accept(new(operation(3))).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pooler_that_shares_sessions_is_refused() {
+    let check = async |settings: &[&str], refused: bool| {
+        let pooler = Pooler::start(server(), settings).unwrap();
+        let database = Database::default();
+        let opened = PostgresStore::open(&config(&pooler.url(database.name().await))).await;
+        let error = opened.as_ref().err().map(ToString::to_string).unwrap_or_default();
+        assert_eq!(error.contains("pool_mode = transaction"), refused, "{settings:?}: {error}");
+        assert_eq!(opened.is_ok(), !refused, "{settings:?}: {error}");
+    };
+    // It hands out the session that was used last, the one that was used first, or the only one.
+    check(&["pool_mode = transaction"], true).await;
+    check(&["pool_mode = transaction", "server_round_robin = 1"], true).await;
+    check(&["pool_mode = transaction", "default_pool_size = 1"], true).await;
+    check(&["pool_mode = statement"], true).await;
+    check(&["pool_mode = session"], false).await;
+}
+
+/// A server's sessions stay as they are while a pooler is put before it.
+#[tokio::test(flavor = "multi_thread")]
+async fn pooler_put_before_an_open_store_is_refused_at_the_next_connections() {
+    let database = Database::default();
+    let pooler = Pooler::start(server(), &["pool_mode = transaction"]).unwrap();
+    let way = Way::to(server(), "pooled");
+    let config = config(&way.url(server(), database.name().await));
+    let store = PostgresStore::open(&config).await.unwrap();
+    way.cut(server()).await;
+    way.lead_to_socket(&pooler.socket());
+    let refused = async || match store.get(id(1)).await {
+        Err(StoreError::Unavailable(why)) => why.contains("pool_mode = transaction"),
+        _ => false,
+    };
+    until("the pooler is noticed", refused).await;
 }
 
 #[tokio::test]

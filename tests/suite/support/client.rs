@@ -169,6 +169,12 @@ impl Client {
         shown.expect("the operation is known").into_inner()
     }
 
+    /// The operation of a request, as the caller sees it who was not told its name.
+    pub(crate) async fn of_request(&self, request_id: &str) -> Result<Operation, Status> {
+        let request = GetOperationRequest { name: format!("operations/{request_id}") };
+        Ok(self.operations().get_operation(request).await?.into_inner())
+    }
+
     /// All operations; a scenario has fewer than a page of them.
     pub(crate) async fn all_operations(&self) -> Vec<Operation> {
         let request = ListOperationsRequest { page_size: 200, ..Default::default() };

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -82,8 +82,14 @@ impl Way {
 
     /// Leads new connections there; those that there are stay.
     pub(crate) fn lead_to(&self, server: &Server) {
-        fs::remove_file(self.socket(server)).ok();
-        symlink(server.socket(), self.socket(server)).expect("a link");
+        self.lead_to_socket(&server.socket());
+    }
+
+    /// As [`Way::lead_to`], to whoever listens at a socket with the server's name.
+    pub(crate) fn lead_to_socket(&self, socket: &Path) {
+        let own = self.folder.path().join(socket.file_name().expect("a name"));
+        fs::remove_file(&own).ok();
+        symlink(socket, &own).expect("a link");
     }
 
     fn socket(&self, server: &Server) -> PathBuf {
