@@ -1,7 +1,7 @@
 //! The composition: each part is built from its configuration and the parts before it, once, in
 //! order. Nothing is decided here, and nothing else knows all parts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,7 +51,7 @@ pub async fn run(
     let routes = api::routes(&engine, &health, config.server.reflection)
         .await
         .context("cannot build the services")?;
-    let watch = tokio::spawn(watch_health(health.clone(), store, registry));
+    let watch = tokio::spawn(watch_health(health.clone(), engine.clone()));
     ready(server.local_addr());
     let (asked, stopped) = oneshot::channel();
     let stopping = async move {
@@ -108,14 +108,27 @@ async fn open_store(store: &config::Store) -> Result<Arc<dyn Store>> {
     })
 }
 
-/// Health follows the store, without which nothing can be accepted, and each provider.
-async fn watch_health(health: Health, store: Arc<dyn Store>, registry: Arc<Registry>) {
+/// Health follows the store, without which nothing can be accepted, and each provider, also one that is not
+/// configured and has open operations.
+async fn watch_health(health: Health, engine: Engine) {
+    let (store, registry) = (engine.store(), engine.providers());
+    let mut unconfigured = BTreeSet::new();
     loop {
         health.set("", store.healthy() && store.doubt().is_none()).await;
         for provider in registry.iter() {
             let serves = !matches!(provider.state(), Availability::Unavailable { .. });
             health.set(&provider.config().name(), serves).await;
         }
+        // A provider that is not configured has a health while something of it is open.
+        let open: BTreeSet<String> = engine.unconfigured().into_keys().collect();
+        for provider in open.union(&unconfigured) {
+            let name = format!("providers/{provider}");
+            match open.contains(provider) {
+                true => health.set(&name, false).await,
+                false => health.forget(&name).await,
+            }
+        }
+        unconfigured = open;
         tokio::time::sleep(HEALTH_PERIOD).await;
     }
 }

@@ -39,6 +39,7 @@ mod replicas;
 pub mod retention;
 pub mod services;
 pub mod step;
+mod unconfigured;
 mod unstored;
 pub mod waiters;
 pub mod writing;
@@ -66,6 +67,7 @@ use self::poll::PollPlaces;
 use self::records::Gone;
 use self::replicas::UnderWay;
 use self::retention::RETENTION_MIN;
+use self::unconfigured::Unconfigured;
 use self::waiters::Waiters;
 use crate::failpoint::{self, Place};
 use crate::plugin::{Clock, Registry};
@@ -149,6 +151,7 @@ struct Inner {
     places: Places,
     polls: PollPlaces,
     under_way: UnderWay,
+    unconfigured: Unconfigured,
     /// Takes up what is due, and ends by itself when the engine stops.
     dispatching: Mutex<Option<JoinHandle<()>>>,
     /// What works until the engine has stopped.
@@ -189,6 +192,7 @@ impl Engine {
                 due,
                 polls: PollPlaces::default(),
                 under_way: UnderWay::default(),
+                unconfigured: Unconfigured::default(),
                 dispatching: Mutex::default(),
                 tasks: Mutex::default(),
                 attempts: OpenAttempts::default(),
@@ -199,6 +203,7 @@ impl Engine {
         if let Some(replicas) = engine.inner.store.replicas() {
             engine.inner.providers.shared_by(replicas);
         }
+        engine.count_unconfigured().await?;
         engine.recall_accounts().await?;
         engine.take_over().await?;
         engine.line_up().await?;
@@ -207,6 +212,7 @@ impl Engine {
         engine.spawn(Engine::keep_leases);
         engine.spawn(Engine::forget);
         engine.spawn(Engine::end_unstarted);
+        engine.spawn(Engine::watch_unconfigured);
         if engine.inner.store.replicas().is_some() {
             engine.spawn(Engine::look_around);
             engine.spawn(Engine::follow);
@@ -319,6 +325,7 @@ impl Engine {
     }
 
     async fn commit_inner(&self, mut change: Change) -> Result<(Committed, Operation), StoreError> {
+        self.refuse_unconfigured(&change)?;
         let _committing = self.inner.committing.begin(change.operation.update_time);
         change.operation.version += 1;
         let operation = change.operation.clone();

@@ -12,6 +12,8 @@ mod columns;
 mod encoding;
 mod heartbeat;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use purveyor_sdk::plugin::v1::Op;
@@ -133,6 +135,9 @@ pub trait Store: Send + Sync + 'static {
         before: Age,
         limit: usize,
     ) -> Result<Vec<String>, StoreError>;
+
+    /// How many open operations each provider has that has some.
+    async fn open_by_provider(&self) -> Result<BTreeMap<String, u64>, StoreError>;
 
     /// Operations blocked by `request_id`, oldest first.
     async fn blocked_by(&self, request_id: Uuid) -> Result<Vec<Operation>, StoreError>;

@@ -44,6 +44,15 @@ impl Health {
         }
     }
 
+    /// Says nothing of `name` any more.
+    pub async fn forget(&self, name: &str) {
+        let mut said = self.said.lock().await;
+        if said.serves.remove(name).is_some() {
+            let mut reporter = self.reporter.clone();
+            reporter.clear_service_status(name).await;
+        }
+    }
+
     /// Nothing serves any more, so that load balancers look elsewhere.
     pub(crate) async fn stopping(&self) {
         let mut said = self.said.lock().await;

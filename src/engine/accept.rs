@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::account::AccountOf;
 use super::machine;
-use super::{Caller, Engine};
+use super::{Caller, Engine, policy};
 use crate::failpoint::{self, Place};
 use crate::plugin::Provider;
 use crate::store::operation::Operation;
@@ -175,8 +175,10 @@ impl Engine {
         let start_before = submission
             .start_before
             .unwrap_or_else(|| now.checked_add(self.inner.config.start_within).unwrap_or(now));
+        let safety = policy::safety(&submission.provider, submission.op);
         Operation {
             fingerprint: fingerprint(&submission),
+            safety,
             owner: submission.caller.owner,
             actor: submission.caller.actor,
             trace_id: submission.trace_id,

@@ -81,7 +81,7 @@ impl Engine {
             if self.stopping() || self.held().is_some() {
                 return Ok(self.begin_nothing());
             }
-            let wakes = self.inner.store.wakes().await?;
+            let wakes = self.wakes().await?;
             let now = self.age();
             let next =
                 wakes.first_after(now).map_or(now + LOOK_AGAIN, |due| due.min(now + LOOK_AGAIN));

@@ -42,7 +42,8 @@ impl Engine {
             let page = self.inner.store.unstarted(self.wall(), after).await?;
             let Some(last) = page.last() else { return swept };
             after = Some((last.start_before, last.request_id));
-            let ends = page.into_iter().map(|operation| self.end_if_unstarted(operation));
+            let ours = page.into_iter().filter(|operation| self.has_provider(operation));
+            let ends = ours.map(|operation| self.end_if_unstarted(operation));
             let ends: Vec<_> =
                 stream::iter(ends).buffer_unordered(STORED_AT_A_TIME).collect().await;
             swept = ends.into_iter().fold(swept, Result::and);

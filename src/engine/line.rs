@@ -125,7 +125,7 @@ impl Engine {
         let mut holders: BTreeMap<Uuid, Vec<Lock>> = BTreeMap::new();
         let mut free = BTreeSet::new();
         for waiting in self.inner.store.blocked(LINED_UP_MAX).await? {
-            let Some(by) = waiting.blocked_by else { continue };
+            let Some(by) = waiting.blocked_by.filter(|_| self.has_provider(&waiting)) else { continue };
             let held = match holders.entry(by) {
                 std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
                 std::collections::btree_map::Entry::Vacant(unknown) => {
@@ -157,7 +157,8 @@ impl Engine {
     /// operation was before and is not any more: the replica that worked on it may have died before it
     /// woke anybody. Where it has not, it is as quick, and who is woken already is not woken again.
     pub(super) async fn line_up_after(&self, changed: &Operation) -> Result<(), StoreError> {
-        if changed.state == State::Accepted && changed.blocked_by.is_some() {
+        let waits = changed.state == State::Accepted && changed.blocked_by.is_some();
+        if waits && self.has_provider(changed) {
             if let Some(lock) = self.needs(changed).pop() {
                 self.inner.lines.join(lock, changed);
             }
@@ -169,7 +170,8 @@ impl Engine {
         }
         let held = locks(changed, &self.policy(changed));
         let mut free = BTreeSet::new();
-        for waiting in self.inner.store.blocked_by(changed.request_id).await? {
+        let waiting = self.inner.store.blocked_by(changed.request_id).await?;
+        for waiting in waiting.into_iter().filter(|it| self.has_provider(it)) {
             let mut needs = self.needs(&waiting);
             let waits = needs.iter().any(|lock| held.contains(lock));
             if let Some(lock) = needs.pop().filter(|_| !waits) {
@@ -213,7 +215,8 @@ impl Engine {
     }
 
     async fn unblock(&self, request_id: Uuid) -> Result<bool, StoreError> {
-        let Some(waiting) = self.inner.store.get(request_id).await? else { return Ok(false) };
+        let waiting = self.inner.store.get(request_id).await?;
+        let Some(waiting) = waiting.filter(|it| self.has_provider(it)) else { return Ok(false) };
         let policy = self.policy(&waiting);
         match apply(&waiting, Event::Unblocked, &policy, &self.now().await?) {
             Ok(change) => Ok(matches!(self.commit(change).await?, (Committed::Done, _))),

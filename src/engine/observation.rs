@@ -231,7 +231,8 @@ impl Engine {
     async fn apply_observations_inner(&self, request_id: Uuid) -> Result<Applied, StoreError> {
         let mut contest = None;
         loop {
-            let Some(operation) = self.inner.store.get(request_id).await? else {
+            let stored = self.inner.store.get(request_id).await?;
+            let Some(operation) = stored.filter(|it| self.has_provider(it)) else {
                 return Ok(Applied::All);
             };
             let mut attempts = operation.attempts.iter();
@@ -282,7 +283,7 @@ impl Engine {
 
     /// Commits a change. What another operation only found, and this one was answered, passes on to this
     /// one in the same transaction. `Held` while the other one has a request under way; `Claimed` where it
-    /// cannot lose the object, or a second one would have to lose another: then a person decides.
+    /// cannot lose the object, its provider is not configured here, or a second one would have to lose another: then a person decides.
     ///
     /// Boxed as above.
     pub(super) fn commit_taking(
@@ -312,6 +313,9 @@ impl Engine {
             }
             // Of an operation that was removed, the claim alone is left.
             if let Some(loser) = self.inner.store.get(by).await? {
+                if !self.has_provider(&loser) {
+                    return Ok(committed);
+                }
                 if loser.state == State::Running {
                     let lock = Lock(format!("operations/{by}"));
                     return Ok((Committed::Held { lock, by }, committed.1));

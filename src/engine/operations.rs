@@ -117,7 +117,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// OPERATION_NOT_FOUND, ETAG_MISMATCH, OPERATION_STATE.
+    /// OPERATION_NOT_FOUND, ETAG_MISMATCH, OPERATION_STATE, PROVIDER_UNAVAILABLE where the provider is not
+    /// configured here.
     pub async fn cancel(&self, caller: &Caller, request_id: Uuid, etag: &str) -> Result<Operation> {
         loop {
             let operation = self.operation(caller, request_id).await?;
@@ -125,6 +126,7 @@ impl Engine {
                 return Ok(operation);
             }
             check_etag(&operation, etag)?;
+            self.provider_of(&operation)?;
             let policy = self.policy(&operation);
             let now = self.now().await?;
             let change =
@@ -140,7 +142,7 @@ impl Engine {
     /// # Errors
     ///
     /// PERMISSION_DENIED, OPERATION_NOT_FOUND, FIELD_VIOLATION, ETAG_MISMATCH, OPERATION_STATE,
-    /// OPERATION_IN_PROGRESS, and those of the provider while it is looked up.
+    /// OPERATION_IN_PROGRESS, PROVIDER_UNAVAILABLE where the provider is not configured here, and those of the provider while it is looked up.
     pub async fn resolve(
         &self,
         caller: &Caller,
@@ -159,6 +161,7 @@ impl Engine {
                 format!("the operation is {} and needs no operator", operation.state.as_str_name());
             return Err(Error::new(ErrorReason::OperationState, message));
         }
+        self.provider_of(&operation)?;
         let resolution = match request.resolution {
             Some(Told::Executed(executed)) => {
                 let upstream_id = executed.upstream_id;

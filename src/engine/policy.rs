@@ -10,7 +10,7 @@ use super::machine::Policy;
 use super::{Engine, EngineConfig};
 use crate::failpoint;
 use crate::plugin::{Account, Provider, Timing};
-use crate::store::operation::Operation;
+use crate::store::operation::{Operation, Safety};
 
 /// How long a permit may wait until the first byte is written.
 pub const PERMIT_LIFE: Duration = Duration::from_secs(2);
@@ -19,12 +19,70 @@ pub const PERMIT_LIFE: Duration = Duration::from_secs(2);
 pub(super) const SETTLE_DEFAULT: Duration = Duration::from_secs(15 * 60);
 
 impl Engine {
-    /// The policy that an operation is carried out by now.
+    /// The policy that an operation is carried out by now: what the manifest and the configuration say, and
+    /// never less safe than what they said when it was accepted.
     pub(super) fn policy(&self, operation: &Operation) -> Policy {
-        match self.inner.providers.get(&operation.provider) {
-            Some(provider) => of(&provider, operation, &self.inner.config),
+        let provider = self.inner.providers.get(&operation.provider);
+        let present = provider.as_ref().and_then(|provider| safety(provider, operation.op));
+        let mut policy = match &provider {
+            Some(provider) => of(provider, operation, &self.inner.config),
             None => without_provider(operation, &self.inner.config),
+        };
+        if let Some(stored) = &operation.safety {
+            let safety = present.map_or_else(|| stored.clone(), |it| safer(stored, it));
+            policy.id_kind = safety.id_kind;
+            policy.evidence = safety.evidence;
+            policy.effect = safety.effect;
+            policy.absence_is_proof = safety.absence_is_proof;
+            policy.account_shared |= safety.account_shared;
+            policy.settle = policy.settle.max(safety.settle);
+            policy.effect_lag = policy.effect_lag.max(safety.effect_lag);
         }
+        policy.settle = failpoint::settle(policy.settle);
+        policy
+    }
+}
+
+/// What an operation that is accepted now is kept safe by; `None` while no plugin tells.
+pub(super) fn safety(provider: &Provider, op: Op) -> Option<Safety> {
+    provider.plugin_info()?;
+    let method = provider.method(op);
+    Some(Safety {
+        evidence: method.map_or(Evidence::Unspecified, |method| method.evidence()),
+        effect: provider.effect(op),
+        settle: settle(provider.timing()).unwrap_or(SETTLE_DEFAULT),
+        absence_is_proof: method.is_some_and(|method| method.absence_is_proof),
+        account_shared: provider.config().account_shared,
+        id_kind: id_kinds(provider.manifest(), op).into_iter().next().unwrap_or_default(),
+        effect_lag: provider.effect_lag(op).unwrap_or(SETTLE_DEFAULT),
+    })
+}
+
+/// Whichever of both is safer. The identifiers keep the kind that they are claimed under.
+fn safer(stored: &Safety, present: Safety) -> Safety {
+    let weaker = if strength(present.evidence) < strength(stored.evidence) {
+        present.evidence
+    } else {
+        stored.evidence
+    };
+    Safety {
+        evidence: weaker,
+        effect: if present.effect as i32 > stored.effect as i32 { present.effect } else { stored.effect },
+        settle: stored.settle.max(present.settle),
+        absence_is_proof: stored.absence_is_proof && present.absence_is_proof,
+        account_shared: stored.account_shared || present.account_shared,
+        id_kind: stored.id_kind.clone(),
+        effect_lag: stored.effect_lag.max(present.effect_lag),
+    }
+}
+
+/// How much an unknown outcome can be found out by, in order.
+fn strength(evidence: Evidence) -> u8 {
+    match evidence {
+        Evidence::Unspecified | Evidence::None => 0,
+        Evidence::Difference => 1,
+        Evidence::Natural => 2,
+        Evidence::Reference => 3,
     }
 }
 
@@ -48,7 +106,7 @@ fn of(provider: &Provider, operation: &Operation, config: &EngineConfig) -> Poli
         must_send: effect == Effect::Spend && only_spends,
         absence_is_proof: method.is_some_and(|method| method.absence_is_proof),
         account_shared: provider.config().account_shared,
-        settle: failpoint::settle(settle(provider.timing()).unwrap_or(SETTLE_DEFAULT)),
+        settle: settle(provider.timing()).unwrap_or(SETTLE_DEFAULT),
         effect_lag: provider.effect_lag(op).unwrap_or(SETTLE_DEFAULT),
         retry: config.retry,
         look: config.look,
@@ -128,7 +186,8 @@ pub(super) fn settle(timing: &Timing) -> Option<Duration> {
     known.into_iter().try_fold(sum, Duration::checked_add)
 }
 
-/// Nobody can be asked while the provider is not configured: everything waits.
+/// Nobody can be asked while the provider is not configured, and nothing of its operations is changed. What
+/// they hold is only read.
 fn without_provider(operation: &Operation, config: &EngineConfig) -> Policy {
     let names = stored_names(&operation.provider, operation);
     Policy {

@@ -93,7 +93,8 @@ impl Engine {
             // What we work on ourselves we know more of than the store, whose lease we could not renew.
             let ours = self.inner.under_way.has(operation.request_id);
             let shared = self.inner.store.replicas().is_some();
-            if ours || shared && !self.attempt_is_over(&operation) {
+            let unattended = !ours && self.has_provider(&operation);
+            if !unattended || shared && !self.attempt_is_over(&operation) {
                 continue;
             }
             if operation.has_unapplied() {

@@ -128,10 +128,7 @@ impl Engine {
     }
 
     pub(super) async fn available(&self, operation: &Operation) -> Result<Arc<Provider>> {
-        self.inner.providers.get(&operation.provider).ok_or_else(|| {
-            let message = format!("providers/{} is not configured", operation.provider);
-            Error::new(ErrorReason::ProviderUnavailable, message)
-        })
+        self.provider_of(operation)
     }
 
     /// What has to be known before the spend: that the price is within the limit, that nothing was renewed

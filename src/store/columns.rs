@@ -21,7 +21,7 @@ macro_rules! operation_columns {
          blocked_by, protocol, op, owner, actor, trace_id, provider, account, target, \
          upstream_targets, start_before, fingerprint, exclusive, upstream, settle, message, error, \
          candidates, notes, handle, baseline, view, request, given_up, duplicates, create_age, \
-         update_age, account_key, pending_end"
+         update_age, account_key, pending_end, safety"
     };
 }
 pub(super) use operation_columns;
@@ -97,6 +97,8 @@ pub(super) struct OperationColumns<'a> {
     pub(super) account_key: Cow<'a, str>,
     /// NULL in nearly every row.
     pub(super) pending_end: Option<Cow<'a, [u8]>>,
+    /// NULL in operations of older versions.
+    pub(super) safety: Option<Cow<'a, [u8]>>,
 }
 
 impl<'a> OperationColumns<'a> {
@@ -145,6 +147,7 @@ impl<'a> OperationColumns<'a> {
             update_age: row.update_age.as_nanos(),
             account_key: Cow::Borrowed(&row.account_key),
             pending_end: row.pending_end.as_ref().map(|end| encoding::pending_end(end).into()),
+            safety: row.safety.as_ref().map(|safety| encoding::safety(safety).into()),
         })
     }
 
@@ -196,6 +199,7 @@ impl<'a> OperationColumns<'a> {
             blocked_by: self.blocked_by,
             settle: self.settle.as_deref().map(encoding::from_settle).transpose()?,
             pending_end: self.pending_end.as_deref().map(encoding::from_pending_end).transpose()?,
+            safety: self.safety.as_deref().map(encoding::from_safety).transpose()?,
             notes: encoding::from_notes(&self.notes)?,
         })
     }

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::age::Age;
-use super::operation::{Baseline, Decision, EndKind, GivenUp, Note, PendingEnd, Settle};
+use super::operation::{Baseline, Decision, EndKind, GivenUp, Note, PendingEnd, Safety, Settle};
 
 /// A sequence of messages, each with its length before it.
 pub(super) fn sequence<M: Message>(messages: &[M]) -> Vec<u8> {
@@ -100,7 +100,7 @@ pub(super) fn from_given_up(bytes: &[u8]) -> Result<Vec<GivenUp>, StoreError> {
 /// The settle window.
 pub(super) fn settle(settle: &Settle) -> Vec<u8> {
     SettleRecord {
-        window_ns: u64::try_from(settle.window.as_nanos()).unwrap_or(u64::MAX),
+        window_ns: nanoseconds(settle.window),
         conclusive_at: settle.conclusive_at.as_nanos(),
         escalate_at: settle.escalate_at.map(Age::as_nanos),
     }
@@ -171,6 +171,38 @@ pub(super) fn from_pending_end(bytes: &[u8]) -> Result<PendingEnd, StoreError> {
     let known = EndKind::ALL.into_iter().find(|it| *it as i32 == kind);
     let kind = known.ok_or_else(|| corrupt("pending_end", format_args!("kind {kind}")))?;
     Ok(PendingEnd { kind, since: Age::from_nanos(since), error: error.unwrap_or_default() })
+}
+
+/// What keeps an operation safe.
+pub(super) fn safety(safety: &Safety) -> Vec<u8> {
+    SafetyRecord {
+        evidence: safety.evidence as i32,
+        effect: safety.effect as i32,
+        settle_ns: nanoseconds(safety.settle),
+        absence_is_proof: safety.absence_is_proof,
+        account_shared: safety.account_shared,
+        id_kind: safety.id_kind.clone(),
+        effect_lag_ns: nanoseconds(safety.effect_lag),
+    }
+    .encode_to_vec()
+}
+
+/// The safety of [`safety`].
+pub(super) fn from_safety(bytes: &[u8]) -> Result<Safety, StoreError> {
+    let record: SafetyRecord = message("safety", bytes)?;
+    Ok(Safety {
+        evidence: number("safety.evidence", record.evidence.into())?,
+        effect: number("safety.effect", record.effect.into())?,
+        settle: Duration::from_nanos(record.settle_ns),
+        absence_is_proof: record.absence_is_proof,
+        account_shared: record.account_shared,
+        id_kind: record.id_kind,
+        effect_lag: Duration::from_nanos(record.effect_lag_ns),
+    })
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What operators said, as a sequence.
@@ -254,6 +286,25 @@ struct PendingEndRecord {
     since: i64,
     #[prost(message, optional, tag = "3")]
     error: Option<Error>,
+}
+
+/// [`Safety`] as it is kept.
+#[derive(Clone, PartialEq, prost::Message)]
+struct SafetyRecord {
+    #[prost(int32, tag = "1")]
+    evidence: i32,
+    #[prost(uint64, tag = "2")]
+    settle_ns: u64,
+    #[prost(bool, tag = "3")]
+    absence_is_proof: bool,
+    #[prost(bool, tag = "4")]
+    account_shared: bool,
+    #[prost(string, tag = "5")]
+    id_kind: String,
+    #[prost(uint64, tag = "6")]
+    effect_lag_ns: u64,
+    #[prost(int32, tag = "7")]
+    effect: i32,
 }
 
 /// [`Note`] as it is kept.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use purveyor_sdk::plugin::v1::{Error, Op, Resource};
 use purveyor_sdk::v1::operation::{Outcome, State};
-use purveyor_sdk::v1::{Effect, UpstreamRef};
+use purveyor_sdk::v1::{Effect, Evidence, UpstreamRef};
 use uuid::Uuid;
 
 use super::age::Age;
@@ -100,6 +100,28 @@ pub struct Operation {
     pub pending_end: Option<PendingEnd>,
     /// What operators said.
     pub notes: Vec<Note>,
+    /// What keeps it safe, as it was when it was accepted; `None` in operations of older versions.
+    pub safety: Option<Safety>,
+}
+
+/// What the method's manifest and the configuration said when an operation was accepted, as far as its safety
+/// depends on it. The account's key stands in the operation itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Safety {
+    /// How an unknown outcome is found out.
+    pub evidence: Evidence,
+    /// The strongest effect of the method's calls.
+    pub effect: Effect,
+    /// The reconciliation window.
+    pub settle: Duration,
+    /// Whether absence after the window leads to the next attempt.
+    pub absence_is_proof: bool,
+    /// Whether somebody else may buy on the same account.
+    pub account_shared: bool,
+    /// The kind of identifier that the method's calls make; empty where they make none.
+    pub id_kind: String,
+    /// How long the effect may lag behind the upstream's final word.
+    pub effect_lag: Duration,
 }
 
 /// One try of an upstream request that sets or spends.
@@ -440,6 +462,7 @@ impl Operation {
             settle: None,
             pending_end: None,
             notes: Vec::new(),
+            safety: None,
         }
     }
 

@@ -5,6 +5,7 @@
 //! it costs: a write is a handful of round trips and one flush of the server's log; a read is one
 //! round trip.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -274,6 +275,10 @@ impl Store for PostgresStore {
             .sessions
             .read(async |c| holdings::newest_claims(c, account, kind, before, limit).await)
             .await
+    }
+
+    async fn open_by_provider(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        self.shared.sessions.read(async |c| listing::open_by_provider(c).await).await
     }
 
     async fn blocked_by(&self, request_id: Uuid) -> Result<Vec<Operation>, StoreError> {

@@ -5,6 +5,7 @@
 //! the same time; a read waits for nothing but a free reading thread and sees what was committed
 //! before it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -272,6 +273,10 @@ impl Store for SqliteStore {
                 holdings::newest_claims(connection, &account, &kind, before, limit)
             })
             .await
+    }
+
+    async fn open_by_provider(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        self.readers.read(listing::open_by_provider).await
     }
 
     async fn blocked_by(&self, request_id: Uuid) -> Result<Vec<Operation>, StoreError> {

@@ -1,18 +1,20 @@
 //! Reading operations: one, those that a query names, those that wait or were left behind. It must
 //! not write.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::fault::Fault;
 use super::observations;
-use super::row::{self, Value};
+use super::row::{self, Fields, Value};
 use super::session::Connection;
 use super::text::escaped;
 use crate::store::age::Age;
 use crate::store::columns::{
-    ENDED, OPEN, UNSTARTED, UNSUCCESSFUL, after_second, nanoseconds, page,
+    ENDED, OPEN, UNSTARTED, UNSUCCESSFUL, after_second, nanoseconds, page, unsigned,
 };
 use crate::store::operation::Operation;
 use crate::store::{PAGE_MAX, Query};
@@ -115,6 +117,20 @@ pub(super) async fn unstarted(
         select(connection, &found, &[&until, &time, &request_id, &page(PAGE_MAX)]).await?;
     found.retain(|operation| operation.start_before < before);
     Ok(found)
+}
+
+/// How many open operations each provider has.
+pub(super) async fn open_by_provider(
+    connection: &Connection,
+) -> Result<BTreeMap<String, u64>, Fault> {
+    let sql = format!("SELECT provider, count(*) FROM operations WHERE {OPEN} GROUP BY provider");
+    let statement = connection.prepare_cached(&sql).await?;
+    let rows = connection.query(&statement, &[]).await?;
+    let counts = rows.iter().map(|row| {
+        let mut fields = Fields::of(row);
+        Ok((fields.text()?.into_owned(), unsigned("count", fields.value()?)?))
+    });
+    counts.collect()
 }
 
 /// What waits for an operation.

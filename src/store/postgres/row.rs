@@ -24,7 +24,8 @@ pub(super) type Value<'a> = &'a (dyn ToSql + Sync);
 macro_rules! parameters {
     () => {
         "$1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, \
-         $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37"
+         $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, \
+         $38"
     };
 }
 
@@ -32,7 +33,7 @@ macro_rules! parameters {
 pub(super) const COLUMNS: &str = operation_columns!();
 
 /// How many there are.
-const WIDTH: usize = 37;
+const WIDTH: usize = 38;
 
 /// Writes a new row, with its lease.
 const INSERT: &str = concat!(
@@ -40,7 +41,7 @@ const INSERT: &str = concat!(
     operation_columns!(),
     ", lease_replica, lease_until) VALUES (",
     parameters!(),
-    ", $38, $39) ON CONFLICT (request_id) DO NOTHING"
+    ", $39, $40) ON CONFLICT (request_id) DO NOTHING"
 );
 
 /// Replaces the row of the version before. A terminal one keeps its state.
@@ -129,6 +130,7 @@ fn values<'a>(row: &'a OperationColumns<'_>) -> Vec<Value<'a>> {
         &row.update_age,
         &row.account_key,
         &row.pending_end,
+        &row.safety,
     ]
 }
 
@@ -266,6 +268,7 @@ fn operation(row: &Row) -> Result<Operation, Fault> {
         update_age: fields.value()?,
         account_key: fields.text()?,
         pending_end: fields.optional()?,
+        safety: fields.optional()?,
     };
     Ok(columns.into_operation(Vec::new())?)
 }

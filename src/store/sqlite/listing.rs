@@ -2,6 +2,8 @@
 //! not write, and every query names the index that it runs by, so that no statistics can turn it
 //! into a scan.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, Params, params, params_from_iter};
@@ -11,7 +13,7 @@ use super::fault::Fault;
 use super::row;
 use crate::store::age::Age;
 use crate::store::columns::{
-    ENDED, OPEN, UNSTARTED, UNSUCCESSFUL, after_second, nanoseconds, page,
+    ENDED, OPEN, UNSTARTED, UNSUCCESSFUL, after_second, nanoseconds, page, unsigned,
 };
 use crate::store::operation::Operation;
 use crate::store::{PAGE_MAX, Query};
@@ -70,6 +72,21 @@ pub(super) fn unstarted_query() -> String {
          ORDER BY start_before, request_id LIMIT ?4",
         row::COLUMNS
     )
+}
+
+/// How many open operations each provider has.
+pub(super) fn open_by_provider(connection: &Connection) -> Result<BTreeMap<String, u64>, Fault> {
+    let sql = format!(
+        "SELECT provider, count(*) FROM operations INDEXED BY operations_open WHERE {OPEN} \
+         GROUP BY provider"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([])?;
+    let mut counts = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        counts.insert(row.get(0)?, unsigned("count", row.get(1)?)?);
+    }
+    Ok(counts)
 }
 
 /// What waits for an operation.

@@ -17,7 +17,8 @@ use crate::store::operation::{Attempt, Operation};
 macro_rules! parameters {
     () => {
         "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, \
-         ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37"
+         ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, \
+         ?38"
     };
 }
 
@@ -78,6 +79,7 @@ pub(super) fn write(connection: &Connection, sql: &str, row: &Operation) -> Resu
         row.update_age,
         row.account_key,
         row.pending_end,
+        row.safety,
     ])?;
     Ok(())
 }
@@ -126,6 +128,7 @@ pub(super) fn read(connection: &Connection, row: &Row<'_>) -> Result<Operation, 
         update_age: row.get("update_age")?,
         account_key: text(row, "account_key")?,
         pending_end: optional(row, "pending_end")?,
+        safety: optional(row, "safety")?,
     };
     Ok(columns.into_operation(attempts)?)
 }

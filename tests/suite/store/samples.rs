@@ -10,13 +10,13 @@ use proptest::{collection, prop_oneof};
 use purveyor::store::age::Age;
 use purveyor::store::operation::{
     Attempt, Baseline, Claim, Decision, EndKind, GivenUp, Lock, NewClaim, Note, Observed,
-    Operation, PROTOCOL, PendingEnd, Settle,
+    Operation, PROTOCOL, PendingEnd, Safety, Settle,
 };
 use purveyor::store::{Change, NewOperation};
 use purveyor_sdk::plugin::v1::resource::Kind;
 use purveyor_sdk::plugin::v1::{Error, FieldViolation, Op, Resource};
 use purveyor_sdk::v1::operation::{Outcome, State};
-use purveyor_sdk::v1::{Effect, Service, UpstreamRef};
+use purveyor_sdk::v1::{Effect, Evidence, Service, UpstreamRef};
 use uuid::Uuid;
 
 /// All states that a stored operation can have.
@@ -105,6 +105,7 @@ pub(super) fn operation(n: u128) -> Operation {
         settle: None,
         pending_end: None,
         notes: Vec::new(),
+        safety: None,
     }
 }
 
@@ -266,6 +267,23 @@ fn pending_end() -> impl Strategy<Value = PendingEnd> {
     })
 }
 
+fn safety() -> impl Strategy<Value = Safety> {
+    let levels = [Evidence::None, Evidence::Difference, Evidence::Natural, Evidence::Reference];
+    let effects = [Effect::Read, Effect::Prepare, Effect::Setting, Effect::Spend];
+    let words = (any::<bool>(), any::<bool>(), text());
+    (0..4_usize, 0..4_usize, any::<u32>(), words, any::<u64>()).prop_map(
+        move |(level, effect, settle, words, lag)| Safety {
+            evidence: levels[level],
+            effect: effects[effect],
+            settle: Duration::from_millis(settle.into()),
+            absence_is_proof: words.0,
+            account_shared: words.1,
+            id_kind: words.2,
+            effect_lag: Duration::from_nanos(lag),
+        },
+    )
+}
+
 fn note() -> impl Strategy<Value = Note> {
     let said = (0..Decision::ALL.len(), any::<bool>(), option::of(age()), any::<bool>());
     (any_time(), text(), text(), said).prop_map(|(time, actor, text, said)| Note {
@@ -291,7 +309,7 @@ pub(super) fn any_operation() -> impl Strategy<Value = Operation> {
         collection::vec(given_up(), 0..3),
         collection::vec(reference(), 0..2),
     );
-    let end = option::of(pending_end());
+    let end = (option::of(pending_end()), option::of(safety()));
     let rest = (reference(), option::of(uuid()), option::of(settle()), 0..9_usize, end);
     (uuid(), words, times, numbers, bytes, parts, lists, rest).prop_map(
         |(request_id, words, times, numbers, bytes, parts, mut lists, rest)| {
@@ -337,8 +355,9 @@ pub(super) fn any_operation() -> impl Strategy<Value = Operation> {
                 duplicates: lists.5,
                 blocked_by: rest.1,
                 settle: rest.2,
-                pending_end: rest.4,
+                pending_end: rest.4.0,
                 notes: lists.2,
+                safety: rest.4.1,
             }
         },
     )
