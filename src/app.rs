@@ -40,6 +40,7 @@ pub async fn run(
     let (registry, drain) = providers(&config, &clock).await?;
     let registry = Arc::new(registry);
     let store = open_store(&config.store).await?;
+    store.announce(config.digest());
     let listen = config.server.listen;
     let server = Server::bind(listen, limits.clone())
         .await

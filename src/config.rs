@@ -3,6 +3,7 @@
 //! anything but the files that the configuration names, and must never show a secret.
 
 mod declared;
+mod digest;
 mod document;
 mod engine;
 mod environment;

@@ -218,6 +218,10 @@ pub trait Store: Send + Sync + 'static {
     /// process's alone.
     fn replicas(&self) -> Option<u32>;
 
+    /// Tells the other replicas of the store the digest of the configuration that this one runs with. Another
+    /// one's that differs is logged.
+    fn announce(&self, configuration: [u8; 32]);
+
     /// Why nothing may be spent although commits succeed: what was acknowledged earlier may be
     /// missing, because another copy of the store took its place, or because it is damaged. For
     /// operators.

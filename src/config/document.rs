@@ -218,6 +218,16 @@ impl<'d> Section<'d> {
         texts.collect()
     }
 
+    /// As [`Section::texts`]; one text alone is a list of it.
+    pub(crate) fn text_or_texts(&mut self, key: &'static str) -> Vec<Found<'d, String>> {
+        match self.look(key) {
+            Some((place, DeValue::String(text))) => {
+                vec![Found { value: text.as_ref().to_owned(), place }]
+            }
+            _ => self.texts(key),
+        }
+    }
+
     /// Where a key stands, when it is there.
     pub(crate) fn place_of(&mut self, key: &'static str) -> Option<Place<'d>> {
         self.look(key).map(|(place, _)| place)

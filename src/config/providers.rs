@@ -1,7 +1,7 @@
 //! The providers: each a configured way to an upstream account. What a plugin demands of its provider is
 //! not checked here, because no plugin is loaded yet; `declared` does that.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ const PLUGIN_MAX_BYTES: usize = 32;
 
 pub(crate) fn read(root: &mut Section<'_>, context: &mut Context<'_>) -> Vec<ProviderConfig> {
     let mut providers = Vec::new();
+    let (mut ids, mut formers) = (BTreeSet::new(), Vec::new());
     for (id, found) in root.entries("providers") {
         if !is_name(&id, ID_MAX_BYTES) {
             found.place.refuse_with(
@@ -39,16 +40,19 @@ pub(crate) fn read(root: &mut Section<'_>, context: &mut Context<'_>) -> Vec<Pro
         }
         context.lines.note(Some(found.place.clone()));
         if let Some(section) = found.section() {
-            providers.extend(provider(id, section, context));
+            ids.insert(id.clone());
+            providers.extend(provider(id, section, context, &mut formers));
         }
     }
+    check_formers(&ids, &formers);
     providers
 }
 
-fn provider(
+fn provider<'d>(
     id: String,
-    mut section: Section<'_>,
+    mut section: Section<'d>,
     context: &mut Context<'_>,
+    formers: &mut Vec<Found<'d, String>>,
 ) -> Option<ProviderConfig> {
     let s = &mut section;
     let plugin = plugin(s);
@@ -59,6 +63,7 @@ fn provider(
     let account = account(s);
     let account_id = account_id(s);
     let formerly_endpoint = formerly_endpoint(s, endpoint.as_ref());
+    let formerly = formerly(s, context, formers);
     let refusal_words = refusal_words(s, context);
     let allow_private_addresses = s.or("allow_private_addresses", false);
     let credentials = credentials(s, context);
@@ -83,6 +88,7 @@ fn provider(
         account,
         account_id,
         formerly_endpoint,
+        formerly,
         refusal_words,
         credentials,
         configuration,
@@ -125,6 +131,46 @@ fn formerly_endpoint(section: &mut Section<'_>, endpoint: Option<&Url>) -> Optio
         );
     }
     Some(formerly)
+}
+
+/// The ids that the provider had before it was renamed.
+fn formerly<'d>(
+    section: &mut Section<'d>,
+    context: &mut Context<'_>,
+    formers: &mut Vec<Found<'d, String>>,
+) -> Vec<String> {
+    context.lines.note(section.place_of("formerly"));
+    let ids = section.text_or_texts("formerly");
+    let formerly = ids.iter().map(|id| id.value.clone()).collect();
+    for id in &ids {
+        context.lines.note(Some(id.place.clone()));
+        if !is_name(&id.value, ID_MAX_BYTES) {
+            id.place.refuse_with(
+                format!("{:?} is not a provider's id", id.value),
+                "write the id that the provider had before it was renamed",
+            );
+        }
+    }
+    formers.extend(ids);
+    formerly
+}
+
+/// What is stored under an id belongs to one provider.
+fn check_formers(ids: &BTreeSet<String>, formers: &[Found<'_, String>]) {
+    let mut seen = BTreeSet::new();
+    for Found { value: former, place } in formers {
+        if ids.contains(former) {
+            place.refuse_with(
+                format!("{former:?} is a configured provider itself"),
+                format!("remove [providers.{former}], or this id"),
+            );
+        } else if !seen.insert(former) {
+            place.refuse_with(
+                format!("{former:?} is named twice"),
+                "what is stored under an id belongs to one provider",
+            );
+        }
+    }
 }
 
 fn account(section: &mut Section<'_>) -> AccountSetting {

@@ -125,7 +125,9 @@ impl Engine {
         let mut holders: BTreeMap<Uuid, Vec<Lock>> = BTreeMap::new();
         let mut free = BTreeSet::new();
         for waiting in self.inner.store.blocked(LINED_UP_MAX).await? {
-            let Some(by) = waiting.blocked_by.filter(|_| self.has_provider(&waiting)) else { continue };
+            let Some(by) = waiting.blocked_by.filter(|_| self.has_provider(&waiting)) else {
+                continue;
+            };
             let held = match holders.entry(by) {
                 std::collections::btree_map::Entry::Occupied(known) => known.into_mut(),
                 std::collections::btree_map::Entry::Vacant(unknown) => {

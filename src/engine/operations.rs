@@ -126,7 +126,7 @@ impl Engine {
                 return Ok(operation);
             }
             check_etag(&operation, etag)?;
-            self.provider_of(&operation)?;
+            self.refuse_left_alone(&operation)?;
             let policy = self.policy(&operation);
             let now = self.now().await?;
             let change =
@@ -156,12 +156,12 @@ impl Engine {
         check_resolution(&request)?;
         let operation = self.operation(caller, request_id).await?;
         check_etag(&operation, &request.etag)?;
+        self.refuse_left_alone(&operation)?;
         if operation.state != State::NeedsOperator {
             let message =
                 format!("the operation is {} and needs no operator", operation.state.as_str_name());
             return Err(Error::new(ErrorReason::OperationState, message));
         }
-        self.provider_of(&operation)?;
         let resolution = match request.resolution {
             Some(Told::Executed(executed)) => {
                 let upstream_id = executed.upstream_id;

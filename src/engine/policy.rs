@@ -67,7 +67,11 @@ fn safer(stored: &Safety, present: Safety) -> Safety {
     };
     Safety {
         evidence: weaker,
-        effect: if present.effect as i32 > stored.effect as i32 { present.effect } else { stored.effect },
+        effect: if present.effect as i32 > stored.effect as i32 {
+            present.effect
+        } else {
+            stored.effect
+        },
         settle: stored.settle.max(present.settle),
         absence_is_proof: stored.absence_is_proof && present.absence_is_proof,
         account_shared: stored.account_shared || present.account_shared,

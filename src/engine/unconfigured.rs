@@ -50,6 +50,15 @@ impl Engine {
         })
     }
 
+    /// Refuses to change an open operation whose provider is not configured here.
+    ///
+    /// # Errors
+    ///
+    /// PROVIDER_UNAVAILABLE.
+    pub(super) fn refuse_left_alone(&self, operation: &Operation) -> Result<()> {
+        if operation.done() { Ok(()) } else { self.provider_of(operation).map(drop) }
+    }
+
     /// When something is due that this replica can take.
     pub(super) async fn wakes(&self) -> Result<Wakes, StoreError> {
         let mut wakes = self.inner.store.wakes().await?;
@@ -113,7 +122,8 @@ impl Engine {
                     continue;
                 }
                 tracing::warn!(
-                    provider, open,
+                    provider,
+                    open,
                     "provider not configured, its open operations are left alone"
                 );
                 reported.insert(provider, Instant::now());

@@ -51,6 +51,9 @@ pub struct ProviderConfig {
     pub account_id: Option<String>,
     /// The endpoint that the account was known at before it moved: locks and claims stay.
     pub formerly_endpoint: Option<Url>,
+    /// Ids that the provider had before it was renamed, the first one first: what is stored under them belongs to
+    /// it.
+    pub formerly: Vec<String>,
     /// Words by which this upstream refuses, beside those that the plugin declares.
     pub refusal_words: Vec<String>,
     /// The credentials by name.
@@ -88,6 +91,7 @@ impl ProviderConfig {
             account: AccountSetting::default(),
             account_id: None,
             formerly_endpoint: None,
+            formerly: Vec::new(),
             refusal_words: Vec::new(),
             credentials: BTreeMap::new(),
             configuration: serde_json::Value::Object(serde_json::Map::new()),

@@ -365,6 +365,10 @@ impl Store for PostgresStore {
         Some(self.shared.pulse.replicas())
     }
 
+    fn announce(&self, configuration: [u8; 32]) {
+        self.shared.pulse.announce(configuration);
+    }
+
     fn doubt(&self) -> Option<String> {
         self.shared.doubts.doubt()
     }

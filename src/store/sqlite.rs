@@ -368,6 +368,9 @@ impl Store for SqliteStore {
         Ok(())
     }
 
+    /// One process uses the file.
+    fn announce(&self, _configuration: [u8; 32]) {}
+
     fn replicas(&self) -> Option<u32> {
         None
     }

@@ -13,7 +13,7 @@ use purveyor::api::client::operations_client::OperationsClient;
 use purveyor::api::health::Health;
 use purveyor::api::limits::Limits;
 use purveyor::engine::{Engine, EngineConfig};
-use purveyor::plugin::{Clock, Environment, PluginsConfig, Registry, SystemClock};
+use purveyor::plugin::{Clock, Environment, PluginsConfig, ProviderConfig, Registry, SystemClock};
 use purveyor::store::age::Age;
 use purveyor::store::operation::{Lock, Operation};
 use purveyor::store::sqlite::SqliteStore;
@@ -36,7 +36,7 @@ use uuid::Uuid;
 
 use crate::api_rig::{Handlers, Rig};
 
-/// A gateway without providers, and its journal.
+/// A gateway with a provider that has no plugin, and its journal.
 struct Gateway {
     rig: Rig,
     store: Arc<dyn Store>,
@@ -51,7 +51,9 @@ impl Gateway {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::open().unwrap());
         let plugins = PluginsConfig { directory: path.to_owned(), ..PluginsConfig::default() };
         let environment = Environment::new(Arc::clone(&clock));
-        let registry = Arc::new(Registry::open(plugins, Vec::new(), environment).await);
+        let endpoint = "https://upstream.example/".parse().unwrap();
+        let acme = vec![ProviderConfig::new("acme", "acme", endpoint)];
+        let registry = Arc::new(Registry::open(plugins, acme, environment).await);
         let config = EngineConfig { hold: true, ..EngineConfig::default() };
         let engine = Engine::start(config, Arc::clone(&store), registry, clock).await.unwrap();
         let health = Health::new();

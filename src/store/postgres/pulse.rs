@@ -2,9 +2,10 @@
 //! and whether commits succeed, and removes what is too old. It must not know what the store is used
 //! for.
 
+use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, interval, timeout};
@@ -36,6 +37,10 @@ pub(super) struct Pulse {
     clock: AgeClock,
     /// How many processes there were.
     replicas: AtomicU32,
+    /// The digest of the configuration that this process runs with, once it is told.
+    configuration: OnceLock<[u8; 32]>,
+    /// The processes whose digest differs, as they were logged.
+    differing: Mutex<BTreeMap<Uuid, Vec<u8>>>,
 }
 
 impl Pulse {
@@ -43,7 +48,13 @@ impl Pulse {
     pub(super) async fn begin(connection: &Connection) -> Result<Self, OpenError> {
         let boot_id = |error| OpenError::Setup(format!("the boot id cannot be read: {error}"));
         let clock = AgeClock::new(true).map_err(boot_id)?;
-        let pulse = Self { replica: Uuid::new_v4(), clock, replicas: AtomicU32::new(1) };
+        let pulse = Self {
+            replica: Uuid::new_v4(),
+            clock,
+            replicas: AtomicU32::new(1),
+            configuration: OnceLock::new(),
+            differing: Mutex::default(),
+        };
         let advanced = pulse.advance(connection).await;
         advanced.map_err(|fault| OpenError::Server(fault.into_error().to_string()))?;
         Ok(pulse)
@@ -59,6 +70,62 @@ impl Pulse {
         self.replicas.load(Ordering::Relaxed)
     }
 
+    /// What is written with the next heartbeats. It is told once.
+    pub(super) fn announce(&self, configuration: [u8; 32]) {
+        self.configuration.get_or_init(|| configuration);
+    }
+
+    /// Says that this process lives at that age, and tells which others do, each with the digest of its
+    /// configuration.
+    async fn register(
+        &self,
+        connection: &Connection,
+        age: Age,
+    ) -> Result<BTreeMap<Uuid, Option<Vec<u8>>>, Fault> {
+        let sql = "WITH gone AS (DELETE FROM replicas WHERE seen_time < $3 AND replica <> $1), \
+                   alive AS (INSERT INTO replicas (replica, seen_time, configuration) \
+                   VALUES ($1, $2, $4) ON CONFLICT (replica) DO UPDATE \
+                   SET seen_time = excluded.seen_time, configuration = excluded.configuration) \
+                   SELECT replica, configuration FROM replicas \
+                   WHERE replica <> $1 AND seen_time >= $3";
+        let statement = connection.prepare_cached(sql).await?;
+        let (gone, age) = ((age - GONE).as_nanos(), age.as_nanos());
+        let configuration = self.configuration.get().map(<[u8; 32]>::as_slice);
+        let values: [super::row::Value<'_>; 4] = [&self.replica, &age, &gone, &configuration];
+        let rows = connection.query(&statement, &values).await?;
+        let others = rows.iter().map(|row| {
+            let mut fields = Fields::of(row);
+            Ok((fields.value()?, fields.value()?))
+        });
+        others.collect()
+    }
+
+    /// Logs each process that runs with another configuration, once for each change. One that has not told
+    /// its digest yet, or is of an older version, is passed over.
+    fn compare(&self, others: &BTreeMap<Uuid, Option<Vec<u8>>>) {
+        let Some(ours) = self.configuration.get() else { return };
+        let differs = |(id, theirs): (&Uuid, &Option<Vec<u8>>)| {
+            let theirs = theirs.clone().filter(|theirs| theirs != ours)?;
+            Some((*id, theirs))
+        };
+        let found: BTreeMap<Uuid, Vec<u8>> = others.iter().filter_map(differs).collect();
+        let mut known = self.differing.lock().unwrap_or_else(PoisonError::into_inner);
+        for (replica, theirs) in found.iter().filter(|(id, theirs)| known.get(*id) != Some(theirs))
+        {
+            tracing::warn!(
+                configuration = hex::encode(ours), %replica, its_configuration = hex::encode(theirs),
+                "replica runs with another configuration"
+            );
+        }
+        if found.is_empty() && !known.is_empty() {
+            tracing::info!(
+                configuration = hex::encode(ours),
+                "all replicas run with one configuration"
+            );
+        }
+        *known = found;
+    }
+
     /// Advances the age by compare-and-set, and counts the processes. Each statement commits by itself,
     /// so a process that is stopped between them delays no other.
     async fn advance(&self, connection: &Connection) -> Result<(), Fault> {
@@ -67,8 +134,10 @@ impl Pulse {
             let next = self.clock.next(&stored);
             if write(connection, stored.age, &next).await? {
                 self.clock.acknowledged(next);
-                let replicas = register(connection, self.replica, next.age).await?;
+                let others = self.register(connection, next.age).await?;
+                let replicas = u32::try_from(others.len()).unwrap_or(u32::MAX).saturating_add(1);
                 self.replicas.store(replicas, Ordering::Relaxed);
+                self.compare(&others);
                 return Ok(());
             }
         }
@@ -99,18 +168,6 @@ async fn write(connection: &Connection, read: Age, next: &Heartbeat) -> Result<b
     let values: [super::row::Value<'_>; 5] =
         [&age, &boot_id, &time_namespace, &next.boot_ns, &read];
     Ok(connection.execute(&statement, &values).await? == 1)
-}
-
-/// Says that a process lives at that age, and tells how many do.
-async fn register(connection: &Connection, replica: Uuid, age: Age) -> Result<u32, Fault> {
-    let sql = "WITH gone AS (DELETE FROM replicas WHERE seen_time < $3 AND replica <> $1), \
-               alive AS (INSERT INTO replicas (replica, seen_time) VALUES ($1, $2) \
-               ON CONFLICT (replica) DO UPDATE SET seen_time = excluded.seen_time) \
-               SELECT 1 + (SELECT count(*) FROM replicas WHERE replica <> $1 AND seen_time >= $3)";
-    let statement = connection.prepare_cached(sql).await?;
-    let gone = (age - GONE).as_nanos();
-    let row = connection.query_one(&statement, &[&replica, &age.as_nanos(), &gone]).await?;
-    Ok(u32::try_from(Fields::of(&row).value::<i64>()?).unwrap_or(u32::MAX))
 }
 
 impl Shared {

@@ -101,6 +101,7 @@ const PROPERTIES: &[(&str, Property)] = properties![
     listing::shows_orphans,
     listing::shows_no_orphan_that_somebody_works_on,
     listing::shows_what_is_blocked,
+    listing::counts_open_operations_of_each_provider,
     observing::refused_change_keeps_its_observation,
     observing::change_that_overlooks_an_observation_is_stale,
     observing::observations_are_applied_one_after_the_other,

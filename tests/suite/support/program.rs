@@ -10,6 +10,7 @@ use std::process::{Command, ExitStatus, Output};
 use rusqlite::{Connection, OpenFlags};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use tonic::Code;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -162,12 +163,19 @@ impl Program {
 
     /// Whether health says that the process serves.
     pub(crate) async fn serves(&self) -> bool {
+        self.health("").await == Some(ServingStatus::Serving)
+    }
+
+    /// What health says of a service; `None`: it does not know it.
+    pub(crate) async fn health(&self, service: &str) -> Option<ServingStatus> {
         let endpoint = Endpoint::from_shared(format!("http://{}", self.address));
         let channel = endpoint.expect("an address").connect().await;
         let mut health = HealthClient::new(channel.expect("the gateway accepts connections"));
-        let said = health.check(HealthCheckRequest { service: String::new() }).await;
-        let said = said.expect("health is always told").into_inner();
-        said.status() == ServingStatus::Serving
+        match health.check(HealthCheckRequest { service: service.to_owned() }).await {
+            Ok(said) => Some(said.into_inner().status()),
+            Err(status) if status.code() == Code::NotFound => None,
+            Err(status) => panic!("health is always told: {status}"),
+        }
     }
 
     /// Runs `purveyor operations` against this gateway.

@@ -1,5 +1,6 @@
 //! Listings: order, pages, filters, and the two lists that the engine starts from.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use purveyor::store::{Lease, NewOperation, PAGE_MAX, Query, Store};
@@ -95,6 +96,18 @@ pub(super) async fn filters_by_state_and_time(home: Arc<dyn Home>) {
     check(Query { ended_after: Some(at(0)), states: succeeded, ..all() }, &[]).await;
     check(Query { after: Some((at(3), id(3))), ..all() }, &[2, 1]).await;
     check(Query { after: Some((at(3), id(4))), ..all() }, &[3, 2, 1]).await;
+}
+
+pub(super) async fn counts_open_operations_of_each_provider(home: Arc<dyn Home>) {
+    let store = home.open().await;
+    assert_eq!(store.open_by_provider().await.unwrap(), BTreeMap::new());
+    accept_one_of_each_state(&*store).await;
+    let mut open = BTreeMap::new();
+    for operation in store.list(&Query { open_only: true, ..all() }).await.unwrap() {
+        *open.entry(operation.provider).or_insert(0) += 1;
+    }
+    assert!(open.len() > 1, "{open:?}");
+    assert_eq!(store.open_by_provider().await.unwrap(), open);
 }
 
 pub(super) async fn shows_orphans(home: Arc<dyn Home>) {
