@@ -15,6 +15,7 @@ use crate::api::health::Health;
 use crate::api::server::Server;
 use crate::config::{self, Config, Report};
 use crate::engine::Engine;
+use crate::engine::account::stored_plugin;
 use crate::engine::drain::Drain;
 use crate::plugin::{Availability, Clock, Environment, Registry, SystemClock};
 use crate::store::Store;
@@ -40,6 +41,7 @@ pub async fn run(
     let (registry, drain) = providers(&config, &clock).await?;
     let registry = Arc::new(registry);
     let store = open_store(&config.store).await?;
+    config.check_formers(&former_plugins(&config, &*store).await?)?;
     store.announce(config.digest());
     let listen = config.server.listen;
     let server = Server::bind(listen, limits.clone())
@@ -94,6 +96,16 @@ async fn providers(config: &Config, clock: &Arc<dyn Clock>) -> Result<(Registry,
         tracing::warn!(key = warning.key, line = warning.line, "{}", warning.message);
     }
     Ok((registry, drain))
+}
+
+/// The plugins that former ids of providers had.
+async fn former_plugins(config: &Config, store: &dyn Store) -> Result<BTreeMap<String, String>> {
+    let mut plugins = BTreeMap::new();
+    for former in config.providers.iter().flat_map(|provider| &provider.formerly) {
+        let stored = stored_plugin(store, former).await.context("the store cannot be read")?;
+        plugins.extend(stored.map(|plugin| (former.clone(), plugin)));
+    }
+    Ok(plugins)
 }
 
 async fn open_store(store: &config::Store) -> Result<Arc<dyn Store>> {

@@ -270,6 +270,23 @@ impl NewOperation {
 }
 
 impl Query {
+    /// The query for each of the providers, whose listings are merged into this one.
+    fn of_each_provider(&self) -> Vec<Query> {
+        let Some(provider) = &self.provider else { return vec![self.clone()] };
+        let of = |provider: &String| Query {
+            provider: Some(provider.clone()),
+            formerly: Vec::new(),
+            ..self.clone()
+        };
+        std::iter::once(provider).chain(&self.formerly).map(of).collect()
+    }
+
+    /// Whether an operation is at one of the providers.
+    pub fn is_at(&self, provider: &str) -> bool {
+        let Some(named) = &self.provider else { return true };
+        named == provider || self.formerly.iter().any(|other| other == provider)
+    }
+
     /// The states whose listings are merged into this one, each once, so that however many operations
     /// are in other states is all the same; `None` where what succeeded can match, which is nearly all
     /// there is, or where no state is named.
@@ -286,6 +303,16 @@ impl Query {
         states.dedup();
         (!states.contains(&(State::Succeeded as i32))).then_some(states)
     }
+}
+
+/// The first rows of listings that were made one after the other: an operation never changes its provider, so
+/// none is missed and none comes twice.
+fn newest(mut found: Vec<Operation>, query: &Query) -> Vec<Operation> {
+    if !query.formerly.is_empty() {
+        found.sort_unstable_by_key(|it| std::cmp::Reverse((it.create_time, it.request_id)));
+        found.truncate(query.limit.min(PAGE_MAX));
+    }
+    found
 }
 
 /// What became of a new operation.
@@ -455,6 +482,8 @@ pub struct Query {
     pub states: Vec<State>,
     /// At this provider.
     pub provider: Option<String>,
+    /// Or at one of these, where a provider is named.
+    pub formerly: Vec<String>,
     /// About this target.
     pub target: Option<String>,
     /// Of one of these writes.

@@ -139,8 +139,7 @@ impl operations_server::Operations for Operations {
         request: Request<WatchOperationsRequest>,
     ) -> Answer<Self::WatchOperationsStream> {
         let (arrival, request) = arrived(request);
-        let (store, clock) = (self.engine.store().clone(), self.engine.clock().clone());
-        let watch = Watch::new(store, clock, self.tokens.clone(), arrival, request.filter);
+        let watch = Watch::new(&self.engine, self.tokens.clone(), arrival, request.filter);
         let begun = match watch {
             Ok(watch) => watch.begin(&request.resume_token).await,
             Err(error) => Err(error),

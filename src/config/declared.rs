@@ -39,6 +39,30 @@ impl Config {
         if mistakes.is_empty() { Ok(()) } else { Err(Report::of(&self.file, mistakes)) }
     }
 
+    /// Checks that each former id is of a provider with the same plugin. `plugins` are those that the store
+    /// knows of former ids.
+    ///
+    /// # Errors
+    /// Every mistake, each with line and key.
+    pub fn check_formers(&self, plugins: &BTreeMap<String, String>) -> Result<(), Report> {
+        let mut mistakes = Vec::new();
+        for provider in &self.providers {
+            for former in &provider.formerly {
+                let Some(stored) = plugins.get(former).filter(|it| **it != provider.plugin) else {
+                    continue;
+                };
+                let message = format!(
+                    "{former:?} had plugin {stored:?}, and this provider has {:?}: what is stored of one \
+                     upstream cannot go on at another",
+                    provider.plugin
+                );
+                let hint = format!("configure [providers.{former}] with plugin {stored:?}");
+                mistakes.push(self.mistake(provider, "formerly", message, Some(hint)));
+            }
+        }
+        if mistakes.is_empty() { Ok(()) } else { Err(Report::of(&self.file, mistakes)) }
+    }
+
     /// How long a stop may take, and the warning that it cuts attempts which the slowest provider allows.
     pub fn drain(&self, manifests: &BTreeMap<String, &Manifest>) -> (Drain, Option<Mistake>) {
         let timeouts = self.providers.iter().filter_map(|provider| {

@@ -89,6 +89,7 @@ fn provider<'d>(
         account_id,
         formerly_endpoint,
         formerly,
+        renamed_to: None,
         refusal_words,
         credentials,
         configuration,

@@ -9,7 +9,7 @@ use super::Engine;
 use super::machine::{locks, transient};
 use crate::plugin::{Account, Identified, Provider};
 use crate::store::operation::{Lock, Operation};
-use crate::store::{AccountAdoption, AccountRecord, PAGE_MAX, Query, StoreError};
+use crate::store::{AccountAdoption, AccountRecord, PAGE_MAX, Query, Store, StoreError};
 
 /// How long accepting a write waits for an upstream that is asked for the first time. Then it is
 /// accepted by what is stored, and the account is asked again before anything is sent.
@@ -161,6 +161,27 @@ impl Engine {
             }
         }
     }
+}
+
+/// The plugin that a provider had when something was stored of it; `None` where nothing is.
+///
+/// # Errors
+///
+/// When the store cannot be read.
+pub async fn stored_plugin(
+    store: &dyn Store,
+    provider: &str,
+) -> Result<Option<String>, StoreError> {
+    let accounts = store.accounts().await?;
+    if let Some(account) = accounts.into_iter().find(|account| account.provider == provider) {
+        return Ok(Some(account.plugin));
+    }
+    let provider = Some(provider.to_owned());
+    let query = Query { provider, limit: PAGE_MAX, ..Query::default() };
+    let operations = store.list(&query).await?;
+    // A key begins with the plugin.
+    let plugins = operations.iter().filter_map(|it| it.account_key.split_once(' '));
+    Ok(plugins.map(|(plugin, _)| plugin.to_owned()).next())
 }
 
 /// Refuses a provider that points to another account than an operation's.

@@ -102,6 +102,15 @@ impl PageOf {
         let (name, deadline) = (name.clone(), call.deadline);
         PageOf { provider, name, source, size: 1, cursor: Vec::new(), deadline }
     }
+
+    /// The same of the id that the provider had when something was made, whose names only a plugin under that
+    /// id knows; `None` where that is this one, or where it was another provider.
+    pub(super) fn under(&self, made_at: Option<Arc<Provider>>) -> Option<PageOf> {
+        let provider =
+            made_at.filter(|it| self.provider.config().formerly.iter().any(|id| id == it.id()))?;
+        let name = ProviderName::new(provider.id()).ok()?;
+        Some(PageOf { provider, name, ..self.clone() })
+    }
 }
 
 /// One page of one provider.

@@ -159,8 +159,9 @@ impl Engine {
             return Ok(None);
         };
         let operation = self.store().get(request_id).await?;
-        Ok(operation
-            .filter(|operation| operation.op == T::MADE_BY && operation.provider == provider.id()))
+        Ok(operation.filter(|operation| {
+            operation.op == T::MADE_BY && provider.config().has_id(&operation.provider)
+        }))
     }
 
     /// The operation of ours that made what the upstream calls `upstream_id`.

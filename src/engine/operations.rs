@@ -82,7 +82,15 @@ impl Engine {
         if !caller.operator {
             query.owner = Some(caller.owner.clone());
         }
+        self.at_all_ids(&mut query);
         Ok(self.inner.store.list(&query).await?)
+    }
+
+    /// Lets a query that names a provider show what was accepted under each of its ids.
+    pub fn at_all_ids(&self, query: &mut Query) {
+        if let Some(provider) = &query.provider {
+            query.formerly = self.inner.providers.ids_of(provider).split_off(1);
+        }
     }
 
     /// The operation when it is done, comes to need an operator, or `timeout` is over. `known` is the

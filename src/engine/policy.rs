@@ -210,3 +210,67 @@ fn without_provider(operation: &Operation, config: &EngineConfig) -> Policy {
         look: config.look,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use purveyor_sdk::plugin::v1::Op;
+    use purveyor_sdk::v1::operation::State;
+
+    use super::{Effect, Evidence, Operation, Safety, safer};
+    use crate::engine::made_here::tests::operation;
+    use crate::engine::naming::tests::engine;
+
+    fn safety(evidence: Evidence, seconds: u64, careful: bool) -> Safety {
+        Safety {
+            evidence,
+            effect: if careful { Effect::Spend } else { Effect::Setting },
+            settle: Duration::from_secs(seconds),
+            absence_is_proof: !careful,
+            account_shared: careful,
+            id_kind: format!("of {seconds}"),
+            effect_lag: Duration::from_secs(seconds),
+        }
+    }
+
+    #[test]
+    fn safer_takes_the_weaker_evidence_and_the_longer_times() {
+        use Evidence::{Difference, Natural, None, Reference};
+        for (stored, present, weaker) in [
+            (Reference, Natural, Natural),
+            (Natural, Reference, Natural),
+            (Natural, Difference, Difference),
+            (None, Difference, None),
+            (Difference, None, None),
+        ] {
+            let (short, long) = (safety(stored, 1, false), safety(present, 900, true));
+            let expected = Safety { id_kind: "of 1".to_owned(), ..safety(weaker, 900, true) };
+            assert_eq!(safer(&short, long), expected, "{stored:?} {present:?}");
+            let (long, short) = (safety(stored, 900, true), safety(present, 1, false));
+            assert_eq!(safer(&long, short), safety(weaker, 900, true), "{stored:?} {present:?}");
+        }
+    }
+
+    /// `acme` has no plugin, and `elsewhere` is not configured.
+    #[tokio::test]
+    async fn policy_without_a_plugin_is_the_stored_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(&folder).await;
+        for provider in ["acme", "elsewhere"] {
+            let stored = safety(Evidence::Difference, 5000, true);
+            let operation = Operation {
+                provider: provider.to_owned(),
+                safety: Some(stored.clone()),
+                ..operation(Op::CreateOrder, State::Accepted)
+            };
+            let policy = engine.policy(&operation);
+            assert_eq!((policy.evidence, policy.effect), (stored.evidence, stored.effect));
+            assert_eq!((policy.settle, policy.effect_lag), (stored.settle, stored.effect_lag));
+            assert_eq!(policy.id_kind, stored.id_kind);
+            assert!(policy.account_shared && !policy.absence_is_proof);
+            let older = engine.policy(&Operation { safety: None, ..operation });
+            assert_eq!(older.evidence, Evidence::Unspecified);
+        }
+    }
+}

@@ -44,7 +44,7 @@ impl Engine {
                 record.service = merged(std::mem::take(&mut record.service), service);
                 continue;
             }
-            let before = self.store().service(&operation.provider, upstream.id()).await?;
+            let before = self.service_record(&operation.provider, upstream.id()).await?;
             let record = after(before.clone(), service, &operation.provider, operation.request_id);
             if before.as_ref() != Some(&record) {
                 records.push(record);
@@ -98,6 +98,44 @@ impl Engine {
         Ok(closed)
     }
 
+    /// A service on record, under whichever id its provider had.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub(super) async fn service_record(
+        &self,
+        provider: &str,
+        upstream_id: &str,
+    ) -> Result<Option<ServiceRecord>, StoreError> {
+        for id in self.inner.providers.ids_of(provider) {
+            if let Some(record) = self.store().service(&id, upstream_id).await? {
+                return Ok(Some(record));
+            }
+        }
+        Ok(None)
+    }
+
+    /// As the store's `services`, under all ids that the provider had.
+    ///
+    /// # Errors
+    ///
+    /// When the store cannot be read.
+    pub(super) async fn service_records(
+        &self,
+        provider: &str,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<ServiceRecord>, StoreError> {
+        let mut records = BTreeMap::new();
+        for id in self.inner.providers.ids_of(provider) {
+            for record in self.store().services(&id, after, limit).await? {
+                records.entry(record.upstream_id.clone()).or_insert(record);
+            }
+        }
+        Ok(records.into_values().take(limit).collect())
+    }
+
     /// Keeps what a read of a service showed that was begun at `asked`: reads that are a listing's lag apart,
     /// or more, and show that it is gone, end the claims on it. Only a service on record is kept book of.
     ///
@@ -111,7 +149,7 @@ impl Engine {
         present: bool,
         asked: Age,
     ) -> Result<(), StoreError> {
-        let Some(record) = self.store().service(provider.id(), upstream_id).await? else {
+        let Some(record) = self.service_record(provider.id(), upstream_id).await? else {
             return Ok(());
         };
         let Now { age: now, slack, .. } = self.now().await?;
@@ -355,7 +393,7 @@ pub(super) fn merged(before: Service, told: Service) -> Service {
         annotations,
         attributes: told.attributes.or(before.attributes),
         notices: if told.notices.is_empty() { before.notices } else { told.notices },
-        name: told.name,
+        name: text(before.name, told.name),
         recorded_only: false,
         etag: String::new(),
     }
@@ -372,6 +410,11 @@ pub(super) fn overlaid(mut live: Service, record: Option<ServiceRecord>) -> Serv
     live.aliases.retain(|alias| *alias != name);
     if let Some(record) = record {
         let ours = record.service;
+        if !live.name.starts_with(&format!("providers/{}/", record.provider)) {
+            // It was put on record before the provider was renamed, and keeps its name.
+            let renamed = std::mem::replace(&mut live.name, ours.name);
+            live.aliases.push(renamed);
+        }
         for (told, ours) in [
             (&mut live.order, ours.order),
             (&mut live.order_item, ours.order_item),

@@ -224,7 +224,7 @@ impl Engine {
         parent: &ProviderName,
         found: FoundService,
     ) -> Result<Service> {
-        let record = self.store().service(provider.id(), &found.upstream_id).await?;
+        let record = self.service_record(provider.id(), &found.upstream_id).await?;
         match (found.live, record) {
             (Some(live), record) => {
                 let live = self.with_our_order(provider, parent, live).await?;

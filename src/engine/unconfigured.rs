@@ -131,3 +131,55 @@ impl Engine {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use purveyor_sdk::plugin::v1::Op;
+    use purveyor_sdk::v1::operation::State;
+
+    use super::{Change, Operation, StoreError};
+    use crate::engine::made_here::tests::operation;
+    use crate::engine::naming::tests::engine;
+    use crate::store::NewOperation;
+
+    #[tokio::test]
+    async fn commit_of_an_unconfigured_provider_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(&folder).await;
+        let ours = operation(Op::CreateOrder, State::Accepted);
+        let theirs = Operation { provider: "elsewhere".to_owned(), ..ours.clone() };
+        let refuses = |change: &Change| {
+            matches!(engine.refuse_unconfigured(change), Err(StoreError::Invalid(what))
+                if what.contains("providers/elsewhere"))
+        };
+        let loses = |loser: &Operation| Change {
+            loser: Some(Box::new(Change::of(loser.clone()))),
+            ..Change::of(ours.clone())
+        };
+        assert!(refuses(&Change::of(theirs.clone())) && refuses(&loses(&theirs)));
+        assert!(!refuses(&Change::of(ours.clone())) && !refuses(&loses(&ours)));
+        engine.store().accept(NewOperation::of(theirs.clone())).await.unwrap();
+        assert!(engine.commit(Change::of(theirs.clone())).await.is_err());
+        assert_eq!(engine.store().get(theirs.request_id).await.unwrap(), Some(theirs));
+    }
+
+    #[tokio::test]
+    async fn unconfigured_provider_is_counted_and_wakes_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let engine = engine(&folder).await;
+        let ours = operation(Op::CreateOrder, State::Accepted);
+        let wake_time = Some(engine.age());
+        for (n, provider) in [(1, "acme"), (2, "elsewhere"), (3, "elsewhere")] {
+            let request_id = uuid::Uuid::from_u128(n);
+            let provider = provider.to_owned();
+            let stored = Operation { request_id, provider, wake_time, ..ours.clone() };
+            engine.store().accept(NewOperation::of(stored)).await.unwrap();
+        }
+        let all = engine.store().wakes().await.unwrap();
+        let taken = engine.wakes().await.unwrap();
+        assert_eq!((all.due.len(), taken.due.len()), (2, 1), "{all:?}");
+        assert_eq!(taken.due[0].0.provider, "acme");
+        let counted = engine.count_unconfigured().await.unwrap();
+        assert_eq!(counted.into_iter().collect::<Vec<_>>(), [("elsewhere".to_owned(), 2)]);
+    }
+}

@@ -54,6 +54,10 @@ pub struct ProviderConfig {
     /// Ids that the provider had before it was renamed, the first one first: what is stored under them belongs to
     /// it.
     pub formerly: Vec<String>,
+    /// Of an id that the provider had before it was renamed: the id that it has now. Not set in a configuration;
+    /// the registry opens each former id as a way of its own to the same account, so that names which exist stay
+    /// as they are, and `formerly` has the other ids.
+    pub renamed_to: Option<String>,
     /// Words by which this upstream refuses, beside those that the plugin declares.
     pub refusal_words: Vec<String>,
     /// The credentials by name.
@@ -92,6 +96,7 @@ impl ProviderConfig {
             account_id: None,
             formerly_endpoint: None,
             formerly: Vec::new(),
+            renamed_to: None,
             refusal_words: Vec::new(),
             credentials: BTreeMap::new(),
             configuration: serde_json::Value::Object(serde_json::Map::new()),
@@ -103,6 +108,31 @@ impl ProviderConfig {
             allow_private_addresses: false,
             max_answer_bytes: MAX_ANSWER_BYTES,
         }
+    }
+
+    /// The provider under each of its ids, the present one first. All are one account, also where the upstream
+    /// tells no identity.
+    #[must_use]
+    pub(super) fn under_each_id(mut self) -> Vec<Self> {
+        let Some(first) = self.formerly.first() else { return vec![self] };
+        self.account_id.get_or_insert_with(|| first.clone());
+        let others = |own: &String| {
+            let ids = std::iter::once(&self.id).chain(&self.formerly);
+            ids.filter(|id| *id != own).cloned().collect()
+        };
+        let formers = self.formerly.iter().map(|former| Self {
+            id: former.clone(),
+            formerly: others(former),
+            renamed_to: Some(self.id.clone()),
+            ..self.clone()
+        });
+        let formers: Vec<Self> = formers.collect();
+        std::iter::once(self).chain(formers).collect()
+    }
+
+    /// Whether the provider has or had an id.
+    pub fn has_id(&self, id: &str) -> bool {
+        self.id == id || self.formerly.iter().any(|other| other == id)
     }
 
     /// The provider's resource name.

@@ -62,6 +62,7 @@ impl Registry {
         let loaded = load_all(plugins, &mut refusals);
         let limiters: Arc<Limiters> = Arc::default();
         let accounts: Arc<Accounts> = Arc::default();
+        let configs: Vec<_> = configs.into_iter().flat_map(ProviderConfig::under_each_id).collect();
         configs.iter().for_each(|config| accounts.register(config));
         let mut providers = BTreeMap::new();
         for config in configs {
@@ -82,14 +83,21 @@ impl Registry {
         self.limiters.shared_by(replicas);
     }
 
-    /// A provider by its id; quarantined ones too.
+    /// A provider by its id or one that it had before; quarantined ones too.
     pub fn get(&self, id: &str) -> Option<Arc<Provider>> {
         self.providers.get(id).cloned()
     }
 
-    /// All providers, by id.
+    /// All providers, by the ids that they have now.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Provider>> {
-        self.providers.values()
+        self.providers.values().filter(|provider| provider.config().renamed_to.is_none())
+    }
+
+    /// All ids of a provider, `id` first.
+    pub fn ids_of(&self, id: &str) -> Vec<String> {
+        let provider = self.providers.get(id);
+        let others = provider.iter().flat_map(|provider| &provider.config().formerly).cloned();
+        std::iter::once(id.to_owned()).chain(others).collect()
     }
 
     /// The files that were not loaded, with the reasons.

@@ -283,6 +283,8 @@ fn listening_and_storing() {
 fn account_settings_that_make_no_sense_are_refused() {
     check_provider(&format!("{ACME}account = \"shared\"\naccount_id = \"7\""), "");
     check_provider(&format!("{ACME}formerly_endpoint = \"https://acme.example:8443/\""), "");
+    check_provider(&format!("{ACME}formerly = \"acme-1\""), "");
+    check_provider(&format!("{ACME}formerly = [\"acme-1\", \"acme-2\"]"), "");
     for (line, expected) in [
         (
             "account = \"sandbox\"",
@@ -303,6 +305,19 @@ fn account_settings_that_make_no_sense_are_refused() {
         (
             "formerly_endpoint = \"acme.example\"",
             "formerly_endpoint: is not a URL: relative URL without a base",
+        ),
+        ("formerly = 5", "formerly: is a whole number, not a list of texts"),
+        (
+            "formerly = \"A\"",
+            "formerly: \"A\" is not a provider's id; write the id that the provider had before it was renamed",
+        ),
+        (
+            "formerly = \"acme\"",
+            "formerly: \"acme\" is a configured provider itself; remove [providers.acme], or this id",
+        ),
+        (
+            "formerly = [\"x\", \"x\"]",
+            "formerly.1: \"x\" is named twice; what is stored under an id belongs to one provider",
         ),
     ] {
         let expected = format!("purveyor.toml:10: providers.acme.{expected}");

@@ -23,6 +23,18 @@ use crate::support::{Gateway, configuration};
 
 const TOKEN: &str = "racknap-token-0001";
 
+/// The provider that points to a simulator of such an upstream.
+pub(crate) fn provider(upstream: &Simulator<RackNap>) -> Provider {
+    let currencies: toml::Table = [("INR".to_owned(), toml::Value::from(1))].into_iter().collect();
+    Provider::new("racknap", upstream.url())
+        .credential("token", TOKEN)
+        .setting("currencies", currencies)
+        .setting("prices_include_tax", true)
+        .timing("attempt_timeout_ms", 1000)
+        .timing("upstream_idle_ms", 20)
+        .timing("upstream_processing_ms", 20)
+}
+
 struct Desk {
     _gateway: Gateway,
     client: Client,
@@ -32,15 +44,7 @@ struct Desk {
 impl Desk {
     async fn open() -> Self {
         let upstream = RackNap::start(Options::default()).await.expect("the simulator starts");
-        let currencies: toml::Table =
-            [("INR".to_owned(), toml::Value::from(1))].into_iter().collect();
-        let provider = Provider::new("racknap", upstream.url())
-            .credential("token", TOKEN)
-            .setting("currencies", currencies)
-            .setting("prices_include_tax", true)
-            .timing("attempt_timeout_ms", 1000)
-            .timing("upstream_idle_ms", 20)
-            .timing("upstream_processing_ms", 20);
+        let provider = provider(&upstream);
         let gateway = Gateway::start(configuration().provider("racknap", provider)).await;
         let client = gateway.client().await;
         Self { _gateway: gateway, client, upstream }
@@ -72,6 +76,11 @@ fn day(year: i32, month: i32, day: i32) -> Option<Date> {
 }
 
 fn purchase() -> CreateOrderRequest {
+    purchase_at("racknap")
+}
+
+/// An order at a provider of that id.
+pub(crate) fn purchase_at(provider: &str) -> CreateOrderRequest {
     let pricing = OrderPricing {
         recurring_amount: rupees(500),
         purchase_amount: rupees(600),
@@ -80,7 +89,7 @@ fn purchase() -> CreateOrderRequest {
         first_payment: rupees(600),
     };
     let item = OrderItem {
-        product: "providers/racknap/products/172".to_owned(),
+        product: format!("providers/{provider}/products/172"),
         quantity: 2,
         term: Some(Term::recurring(Period::Months(1), "")),
         pricing: Some(pricing),
@@ -94,7 +103,7 @@ fn purchase() -> CreateOrderRequest {
         ..Order::default()
     };
     CreateOrderRequest {
-        parent: "providers/racknap".to_owned(),
+        parent: format!("providers/{provider}"),
         order: Some(order),
         request_id: request_id(),
         wait: Some(prost_types::Duration::default()),

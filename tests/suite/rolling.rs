@@ -1,6 +1,8 @@
 //! A configuration that is changed while operations are open: a gateway that lacks a provider leaves its
 //! operations alone, and what an operation was accepted under keeps it safe.
 
+mod renamed;
+
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::resolve_operation_request::{NotExecuted, Resolution};
 use purveyor_sdk::v1::{CancelOperationRequest, Operation, ResolveOperationRequest};

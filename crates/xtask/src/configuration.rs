@@ -56,6 +56,8 @@ pub struct Provider {
     account_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     formerly_endpoint: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    formerly: Vec<String>,
     refusal_words: Vec<String>,
     credentials: BTreeMap<String, String>,
     settings: toml::Table,
@@ -84,6 +86,7 @@ impl Provider {
             account: None,
             account_id: None,
             formerly_endpoint: None,
+            formerly: Vec::new(),
             refusal_words: Vec::new(),
             credentials: BTreeMap::new(),
             settings: toml::Table::new(),
@@ -125,6 +128,13 @@ impl Provider {
     #[must_use]
     pub fn formerly(mut self, endpoint: &str) -> Self {
         self.formerly_endpoint = Some(endpoint.to_owned());
+        self
+    }
+
+    /// Says which id the provider had before it was renamed.
+    #[must_use]
+    pub fn renamed_from(mut self, id: &str) -> Self {
+        self.formerly.push(id.to_owned());
         self
     }
 

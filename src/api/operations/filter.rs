@@ -42,7 +42,7 @@ pub(super) fn sends(query: &Query, caller: &Caller, operation: &Operation) -> bo
         operation.done() || query.states.is_empty() || query.states.contains(&operation.state);
     state
         && (caller.operator || caller.owner == operation.owner)
-        && query.provider.as_ref().is_none_or(|provider| *provider == operation.provider)
+        && query.is_at(&operation.provider)
         && query.target.as_ref().is_none_or(|target| *target == operation.target)
         && (query.ops.is_empty() || query.ops.contains(&operation.op))
         && query.create_after.is_none_or(|after| operation.create_time >= after)

@@ -23,7 +23,7 @@ use crate::api::limits::{
     DEADLINE_MARGIN, WATCH_BEHIND_MAX, WATCH_HEARTBEAT, WATCH_PAGE, WATCH_QUEUE,
 };
 use crate::engine::page_token::PageTokens;
-use crate::engine::{Caller, wall_at};
+use crate::engine::{Caller, Engine, wall_at};
 use crate::plugin::Clock;
 use crate::store::operation::Operation;
 use crate::store::{Query, Store};
@@ -60,8 +60,7 @@ impl Watch {
     ///
     /// FIELD_VIOLATION when the filter names what does not exist.
     pub(super) fn new(
-        store: Arc<dyn Store>,
-        clock: Arc<dyn Clock>,
+        engine: &Engine,
         tokens: PageTokens,
         arrival: Arrival,
         filter: Option<OperationFilter>,
@@ -69,12 +68,13 @@ impl Watch {
         let caller = arrival.call().caller;
         let mut query = filter::query(filter.as_ref())?;
         query.limit = WATCH_PAGE;
+        engine.at_all_ids(&mut query);
         if !caller.operator {
             query.owner = Some(caller.owner.clone());
         }
         Ok(Self {
-            store,
-            clock,
+            store: Arc::clone(engine.store()),
+            clock: Arc::clone(engine.clock()),
             tokens,
             list: fingerprint(&caller, filter.as_ref()),
             caller,

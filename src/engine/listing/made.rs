@@ -285,6 +285,8 @@ impl Engine {
         operation: &Operation,
     ) -> Result<T> {
         let upstream_ids = upstream_ids(operation);
+        let renamed = page.under(self.providers().get(&operation.provider));
+        let page = renamed.as_ref().unwrap_or(page);
         let readable = page.provider.method(T::GET).is_some();
         if upstream_ids.is_empty() || !readable {
             return recorded(&page.name, operation);
@@ -341,7 +343,7 @@ impl Engine {
             return foreign(live, &page.name, &id, maker.as_ref()).map(Some);
         };
         // What another provider of this account has made stands among that provider's own rows alone.
-        if operation.provider == page.provider.id() && listed_first(operation, since) {
+        if page.provider.config().has_id(&operation.provider) && listed_first(operation, since) {
             return Ok(None);
         }
         let whole = upstream_ids(operation);
@@ -366,6 +368,7 @@ fn our_query<T: MadeList>(page: &PageOf, after: Option<(Timestamp, Uuid)>) -> Qu
             Source::Records => Vec::new(),
         },
         provider: Some(page.provider.id().to_owned()),
+        formerly: page.provider.config().formerly.clone(),
         ops: vec![T::MADE_BY],
         after,
         limit: PAGE_MAX,

@@ -77,7 +77,7 @@ async fn store(engine: &Engine, mut operation: Operation) -> Result<Written> {
         return Err(Error::new(ErrorReason::Internal, "an adoption without its service"));
     };
     loop {
-        let before = engine.store().service(&operation.provider, &upstream_id).await?;
+        let before = engine.service_record(&operation.provider, &upstream_id).await?;
         let record = after(before, service.clone(), &operation.provider, operation.request_id);
         // What is adopted now is this operation's, whoever put it on record before.
         let record = ServiceRecord { operation: operation.request_id, ..record };

@@ -72,7 +72,7 @@ async fn from_upstream(
         };
         let live = Service { name, ..live };
         let live = engine.with_our_order(&page.provider, &page.name, live).await?;
-        let record = engine.store().service(page.provider.id(), &id).await?;
+        let record = engine.service_record(page.provider.id(), &id).await?;
         let row = overlaid(live, record);
         rows.extend(matches(&row, filter).then_some(row));
     }
@@ -87,7 +87,7 @@ async fn from_records(
     after: String,
     filter: &ListServicesRequest,
 ) -> Result<Page<Service>> {
-    let records = engine.store().services(page.provider.id(), &after, page.size).await?;
+    let records = engine.service_records(page.provider.id(), &after, page.size).await?;
     let last = records.last().map(|record| record.upstream_id.clone());
     let next = last.filter(|_| records.len() == page.size).map(String::into_bytes);
     let rows = records.into_iter().map(recorded).filter(|row| matches(row, filter)).collect();

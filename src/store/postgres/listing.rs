@@ -17,7 +17,7 @@ use crate::store::columns::{
     ENDED, OPEN, UNSTARTED, UNSUCCESSFUL, after_second, nanoseconds, page, unsigned,
 };
 use crate::store::operation::Operation;
-use crate::store::{PAGE_MAX, Query};
+use crate::store::{PAGE_MAX, Query, newest};
 
 /// The order of listings.
 const NEWEST_FIRST: &str = "ORDER BY create_time DESC, request_id DESC";
@@ -49,6 +49,14 @@ pub(super) async fn known(
 
 /// Operations that match, newest first.
 pub(super) async fn list(connection: &Connection, query: &Query) -> Result<Vec<Operation>, Fault> {
+    let mut found = Vec::new();
+    for query in query.of_each_provider() {
+        found.extend(list_one(connection, &query).await?);
+    }
+    Ok(newest(found, query))
+}
+
+async fn list_one(connection: &Connection, query: &Query) -> Result<Vec<Operation>, Fault> {
     if query.apart().is_some_and(|states| states.is_empty()) {
         return Ok(Vec::new());
     }

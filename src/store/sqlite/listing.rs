@@ -16,7 +16,7 @@ use crate::store::columns::{
     ENDED, OPEN, UNSTARTED, UNSUCCESSFUL, after_second, nanoseconds, page, unsigned,
 };
 use crate::store::operation::Operation;
-use crate::store::{PAGE_MAX, Query};
+use crate::store::{PAGE_MAX, Query, newest};
 
 /// One operation.
 pub(super) fn get(connection: &Connection, request_id: Uuid) -> Result<Option<Operation>, Fault> {
@@ -26,6 +26,14 @@ pub(super) fn get(connection: &Connection, request_id: Uuid) -> Result<Option<Op
 
 /// Operations that match, newest first.
 pub(super) fn list(connection: &Connection, query: &Query) -> Result<Vec<Operation>, Fault> {
+    let mut found = Vec::new();
+    for query in query.of_each_provider() {
+        found.extend(list_one(connection, &query)?);
+    }
+    Ok(newest(found, query))
+}
+
+fn list_one(connection: &Connection, query: &Query) -> Result<Vec<Operation>, Fault> {
     if query.apart().is_some_and(|states| states.is_empty()) {
         return Ok(Vec::new());
     }

@@ -217,15 +217,24 @@ pub(crate) fn written(configuration: Configuration) -> TempDir {
 /// Starts a gateway that must not start on what is in a folder, and hands back what it says. It ends as
 /// programs do that failed, not by the configuration's fault.
 pub(crate) async fn refused(folder: &Path, variables: &[(&str, String)]) -> String {
+    let said = ended_with(1, folder, variables).await;
+    let last = said.lines().rev().find(|line| line.starts_with("error: "));
+    last.unwrap_or_else(|| panic!("no error is told: {said}")).to_owned()
+}
+
+/// As [`refused`], by the configuration's fault, and with all that it says.
+pub(crate) async fn refused_by_configuration(folder: &Path) -> String {
+    ended_with(3, folder, &[]).await
+}
+
+async fn ended_with(code: i32, folder: &Path, variables: &[(&str, String)]) -> String {
     let mut command = tokio::process::Command::new(program());
     command.args(["serve", "--config"]).arg(folder.join("purveyor.toml"));
     command.envs(variables.iter().cloned()).kill_on_drop(true);
     let ended = tokio::time::timeout(PATIENCE, command.output()).await;
     let ended = ended.expect("it serves").expect("the command runs");
-    assert_eq!((ended.status.code(), ended.stdout.len()), (Some(1), 0), "{ended:?}");
-    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-    let last = said.lines().rev().find(|line| line.starts_with("error: "));
-    last.unwrap_or_else(|| panic!("no error is told: {said}")).to_owned()
+    assert_eq!((ended.status.code(), ended.stdout.len()), (Some(code), 0), "{ended:?}");
+    String::from_utf8_lossy(&ended.stderr).into_owned()
 }
 
 /// Runs `purveyor check` on a configuration.

@@ -48,6 +48,10 @@ pub(super) async fn filters_by_every_field(home: Arc<dyn Home>) {
     check(Query { owner: text("even"), ..all() }, &[8, 6, 4, 2]).await;
     check(Query { owner: text("nobody"), ..all() }, &[]).await;
     check(Query { provider: text("three"), ..all() }, &[9, 6, 3]).await;
+    let renamed = Query { provider: text("three"), formerly: vec!["acme".to_owned()], ..all() };
+    check(renamed.clone(), &[9, 8, 7, 6, 5, 4, 3, 2, 1]).await;
+    check(Query { limit: 4, ..renamed.clone() }, &[9, 8, 7, 6]).await;
+    check(Query { states: vec![State::Accepted, State::Failed], ..renamed }, &[8, 1]).await;
     check(Query { target: text("providers/three/orders/x"), ..all() }, &[9, 6, 3]).await;
     check(Query { target: text("providers/acme/orders/1"), ..all() }, &[1]).await;
     check(Query { ops: vec![Op::PayOrder], ..all() }, &[8, 6, 4, 2]).await;
@@ -57,6 +61,7 @@ pub(super) async fn filters_by_every_field(home: Arc<dyn Home>) {
         owner: text("even"),
         states: vec![State::NeedsOperator, State::Failed],
         provider: text("three"),
+        formerly: vec!["acme".to_owned()],
         target: text("providers/three/orders/x"),
         ops: vec![Op::PayOrder],
         open_only: true,
