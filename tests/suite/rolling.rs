@@ -164,6 +164,7 @@ async fn cold_start(store: &str) {
     let program = Program::start_in_at(&clock, folder);
     let client = program.client().await;
     let before = versions(&client, &operations).await;
+    assert_eq!(before[1].1, State::Accepted, "its `start_before` has passed, and nobody ends it");
     until("it is told", async || program.said(LEFT_ALONE) > 0).await;
     for _ in 0..3 {
         succeeded(client.ordered(purchase("other", &[("shares", 1)])).await);
