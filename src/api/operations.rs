@@ -139,7 +139,9 @@ impl operations_server::Operations for Operations {
         request: Request<WatchOperationsRequest>,
     ) -> Answer<Self::WatchOperationsStream> {
         let (arrival, request) = arrived(request);
-        let watch = Watch::new(&self.engine, self.tokens.clone(), arrival, request.filter);
+        let (store, clock) = (self.engine.store().clone(), self.engine.clock().clone());
+        let watch = Watch::new(store, clock, self.tokens.clone(), arrival, request.filter)
+            .map(|watch| watch.at_all_ids(&self.engine));
         let begun = match watch {
             Ok(watch) => watch.begin(&request.resume_token).await,
             Err(error) => Err(error),

@@ -141,7 +141,7 @@ async fn replica_without_the_provider_leaves_its_operations_alone() {
     for operation in &operations {
         is_refused(&client, operation).await;
     }
-    assert_eq!(right.said(LEFT_ALONE), 1);
+    assert!(right.said(LEFT_ALONE) > 0);
     let not_serving = Some(ServingStatus::NotServing);
     assert_eq!(right.health("providers/gandi").await, not_serving);
 
@@ -173,7 +173,6 @@ async fn cold_start(store: &str) {
     let not_serving = Some(ServingStatus::NotServing);
     until("health tells", async || program.health("providers/gandi").await == not_serving).await;
     is_refused(&client, &operations[1]).await;
-    assert_eq!(program.said(LEFT_ALONE), 1);
 
     let folder = program.kill();
     upstreams.with(store).write(folder.path()).expect("written");

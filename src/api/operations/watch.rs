@@ -60,7 +60,8 @@ impl Watch {
     ///
     /// FIELD_VIOLATION when the filter names what does not exist.
     pub(super) fn new(
-        engine: &Engine,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
         tokens: PageTokens,
         arrival: Arrival,
         filter: Option<OperationFilter>,
@@ -68,19 +69,25 @@ impl Watch {
         let caller = arrival.call().caller;
         let mut query = filter::query(filter.as_ref())?;
         query.limit = WATCH_PAGE;
-        engine.at_all_ids(&mut query);
         if !caller.operator {
             query.owner = Some(caller.owner.clone());
         }
         Ok(Self {
-            store: Arc::clone(engine.store()),
-            clock: Arc::clone(engine.clock()),
+            store,
+            clock,
             tokens,
             list: fingerprint(&caller, filter.as_ref()),
             caller,
             query,
             arrival,
         })
+    }
+
+    /// Watches what was accepted under each id of the provider that the filter names.
+    #[must_use]
+    pub(super) fn at_all_ids(mut self, engine: &Engine) -> Self {
+        engine.at_all_ids(&mut self.query);
+        self
     }
 
     /// Begins, or goes on after `resume_token`.
