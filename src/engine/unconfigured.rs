@@ -16,7 +16,7 @@ use crate::store::operation::Operation;
 use crate::store::{Change, StoreError, Wakes};
 
 /// How often they are counted.
-const COUNT_PERIOD: Duration = Duration::from_secs(2);
+const COUNT_PERIOD: Duration = Duration::from_secs(5);
 
 /// How often they are reported while there are any.
 const REPORT_PERIOD: Duration = Duration::from_secs(60);
@@ -109,6 +109,10 @@ impl Engine {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            if !self.inner.store.healthy() {
+                // It would only hold a connection that others need.
+                continue;
+            }
             let counts = match self.count_unconfigured().await {
                 Ok(counts) => counts,
                 Err(error) => {

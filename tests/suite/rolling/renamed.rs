@@ -6,9 +6,9 @@ use purveyor_sdk::v1::{
     ListOperationsRequest, ListProvidersRequest, Operation, OperationFilter, Service,
     SuspendServiceRequest,
 };
-use purveyor_simulators::gandi::Options;
+use purveyor_simulators::gandi::{Gandi, Options};
 use purveyor_simulators::racknap::{self, RackNap};
-use purveyor_simulators::{Fault, Kind};
+use purveyor_simulators::{Fault, Kind, Simulator};
 use xtask::configuration::{Configuration, Provider};
 
 use super::{CREATE, EMBEDDED, slow};
@@ -47,6 +47,7 @@ async fn orders_of(client: &Client, provider: &str) -> Vec<String> {
 /// A gateway whose provider was renamed after one order and in the middle of another.
 struct Stage {
     _program: Program,
+    _upstream: Simulator<Gandi>,
     client: Client,
     bought: Operation,
     found: Operation,
@@ -69,7 +70,7 @@ async fn stage(store: &str) -> Stage {
     let found = succeeded(client.done(&open.name).await);
     assert_eq!((sold(&upstream, Kind::ProductAdd).len(), asked(&upstream, CREATE)), (2, 2));
     is_one_account(&client, &found, &bought).await;
-    Stage { _program: program, client, bought, found }
+    Stage { _program: program, _upstream: upstream, client, bought, found }
 }
 
 /// What is bought by the new id, and by the former one, is one list with what was bought before.
