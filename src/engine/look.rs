@@ -21,7 +21,7 @@ use super::unstored::log_whole;
 use crate::failpoint::{self, Place};
 use crate::plugin::Provider;
 use crate::store::age::Age;
-use crate::store::operation::{GivenUp, Operation};
+use crate::store::operation::{Claim, GivenUp, Operation};
 use crate::store::{self, Change, Committed, PAGE_MAX, Query, StoreError};
 
 /// How many objects are named by which a listing is seen to be whole.
@@ -33,7 +33,7 @@ impl Engine {
         let policy = self.policy(&operation);
         let asked = self.now().await?.age;
         let event = match self.find(&operation).await {
-            Ok(event) => event,
+            Ok(event) => self.unless_claimed(&operation, &policy, event).await?,
             Err(error) => Event::LookFailed(error),
         };
         failpoint::pass(Place::Looked);
@@ -58,6 +58,29 @@ impl Engine {
             }
             (Committed::Stale | Committed::Held { .. } | Committed::Outdated, _) => Ok(None),
         }
+    }
+
+    /// While an operator's word waits, what was found and another operation claims is told apart before it
+    /// is applied: it does not overrule the word.
+    async fn unless_claimed(
+        &self,
+        operation: &Operation,
+        policy: &Policy,
+        event: Event,
+    ) -> Result<Event, StoreError> {
+        let Event::Looked(Looked { response, .. }) = &event else { return Ok(event) };
+        let Some(Finding::Found(found)) = &response.outcome else { return Ok(event) };
+        if operation.word_waits_until().is_none() {
+            return Ok(event);
+        }
+        let upstream_id = found.upstream_id.clone();
+        let (account, kind) = (policy.gate.clone(), policy.id_kind.clone());
+        let claim = Claim { account, kind, upstream_id };
+        let by = self.inner.store.claimant(&claim).await?;
+        Ok(match by.filter(|by| *by != operation.request_id) {
+            Some(by) => Event::FoundClaimed { by, upstream_id: claim.upstream_id },
+            None => event,
+        })
     }
 
     /// Commits what came of a search. What was found is logged where that fails: a store that lost its

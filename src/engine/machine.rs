@@ -169,15 +169,7 @@ impl Step<'_> {
                 Accepted | WaitingUpstream | OutcomeUnknown | Reconciling,
                 Event::AccountChanged { now },
             ) => self.account_changed(&now),
-            // What it waits for is known; it is read on when the provider points back.
-            (NeedsOperator, Event::AccountChanged { now })
-                if self.next.word_waits_until().is_some() =>
-            {
-                // The word cannot be held against what the upstream shows.
-                self.drop_word();
-                self.account_changed(&now);
-            }
-            (NeedsOperator, Event::AccountChanged { .. }) => self.read_on(),
+            (NeedsOperator, Event::AccountChanged { now }) => self.account_still_changed(&now),
             (Accepted, Event::CancelRequested) if self.nothing_sent() => {
                 self.end(State::Cancelled);
             }
@@ -341,6 +333,16 @@ impl Step<'_> {
             self.next.baseline = None;
             self.next.wake_time = Some(self.now.age);
         }
+    }
+
+    /// What it waits for is known, and it is read on when the provider points back; but an operator's word
+    /// cannot be held against what the upstream shows.
+    fn account_still_changed(&mut self, now: &str) {
+        if self.next.word_waits_until().is_none() {
+            return self.read_on();
+        }
+        self.drop_word();
+        self.account_changed(now);
     }
 
     fn account_changed(&mut self, now: &str) {

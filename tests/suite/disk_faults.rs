@@ -83,7 +83,7 @@ impl Stage {
             let reason = told(&refused).1;
             let unread = failing.iter().any(|it| it.call == "read");
             // Not flushed, or not written as far as anybody was told, it may stand in the log.
-            let unknown = failing.iter().all(|it| it.call == "sync" || it.call == "write");
+            let unknown = failing.iter().any(|it| it.call == "sync" || it.call == "write");
             assert!(
                 reason == "STORE_UNAVAILABLE"
                     || unknown && reason == "ACCEPTANCE_UNKNOWN"

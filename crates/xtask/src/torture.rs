@@ -25,11 +25,10 @@ mod subject;
 mod upstream;
 mod workload;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -53,7 +52,7 @@ use self::journal::Journal;
 use self::kill_plan::{Rules, Temper};
 use self::nemesis::{Fate, Toll};
 pub(crate) use self::of_test::test;
-use self::operator::Operator;
+use self::operator::{Operator, Operators, Words};
 pub(crate) use self::options::Options;
 use self::options::{Hazard, Store};
 use self::person::{Deeds, Persons};
@@ -72,6 +71,9 @@ const STUCK: Duration = Duration::from_secs(180);
 const STUCK_CONTROL: Duration = Duration::from_secs(15);
 /// What is open when the last client has its answer has to end within this.
 const CLOSING: Duration = Duration::from_secs(90);
+
+/// What early operators were asked has to end within this before that.
+const EARLY: Duration = Duration::from_secs(5);
 
 /// Runs it.
 ///
@@ -112,14 +114,14 @@ struct Ran {
     score: Score,
     toll: Toll,
     deeds: Arc<Deeds>,
+    words: Words,
 }
 
 /// What is judged of a run.
 struct Played {
     operations: Vec<Operation>,
     deeds: Arc<Deeds>,
-    /// The request ids of what an operator was asked about.
-    asked: BTreeSet<String>,
+    words: Words,
 }
 
 fn run_built(options: &Options, artifacts: &Artifacts) -> Result<Ran> {
@@ -129,10 +131,10 @@ fn run_built(options: &Options, artifacts: &Artifacts) -> Result<Ran> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let begin = Instant::now();
     let ran = runtime.block_on(Box::pin(torture(options, &artifacts, &folder)))?;
-    let (verdict, toll, deeds) = ran;
-    report::print(&options.told(), &verdict, (&toll, &deeds), begin.elapsed())?;
+    let (verdict, toll, Played { deeds, words, .. }) = ran;
+    report::print(&options.told(), &verdict, (&toll, &deeds, &words), begin.elapsed())?;
     judge(options, &verdict, &folder)?;
-    Ok(Ran { score: verdict.total(), toll, deeds })
+    Ok(Ran { score: verdict.total(), toll, deeds, words })
 }
 
 /// A run that is as it should be leaves nothing behind.
@@ -174,7 +176,7 @@ async fn torture(
     options: &Options,
     artifacts: &Artifacts,
     folder: &Path,
-) -> Result<(Verdict, Toll, Arc<Deeds>)> {
+) -> Result<(Verdict, Toll, Played)> {
     let subjects = subject::named(options.provider())?;
     let sites = if options.has(Hazard::TwoUpstreams) { 2 } else { 1 };
     let orders = workload::orders(options, &subjects, sites);
@@ -200,6 +202,7 @@ async fn torture(
         meetings: client::meetings(&orders),
         decided: orders.iter().map(|_| AtomicBool::new(false)).collect(),
         finished: watch::Sender::new(vec![false; orders.len()]),
+        endings: Mutex::default(),
         orders,
         doors: Arc::clone(&doors),
         journal: Journal::create(&journal)?,
@@ -230,7 +233,7 @@ async fn torture(
     }
     // The threads that shared it have ended.
     let fate = Arc::into_inner(fate).context("somebody still decides about lives")?;
-    Ok((verdict, fate.toll, played.deeds))
+    Ok((verdict, fate.toll, played))
 }
 
 /// What is done to gateways.
@@ -264,20 +267,23 @@ async fn play(
 ) -> Result<Played> {
     let desks = || upstreams.iter().map(|all| all.iter().map(|it| it.desk().clone()).collect());
     let persons = Persons::begin(options, desks().collect())?;
-    // A control is to show what comes of its mistake by itself.
-    let operator = options.control.is_none();
-    let operator = operator.then(|| Operator::begin(market, desks().collect()));
+    let operators = Operators::of(options);
+    let operator = operators.map(|it| Operator::begin(market, desks().collect(), it));
     let traded = trade(options, market, fate).await;
     let deeds = persons.end().await?;
     traded?;
+    if operators == Some(Operators::Early) {
+        // What they say counts in the gateways that may make the mistake, or nowhere.
+        close(market, EARLY, operators.zip(operator.as_ref())).await?;
+    }
     fate.calm.store(true, Ordering::SeqCst);
     let closing = options.control.map_or(CLOSING, |_| Duration::ZERO);
-    let operations = close(market, closing, operator.is_some()).await?;
-    let asked = match operator {
+    let operations = close(market, closing, operators.zip(operator.as_ref())).await?;
+    let words = match operator {
         Some(operator) => operator.end().await?,
-        None => BTreeSet::new(),
+        None => Words::default(),
     };
-    Ok(Played { operations, deeds, asked })
+    Ok(Played { operations, deeds, words })
 }
 
 fn judged(
@@ -304,7 +310,10 @@ fn judged(
         told: &journal::read(journal)?,
         operations: &played.operations,
         touched: &played.deeds.touched(),
-        asked: &played.asked,
+        disguised: &played.deeds.disguised(),
+        shared: options.has(Hazard::Person),
+        words: &played.words,
+        speak_everywhere: Operators::of(options).is_some_and(Operators::speak_everywhere),
         kept_from: &kept_from,
         effect_lag_ms: if options.has(Hazard::EffectLag) { EFFECT_LAG_MS } else { 0 },
     }))
@@ -396,23 +405,35 @@ async fn trade(options: &Options, market: &Arc<Market>, fate: &Fate) -> Result<(
     }
 }
 
-/// With everybody calm again, what is open ends; and what was held up or late has happened by then.
-async fn close(market: &Market, patience: Duration, operator: bool) -> Result<Vec<Operation>> {
+/// With everybody calm again, what is open ends; and what was held up or late has happened by then. What an
+/// operator was wrong about is looked for once more.
+async fn close(
+    market: &Market,
+    patience: Duration,
+    operator: Option<(Operators, &Operator)>,
+) -> Result<Vec<Operation>> {
     let mut dice = Dice::new(market.seed, 3);
     let begin = Instant::now();
     tokio::time::sleep(TIMING.past_settle()).await;
     loop {
         let channel = market.doors.any(&mut dice).await?;
-        let open = call::operations(&channel, true).await;
+        let wrong = operator.map(|(_, operator)| operator.wrong()).unwrap_or_default();
+        let listed = call::operations(&channel, wrong.is_empty()).await;
         let waits = |operation: &Operation| {
-            operator
-                && operation.state() == State::NeedsOperator
-                && market.subject_of(operation).is_some_and(|it| !it.asks_a_person())
+            let asks = market.subject_of(operation).is_some_and(|it| it.asks_a_person());
+            operation.state() == State::NeedsOperator
+                && operator.is_some_and(|(operators, _)| operators.speak_everywhere() || !asks)
         };
-        let working = |operation: &Operation| !call::rests(operation.state()) || waits(operation);
-        match open {
-            Ok(open)
-                if !open.iter().any(working)
+        let is_sought = |operation: &Operation| {
+            let name = operation.name.trim_start_matches("operations/");
+            operation.done && operation.settle_time.is_some() && wrong.contains(name)
+        };
+        let working = |operation: &Operation| {
+            !call::rests(operation.state()) || waits(operation) || is_sought(operation)
+        };
+        match listed {
+            Ok(listed)
+                if !listed.iter().any(working)
                     || begin.elapsed() > TIMING.past_settle() + patience =>
             {
                 return call::operations(&channel, false).await;

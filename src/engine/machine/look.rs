@@ -249,6 +249,11 @@ impl Step<'_> {
 
     /// It was claimed between the look and its commit; the next look knows that.
     pub(super) fn found_claimed(&mut self, by: Uuid, upstream_id: String) {
+        if self.next.word_waits_until().is_some() {
+            // What another operation claims speaks against nobody's word.
+            self.shows_nothing = true;
+            return self.read_on();
+        }
         let message = format!("what was found belongs to operations/{by}");
         if let Some(refused) = self.refused_with() {
             let unexplained = vec![UpstreamRef::of(upstream_id)];

@@ -102,7 +102,10 @@ async fn frozen_network_recovers_and_an_answer_that_had_arrived_counts() {
         }
         let begin = Instant::now();
         for (program, _) in gateways {
-            until("it serves again", async || program.serves().await).await;
+            let client = program.client().await;
+            let read =
+                async || client.of_request(known.name.trim_start_matches("operations/")).await;
+            until("it serves again", async || program.serves().await && read().await.is_ok()).await;
         }
         assert!(begin.elapsed() < RECOVERED_MAX, "{:?}", begin.elapsed());
         for (program, _) in gateways {

@@ -141,11 +141,15 @@ impl Caller {
         }
     }
 
-    /// The operation once it is done or needs a person.
+    /// The operation once it is done or needs a person, whose word does not wait for its time.
     pub(super) async fn rests(&self, name: &str) -> Outcome<Operation> {
         let begin = Instant::now();
         let mut operation = self.operation(name).await?;
-        while !operation.done && operation.state() != State::NeedsOperator {
+        let asks = |operation: &Operation| {
+            let word_waits = operation.notes.last().is_some_and(|note| note.waits);
+            operation.state() == State::NeedsOperator && !word_waits
+        };
+        while !operation.done && !asks(&operation) {
             if begin.elapsed() > PATIENCE {
                 let open = told(&operation);
                 return Err(Failure::new(format_args!("still open after {PATIENCE:?}: {open}")));

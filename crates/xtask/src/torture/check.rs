@@ -5,6 +5,7 @@ mod books;
 #[cfg(test)]
 mod tests;
 mod told;
+mod wrong_words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,6 +13,8 @@ use purveyor_sdk::v1::Operation;
 
 use self::books::Books;
 use super::journal::Line;
+use super::operator::Words;
+use super::person::Object;
 use super::subject::{Entry, Order, Subject};
 
 /// How many problems are told one by one.
@@ -20,7 +23,7 @@ const TOLD: usize = 20;
 /// Of fewer orders all may be refused by chance.
 const JUDGED: usize = 8;
 
-/// What was found at one provider. No order counts as `lost` and as `told_wrong`, and no sale as anything
+/// What was found at one provider. What came of an operator's wrong word is counted apart. No order counts as `lost` and as `told_wrong`, and no sale as anything
 /// but `double` and `orphan`, which count sales and not orders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Score {
@@ -47,6 +50,10 @@ pub(crate) struct Score {
     pub(crate) came_back: usize,
     /// Orders that sold nothing and are about what a person has done something to.
     pub(crate) overtaken: usize,
+    /// Orders about which an operator said wrongly that they were not executed.
+    pub(crate) wrong_words: usize,
+    /// Sales beyond one that came of such a word, and are told or cannot be known.
+    pub(crate) of_wrong_words: usize,
 }
 
 /// What was found altogether.
@@ -66,10 +73,16 @@ pub(crate) struct Evidence<'a> {
     pub(crate) ledgers: &'a [Vec<Entry>],
     pub(crate) told: &'a [Line],
     pub(crate) operations: &'a [Operation],
-    /// What a person has done something to: the subject, the account and the id.
-    pub(crate) touched: &'a BTreeSet<(usize, String, String)>,
-    /// The request ids of what an operator was asked about.
-    pub(crate) asked: &'a BTreeSet<String>,
+    /// What a person has done something to.
+    pub(crate) touched: &'a BTreeSet<Object>,
+    /// What does not show any more what it was bought as.
+    pub(crate) disguised: &'a BTreeSet<Object>,
+    /// Whether every other account is shared with others.
+    pub(crate) shared: bool,
+    /// What operators were asked and said.
+    pub(crate) words: &'a Words,
+    /// Whether they speak also where the upstream shows nothing of what it sold.
+    pub(crate) speak_everywhere: bool,
     /// The reasons for which an order may fail before anything is sent: what upstreams show wrongly in the
     /// run.
     pub(crate) kept_from: &'a [&'static str],
@@ -110,6 +123,8 @@ impl Verdict {
             operations: sum.operations + score.operations,
             came_back: sum.came_back + score.came_back,
             overtaken: sum.overtaken + score.overtaken,
+            wrong_words: sum.wrong_words + score.wrong_words,
+            of_wrong_words: sum.of_wrong_words + score.of_wrong_words,
         })
     }
 

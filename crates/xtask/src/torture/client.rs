@@ -3,8 +3,8 @@
 //! writes down whatever it is told and believes none of it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
@@ -42,6 +42,17 @@ pub(crate) struct Market {
     pub(crate) decided: Vec<AtomicBool>,
     /// Which orders are done, with the end of what they made.
     pub(crate) finished: watch::Sender<Vec<bool>>,
+    /// By request id: what is to be ended.
+    pub(crate) endings: Mutex<BTreeMap<String, Ending>>,
+}
+
+/// An end that a client wants.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ending {
+    /// The number of the order that made what is to be ended.
+    pub(crate) order: usize,
+    /// It did not happen before this, in milliseconds since 1970.
+    pub(crate) since_ms: i64,
 }
 
 impl Market {
@@ -50,6 +61,19 @@ impl Market {
         let provider = operation.target.strip_prefix("providers/").unwrap_or_default();
         let subject = self.subjects.iter().find(|subject| provider.starts_with(subject.name()));
         subject.map(AsRef::as_ref)
+    }
+
+    /// The end that a client wants under a request id.
+    pub(crate) fn ending(&self, request_id: &str) -> Option<Ending> {
+        let endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
+        endings.get(request_id).copied()
+    }
+
+    fn ends(&self, order: usize, request_id: String) -> Result<()> {
+        let ending = Ending { order, since_ms: now_ms()? };
+        let mut endings = self.endings.lock().unwrap_or_else(PoisonError::into_inner);
+        endings.insert(request_id, ending);
+        Ok(())
     }
 }
 
@@ -129,6 +153,7 @@ impl<'a> Client<'a> {
         };
         if let Some(write) = subject.end(&ended).filter(|_| self.order.ends) {
             let sending = Sending { write, request_id: self.dice.uuid(), ends: true };
+            self.market.ends(self.order.number, sending.request_id.clone())?;
             self.until_it_rests(&sending, false).await?;
         }
         Ok(())
@@ -220,10 +245,13 @@ impl<'a> Client<'a> {
     }
 
     fn note(&self, wrong: bool, ends: bool, answer: Answer) -> Result<()> {
-        let at_ms = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis();
-        let at_ms = i64::try_from(at_ms)?;
+        let at_ms = now_ms()?;
         self.market.journal.write(&Line { order: self.order.number, at_ms, wrong, ends, answer })
     }
+}
+
+fn now_ms() -> Result<i64> {
+    Ok(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?)
 }
 
 /// Whether an error says that the same call will be refused again.

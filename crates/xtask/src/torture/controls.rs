@@ -29,6 +29,8 @@ pub(crate) enum Control {
     NoPreconnect,
     /// Targets are locked by the provider's name alone.
     LockByProvider,
+    /// An operator's "not executed" counts before absence does.
+    EarlyResolve,
     /// Absence is proof at once.
     NoSettle,
     /// The upstream's last word counts, whether its effect shows or not.
@@ -43,6 +45,7 @@ impl Control {
         match self {
             Self::Naive => "naive",
             Self::NoSettle => "no-settle",
+            Self::EarlyResolve => "early-resolve",
             Self::NoPreconnect => "no-preconnect",
             Self::SuccessMayBeAbsent => "success-may-be-absent",
             Self::SharedAccountKey => "shared-account-key",
@@ -61,6 +64,7 @@ impl Control {
             Self::Naive | Self::BlindAbsence => Mix::LostAnswers,
             Self::RefusalWithoutLook => Mix::RefusedAfterLate,
             Self::NoSettle | Self::ClockBelieved => Mix::LateSales,
+            Self::EarlyResolve => Mix::LaterSales,
             // Both twins have to be under way at once.
             Self::LockByProvider => Mix::SlowSales,
             Self::NoPreconnect
@@ -84,6 +88,7 @@ impl Control {
             | Self::LockByProvider
             | Self::BlindAbsence
             | Self::WordIsSuccess
+            | Self::EarlyResolve
             | Self::RefusalWithoutLook => Temper::Calm,
         }
     }
@@ -98,6 +103,7 @@ impl Control {
             Self::ClockBelieved => &[Hazard::ClockSteps],
             Self::BlindAbsence => &[Hazard::CutNames],
             Self::WordIsSuccess => &[Hazard::EffectLag],
+            Self::EarlyResolve => &[Hazard::Operators],
             Self::Naive | Self::NoSettle | Self::NoPreconnect | Self::RefusalWithoutLook => &[],
         }
     }
@@ -130,6 +136,8 @@ impl Control {
             Self::SharedAccountKey | Self::WordIsSuccess => "gandi",
             // Each of its accounts has a simulator of its own, so that it is known which request is which.
             Self::RefusalWithoutLook => "computestacks",
+            // Nothing can be read there, so that an operator is asked at once about each lost answer.
+            Self::EarlyResolve => "racknap",
             _ => "klikk",
         }
     }
@@ -160,13 +168,19 @@ impl Control {
 
     /// Clients at a time, where the mistake takes some time and not all orders at once.
     pub(crate) fn clients(self) -> Option<usize> {
-        (self == Self::LateAnswerDropped).then_some(8)
+        match self {
+            Self::LateAnswerDropped => Some(8),
+            // An operator speaks about one after another, each before its sale shows.
+            Self::EarlyResolve => Some(2),
+            _ => None,
+        }
     }
 
     /// How many orders it takes to make the mistake for certain.
     pub(crate) fn orders(self) -> usize {
         match self {
             Self::Naive | Self::NoSettle | Self::NoPreconnect | Self::ClockBelieved => 150,
+            Self::EarlyResolve => 60,
             Self::SuccessMayBeAbsent | Self::LockByProvider | Self::BlindAbsence => 40,
             Self::RefusalWithoutLook | Self::WordIsSuccess => 16,
             Self::LateAnswerDropped | Self::SharedAccountKey => 24,

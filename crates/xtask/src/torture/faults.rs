@@ -37,6 +37,8 @@ const PERMIT: Duration = Duration::from_secs(2);
 
 /// A sale that is made after its connection was closed comes so late.
 const LATE_MS: u64 = 300;
+/// One that an operator does not see who looks every 0.4 s and says so at once.
+const LATER_MS: u64 = 500;
 /// A sale that is made when it was presumed absent, and before a new attempt is refused.
 const AFTER_WINDOW_MS: u64 = 4400;
 /// What lies between a read and the request that follows it.
@@ -75,6 +77,8 @@ pub(crate) enum Mix {
     LostAnswers,
     /// Sales come after their connection is gone: what hasty callers take for absence.
     LateSales,
+    /// They come later than the first look of an operator, and as late as they may.
+    LaterSales,
     /// Sales take their time, so that many are under way at once.
     SlowSales,
     /// The first request of an order is executed after the window, and the second one is refused.
@@ -126,6 +130,9 @@ impl Mix {
             Self::Nothing | Self::RefusedAfterLate => Vec::new(),
             Self::LostAnswers => vec![(20, false, closed), (20, false, reset)],
             Self::LateSales => vec![(30, false, late)],
+            Self::LaterSales => {
+                vec![(30, false, json!({ "kind": "late_commit", "ms": LATER_MS }))]
+            }
             Self::SlowSales => vec![(60, false, json!({ "kind": "slow", "ms": SLOW_SALE_MS }))],
             Self::Everything => vec![
                 (4, false, json!({ "kind": "drop_before_commit" })),
@@ -173,12 +180,15 @@ fn rows(call: &str, faults: Vec<(u32, bool, Value)>) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::{
-        AFTER_WINDOW_MS, EFFECT_LAG_MS, LATE_MS, Mix, SLOW_READ_MS, SLOWER_THAN_PATIENCE_MS, TIMING,
+        AFTER_WINDOW_MS, EFFECT_LAG_MS, LATE_MS, LATER_MS, Mix, SLOW_READ_MS,
+        SLOWER_THAN_PATIENCE_MS, TIMING,
     };
+    use crate::torture::operator::LOOK;
 
     #[test]
     fn the_simulators_keep_to_the_times_that_the_gateway_believes() {
-        assert!(u128::from(LATE_MS) < TIMING.processing.as_millis());
+        assert!(u128::from(LATE_MS.max(LATER_MS)) < TIMING.processing.as_millis());
+        assert!(u128::from(LATER_MS) > LOOK.as_millis());
         let slowest = u128::from(SLOWER_THAN_PATIENCE_MS);
         assert!(slowest > TIMING.attempt.as_millis());
         assert!(slowest < (TIMING.attempt + TIMING.processing).as_millis());

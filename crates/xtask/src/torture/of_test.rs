@@ -83,6 +83,8 @@ fn missing(plain: &[(Store, &Ran)]) -> Option<String> {
         ("steps of a wall clock", toll(|ran| &ran.toll.steps)),
         ("restarts on PostgreSQL", restarts),
         ("ids that came back", plain.iter().map(|(_, ran)| ran.score.came_back as u64).sum()),
+        ("early words of operators", plain.iter().map(|(_, ran)| ran.words.early as u64).sum()),
+        ("late words of operators", plain.iter().map(|(_, ran)| ran.words.late as u64).sum()),
     ];
     let deeds = Deed::ALL.into_iter().filter(|deed| *deed != Deed::Changes).map(|deed| {
         let count = plain.iter().map(|(_, ran)| ran.deeds.count(deed)).sum();
@@ -100,6 +102,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::super::nemesis::Toll;
+    use super::super::operator::Words;
     use super::super::person::Deeds;
     use super::{Deed, Ran, Score, Store, missing};
 
@@ -113,6 +116,7 @@ mod tests {
         let ran = |count: u64| Ran {
             score: Score { came_back: 1, ..Score::default() },
             deeds: Arc::new(deeds()),
+            words: Words { early: 1, late: 1, ..Words::default() },
             toll: Toll {
                 crashes: count.into(),
                 stops: 1.into(),
@@ -130,5 +134,11 @@ mod tests {
         let idle = Ran { deeds: Arc::default(), ..ran(1) };
         let told = missing(&[(Store::Postgres, &idle)]).unwrap();
         assert!(told.contains("no payments by a person, no renamings"), "{told}");
+        let silent = Ran { words: Words::default(), ..ran(1) };
+        let told = missing(&[(Store::Postgres, &silent)]).unwrap();
+        assert!(
+            told.ends_with("no early words of operators, no late words of operators"),
+            "{told}"
+        );
     }
 }

@@ -220,4 +220,6 @@ pub(crate) enum Hazard {
     DatedAhead,
     /// Words that no document knows.
     UnknownWords,
+    /// Operators who speak early, late or wrongly, also where the upstream shows nothing of what it sold.
+    Operators,
 }

@@ -140,6 +140,8 @@ pub(crate) struct Command {
     pub(crate) body: Value,
     /// What it is done to, and may keep a caller from: the id of an order or of what it is for.
     pub(crate) touches: Vec<String>,
+    /// What nobody can tell from others' any more.
+    pub(crate) disguises: Option<String>,
     /// Posted a while later.
     pub(crate) undo: Option<(String, Value)>,
     /// Whether it has the date of the scene.
@@ -149,7 +151,7 @@ pub(crate) struct Command {
 impl Command {
     pub(crate) fn post(path: impl Into<String>, body: Value) -> Self {
         let (method, path) = (Method::POST, path.into());
-        Self { method, path, body, touches: Vec::new(), undo: None, dated: false }
+        Self { method, path, body, touches: Vec::new(), disguises: None, undo: None, dated: false }
     }
 
     /// A fault that strikes the next call alone.
@@ -161,6 +163,10 @@ impl Command {
     pub(crate) fn touching(mut self, id: impl Into<String>) -> Self {
         self.touches.push(id.into());
         self
+    }
+
+    pub(crate) fn disguising(self, id: impl Into<String>) -> Self {
+        Self { disguises: Some(id.into()), ..self }
     }
 
     pub(crate) fn undone_by(self, path: impl Into<String>, body: Value) -> Self {
@@ -176,9 +182,12 @@ impl Command {
 #[derive(Debug, Default)]
 pub(crate) struct Deeds {
     counts: [AtomicU64; Deed::ALL.len()],
-    /// The subject, the account and the id.
-    touched: Mutex<BTreeSet<(usize, String, String)>>,
+    touched: Mutex<BTreeSet<Object>>,
+    disguised: Mutex<BTreeSet<Object>>,
 }
+
+/// The subject, the account and the id of something that callers have bought.
+pub(crate) type Object = (usize, String, String);
 
 impl Deeds {
     pub(crate) fn count(&self, deed: Deed) -> u64 {
@@ -189,15 +198,19 @@ impl Deeds {
         self.counts[deed as usize].fetch_add(1, Ordering::SeqCst);
     }
 
-    fn touch(&self, subject: usize, holder: String, id: String) {
-        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
-        touched.insert((subject, holder, id));
-    }
-
-    /// What a person has done something to: the subject, the account and the id.
-    pub(crate) fn touched(&self) -> BTreeSet<(usize, String, String)> {
+    /// What a person has done something to.
+    pub(crate) fn touched(&self) -> BTreeSet<Object> {
         self.touched.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+
+    /// What does not show any more what it was bought as.
+    pub(crate) fn disguised(&self) -> BTreeSet<Object> {
+        self.disguised.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn keep(objects: &Mutex<BTreeSet<Object>>, object: Object) {
+    objects.lock().unwrap_or_else(PoisonError::into_inner).insert(object);
 }
 
 /// The persons of a run.
@@ -284,6 +297,7 @@ impl Person {
             self.deeds.note(armed.take().unwrap_or(deed));
         }
         let url = &self.desks[desk].control_url;
+        let sold_before = self.desks[desk].ledger()?.len();
         let sent = control::send(url, command.method, &command.path, &command.body).await?;
         // The upstream lets a person do what it can do now.
         if !sent.0.is_success() {
@@ -294,7 +308,10 @@ impl Person {
             return Ok(());
         }
         for id in command.touches {
-            self.deeds.touch(self.index, holder.clone(), id);
+            keep(&self.deeds.touched, (self.index, holder.clone(), id));
+        }
+        if let Some(id) = command.disguises {
+            keep(&self.deeds.disguised, (self.index, holder.clone(), id));
         }
         self.deeds.note(deed);
         if command.dated {
@@ -303,6 +320,11 @@ impl Person {
         if let Some((path, body)) = command.undo {
             tokio::time::sleep(SWITCHED).await;
             control::post(url, &path, &body).await?;
+        }
+        // Names are cut for good when something is sold.
+        let sold = self.desks[desk].ledger()?.into_iter().skip(sold_before);
+        for Entry { account, operation_id, .. } in sold.filter(|_| deed == Deed::CutsNames) {
+            keep(&self.deeds.disguised, (self.index, account, operation_id));
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::check::{Score, Verdict};
 use super::nemesis::Toll;
+use super::operator::Words;
 use super::person::{Deed, Deeds};
 
 /// Prints the table, what was wrong, and the line for programs, all at once: another run may print too.
@@ -18,7 +19,7 @@ use super::person::{Deed, Deeds};
 pub(crate) fn print(
     what: &str,
     verdict: &Verdict,
-    happened: (&Toll, &Deeds),
+    happened: (&Toll, &Deeds, &Words),
     took: Duration,
 ) -> Result<()> {
     println!("\n{}", text(what, verdict, happened, took)?);
@@ -28,14 +29,14 @@ pub(crate) fn print(
 fn text(
     what: &str,
     verdict: &Verdict,
-    (toll, deeds): (&Toll, &Deeds),
+    (toll, deeds, words): (&Toll, &Deeds, &Words),
     took: Duration,
 ) -> Result<String> {
     let total = verdict.total();
     let mut lines = vec![
         what.to_owned(),
         format!(
-            "{:<14} {:>7} {:>7} {:>7} {:>6} {:>10} {:>7} {:>15} {:>6}",
+            "{:<14} {:>7} {:>7} {:>7} {:>6} {:>10} {:>7} {:>11} {:>15} {:>6}",
             "provider",
             "orders",
             "sales",
@@ -43,6 +44,7 @@ fn text(
             "lost",
             "told wrong",
             "orphan",
+            "wrong words",
             "needs operator",
             "rate"
         ),
@@ -69,6 +71,11 @@ fn text(
     let deeds = deeds.iter().filter(|(count, _)| *count > 0);
     let deeds: Vec<String> = deeds.map(|(count, word)| format!("{count} {word}")).collect();
     lines.extend((!deeds.is_empty()).then(|| deeds.join(", ")));
+    let Words { early, late, .. } = words;
+    let sold = total.of_wrong_words;
+    lines.push(format!(
+        "{early} early words of operators, {late} late ones, {sold} sales more by wrong ones"
+    ));
     lines.extend(verdict.problems.iter().map(|problem| format!("BROKEN: {problem}")));
     lines.push(line(verdict, crashes, took)?);
     Ok(lines.join("\n"))
@@ -87,6 +94,7 @@ fn line(verdict: &Verdict, crashes: u64, took: Duration) -> Result<String> {
         lost: total.lost,
         told_wrong: total.told_wrong,
         orphan: total.orphan,
+        wrong_words: total.wrong_words,
         needs_operator: total.needs_operator,
         needs_operator_rate: rates.chain([("all", rate(&total))]).collect(),
         seconds: took.as_secs(),
@@ -103,6 +111,7 @@ struct Line {
     lost: usize,
     told_wrong: usize,
     orphan: usize,
+    wrong_words: usize,
     needs_operator: usize,
     /// Of one, by provider.
     needs_operator_rate: BTreeMap<&'static str, f64>,
@@ -110,10 +119,11 @@ struct Line {
 }
 
 fn row(name: &str, score: &Score) -> String {
-    let Score { orders, sales, double, lost, told_wrong, orphan, needs_operator, .. } = score;
+    let Score { orders, sales, double, lost, told_wrong, orphan, wrong_words, .. } = score;
+    let needs_operator = score.needs_operator;
     let rate = score.needs_operator_rate() * 100.0;
     format!(
         "{name:<14} {orders:>7} {sales:>7} {double:>7} {lost:>6} {told_wrong:>10} {orphan:>7} \
-         {needs_operator:>15} {rate:>5.1}%"
+         {wrong_words:>11} {needs_operator:>15} {rate:>5.1}%"
     )
 }

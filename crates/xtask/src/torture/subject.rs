@@ -145,6 +145,12 @@ pub(crate) trait Subject: Send + Sync {
     fn asks_a_person(&self) -> bool {
         false
     }
+
+    /// Whether it shows what was bought beside what an order names as its own, in an account that is shared
+    /// with others or not.
+    fn shows_duplicates(&self, _shared: bool) -> bool {
+        true
+    }
 }
 
 /// One purchase.

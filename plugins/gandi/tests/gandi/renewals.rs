@@ -46,7 +46,7 @@ async fn a_service_is_renewed() {
     assert_eq!(bench.get_service(&id).await.unwrap().expire_time, Some(later));
 
     let request = GetRenewalRequest { name: renewed.name.clone() };
-    let read: Renewal = bench.plugin.read(Op::GetRenewal, &request, &upstream.id()).await.unwrap();
+    let read: Renewal = bench.plugin.read(Op::GetRenewal, &request, upstream.id()).await.unwrap();
     assert_eq!((read.state(), &read.upstream), (State::Completed, &renewed.upstream));
 }
 

@@ -36,7 +36,7 @@ async fn the_guide_in_three_calls() {
     let sale = &bench.upstream.ledger()[1].sale;
     assert_eq!((sale.operation_id.as_str(), sale.duration.as_deref()), ("123456789", Some("P3M")));
 
-    let shown = bench.renewal(&renewed.upstream.unwrap().id().to_owned()).await.unwrap();
+    let shown = bench.renewal(renewed.upstream.unwrap().id()).await.unwrap();
     assert_eq!((shown.state(), shown.order), (State::Completed, renewed.order));
     assert_eq!(shown.services[0].service, "providers/test/services/12345");
     assert_eq!(period(&shown.term), "P3M");

@@ -208,3 +208,17 @@ fn later_word_takes_the_place_of_one_that_waits() {
     assert_eq!(way.operation.state, State::Succeeded);
     assert!(way.operation.notes.iter().all(|note| note.waits_until.is_none()));
 }
+
+#[test]
+fn what_another_operation_claims_overrules_nothing() {
+    let mut way = Way::asks(Evidence::Reference);
+    way.take(word(false, false));
+    let claimed = |seconds: u64, way: &mut Way| {
+        let by = uuid::Uuid::from_u128(9);
+        way.pass(seconds).take(Event::FoundClaimed { by, upstream_id: "a".into() });
+    };
+    claimed(1, &mut way);
+    assert!(way.waits());
+    claimed(WINDOW, &mut way);
+    assert_eq!(way.operation.state, State::Failed);
+}

@@ -7,8 +7,11 @@ use purveyor_sdk::v1::operation::{Attempt, Outcome, State};
 
 use super::super::call::{ids, items, reason};
 use super::super::journal::{Answer, Line};
+use super::super::operator::Words;
+use super::super::person::Object;
 use super::super::subject::{Entry, Order, Subject};
 use super::super::workload::holder;
+use super::wrong_words::Excused;
 use super::{Evidence, Score, Verdict, Wrong, told};
 
 /// A line of a ledger that sold something.
@@ -17,12 +20,12 @@ pub(super) struct Sale<'a> {
     pub(super) id: &'a str,
     /// Where it stands in the ledger: an upstream may reuse its id.
     pub(super) line: usize,
-    asked: String,
+    pub(super) asked: String,
     item: Option<String>,
     /// When it was sold, in milliseconds since 1970.
     at_ms: Option<i64>,
     /// A person bought or paid it.
-    person: bool,
+    pub(super) person: bool,
     /// A person bought it. What a person has paid for a caller may be the caller's all the same.
     foreign: bool,
     /// It was taken back before it came to anything.
@@ -32,8 +35,8 @@ pub(super) struct Sale<'a> {
 /// An order, how the ledger calls it, what the journal says of it and what its caller was told.
 pub(super) struct Bought<'a> {
     pub(super) order: &'a Order,
-    holder: String,
-    asked: String,
+    pub(super) holder: String,
+    pub(super) asked: String,
     pub(super) operation: Option<&'a Operation>,
     pub(super) told: &'a [&'a Line],
 }
@@ -45,8 +48,10 @@ pub(super) struct Books<'a> {
     sales: Vec<Sale<'a>>,
     /// The account and the id of what a person has done something to.
     touched: BTreeSet<(&'a str, &'a str)>,
-    /// The request ids of what an operator was asked about.
-    asked: &'a BTreeSet<String>,
+    words: &'a Words,
+    speak_everywhere: bool,
+    /// What came of operators' wrong words, and may be.
+    excused: Excused,
     kept_from: &'a [&'static str],
     /// Whose order, for what, and when its success was told first.
     successes: Vec<(String, String, i64)>,
@@ -71,7 +76,9 @@ impl<'a> Books<'a> {
             operation: operations.get(order.request_id.as_str()).copied(),
             told: told.get(&order.number).map(Vec::as_slice).unwrap_or_default(),
         });
-        let of_callers: BTreeSet<_> = ledger.iter().filter(|it| !it.person).map(object).collect();
+        // What a caller has not begun before is a person's own, also where a caller is given its id later.
+        let lines = ledger.iter().enumerate().rev().filter(|(_, it)| !it.person);
+        let of_callers: BTreeMap<_, _> = lines.map(|(line, it)| (object(it), line)).collect();
         let undone =
             ledger.iter().filter_map(|it| Some((it.account.as_str(), subject.undone(it)?)));
         let undone: BTreeSet<_> = undone.collect();
@@ -83,7 +90,7 @@ impl<'a> Books<'a> {
             let (holder, id) = object(entry);
             let (item, at_ms) = (subject.item(entry), entry.at_ms());
             let person = entry.person;
-            let foreign = person && !of_callers.contains(&(holder, id));
+            let foreign = person && of_callers.get(&(holder, id)).is_none_or(|first| line < *first);
             let undone = undone.contains(&(holder, id.to_owned()));
             let asked = subject.sold(entry)?;
             Some(Sale { holder, id, line, asked, item, at_ms, person, foreign, undone })
@@ -91,14 +98,20 @@ impl<'a> Books<'a> {
         let end = |(line, entry): (usize, &'a Entry)| {
             subject.ended(entry).map(|id| (entry.account.as_str(), id, line))
         };
-        let touched = evidence.touched.iter().filter(|(of, ..)| *of == index);
+        let sales: Vec<Sale<'a>> = ledger.iter().enumerate().filter_map(sale).collect();
+        let touched = objects(evidence.touched, index);
+        let disguised = objects(evidence.disguised, index);
+        let unknown: BTreeSet<_> = touched.union(&disguised).copied().collect();
+        let excused = Excused::of(subject, &bought, &sales, &unknown, evidence);
         Self {
             subject,
             successes: bought.iter().filter_map(success).collect(),
             orders: bought,
-            sales: ledger.iter().enumerate().filter_map(sale).collect(),
-            touched: touched.map(|(_, holder, id)| (holder.as_str(), id.as_str())).collect(),
-            asked: evidence.asked,
+            sales,
+            touched,
+            words: evidence.words,
+            speak_everywhere: evidence.speak_everywhere,
+            excused,
             kept_from: evidence.kept_from,
             effect_lag_ms: i64::try_from(evidence.effect_lag_ms).unwrap_or(i64::MAX),
             ends: ledger.iter().enumerate().filter_map(end).collect(),
@@ -110,6 +123,7 @@ impl<'a> Books<'a> {
         self.score.orders = self.orders.iter().filter(|it| is_first(it.order)).count();
         self.score.sales = self.sales.iter().filter(|sale| !sale.foreign).count();
         self.count_needs_operator();
+        self.score.wrong_words = self.excused.wrong_words;
         let ids: BTreeSet<_> = self.sales.iter().map(|sale| (sale.holder, sale.id)).collect();
         let reuses = self.subject.reuse_ids().is_some();
         self.score.came_back = if reuses { self.sales.len() - ids.len() } else { 0 };
@@ -135,11 +149,20 @@ impl<'a> Books<'a> {
             {
                 self.score.overtaken += 1;
             }
-            self.note(&bought, wrong, verdict);
+            if !self.excused.passes(
+                &bought,
+                wrong.as_ref(),
+                owned.contains_key(&bought.order.number),
+            ) {
+                self.note(&bought, wrong, verdict);
+            }
         }
         let owned: BTreeSet<usize> = owned.into_values().collect();
         let orphan = |sale: &&Sale<'_>| !sale.person && !owned.contains(&sale.line);
         for sale in self.sales.iter().filter(orphan) {
+            if self.excused.takes(sale) {
+                continue;
+            }
             self.score.orphan += 1;
             let Sale { holder, id, asked, .. } = sale;
             verdict.problem(format!("sale {id} of {holder} ({asked}) belongs to no operation"));
@@ -171,7 +194,7 @@ impl<'a> Books<'a> {
         };
         let needed = |bought: &&Bought<'_>| {
             bought.operation.is_some_and(|it| it.state() == needs)
-                || self.asked.contains(&bought.order.request_id)
+                || self.words.asked.contains(&bought.order.request_id)
                 || bought.told.iter().any(&told)
         };
         self.score.needs_operator = self.orders.iter().filter(needed).count();
@@ -195,8 +218,13 @@ impl<'a> Books<'a> {
             *balance.entry((&bought.holder, &bought.asked)).or_default() -= 1;
         }
         for ((holder, asked), surplus) in balance.into_iter().filter(|(_, it)| *it > 0) {
-            self.score.double += surplus.unsigned_abs();
-            verdict.problem(format!("{holder}, {asked}: {surplus} sales more than orders"));
+            let excused = surplus.unsigned_abs().min(self.excused.of_kind(holder, asked));
+            self.score.of_wrong_words += excused;
+            let surplus = surplus.unsigned_abs() - excused;
+            self.score.double += surplus;
+            if surplus > 0 {
+                verdict.problem(format!("{holder}, {asked}: {surplus} sales more than orders"));
+            }
         }
     }
 
@@ -227,7 +255,7 @@ impl<'a> Books<'a> {
             }
             State::Failed | State::Cancelled => {
                 let ended = operation.state().as_str_name();
-                if let Some(sale) = self.unowned(bought, owned) {
+                if let Some(sale) = self.left_over(bought, operation, owned) {
                     owned.insert(number, sale);
                     if self.sale(sale).is_some_and(|sale| sale.undone) {
                         return Ok(());
@@ -249,7 +277,7 @@ impl<'a> Books<'a> {
                 Err(Wrong::Lost(format!("ended as {ended} {:?}", operation.result)))
             }
             State::NeedsOperator => {
-                if !self.subject.asks_a_person() {
+                if self.speak_everywhere || !self.subject.asks_a_person() {
                     return Err(Wrong::Lost(format!("waits for a person: {}", operation.message)));
                 }
                 // What it bought is known by what was asked, which is no other order's there.
@@ -350,6 +378,20 @@ impl<'a> Books<'a> {
         sales.find(|sale| !taken.contains(&sale.line)).map(|sale| sale.line)
     }
 
+    /// The sale of an order that ended without success. One that came of an operator's wrong word about an
+    /// order alike is not its own.
+    fn left_over(
+        &mut self,
+        bought: &Bought<'_>,
+        operation: &Operation,
+        owned: &BTreeMap<usize, usize>,
+    ) -> Option<usize> {
+        let line = self.unowned(bought, owned)?;
+        let named =
+            self.sale(line).is_some_and(|sale| ids(operation).iter().any(|id| id == sale.id));
+        (named || !self.excused.is_of_another(bought)).then_some(line)
+    }
+
     /// What the caller was told on the way, against how it is at the end.
     fn told_wrong(&self, bought: &Bought<'_>, owned: Option<usize>) -> Option<Wrong> {
         let sale = owned.and_then(|line| self.sale(line));
@@ -366,6 +408,12 @@ impl<'a> Books<'a> {
             (*holder, id.as_str()) == (sale.holder, sale.id) && (sale.line..next).contains(line)
         })
     }
+}
+
+/// The account and the id of what belongs to one of the providers.
+fn objects(of: &BTreeSet<Object>, subject: usize) -> BTreeSet<(&str, &str)> {
+    let of = of.iter().filter(|(index, ..)| *index == subject);
+    of.map(|(_, holder, id)| (holder.as_str(), id.as_str())).collect()
 }
 
 /// The account and the id of a line.

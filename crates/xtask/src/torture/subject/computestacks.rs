@@ -142,6 +142,11 @@ impl Subject for ComputeStacks {
         (hazard == Hazard::EffectLag).then(|| json!({ "effect_lag_ms": 200 }))
     }
 
+    fn shows_duplicates(&self, shared: bool) -> bool {
+        // What is new there may be anybody's.
+        !shared
+    }
+
     fn later_step(&self, call: &str) -> Option<&'static str> {
         match call {
             "billing_resources.create" => Some("billing_resource_add"),
@@ -172,7 +177,9 @@ impl Subject for ComputeStacks {
             }
             Deed::Renames => {
                 let renamed = json!({ "product": { "label": "renamed" } });
-                product(Method::PATCH, scene.recent(added)?, renamed)
+                let bought = scene.recent(added)?;
+                product(Method::PATCH, bought, renamed)
+                    .map(|act| act.disguising(&bought.operation_id))
             }
             // What callers have bought they end themselves.
             Deed::Cancels => {

@@ -125,9 +125,11 @@ impl Subject for Gandi {
                 Some(act("hosting.product.renew", json!([product, { "duration": "1m" }])))
             }
             Deed::Changes => {
-                let product = scene.recent(added)?.product_id.as_deref().and_then(number)?;
+                let bought = scene.recent(added)?;
+                let product = bought.product_id.as_deref().and_then(number)?;
                 let quantity = scene.dice.between(30, 40);
-                Some(act("hosting.product.update", json!([product, { "quantity": quantity }])))
+                let act = act("hosting.product.update", json!([product, { "quantity": quantity }]));
+                Some(act.disguising(&bought.operation_id))
             }
             Deed::Cancels => {
                 let operation = &scene.recent(added)?.operation_id;
@@ -149,6 +151,11 @@ impl Subject for Gandi {
 
     fn undone(&self, entry: &Entry) -> Option<String> {
         (entry.kind == "refund").then(|| entry.operation_id.clone())
+    }
+
+    fn shows_duplicates(&self, shared: bool) -> bool {
+        // What is new there may be anybody's.
+        !shared
     }
 
     fn shows_late(&self) -> bool {

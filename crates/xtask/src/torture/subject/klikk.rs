@@ -111,8 +111,8 @@ impl Subject for Klikk {
 
     fn person(&self, deed: Deed, scene: &mut Scene<'_>) -> Option<Act> {
         let mut order = |what: &str, body: Value| {
-            let order = scene.recent(|entry| entry.kind == "order_item")?;
-            Some(Act::post(format!("/orders/{}/{what}", order.operation_id), body))
+            let id = &scene.recent(|entry| entry.kind == "order_item")?.operation_id;
+            Some((Act::post(format!("/orders/{id}/{what}"), body), id))
         };
         match deed {
             Deed::Buys => {
@@ -122,8 +122,11 @@ impl Subject for Klikk {
                     json!({ "account_token": token, "names": ["torture"], "ahead_ms": ahead_ms });
                 Some(Act::post("/orders", wanted).dated(ahead_ms > 0))
             }
-            Deed::Renames => order("rename", json!({ "name": "renamed [by hand]" })),
-            Deed::Cancels => order("cancel", json!({})),
+            Deed::Renames => {
+                let (act, id) = order("rename", json!({ "name": "renamed [by hand]" }))?;
+                Some(act.disguising(id))
+            }
+            Deed::Cancels => order("cancel", json!({})).map(|(act, id)| act.disguising(id)),
             Deed::Misses => {
                 let missing = json!({ "kind": "fault", "code": 404, "text": "Order not found" });
                 Some(Act::once("order_status", missing))

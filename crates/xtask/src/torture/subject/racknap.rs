@@ -135,6 +135,10 @@ impl Subject for RackNap {
     fn asks_a_person(&self) -> bool {
         true
     }
+
+    fn shows_duplicates(&self, _shared: bool) -> bool {
+        false
+    }
 }
 
 fn quantity(order: &Order) -> usize {
