@@ -8,7 +8,7 @@ use std::path::Path;
 use purveyor::config::{Environment, load_with};
 
 /// The methods that ask for a key, as they stand in the sources.
-const ASKS: [&str; 12] = [
+const ASKS: [&str; 13] = [
     "days",
     "entries",
     "milliseconds",
@@ -19,6 +19,7 @@ const ASKS: [&str; 12] = [
     "seconds",
     "section",
     "size",
+    "text_or_texts",
     "texts",
     "time",
 ];
