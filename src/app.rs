@@ -74,8 +74,8 @@ pub async fn run(
     Ok(())
 }
 
-/// The plugins and the accounts, and how long they let a stop take. A plugin that cannot be loaded is quarantined; an account that its
-/// plugin says is wrong is a mistake in the configuration.
+/// The plugins and the accounts, and how long they let a stop take. A plugin that cannot be loaded is
+/// quarantined; an account that its plugin says is wrong is a mistake in the configuration.
 async fn providers(config: &Config, clock: &Arc<dyn Clock>) -> Result<(Registry, Drain), Report> {
     let environment = Environment::new(Arc::clone(clock));
     let registry =

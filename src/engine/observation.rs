@@ -283,7 +283,8 @@ impl Engine {
 
     /// Commits a change. What another operation only found, and this one was answered, passes on to this
     /// one in the same transaction. `Held` while the other one has a request under way; `Claimed` where it
-    /// cannot lose the object, its provider is not configured here, or a second one would have to lose another: then a person decides.
+    /// cannot lose the object, its provider is not configured here, or a second one would have to lose
+    /// another: then a person decides.
     ///
     /// Boxed as above.
     pub(super) fn commit_taking(

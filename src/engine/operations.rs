@@ -150,7 +150,8 @@ impl Engine {
     /// # Errors
     ///
     /// PERMISSION_DENIED, OPERATION_NOT_FOUND, FIELD_VIOLATION, ETAG_MISMATCH, OPERATION_STATE,
-    /// OPERATION_IN_PROGRESS, PROVIDER_UNAVAILABLE where the provider is not configured here, and those of the provider while it is looked up.
+    /// OPERATION_IN_PROGRESS, PROVIDER_UNAVAILABLE where the provider is not configured here, and those of
+    /// the provider while it is looked up.
     pub async fn resolve(
         &self,
         caller: &Caller,

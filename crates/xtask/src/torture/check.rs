@@ -23,8 +23,9 @@ const TOLD: usize = 20;
 /// Of fewer orders all may be refused by chance.
 const JUDGED: usize = 8;
 
-/// What was found at one provider. What came of an operator's wrong word is counted apart. No order counts as `lost` and as `told_wrong`, and no sale as anything
-/// but `double` and `orphan`, which count sales and not orders.
+/// What was found at one provider. What came of an operator's wrong word is counted apart. No order counts as
+/// `lost` and as `told_wrong`, and no sale as anything but `double` and `orphan`, which count sales and not
+/// orders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Score {
     /// Intents: two orders of one intent count once.

@@ -228,7 +228,7 @@ impl Shift {
         self.wrong.lock().unwrap_or_else(PoisonError::into_inner).contains(name)
     }
 
-    /// What is to be said of an operation; `None`: nothing for now.
+    /// What the operator says of an operation; `None`: nothing, and it is looked at again in the next round.
     fn word(
         &mut self,
         operation: &Operation,
