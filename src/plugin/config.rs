@@ -51,12 +51,12 @@ pub struct ProviderConfig {
     pub account_id: Option<String>,
     /// The endpoint that the account was known at before it moved: locks and claims stay.
     pub formerly_endpoint: Option<Url>,
-    /// Ids that the provider had before it was renamed, the first one first: what is stored under them belongs to
-    /// it.
+    /// Ids that the provider had before it was renamed, the first one first: what is stored under them
+    /// belongs to it.
     pub formerly: Vec<String>,
-    /// Of an id that the provider had before it was renamed: the id that it has now. Not set in a configuration;
-    /// the registry opens each former id as a way of its own to the same account, so that names which exist stay
-    /// as they are, and `formerly` has the other ids.
+    /// Of an id that the provider had before it was renamed: the id that it has now. Not set in a
+    /// configuration; the registry opens each former id as a way of its own to the same account, so that
+    /// names which exist stay as they are, and `formerly` has the other ids.
     pub renamed_to: Option<String>,
     /// Words by which this upstream refuses, beside those that the plugin declares.
     pub refusal_words: Vec<String>,

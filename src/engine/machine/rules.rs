@@ -29,7 +29,8 @@ pub(super) fn tick(now: Age, after: Duration) -> Age {
 ///
 /// Its targets until it has ended, which needs the effect; but an order that a purchase has made and that
 /// only has to be followed may be paid and cancelled by others. Each target is held by its name, as older
-/// versions hold it, and by account, noun and upstream identifier, so that all providers of one account hold it together. Where an unknown outcome is found out by
+/// versions hold it, and by account, noun and upstream identifier, so that all providers of one account hold
+/// it together. Where an unknown outcome is found out by
 /// comparing listings: the account's gate while a spend is prepared or under way, and the similar
 /// spends of the account until the outcome is known.
 pub fn locks(operation: &Operation, policy: &Policy) -> Vec<Lock> {

@@ -17,7 +17,7 @@ use crate::store::age::Age;
 use crate::store::{StoreError, encoding};
 
 /// What leads from each version to the next; the first makes the tables.
-const MIGRATIONS: [&str; 12] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
     include_str!("schema/0003.sql"),
@@ -29,7 +29,6 @@ const MIGRATIONS: [&str; 12] = [
     include_str!("schema/0009.sql"),
     include_str!("schema/0010.sql"),
     include_str!("schema/0011.sql"),
-    include_str!("schema/0012.sql"),
 ];
 
 /// The version from which on the store has an age.

@@ -1,6 +1,0 @@
--- What keeps an operation safe is stored when it is accepted, so that neither another configuration nor a
--- replica that lacks the provider decides by less. NULL in operations of older versions.
-ALTER TABLE operations ADD COLUMN safety bytea;
-
--- Digest of the configuration that a replica runs with. NULL while it has not said so.
-ALTER TABLE replicas ADD COLUMN configuration bytea;
