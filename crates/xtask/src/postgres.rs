@@ -143,7 +143,8 @@ impl Server {
         keeper.arg("-c").arg(KEEPER).arg("keeper").arg(&self.folder).arg("QUIT");
         keeper.arg(self.programs.join("postgres")).arg("-D").arg(self.data());
         keeper.arg("-k").arg(&self.folder).arg("-p").arg(self.port.to_string());
-        keeper.args(["-c", "max_connections=200", "-c", "shared_buffers=32MB"]).args(&self.options);
+        // Sessions behind a network that forgot them stay for a minute.
+        keeper.args(["-c", "max_connections=500", "-c", "shared_buffers=32MB"]).args(&self.options);
         keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
         if let Some((library, clock)) = &self.faketime {
             keeper.envs(faketime::variables(library, clock));
