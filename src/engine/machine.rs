@@ -365,7 +365,20 @@ impl Step<'_> {
     /// Whether the upstream has accepted a spend of this step, by whichever attempt: nothing more is sent
     /// in it.
     fn step_is_sold(&self) -> bool {
-        self.next.attempts.iter().any(|it| it.step == self.next.step && sold(it))
+        self.next.attempts.iter().any(|it| self.is_sold_in_step(it))
+    }
+
+    /// Whether a spend of this step was accepted: the host saw it answered, or a search found it. Work of the
+    /// last attempt that the upstream has not finished may still come to nothing.
+    fn is_sold_in_step(&self, attempt: &Attempt) -> bool {
+        let is_last = self.next.current().is_some_and(|last| last.number == attempt.number);
+        let found = match attempt.outcome {
+            Outcome::Applied => true,
+            Outcome::Pending => !is_last,
+            _ => false,
+        };
+        attempt.step == self.next.step
+            && (sold(attempt) || (attempt.effect == Effect::Spend && found))
     }
 
     /// The attempt that a person may call not executed.

@@ -83,7 +83,8 @@ impl Step<'_> {
         }
         let step = self.next.step;
         let mut attempts = self.next.attempts.iter_mut().filter(|it| it.step == step);
-        let Some(earlier) = attempts.find(|it| it.outcome == Outcome::Absent) else {
+        // The latest, because nothing follows what was applied.
+        let Some(earlier) = attempts.rfind(|it| it.outcome == Outcome::Absent) else {
             self.mark(outcome, "found upstream although it was refused");
             return self.claim_found(upstream_id, Origin::Search);
         };

@@ -7,9 +7,9 @@ use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, UpstreamRef};
 use uuid::Uuid;
 
+use super::Step;
 use super::close::observed;
 use super::event::{Closing, Contest, Refusal};
-use super::{Step, sold};
 use crate::plugin::Seen;
 use crate::store::operation::{Observed, Origin, Settle};
 
@@ -111,10 +111,8 @@ impl Step<'_> {
 
     /// A step of which an attempt was accepted cannot be begun again, whatever became of the later ones.
     pub(super) fn ask_about_sold_step(&mut self) {
-        let step = self.next.step;
-        let Some(attempt) = self.next.attempts.iter().find(|it| it.step == step && sold(it)) else {
-            return;
-        };
+        let sold = self.next.attempts.iter().find(|it| self.is_sold_in_step(it));
+        let Some(attempt) = sold else { return };
         let (number, id) = (attempt.number, attempt.upstream_id.clone());
         let shown = if id.is_empty() { String::new() } else { format!(" as {id}") };
         let message = format!(

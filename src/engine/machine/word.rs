@@ -32,8 +32,8 @@ impl Step<'_> {
                     return Err(Refusal {
                         event: "another attempt",
                         state: self.next.state.as_str_name(),
-                        reason: "the upstream answered that it accepted an attempt of this step; only \
-                                 at_own_risk overrides that",
+                        reason: "the upstream accepted an attempt of this step, as its answer or a \
+                                 search tells; only at_own_risk overrides that",
                     });
                 }
                 let decision = if try_again { Decision::TryAgain } else { Decision::NotExecuted };
@@ -165,13 +165,16 @@ impl Step<'_> {
 
     /// The risk that the operator takes is that what the upstream answered was true.
     fn override_success(&mut self) {
-        let step = self.next.step;
-        if !self.step_is_sold() {
+        let attempts = self.next.attempts.iter().filter(|it| self.is_sold_in_step(it));
+        let numbers: Vec<u32> = attempts.map(|it| it.number).collect();
+        if numbers.is_empty() {
             return;
         }
         self.keep_for_later();
-        for attempt in self.next.attempts.iter_mut().filter(|it| it.step == step && sold(it)) {
-            attempt.observed = Observed::Overridden;
+        for attempt in self.next.attempts.iter_mut().filter(|it| numbers.contains(&it.number)) {
+            if sold(attempt) {
+                attempt.observed = Observed::Overridden;
+            }
             attempt.outcome = Outcome::Absent;
         }
     }

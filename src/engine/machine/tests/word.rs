@@ -12,7 +12,7 @@ use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{ErrorReason, Evidence};
 
 use super::late::Way;
-use super::table::{done, order, panicked, pending, success, unproven};
+use super::table::{done, order, panicked, pending, refusable, rejected, success, unproven};
 use super::{EFFECT_LAG, SETTLE, now_at, start};
 use crate::engine::machine::{Event, Refusal, Resolution, apply};
 use crate::store::operation::{Decision, Note, Observed};
@@ -221,4 +221,28 @@ fn what_another_operation_claims_overrules_nothing() {
     assert!(way.waits());
     claimed(WINDOW, &mut way);
     assert_eq!(way.operation.state, State::Failed);
+}
+
+/// The last attempt was refused, and a search found an earlier one.
+#[test]
+fn not_executed_sends_nothing_again_once_an_earlier_attempt_was_found() {
+    let asks = || {
+        let mut way = Way::begin(Evidence::Reference);
+        way.lost_and_absent().send_again().close(refusable(false), rejected("fault"));
+        let outcome = Some(pending("a").unwrap());
+        way.looks(Finding::Found(Found { upstream_id: "a".into(), outcome }));
+        way.take(Event::AccountChanged { now: "A2".into() });
+        assert_eq!(way.operation.state, State::NeedsOperator);
+        way
+    };
+    let refusal = asks().refused(word(true, false)).to_string();
+    assert!(refusal.contains("at_own_risk"), "{refusal}");
+    let mut way = asks();
+    way.take(word(false, false));
+    assert_eq!(way.operation.state, State::NeedsOperator);
+    way.pass(WINDOW).looks(absent());
+    assert_eq!(way.operation.state, State::Failed);
+    let mut way = asks();
+    way.take(word(true, true));
+    assert_eq!(way.operation.state, State::Accepted);
 }
