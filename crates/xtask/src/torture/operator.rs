@@ -435,16 +435,16 @@ fn bought(
     let fits = |entry: &&Entry| {
         subject.sold(entry).as_ref() == Some(&asked)
             && of_caller(&entry.operation_id)
-            && !gone.contains(&entry.operation_id)
             && (own.contains(&entry.operation_id) || is_free(&entry.operation_id))
     };
-    let sales: Vec<&Entry> = ledger.iter().copied().rev().filter(fits).collect();
+    let (undone, sales): (Vec<&Entry>, Vec<&Entry>) =
+        ledger.iter().copied().rev().filter(fits).partition(|it| gone.contains(&it.operation_id));
     let sale = sales.iter().find(|sale| own.contains(&sale.operation_id)).or(sales.first());
     match sale {
         Some(sale) => Resolution::Executed(Executed { upstream_id: sale.operation_id.clone() }),
         // What a person has cancelled is not bought again, nor what has been tried again before.
         None => {
-            let cancelled = own.iter().any(|id| gone.contains(id));
+            let cancelled = !undone.is_empty() || own.iter().any(|id| gone.contains(id));
             let try_again = operation.notes.is_empty() && !cancelled;
             Resolution::NotExecuted(NotExecuted { try_again, ..NotExecuted::default() })
         }

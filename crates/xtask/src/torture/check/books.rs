@@ -317,9 +317,10 @@ impl<'a> Books<'a> {
         let fits = |sale: &&Sale<'_>| !sale.foreign && sale.asked == bought.asked;
         let new = || named().filter(fits).filter(|sale| !taken.contains(&sale.line));
         // Of two sales alike under one id, the one that was ended is that of the order whose end was told.
+        // What a person was given the id of later is a caller's only where a person pays for callers.
         let ended = told::is_ended(bought.told);
-        let mut alike = new().filter(|sale| self.is_ended(sale) == ended);
-        let sale = alike.next().or_else(|| new().next()).ok_or_else(wrong)?;
+        let rank = |sale: &&Sale<'_>| (sale.person, self.is_ended(sale) != ended);
+        let sale = new().min_by_key(rank).ok_or_else(wrong)?;
         let items = items(operation);
         match &sale.item {
             Some(item) if !items.is_empty() && items != [item.clone()] => {

@@ -358,6 +358,29 @@ fn id_that_comes_back_from_a_person_is_the_callers() {
     assert!(verdict.holds(), "{:?}", verdict.problems);
 }
 
+/// Its end was accepted, and its caller was never told that it came.
+#[test]
+fn id_that_comes_back_to_a_person_leaves_the_callers_sale_to_its_order() {
+    let subjects = named("computestacks").unwrap();
+    let entry = |kind: &str, person: bool| Entry {
+        account: "stacks-0".to_owned(),
+        kind: kind.to_owned(),
+        product_name: "torture 0".to_owned(),
+        person,
+        ..sale(0, "7")
+    };
+    let (ours, theirs) = (entry("product_add", false), entry("product_add", true));
+    let evidence = Evidence {
+        subjects: &subjects,
+        orders: &[Order { ends: true, ..order(0) }],
+        ledgers: &[vec![ours, entry("product_delete", false), theirs]],
+        told: &[line(0, false, State::Succeeded, "7")],
+        operations: &[operation(0, State::Succeeded, "7")],
+        ..nothing()
+    };
+    assert_eq!(check(&evidence).total().orphan, 0);
+}
+
 #[test]
 fn sale_of_a_person_is_nobodys() {
     let of_person = |id: &str| Entry { person: true, ..sale(0, id) };
