@@ -65,8 +65,9 @@ enum Plugin {
 
 #[derive(Debug, Subcommand)]
 enum Store {
-    /// Say that the store was looked at after it changed unexpectedly, and that spends may go on.
-    Confirm(Configured),
+    /// Decide about a store that may lack what it acknowledged: after a restored backup, a failover, a moved
+    /// file. Without a decision it lists what may be missing.
+    Confirm(store::Confirm),
     /// Look through the whole store for damage, which takes as long as it is big. The gateway has to be
     /// stopped; it looks by itself at every start, while it serves.
     Check(Configured),
@@ -90,7 +91,7 @@ impl Command {
         match self {
             Self::Serve(Configured { config }) => serve::run(&config),
             Self::Check(Configured { config }) => check::run(&config, out),
-            Self::Store(Store::Confirm(Configured { config })) => store::confirm(&config, out),
+            Self::Store(Store::Confirm(arguments)) => store::confirm(arguments, out),
             Self::Store(Store::Check(Configured { config })) => store::check(&config, out),
             Self::Plugin(Plugin::Inspect(arguments)) => inspect::run(&arguments, out),
             Self::Operations(arguments) => operations::run(arguments, out),

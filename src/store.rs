@@ -4,6 +4,7 @@
 //! whole or not at all, and says exactly why not. SQL stands only behind this trait.
 
 pub mod age;
+pub mod confirmation;
 pub mod operation;
 pub mod postgres;
 pub mod sqlite;
@@ -11,6 +12,7 @@ pub mod sqlite;
 mod columns;
 mod encoding;
 mod heartbeat;
+mod witness;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -20,6 +22,7 @@ use purveyor_sdk::v1::operation::State;
 use uuid::Uuid;
 
 use self::age::{Age, AgeReading};
+use self::confirmation::LostTime;
 use self::operation::{Claim, HeldClaim, Lock, NewClaim, Observation, Operation, Origin};
 
 /// The most rows that one listing returns.
@@ -207,6 +210,9 @@ pub trait Store: Send + Sync + 'static {
     /// missing, because another copy of the store took its place, or because it is damaged. For
     /// operators.
     fn doubt(&self) -> Option<String>;
+
+    /// The time of which commits may be missing, as an operator confirmed it; it may be over.
+    fn lost_time(&self) -> Option<LostTime>;
 }
 
 /// What ended before this, on both clocks, is old enough to be removed: a wall clock that was set ahead

@@ -21,10 +21,12 @@ pub(super) const SETTLE_DEFAULT: Duration = Duration::from_secs(15 * 60);
 impl Engine {
     /// The policy that an operation is carried out by now.
     pub(super) fn policy(&self, operation: &Operation) -> Policy {
-        match self.inner.providers.get(&operation.provider) {
+        let policy = match self.inner.providers.get(&operation.provider) {
             Some(provider) => of(&provider, operation, &self.inner.config),
             None => without_provider(operation, &self.inner.config),
-        }
+        };
+        let age = self.inner.store.age().age;
+        Policy { lost: self.inner.store.lost_time().filter(|lost| lost.lasts(age)), ..policy }
     }
 }
 
@@ -48,6 +50,7 @@ fn of(provider: &Provider, operation: &Operation, config: &EngineConfig) -> Poli
         must_send: effect == Effect::Spend && only_spends,
         absence_is_proof: method.is_some_and(|method| method.absence_is_proof),
         account_shared: provider.config().account_shared,
+        lost: None,
         settle: failpoint::settle(settle(provider.timing()).unwrap_or(SETTLE_DEFAULT)),
         effect_lag: provider.effect_lag(op).unwrap_or(SETTLE_DEFAULT),
         retry: config.retry,
@@ -141,6 +144,7 @@ fn without_provider(operation: &Operation, config: &EngineConfig) -> Policy {
         must_send: true,
         absence_is_proof: false,
         account_shared: false,
+        lost: None,
         settle: SETTLE_DEFAULT,
         effect_lag: SETTLE_DEFAULT,
         retry: config.retry,

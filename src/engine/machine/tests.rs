@@ -56,6 +56,7 @@ pub(super) fn policy(evidence: Evidence) -> Policy {
         must_send: true,
         absence_is_proof: evidence != Evidence::None,
         account_shared: false,
+        lost: None,
         settle: SETTLE,
         effect_lag: EFFECT_LAG,
         retry: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) },

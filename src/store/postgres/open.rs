@@ -7,15 +7,15 @@ use deadpool_postgres::Object;
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
-use super::doubt::{Cluster, Meta};
+use super::doubt::{Look, OBJECTS, TIMELINE};
 use super::fault;
-use super::session::{Connection, Sessions};
+use super::session::Sessions;
 use super::text::restored;
 use crate::store::age::Age;
 use crate::store::{StoreError, encoding};
 
 /// What leads from each version to the next; the first makes the tables.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
     include_str!("schema/0003.sql"),
@@ -25,6 +25,8 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("schema/0007.sql"),
     include_str!("schema/0008.sql"),
     include_str!("schema/0009.sql"),
+    include_str!("schema/0010.sql"),
+    include_str!("schema/0011.sql"),
 ];
 
 /// The version from which on the store has an age.
@@ -32,6 +34,9 @@ const WITH_AGE: i32 = 6;
 
 /// The version from which on an object may have several identifiers.
 const WITH_LISTS: i32 = 9;
+
+/// The version from which on the store knows its own tables.
+const WITH_OBJECTS: i32 = 11;
 
 /// The version that this program reads and writes.
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
@@ -73,6 +78,17 @@ pub enum OpenError {
         /// The newest known version.
         known: u32,
     },
+    /// The file that remembers how far the store was cannot be read or written.
+    #[error(
+        "store.witness_file {path} cannot be used: {what}; where it is damaged, `purveyor store confirm` \
+         writes it anew"
+    )]
+    Witness {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        what: String,
+    },
     /// Whatever else the server says.
     #[error("the store cannot be opened: {0}")]
     Server(String),
@@ -90,12 +106,11 @@ impl From<tokio_postgres::Error> for OpenError {
 }
 
 /// Connects, and brings the tables to [`VERSION`].
-pub(super) async fn open(sessions: &Sessions) -> Result<(Object, Meta), OpenError> {
+pub(super) async fn open(sessions: &Sessions) -> Result<(Object, Look), OpenError> {
     let mut connection = sessions.get().await.map_err(|error| match error {
         StoreError::Unavailable(what) => OpenError::Unfit(what),
         other => OpenError::Server(other.to_string()),
     })?;
-    let cluster = Cluster::of(&connection).await?;
     let transaction = connection.transaction().await?;
     // A migration takes as long as the store is large, and who comes second waits for it and finds the
     // tables made.
@@ -104,17 +119,13 @@ pub(super) async fn open(sessions: &Sessions) -> Result<(Object, Meta), OpenErro
     transaction.batch_execute(MIGRATING).await?;
     // Behind a long reader of the tables, as a dump, it would keep gateways from them that serve.
     transaction.batch_execute("SET LOCAL lock_timeout TO '5s'").await?;
-    migrate(&transaction, cluster).await?;
-    let sql = format!("SELECT {} FROM meta", Meta::COLUMNS);
-    let meta = Meta::read(&transaction.query_one(&sql, &[]).await?)?;
+    migrate(&transaction).await?;
     transaction.commit().await?;
-    Ok((connection, meta))
+    let look = Look::at(&connection, None).await?.map_err(OpenError::Server)?;
+    Ok((connection, look))
 }
 
-async fn migrate(
-    transaction: &deadpool_postgres::Transaction<'_>,
-    cluster: Cluster,
-) -> Result<(), OpenError> {
+async fn migrate(transaction: &deadpool_postgres::Transaction<'_>) -> Result<(), OpenError> {
     let from = version(transaction).await?;
     if from > VERSION {
         return Err(OpenError::NewerSchema { found: from, known: VERSION });
@@ -125,17 +136,21 @@ async fn migrate(
         }
         transaction.batch_execute(migration).await?;
         if version == 1 {
-            let sql = "INSERT INTO meta (one, store_id, schema_version, system_identifier, \
-                       timeline) VALUES (1, $1, 1, $2, $3)";
-            let store_id = Uuid::new_v4();
-            let Cluster { system_identifier, timeline } = cluster;
-            transaction.execute(sql, &[&store_id, &system_identifier, &timeline]).await?;
+            let sql = format!(
+                "INSERT INTO meta (one, store_id, schema_version, system_identifier, timeline) \
+                 SELECT 1, $1, 1, (pg_control_system()).system_identifier, {TIMELINE}"
+            );
+            transaction.execute(&sql, &[&Uuid::new_v4()]).await?;
         }
         if version == WITH_AGE {
             begin_windows_again(transaction).await?;
         }
         if version == WITH_LISTS {
             take_ids_apart(transaction).await?;
+        }
+        if version == WITH_OBJECTS {
+            let sql = format!("UPDATE meta SET objects = {OBJECTS}");
+            transaction.execute(&sql, &[]).await?;
         }
         transaction.execute("UPDATE meta SET schema_version = $1", &[&version]).await?;
     }
@@ -205,12 +220,4 @@ async fn version(transaction: &deadpool_postgres::Transaction<'_>) -> Result<u32
     };
     let found: i32 = found.try_get(0).map_err(|_| OpenError::Foreign)?;
     u32::try_from(found).map_err(|_| OpenError::Foreign)
-}
-
-/// Records that an operator has looked: what the database is now is what it shall be.
-pub(super) async fn approve(connection: &Connection) -> Result<(), OpenError> {
-    let Cluster { system_identifier, timeline } = Cluster::of(connection).await?;
-    let sql = "UPDATE meta SET system_identifier = $1, timeline = $2, approvals = approvals + 1";
-    connection.execute(sql, &[&system_identifier, &timeline]).await?;
-    Ok(())
 }

@@ -10,11 +10,10 @@ use tokio::time::{Instant, interval, timeout};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::doubt::Cluster;
 use super::fault::{self, Fault};
 use super::open::OpenError;
 use super::row::Fields;
-use super::session::Connection;
+use super::session::{Connection, discard};
 use super::{Shared, changes};
 use crate::store::StoreError;
 use crate::store::age::{Age, AgeReading};
@@ -22,6 +21,9 @@ use crate::store::heartbeat::{AgeClock, Heartbeat, Machine, PERIOD, PRUNE_INTERV
 
 /// How long a heartbeat may take before the store is held to be sick.
 const BEAT_MAX: Duration = Duration::from_secs(5);
+
+/// How often it is looked where a new connection leads: so long a gateway may work on a server that was left.
+const LOOK_ANEW: Duration = Duration::from_secs(5);
 
 /// After so long without a heartbeat, by the store's age, a process is held to be gone.
 const GONE: Duration = Duration::from_secs(10);
@@ -139,13 +141,21 @@ impl Shared {
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut pruned: Option<Instant> = None;
+    let (mut pruned, mut anew): (Option<Instant>, Instant) = (None, Instant::now());
     loop {
         ticks.tick().await;
         if let Err(error) = shared.heartbeat().await {
             tracing::warn!(%error, "the store does not commit");
         }
+        if anew.elapsed() >= LOOK_ANEW {
+            anew = Instant::now();
+            if let Err(error) = shared.sessions.look_anew(&shared.doubts).await {
+                // Where no connection is left the next heartbeat tells of it.
+                tracing::warn!(%error, "a new connection to the store is refused");
+            }
+        }
         look(&shared).await;
+        note(&shared).await;
         if pruned.is_none_or(|last| last.elapsed() >= PRUNE_INTERVAL) {
             // More may be left; the next heartbeat goes on.
             let more = shared.sessions.read(async |c| changes::prune(c).await).await;
@@ -156,17 +166,37 @@ pub(super) async fn run(shared: Arc<Shared>) {
 
 /// Whether it is still the same server, and whether an operator has approved another.
 async fn look(shared: &Shared) {
-    let looked = shared.sessions.read(async |connection| {
-        let cluster = Cluster::of(connection).await?;
-        Ok(shared.doubts.see(connection, cluster).await?)
-    });
-    match looked.await {
+    if shared.doubts.take_stale() {
+        shared.sessions.close_idle();
+    }
+    let looked = shared.sessions.get().await;
+    let Ok(connection) = looked else {
+        // The next heartbeat tells of it.
+        return;
+    };
+    match shared.doubts.see(&connection).await {
         Ok(Ok(())) => {}
         Ok(Err(why)) => {
             shared.became(false);
             tracing::error!(why, "the store is not used");
+            discard(connection);
+            // The others lead there as well.
+            shared.sessions.close_idle();
         }
-        // The next heartbeat tells of it.
-        Err(error) => tracing::debug!(%error, "the store was not looked at"),
+        Err(error) => {
+            tracing::debug!(error = fault::text(&error), "the store was not looked at");
+            discard(connection);
+        }
+    }
+}
+
+/// Notes how far the store is, where there is a witness.
+async fn note(shared: &Shared) {
+    let doubts = Arc::clone(&shared.doubts);
+    // It waits for the disk.
+    match tokio::task::spawn_blocking(move || doubts.note()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "high-water mark not written"),
+        Err(error) => tracing::error!(%error, "writing the high-water mark broke off"),
     }
 }

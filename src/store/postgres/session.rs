@@ -9,10 +9,11 @@ use deadpool_postgres::{
     ClientWrapper, Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError,
     RecyclingMethod, Runtime,
 };
-use tokio_postgres::Row;
+use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
+use tokio_postgres::{Client, Row};
 
-use super::doubt::{Cluster, Doubts};
+use super::doubt::Doubts;
 use super::fault::{self, Fault};
 use super::tls::Tls;
 use super::{Encryption, OpenError, PostgresConfig};
@@ -105,6 +106,29 @@ impl Sessions {
         })
     }
 
+    /// Looks at where a connection leads that is made now. Those of the pool may lead to a server that was
+    /// left: a name that was pointed elsewhere moves none of them.
+    pub(super) async fn look_anew(&self, doubts: &Doubts) -> Result<(), StoreError> {
+        let unavailable = |what| StoreError::Unavailable(what);
+        let looking = async {
+            let (client, connection) = self.server.connect(self.tls.clone()).await?;
+            let driven = tokio::spawn(connection);
+            let looked = look(&client, doubts).await;
+            driven.abort();
+            Ok::<_, tokio_postgres::Error>(looked)
+        };
+        match timeout(CONNECT_MAX, looking).await {
+            Ok(Ok(looked)) => looked.map_err(unavailable),
+            Ok(Err(error)) => Err(unavailable(fault::text(&error))),
+            Err(_) => Err(unavailable(format!("no answer within {CONNECT_MAX:?}"))),
+        }
+    }
+
+    /// Closes the connections that nobody uses just now.
+    pub(super) fn close_idle(&self) {
+        self.pool.retain(|_, _| false);
+    }
+
     /// How to make a connection that does not belong to the pool.
     pub(super) fn server(&self) -> (&tokio_postgres::Config, &Tls) {
         (&self.server, &self.tls)
@@ -132,13 +156,12 @@ pub(super) fn discard(connection: Object) {
 }
 
 /// Looks at a new connection, or says why it is refused.
-async fn look(connection: &Connection, doubts: &Doubts) -> Result<(), String> {
+async fn look(connection: &Client, doubts: &Doubts) -> Result<(), String> {
     let failed = |error: tokio_postgres::Error| fault::text(&error);
     connection.batch_execute(SETTINGS).await.map_err(failed)?;
     let row = connection.query_one(LOOK, &[]).await.map_err(failed)?;
     fit(&row).map_err(failed)??;
-    let cluster = Cluster::of(connection).await.map_err(failed)?;
-    doubts.see(connection, cluster).await.map_err(failed)?
+    doubts.see(connection).await.map_err(failed)?
 }
 
 /// What makes a connection unfit.

@@ -14,6 +14,7 @@ use super::lock::{DatabaseLock, Missing};
 use super::schema::{self, Found};
 use super::watch::FileWatch;
 use super::{check, due, readers};
+use crate::store::StoreError;
 
 /// The oldest SQLite that is trusted with a write-ahead log: before it a checkpoint could overwrite
 /// the log of a concurrent commit.
@@ -146,6 +147,14 @@ pub enum OpenError {
         path: PathBuf,
         /// Why.
         source: io::Error,
+    },
+    /// A row is not what its table promises.
+    #[error("{path} holds what cannot be understood: {source}", path = path.display())]
+    Unreadable {
+        /// The database.
+        path: PathBuf,
+        /// What.
+        source: StoreError,
     },
     /// The kernel does not tell which boot this is.
     #[error("the kernel's boot id cannot be read: {0}")]

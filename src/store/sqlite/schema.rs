@@ -12,7 +12,7 @@ use crate::store::encoding;
 pub(super) const APPLICATION_ID: i32 = 0x5052_5659;
 
 /// What leads from each version to the next; the first makes an empty file a database of ours.
-const MIGRATIONS: [&str; 9] = [
+const MIGRATIONS: [&str; 11] = [
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
     include_str!("schema/0003.sql"),
@@ -22,6 +22,8 @@ const MIGRATIONS: [&str; 9] = [
     include_str!("schema/0007.sql"),
     include_str!("schema/0008.sql"),
     include_str!("schema/0009.sql"),
+    include_str!("schema/0010.sql"),
+    include_str!("schema/0011.sql"),
 ];
 
 /// The version from which on the store has an age.

@@ -46,7 +46,7 @@ impl RackNap {
         upstream: UpstreamRef,
     ) -> Result<Order> {
         let asked = request.order.clone().unwrap_or_default();
-        let service = self.name.service(&upstream.id())?;
+        let service = self.name.service(upstream.id())?;
         let item = asked.items.into_iter().next().unwrap_or_default();
         let display_name = match item.display_name.as_str() {
             "" => plan_name(&upstream.message).to_owned(),
