@@ -10,6 +10,7 @@ use super::machine::Policy;
 use super::{Engine, EngineConfig};
 use crate::failpoint;
 use crate::plugin::{Account, Provider, Timing};
+use crate::store::confirmation::LostTime;
 use crate::store::operation::Operation;
 
 /// How long a permit may wait until the first byte is written.
@@ -25,8 +26,13 @@ impl Engine {
             Some(provider) => of(&provider, operation, &self.inner.config),
             None => without_provider(operation, &self.inner.config),
         };
+        Policy { lost: self.lost_time(), ..policy }
+    }
+
+    /// The time that the store may lack, as long as operations are searched for because of it.
+    pub(super) fn lost_time(&self) -> Option<LostTime> {
         let age = self.inner.store.age().age;
-        Policy { lost: self.inner.store.lost_time().filter(|lost| lost.lasts(age)), ..policy }
+        self.inner.store.lost_time().filter(|lost| lost.lasts(age))
     }
 }
 

@@ -3,7 +3,7 @@
 
 mod later;
 mod observed;
-mod stage;
+pub(crate) mod stage;
 
 use futures_util::future::join_all;
 use purveyor_sdk::v1::operation::{Outcome, State};

@@ -43,6 +43,7 @@ mod refusing;
 mod renewing;
 mod renewing_by_order;
 mod replicas;
+mod restored_store;
 mod starting;
 mod store;
 mod support;

@@ -48,6 +48,8 @@ impl Step<'_> {
         if let Some(last) = self.next.current_mut()
             && last.step == step
             && gave_up(last)
+            // A step that only prepares sends nothing either, and is no sign that it was sent before.
+            && !last.is_presumed()
         {
             last.outcome = outcome;
             last.message = "came through after it was taken for absent".to_owned();

@@ -7,6 +7,7 @@ mod doubt;
 mod effect;
 mod late;
 mod observed;
+mod presumed;
 mod table;
 mod world;
 
@@ -160,7 +161,7 @@ fn every_duration_is_longer_by_the_slack() {
         nonce: Uuid::from_u128(3),
         call: "create".into(),
         effect: Effect::Spend,
-        plugin: String::new(),
+        plugin: "acme 1.0.0".to_owned(),
         plugin_sha256: String::new(),
     };
     let looked = |outcome| Event::Looked(FindResponse { outcome: Some(outcome) }.into());

@@ -249,6 +249,13 @@ impl Doubts {
         state.knows(place);
     }
 
+    /// A heartbeat that was acknowledged here is not there any more.
+    pub(super) fn age_went_back(&self) {
+        let mut state = self.state();
+        let approvals = state.memory.approvals;
+        state.raise(&went_back("the store's age"), approvals);
+    }
+
     /// Why nothing may be spent.
     pub(super) fn doubt(&self) -> Option<String> {
         self.state().doubt.as_ref().map(|doubt| doubt.why.clone())
@@ -336,7 +343,7 @@ impl Doubts {
         }
         let current = before.ended == state.ended;
         let same = look.cluster.timeline == before.memory.timeline;
-        let back = |what: &str| Some(format!("{what} went back: the store was restored"));
+        let back = |what: &str| Some(went_back(what));
         let why = match look.alert() {
             Some(why) => Some(why),
             None if current && look.missing => {
@@ -412,6 +419,10 @@ impl State {
 /// Where a store is, for its witness.
 fn place(cluster: &Cluster) -> String {
     format!("server {} {}", cluster.system_identifier.cast_unsigned(), cluster.objects)
+}
+
+fn went_back(what: &str) -> String {
+    format!("{what} went back: the store was restored")
 }
 
 fn name(cluster: &Cluster) -> String {

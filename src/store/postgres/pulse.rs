@@ -10,6 +10,7 @@ use tokio::time::{Instant, interval, timeout};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
+use super::doubt::Doubts;
 use super::fault::{self, Fault};
 use super::open::OpenError;
 use super::row::Fields;
@@ -45,7 +46,7 @@ impl Pulse {
         let boot_id = |error| OpenError::Setup(format!("the boot id cannot be read: {error}"));
         let clock = AgeClock::new(true).map_err(boot_id)?;
         let pulse = Self { replica: Uuid::new_v4(), clock, replicas: AtomicU32::new(1) };
-        let advanced = pulse.advance(connection).await;
+        let advanced = pulse.advance(connection, &Doubts::default()).await;
         advanced.map_err(|fault| OpenError::Server(fault.into_error().to_string()))?;
         Ok(pulse)
     }
@@ -62,9 +63,13 @@ impl Pulse {
 
     /// Advances the age by compare-and-set, and counts the processes. Each statement commits by itself,
     /// so a process that is stopped between them delays no other.
-    async fn advance(&self, connection: &Connection) -> Result<(), Fault> {
+    async fn advance(&self, connection: &Connection, doubts: &Doubts) -> Result<(), Fault> {
         for _ in 0..TRIES {
+            let acknowledged = self.clock.acknowledged_age();
             let stored = stored(connection).await?;
+            if acknowledged.is_some_and(|age| stored.age < age) {
+                doubts.age_went_back();
+            }
             let next = self.clock.next(&stored);
             if write(connection, stored.age, &next).await? {
                 self.clock.acknowledged(next);
@@ -122,7 +127,8 @@ impl Shared {
     pub(super) async fn heartbeat(self: &Arc<Self>) -> Result<(), StoreError> {
         let shared = Arc::clone(self);
         let advancing = tokio::spawn(async move {
-            shared.sessions.read(async |connection| shared.pulse.advance(connection).await).await
+            let Shared { sessions, pulse, doubts, .. } = &*shared;
+            sessions.read(async |connection| pulse.advance(connection, doubts).await).await
         });
         let advanced = match timeout(BEAT_MAX, advancing).await {
             Ok(Ok(advanced)) => advanced,

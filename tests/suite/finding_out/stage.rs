@@ -19,7 +19,7 @@ pub(super) const KLIKK_CREATE: &str = "order_create";
 pub(super) const RACKNAP_CREATE: &str = "create";
 
 /// What became of each attempt, and the identifier that it has.
-pub(super) fn attempts(operation: &Operation) -> Vec<(operation::Outcome, &str)> {
+pub(crate) fn attempts(operation: &Operation) -> Vec<(operation::Outcome, &str)> {
     let told = |it: &operation::Attempt| it.outcome();
     operation.attempts.iter().map(|it| (told(it), it.upstream_id.as_str())).collect()
 }
@@ -29,16 +29,16 @@ pub(super) fn problem(operation: &Operation) -> &str {
     operation.problem.as_ref().map_or("", |problem| problem.reason.as_str())
 }
 
-pub(super) fn candidates(operation: &Operation) -> Vec<&str> {
+pub(crate) fn candidates(operation: &Operation) -> Vec<&str> {
     operation.candidates.iter().map(|it| it.id()).collect()
 }
 
 /// The identifiers of what an upstream has sold, oldest first.
-pub(super) fn sales<P>(upstream: &Simulator<P>) -> Vec<String> {
+pub(crate) fn sales<P>(upstream: &Simulator<P>) -> Vec<String> {
     upstream.ledger().into_iter().map(|entry| entry.sale.operation_id).collect()
 }
 
-pub(super) fn timed(provider: Provider) -> Provider {
+pub(crate) fn timed(provider: Provider) -> Provider {
     provider
         .timing("attempt_timeout_ms", 1000)
         .timing("upstream_idle_ms", 50)
@@ -46,7 +46,7 @@ pub(super) fn timed(provider: Provider) -> Provider {
         .timing("listing_lag_ms", 50)
 }
 
-pub(super) async fn klikk() -> (Simulator<Klikk>, Provider) {
+pub(crate) async fn klikk() -> (Simulator<Klikk>, Provider) {
     let account = klikk::AccountSeed {
         account_token: TOKEN.to_owned(),
         credit: Cents::new(1_000_000_000),
@@ -61,7 +61,7 @@ pub(super) async fn klikk() -> (Simulator<Klikk>, Provider) {
     (upstream, timed(provider))
 }
 
-pub(super) async fn racknap() -> (Simulator<RackNap>, Provider) {
+pub(crate) async fn racknap() -> (Simulator<RackNap>, Provider) {
     let account = racknap::AccountSeed { token: TOKEN.to_owned(), ..Default::default() };
     let options = racknap::Options { accounts: vec![account], ..racknap::Options::default() };
     let upstream = RackNap::start(options).await.expect("the simulator starts");
@@ -73,7 +73,7 @@ pub(super) async fn racknap() -> (Simulator<RackNap>, Provider) {
 }
 
 /// A virtual server at Klikk.
-pub(super) fn server() -> CreateOrderRequest {
+pub(crate) fn server() -> CreateOrderRequest {
     let quantities = [
         ("quantity_ram_gb", 0.5),
         ("quantity_cpu", 1.0),
@@ -91,7 +91,7 @@ pub(super) fn server() -> CreateOrderRequest {
 }
 
 /// A service's record at RackNap.
-pub(super) fn record() -> CreateOrderRequest {
+pub(crate) fn record() -> CreateOrderRequest {
     let amount = || Some(Money { currency_code: "INR".to_owned(), units: 528, nanos: 140_000_000 });
     let mut request = ordered("racknap", "172", |item| {
         item.pricing = Some(OrderPricing {

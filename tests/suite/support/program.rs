@@ -194,22 +194,25 @@ pub(crate) async fn refused(folder: &Path, variables: &[(&str, String)]) -> Stri
     last.unwrap_or_else(|| panic!("no error is told: {said}")).to_owned()
 }
 
-/// Runs `purveyor store confirm` with the configuration in a folder.
+/// Says that nothing was lost with `purveyor store confirm` and the configuration in a folder.
 pub(crate) fn confirm(folder: &Path) -> Output {
-    store("confirm", folder)
+    confirm_with(folder, &["--nothing-lost"])
+}
+
+/// Runs `purveyor store confirm` with the configuration in a folder.
+pub(crate) fn confirm_with(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = purveyor();
+    command.args(["store", "confirm", "--config"]).arg(folder.join("purveyor.toml"));
+    command.args(arguments).output().expect("the command runs")
 }
 
 /// Runs `purveyor store check` with the configuration in a folder; whether that succeeded, and all that
 /// it says.
 pub(crate) fn look_through(folder: &Path) -> (bool, String) {
-    let Output { status, stdout, stderr } = store("check", folder);
-    (status.success(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
-}
-
-fn store(what: &str, folder: &Path) -> Output {
     let mut command = purveyor();
-    command.args(["store", what, "--config"]).arg(folder.join("purveyor.toml"));
-    command.output().expect("the command runs")
+    command.args(["store", "check", "--config"]).arg(folder.join("purveyor.toml"));
+    let Output { status, stdout, stderr } = command.output().expect("the command runs");
+    (status.success(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
 }
 
 fn purveyor() -> Command {
