@@ -4,6 +4,7 @@
 //! whole or not at all, and says exactly why not. SQL stands only behind this trait.
 
 pub mod age;
+pub mod backup;
 pub mod confirmation;
 pub mod operation;
 pub mod postgres;

@@ -34,6 +34,7 @@ use super::{
 };
 
 mod accounts;
+mod backup;
 mod changes;
 mod confirmation;
 mod doubt;

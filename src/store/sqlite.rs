@@ -34,6 +34,7 @@ use super::{
 
 mod accounts;
 mod age;
+mod backup;
 mod changes;
 mod check;
 mod due;

@@ -2,6 +2,7 @@
 //! noticed, nothing is spent until an operator has decided, and after that each operation is searched for
 //! before it spends, as long as the operator says.
 
+mod backing_up;
 mod searching;
 mod stage;
 

@@ -107,10 +107,7 @@ impl From<tokio_postgres::Error> for OpenError {
 
 /// Connects, and brings the tables to [`VERSION`].
 pub(super) async fn open(sessions: &Sessions) -> Result<(Object, Look), OpenError> {
-    let mut connection = sessions.get().await.map_err(|error| match error {
-        StoreError::Unavailable(what) => OpenError::Unfit(what),
-        other => OpenError::Server(other.to_string()),
-    })?;
+    let mut connection = connect(sessions).await?;
     let transaction = connection.transaction().await?;
     // A migration takes as long as the store is large, and who comes second waits for it and finds the
     // tables made.
@@ -119,18 +116,30 @@ pub(super) async fn open(sessions: &Sessions) -> Result<(Object, Look), OpenErro
     transaction.batch_execute(MIGRATING).await?;
     // Behind a long reader of the tables, as a dump, it would keep gateways from them that serve.
     transaction.batch_execute("SET LOCAL lock_timeout TO '5s'").await?;
-    migrate(&transaction).await?;
+    migrate(&transaction, VERSION).await?;
     transaction.commit().await?;
     let look = Look::at(&connection, None).await?.map_err(OpenError::Server)?;
     Ok((connection, look))
 }
 
-async fn migrate(transaction: &deadpool_postgres::Transaction<'_>) -> Result<(), OpenError> {
+/// The first connection, or why the server is not fit.
+pub(super) async fn connect(sessions: &Sessions) -> Result<Object, OpenError> {
+    sessions.get().await.map_err(|error| match error {
+        StoreError::Unavailable(what) => OpenError::Unfit(what),
+        other => OpenError::Server(other.to_string()),
+    })
+}
+
+/// Brings the tables to a version.
+pub(super) async fn migrate(
+    transaction: &deadpool_postgres::Transaction<'_>,
+    to: u32,
+) -> Result<(), OpenError> {
     let from = version(transaction).await?;
     if from > VERSION {
         return Err(OpenError::NewerSchema { found: from, known: VERSION });
     }
-    for (version, migration) in (1..).zip(MIGRATIONS).skip(from as usize) {
+    for (version, migration) in (1..).zip(MIGRATIONS).take(to as usize).skip(from as usize) {
         if version == 1 {
             transaction.batch_execute("CREATE SCHEMA IF NOT EXISTS purveyor").await?;
         }
@@ -200,7 +209,9 @@ async fn take_ids_apart(transaction: &deadpool_postgres::Transaction<'_>) -> Res
 }
 
 /// The version of the tables; 0 when there are none.
-async fn version(transaction: &deadpool_postgres::Transaction<'_>) -> Result<u32, OpenError> {
+pub(super) async fn version(
+    transaction: &deadpool_postgres::Transaction<'_>,
+) -> Result<u32, OpenError> {
     let sql = "SELECT to_regclass('purveyor.meta') IS NOT NULL, \
                EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace('purveyor'))";
     let row = transaction.query_one(sql, &[]).await?;

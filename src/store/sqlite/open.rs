@@ -218,7 +218,7 @@ pub(super) fn look_through(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn connect(path: &Path, access: OpenFlags) -> Result<Connection, OpenError> {
+pub(super) fn connect(path: &Path, access: OpenFlags) -> Result<Connection, OpenError> {
     connection(path, access).map_err(|error| sqlite(path, error))
 }
 
@@ -302,7 +302,7 @@ pub(super) fn read_anew(path: &Path) -> Result<Connection, rusqlite::Error> {
 }
 
 /// An error of SQLite that has a name here.
-fn sqlite(path: &Path, error: rusqlite::Error) -> OpenError {
+pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> OpenError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {

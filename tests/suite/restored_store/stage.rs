@@ -38,6 +38,11 @@ impl Keeper {
         Self { database }
     }
 
+    /// The name of the database.
+    pub(super) fn database(&self) -> &str {
+        &self.database
+    }
+
     pub(super) fn start(&self, configuration: Configuration) -> Program {
         Program::start(if self.database.is_empty() {
             configuration

@@ -206,6 +206,20 @@ pub(crate) fn confirm_with(folder: &Path, arguments: &[&str]) -> Output {
     command.args(arguments).output().expect("the command runs")
 }
 
+/// Runs `purveyor backup` with the configuration in a folder.
+pub(crate) fn backup(folder: &Path, to: &Path) -> Output {
+    let mut command = purveyor();
+    command.args(["backup", "--config"]).arg(folder.join("purveyor.toml")).arg("--to").arg(to);
+    command.output().expect("the command runs")
+}
+
+/// Runs `purveyor restore` with the configuration in a folder.
+pub(crate) fn restore(folder: &Path, from: &Path) -> Output {
+    let mut command = purveyor();
+    command.args(["restore", "--config"]).arg(folder.join("purveyor.toml")).arg("--from").arg(from);
+    command.output().expect("the command runs")
+}
+
 /// Runs `purveyor store check` with the configuration in a folder; whether that succeeded, and all that
 /// it says.
 pub(crate) fn look_through(folder: &Path) -> (bool, String) {
