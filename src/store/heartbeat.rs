@@ -149,11 +149,6 @@ impl AgeClock {
         reading(&own, self.slack, boot_ns())
     }
 
-    /// The age of the last heartbeat of this process that was acknowledged; no stored one is less later.
-    pub(super) fn acknowledged_age(&self) -> Option<Age> {
-        Some(self.own()?.age)
-    }
-
     fn own(&self) -> Option<Heartbeat> {
         *self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }

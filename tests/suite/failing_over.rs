@@ -139,13 +139,8 @@ async fn old_primary_is_left_as_soon_as_new_connections_lead_elsewhere() {
     assert!(confirmed.status.success(), "{confirmed:?}");
 
     way.lead_to(&standby);
-    let pids = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'gateway'";
-    let there = connect(&standby, "postgres").await;
-    until("it works at the standby", async || {
-        let connections = there.query_one(pids, &[]).await.expect("it answers");
-        connections.get::<_, i64>(0) > 0 && program.serves().await
-    })
-    .await;
+    let left = "connections to the earlier server are closed";
+    until("it works at the standby", async || program.said(left) > 0).await;
     let client = program.client().await;
     let order = succeeded(client.ordered(purchase("gandi", &[("shares", 1)])).await);
     let id = order.name.strip_prefix("operations/").expect("a name");

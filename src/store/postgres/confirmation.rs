@@ -9,6 +9,7 @@ use super::session::Connection;
 use crate::store::age::Age;
 use crate::store::columns::{nanoseconds, timestamp};
 use crate::store::confirmation::{Confirmation, Decision, Examination};
+use crate::store::heartbeat::INTERVAL_MAX;
 use crate::store::witness::Noted;
 use crate::store::{PAGE_MAX, Query, encoding};
 
@@ -24,7 +25,8 @@ pub(super) async fn confirm(
     let row = transaction.query_one(sql, &[]).await?;
     let (age, earlier): (i64, Option<&[u8]>) = (row.try_get(0)?, row.try_get(1)?);
     let earlier = earlier.map(encoding::from_lost_time).transpose()?;
-    let lost = confirmation.lost_time(Age::from_nanos(age), earlier);
+    // As far as any gateway can be ahead of the stored age.
+    let lost = confirmation.lost_time(Age::from_nanos(age) + INTERVAL_MAX, earlier);
     let lost = lost.map(|lost| encoding::lost_time(&lost));
     let (from, until) = match confirmation.decision {
         Decision::NothingLost => (None, None),

@@ -236,17 +236,21 @@ impl Doubts {
     }
 
     /// A commit was acknowledged.
-    pub(super) fn acknowledged(&self, place: Place) {
+    ///
+    /// # Errors
+    ///
+    /// By an old primary: it is no commit of the store. The error says so.
+    pub(super) fn acknowledged(&self, place: Place) -> Result<(), String> {
         let mut state = self.state();
-        if place.timeline < state.memory.timeline {
-            let why = format!(
-                "a commit went to an old primary on timeline {}, and the store is on timeline {}",
-                place.timeline, state.memory.timeline
-            );
-            let approvals = state.memory.approvals;
-            return state.raise(&why, approvals);
+        let (went, known) = (place.timeline, state.memory.timeline);
+        if went < known {
+            return Err(format!(
+                "the commit went to an old primary on timeline {went}, and the store is on timeline \
+                 {known}"
+            ));
         }
         state.knows(place);
+        Ok(())
     }
 
     /// A heartbeat that was acknowledged here is not there any more.
@@ -326,6 +330,9 @@ impl Doubts {
         let approvals = look.meta.approvals;
         let confirmed = state.memory.approvals < approvals
             || state.doubt.as_ref().is_some_and(|doubt| doubt.approvals < approvals);
+        let asked_now = before.ended == state.ended;
+        // Who had no doubt worked on, maybe after the confirmation and on a server that was left.
+        let missing = look.missing && asked_now && !(confirmed && state.doubt.is_some());
         let timeline = state.memory.timeline;
         state.stale |= timeline != 0 && timeline != look.cluster.timeline;
         if confirmed {
@@ -341,14 +348,12 @@ impl Doubts {
         if approvals >= state.memory.approvals {
             state.lost = look.meta.lost;
         }
-        let current = before.ended == state.ended;
+        let current = asked_now && !confirmed;
         let same = look.cluster.timeline == before.memory.timeline;
         let back = |what: &str| Some(went_back(what));
         let why = match look.alert() {
             Some(why) => Some(why),
-            None if current && look.missing => {
-                Some("a commit that the store acknowledged is missing".to_owned())
-            }
+            None if missing => Some("a commit that the store acknowledged is missing".to_owned()),
             None if current && approvals < before.memory.approvals => {
                 back("the number of confirmations")
             }
@@ -475,7 +480,7 @@ mod tests {
     #[test]
     fn missing_commit_is_doubted_until_confirmed() {
         let doubts = opened();
-        doubts.acknowledged(Place { position: 5, transaction_id: 50, timeline: 1 });
+        doubts.acknowledged(Place { position: 5, transaction_id: 50, timeline: 1 }).unwrap();
         let missing = |approvals| Look { missing: true, ..look(home(), approvals, home()) };
         assert!(judge(&doubts, missing(3)).contains("missing"));
         assert_ne!(judge(&doubts, missing(3)), "");
@@ -488,6 +493,15 @@ mod tests {
         assert!(doubts.state().acknowledged.is_none(), "it is not asked for again");
         // What is acknowledged and missing later is another loss.
         assert_ne!(judge(&doubts, missing(4)), "");
+    }
+
+    /// The operator had not seen it: this gateway worked on at the old server.
+    #[test]
+    fn commit_that_is_missing_where_another_server_was_confirmed_unawares_is_doubted() {
+        let doubts = opened();
+        doubts.acknowledged(Place { position: 5, transaction_id: 50, timeline: 1 }).unwrap();
+        let there = look(promoted(), 4, promoted());
+        assert!(judge(&doubts, Look { missing: true, ..there }).contains("missing"));
     }
 
     #[test]
@@ -508,16 +522,15 @@ mod tests {
     }
 
     #[test]
-    fn commit_on_an_older_timeline_is_doubted() {
+    fn commit_on_an_older_timeline_is_not_one_of_the_store() {
         let doubts = opened();
         let place = |timeline| Place { position: 5, transaction_id: 50, timeline };
-        doubts.acknowledged(place(1));
+        doubts.acknowledged(place(1)).unwrap();
         assert_eq!(judge(&doubts, look(promoted(), 4, promoted())), "");
         assert!(doubts.take_stale() && !doubts.take_stale());
-        doubts.acknowledged(place(2));
+        doubts.acknowledged(place(2)).unwrap();
+        assert!(doubts.acknowledged(place(1)).unwrap_err().contains("old primary on timeline 1"));
         assert_eq!(doubts.doubt(), None);
-        doubts.acknowledged(place(1));
-        assert!(doubts.doubt().unwrap().contains("old primary on timeline 1"));
     }
 
     #[test]

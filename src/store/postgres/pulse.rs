@@ -2,15 +2,15 @@
 //! and whether commits succeed, and removes what is too old. It must not know what the store is used
 //! for.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, interval, timeout};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::doubt::Doubts;
+use super::doubt::{Doubts, TIMELINE};
 use super::fault::{self, Fault};
 use super::open::OpenError;
 use super::row::Fields;
@@ -36,6 +36,9 @@ const TRIES: u32 = 20;
 pub(super) struct Pulse {
     replica: Uuid,
     clock: AgeClock,
+    /// The last acknowledged age, and on which timeline: no stored one there is less later. Another timeline
+    /// may have stood still since.
+    acknowledged: Mutex<Option<(Age, i64)>>,
     /// How many processes there were.
     replicas: AtomicU32,
 }
@@ -45,7 +48,8 @@ impl Pulse {
     pub(super) async fn begin(connection: &Connection) -> Result<Self, OpenError> {
         let boot_id = |error| OpenError::Setup(format!("the boot id cannot be read: {error}"));
         let clock = AgeClock::new(true).map_err(boot_id)?;
-        let pulse = Self { replica: Uuid::new_v4(), clock, replicas: AtomicU32::new(1) };
+        let (acknowledged, replicas) = (Mutex::default(), AtomicU32::new(1));
+        let pulse = Self { replica: Uuid::new_v4(), clock, acknowledged, replicas };
         let advanced = pulse.advance(connection, &Doubts::default()).await;
         advanced.map_err(|fault| OpenError::Server(fault.into_error().to_string()))?;
         Ok(pulse)
@@ -54,6 +58,10 @@ impl Pulse {
     /// The age as it is known here.
     pub(super) fn age(&self) -> AgeReading {
         self.clock.reading()
+    }
+
+    fn acknowledged(&self) -> Option<(Age, i64)> {
+        *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many processes share the store, this one included.
@@ -65,14 +73,17 @@ impl Pulse {
     /// so a process that is stopped between them delays no other.
     async fn advance(&self, connection: &Connection, doubts: &Doubts) -> Result<(), Fault> {
         for _ in 0..TRIES {
-            let acknowledged = self.clock.acknowledged_age();
-            let stored = stored(connection).await?;
-            if acknowledged.is_some_and(|age| stored.age < age) {
+            let acknowledged = self.acknowledged();
+            let (stored, timeline) = stored(connection).await?;
+            let back = |(age, on): (Age, i64)| on == timeline && stored.age < age;
+            if acknowledged.is_some_and(back) {
                 doubts.age_went_back();
             }
             let next = self.clock.next(&stored);
             if write(connection, stored.age, &next).await? {
                 self.clock.acknowledged(next);
+                *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some((next.age, timeline));
                 let replicas = register(connection, self.replica, next.age).await?;
                 self.replicas.store(replicas, Ordering::Relaxed);
                 return Ok(());
@@ -82,16 +93,16 @@ impl Pulse {
     }
 }
 
-/// The last heartbeat that was stored.
-async fn stored(connection: &Connection) -> Result<Heartbeat, Fault> {
-    let sql = "SELECT age, boot_id, time_namespace, boot_ns FROM meta";
-    let statement = connection.prepare_cached(sql).await?;
+/// The last heartbeat that was stored, and the server's timeline.
+async fn stored(connection: &Connection) -> Result<(Heartbeat, i64), Fault> {
+    let sql = format!("SELECT age, boot_id, time_namespace, boot_ns, {TIMELINE} FROM meta");
+    let statement = connection.prepare_cached(&sql).await?;
     let row: Row = connection.query_one(&statement, &[]).await?;
     let mut fields = Fields::of(&row);
     let age = Age::from_nanos(fields.value()?);
     let (boot_id, time_namespace): (Option<Uuid>, i64) = (fields.value()?, fields.value()?);
     let machine = boot_id.map(|boot_id| Machine { boot_id, time_namespace });
-    Ok(Heartbeat { age, machine, boot_ns: fields.value()? })
+    Ok((Heartbeat { age, machine, boot_ns: fields.value()? }, fields.value()?))
 }
 
 /// Writes a heartbeat over the one of that age. False when another process came first.
@@ -173,6 +184,9 @@ pub(super) async fn run(shared: Arc<Shared>) {
 /// Whether it is still the same server, and whether an operator has approved another.
 async fn look(shared: &Shared) {
     if shared.doubts.take_stale() {
+        tracing::warn!(
+            "the store is on another timeline: connections to the earlier server are closed"
+        );
         shared.sessions.close_idle();
     }
     let looked = shared.sessions.get().await;

@@ -107,10 +107,7 @@ impl Shared {
 
     async fn commit(&self, transaction: Transaction, place: Option<Place>) -> Result<(), Fault> {
         let why = match timeout(COMMIT_MAX, transaction.commit()).await {
-            Ok(Ok(())) => {
-                self.committed(place);
-                return Ok(());
-            }
+            Ok(Ok(())) => return Ok(self.committed(place)?),
             Ok(Err(error)) if fault::certainly_not_committed(&error) => return Err(error.into()),
             Ok(Err(error)) => fault::text(&error),
             Err(_) => format!("no answer within {COMMIT_MAX:?}"),
@@ -130,10 +127,7 @@ impl Shared {
             }
             let asked = self.sessions.read(async |c| changes::became(c, place).await).await;
             match asked {
-                Ok(Some(true)) => {
-                    self.committed(Some(place));
-                    return Ok(());
-                }
+                Ok(Some(true)) => return self.committed(Some(place)),
                 Ok(Some(false)) => return Err(StoreError::Unavailable(why)),
                 // It still runs, or nobody can be asked.
                 Ok(None) | Err(_) => sleep(READ_BACK_PAUSE).await,
@@ -142,12 +136,13 @@ impl Shared {
         Err(StoreError::Ambiguous(why))
     }
 
-    fn committed(&self, place: Option<Place>) {
-        self.became(true);
+    fn committed(&self, place: Option<Place>) -> Result<(), StoreError> {
         if let Some(place) = place {
-            self.doubts.acknowledged(place);
+            self.doubts.acknowledged(place).map_err(StoreError::Unavailable)?;
             self.news.committed(place);
         }
+        self.became(true);
+        Ok(())
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) const VPS: &str = "providers/ovh/services/12345";
 pub(super) const VPS_BY_NAME: &str = "providers/ovh/services/vps112233.ovh.net";
 
 /// The first order that the upstream makes.
-pub(super) const ORDER: &str = "providers/ovh/orders/123456789";
+pub(crate) const ORDER: &str = "providers/ovh/orders/123456789";
 
 /// So slow that only [`release`] ends it, and so short that the upstream still takes the signature's time.
 pub(super) const HELD: FaultKind = FaultKind::Slow { ms: 150_000 };
@@ -161,7 +161,7 @@ pub(crate) fn paypal() -> Option<Payment> {
     means("paypal", "1234")
 }
 
-pub(super) fn payment(order: &str, payment: Option<Payment>) -> PayOrderRequest {
+pub(crate) fn payment(order: &str, payment: Option<Payment>) -> PayOrderRequest {
     PayOrderRequest {
         name: order.to_owned(),
         payment,

@@ -5,8 +5,8 @@ use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::product::{Offer, Package, Shape};
 use purveyor_sdk::v1::{
-    CreateProductRequest, CreateRenewalRequest, Money, Operation, Price, Product,
-    ResolveOperationRequest, resolve_operation_request as resolve,
+    CreateProductRequest, CreateRenewalRequest, Money, Operation, PayOrderRequest, Price, Product,
+    ResolveOperationRequest, Service, UpdateServiceRequest, resolve_operation_request as resolve,
 };
 use purveyor_simulators::Kind;
 use purveyor_simulators::computestacks::{ComputeStacks, Options};
@@ -18,7 +18,7 @@ use crate::finding_out::stage::{candidates, klikk, racknap, record, sales, serve
 use crate::renewing_by_order::stage as renewing;
 use crate::support::client::{Client, succeeded};
 use crate::support::program::{Program, confirm_with};
-use crate::support::requests::{purchase, request_id};
+use crate::support::requests::{purchase, quantity, renewal, request_id};
 use crate::support::{configuration, gandi, sold};
 
 /// A gateway whose store is backed up, and the moment from which on everything is lost.
@@ -194,6 +194,90 @@ async fn renewal_is_found_by_its_paid_order_and_a_further_one_is_paid() {
 
 async fn renewed(client: &Client, request: CreateRenewalRequest) -> Operation {
     let accepted = client.renewals().create_renewal(request).await;
+    client.done(&accepted.expect("it is accepted").into_inner().name).await
+}
+
+/// What changes a service is told by its operation, and by the service where there is none.
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_change_of_a_service_is_for_an_operator() {
+    for change in [Change::Renewal, Change::Quantity] {
+        let (upstream, provider) = gandi().await;
+        let lost = Lost::begin(Home::Sqlite, ("gandi", provider), async |client| {
+            client.bought(purchase("gandi", &[("shares", 2)])).await;
+        })
+        .await;
+        let client = lost.client().await;
+        let services = client.all_services("gandi").await.expect("they are listed");
+        let bought = services.iter().find(|it| it.display_name == "shares" && it.quantity == 2);
+        let service = bought.expect("it was bought");
+        let request = change.request(service);
+        succeeded(request.sent(&client).await);
+        let spent = upstream.ledger().len();
+
+        let program = lost.restored().await;
+        let client = program.client().await;
+        let doubtful = request.sent(&client).await;
+        assert_eq!(doubtful.state(), State::NeedsOperator, "{doubtful:#?}");
+        assert_eq!(candidates(&doubtful).len(), 1, "{doubtful:#?}");
+        assert_eq!(upstream.ledger().len(), spent);
+        let id = candidates(&doubtful)[0].to_owned();
+        succeeded(executed(&client, &doubtful, &id).await);
+        assert_eq!(upstream.ledger().len(), spent);
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    Renewal,
+    Quantity,
+}
+
+/// A request that is sent as it is again and again.
+enum Sent {
+    Renewal(CreateRenewalRequest),
+    Quantity(UpdateServiceRequest),
+}
+
+impl Change {
+    fn request(self, service: &Service) -> Sent {
+        match self {
+            Change::Renewal => Sent::Renewal(renewal(&service.name, service.expire_time)),
+            Change::Quantity => Sent::Quantity(quantity(&service.name, 3)),
+        }
+    }
+}
+
+impl Sent {
+    async fn sent(&self, client: &Client) -> Operation {
+        let accepted = match self {
+            Sent::Renewal(request) => client.renewals().create_renewal(request.clone()).await,
+            Sent::Quantity(request) => client.services().update_service(request.clone()).await,
+        };
+        client.done(&accepted.expect("it is accepted").into_inner().name).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payment_is_found_by_the_paid_order() {
+    let upstream = renewing::upstream().await;
+    let provider = renewing::provider(&upstream);
+    let unpaid = async |client: &Client| {
+        let request = renewing::quarter(client, None).await;
+        succeeded(renewed(client, request).await);
+    };
+    let lost = Lost::begin(Home::Sqlite, ("ovh", provider), unpaid).await;
+    let request = renewing::payment(renewing::ORDER, renewing::paypal());
+    succeeded(paid(&lost.client().await, request.clone()).await);
+    assert_eq!(renewing::made_and_paid(&upstream), (1, 1));
+
+    let program = lost.restored().await;
+    let client = program.client().await;
+    let found = succeeded(paid(&client, request).await);
+    assert_eq!((found.attempts.len(), renewing::made_and_paid(&upstream)), (1, (1, 1)));
+}
+
+async fn paid(client: &Client, request: PayOrderRequest) -> Operation {
+    let accepted = client.orders().pay_order(request).await;
     client.done(&accepted.expect("it is accepted").into_inner().name).await
 }
 
