@@ -242,7 +242,7 @@ async fn changes(scope: &mut Scope) {
 
 fn upstream(service: &Service) -> (&str, &str, &str) {
     let upstream = service.upstream.as_ref().unwrap();
-    (&upstream.id(), &upstream.state, &upstream.message)
+    (upstream.id(), &upstream.state, &upstream.message)
 }
 
 async fn plans(scope: &mut Scope) {
