@@ -1,6 +1,7 @@
 //! The command line: what can be asked of the program, and what its exit codes mean. It must not
 //! do any of it.
 
+mod backup;
 mod check;
 mod columns;
 mod failure;
@@ -43,6 +44,10 @@ enum Command {
     /// Look at plugins.
     #[command(subcommand)]
     Plugin(Plugin),
+    /// Copy the store, also while the gateway runs. The copy is checked.
+    Backup(backup::Backup),
+    /// Put a copy that `purveyor backup` made where no store is. The gateway has to be stopped.
+    Restore(backup::Restore),
     /// Look after the store.
     #[command(subcommand)]
     Store(Store),
@@ -65,8 +70,9 @@ enum Plugin {
 
 #[derive(Debug, Subcommand)]
 enum Store {
-    /// Say that the store was looked at after it changed unexpectedly, and that spends may go on.
-    Confirm(Configured),
+    /// Decide about a store that may lack what it acknowledged: after a restored backup, a failover, a moved
+    /// file. Without a decision it lists what may be missing.
+    Confirm(store::Confirm),
     /// Look through the whole store for damage, which takes as long as it is big. The gateway has to be
     /// stopped; it looks by itself at every start, while it serves.
     Check(Configured),
@@ -90,7 +96,9 @@ impl Command {
         match self {
             Self::Serve(Configured { config }) => serve::run(&config),
             Self::Check(Configured { config }) => check::run(&config, out),
-            Self::Store(Store::Confirm(Configured { config })) => store::confirm(&config, out),
+            Self::Backup(arguments) => backup::back_up(&arguments, out),
+            Self::Restore(arguments) => backup::restore(&arguments, out),
+            Self::Store(Store::Confirm(arguments)) => store::confirm(arguments, out),
             Self::Store(Store::Check(Configured { config })) => store::check(&config, out),
             Self::Plugin(Plugin::Inspect(arguments)) => inspect::run(&arguments, out),
             Self::Operations(arguments) => operations::run(arguments, out),

@@ -29,6 +29,7 @@ pub mod outcome;
 pub mod page_token;
 pub mod policy;
 pub mod poll;
+mod presume;
 pub mod price;
 pub mod products;
 pub mod providers;
@@ -204,6 +205,10 @@ impl Engine {
             engine.inner.providers.shared_by(replicas);
         }
         engine.count_unconfigured().await?;
+        if let Some(lost) = engine.lost_time() {
+            let (from, until) = (lost.from, lost.until);
+            tracing::warn!(%from, %until, "store may lack commits, operations are searched for first");
+        }
         engine.recall_accounts().await?;
         engine.take_over().await?;
         engine.line_up().await?;

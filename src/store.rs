@@ -4,13 +4,17 @@
 //! whole or not at all, and says exactly why not. SQL stands only behind this trait.
 
 pub mod age;
+pub mod backup;
+pub mod confirmation;
 pub mod operation;
 pub mod postgres;
 pub mod sqlite;
 
 mod columns;
+mod due;
 mod encoding;
 mod heartbeat;
+mod witness;
 
 use std::collections::BTreeMap;
 
@@ -21,7 +25,10 @@ use purveyor_sdk::v1::Service;
 use purveyor_sdk::v1::operation::State;
 use uuid::Uuid;
 
+pub use self::due::{DueQueue, Lease, Share, Take, Wakes};
+
 use self::age::{Age, AgeReading};
+use self::confirmation::LostTime;
 use self::operation::{Claim, HeldClaim, Lock, NewClaim, Observation, Operation, Origin};
 
 /// The most rows that one listing returns.
@@ -226,6 +233,9 @@ pub trait Store: Send + Sync + 'static {
     /// missing, because another copy of the store took its place, or because it is damaged. For
     /// operators.
     fn doubt(&self) -> Option<String>;
+
+    /// The time of which commits may be missing, as an operator confirmed it; it may be over.
+    fn lost_time(&self) -> Option<LostTime>;
 }
 
 /// What ended before this, on both clocks, is old enough to be removed: a wall clock that was set ahead
@@ -397,80 +407,6 @@ pub enum Committed {
     },
     /// The stored record of a service is of another version than the one that was read.
     Outdated,
-}
-
-/// Who tries, and until when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lease {
-    /// The replica.
-    pub replica: Uuid,
-    /// Until when.
-    pub until: Age,
-}
-
-/// The operations of one account at one provider, in the order in which they are due.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DueQueue {
-    /// The account's key; empty for operations of older versions, and while nobody knew the account.
-    pub account_key: String,
-    /// The provider's id.
-    pub provider: String,
-}
-
-impl DueQueue {
-    /// The queue that an operation stands in.
-    pub fn of(operation: &Operation) -> DueQueue {
-        DueQueue {
-            account_key: operation.account_key.clone(),
-            provider: operation.provider.clone(),
-        }
-    }
-}
-
-/// How much is taken of one queue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Share {
-    /// Of which.
-    pub queue: DueQueue,
-    /// At most so many.
-    pub limit: usize,
-}
-
-/// A request for due operations.
-#[derive(Clone, Debug)]
-pub struct Take {
-    /// Operations due at this age.
-    pub now: Age,
-    /// For whom, and until when.
-    pub lease: Lease,
-    /// Of which queues; each of them once.
-    pub shares: Vec<Share>,
-}
-
-/// When there is next something to take, for each queue that has something: in the order of the bytes of
-/// their accounts and providers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wakes {
-    /// For [`Store::take_due`].
-    pub due: Vec<(DueQueue, Age)>,
-    /// For [`Store::take_waiting`].
-    pub waiting: Vec<(DueQueue, Age)>,
-}
-
-impl Wakes {
-    /// The first of all.
-    pub fn first(&self) -> Option<Age> {
-        self.all().min()
-    }
-
-    /// The first that comes after `now`.
-    pub fn first_after(&self, now: Age) -> Option<Age> {
-        self.all().filter(|due| *due > now).min()
-    }
-
-    fn all(&self) -> impl Iterator<Item = Age> {
-        self.due.iter().chain(&self.waiting).map(|(_, due)| *due)
-    }
 }
 
 /// Which operations a listing shows. Empty fields do not restrict.

@@ -9,7 +9,13 @@ use super::filling::{Copies, models};
 /// How a store at an address is opened.
 pub(crate) fn config(url: &str) -> Result<PostgresConfig> {
     let server = url.parse()?;
-    Ok(PostgresConfig { server, encryption: Encryption::Disable, ca_file: None, connections: 8 })
+    Ok(PostgresConfig {
+        server,
+        encryption: Encryption::Disable,
+        ca_file: None,
+        connections: 8,
+        witness_file: None,
+    })
 }
 
 /// Makes a store of `finished` operations and a tenth as many waiting ones.

@@ -33,12 +33,14 @@ pub(crate) fn read(mut section: Section<'_>, context: &mut Context<'_>) -> Optio
     let password = section.optional::<String>("password");
     let ca_file = section.optional::<String>("ca_file");
     let connections = section.size("connections", CONNECTIONS, 2..=200);
+    let witness_file = section.optional::<String>("witness_file");
     section.end();
     let url = url?;
     if url.value.starts_with("postgres:") || url.value.starts_with("postgresql:") {
-        return postgres(&url, password, ca_file, connections, context);
+        let more = ServerKeys { password, ca_file, connections, witness_file };
+        return postgres(&url, more, context);
     }
-    for unused in [password, ca_file].into_iter().flatten() {
+    for unused in [password, ca_file, witness_file].into_iter().flatten() {
         unused.place.refuse("is for a store at a server, and this one is a file");
     }
     sqlite(&url, context)
@@ -67,16 +69,35 @@ fn sqlite(url: &Found<'_, String>, context: &Context<'_>) -> Option<Store> {
     None
 }
 
+/// What is only for a store at a server.
+struct ServerKeys<'a> {
+    password: Option<Found<'a, String>>,
+    ca_file: Option<Found<'a, String>>,
+    connections: usize,
+    witness_file: Option<Found<'a, String>>,
+}
+
 fn postgres(
     url: &Found<'_, String>,
-    password: Option<Found<'_, String>>,
-    ca_file: Option<Found<'_, String>>,
-    connections: usize,
+    keys: ServerKeys<'_>,
     context: &mut Context<'_>,
 ) -> Option<Store> {
+    let ServerKeys { password, ca_file, connections, witness_file } = keys;
     let password_given = password.is_some();
     let password = password.and_then(|found| secret::fetch(&found.value, &found.place, context));
     let ca_file = ca_file.map(|found| context.folder.join(found.value));
+    let witness_file = match witness_file {
+        None => None,
+        Some(found) => {
+            let path = context.folder.join(&found.value);
+            let folder = path.parent().unwrap_or(context.folder);
+            if !folder.is_dir() {
+                found.place.refuse(format!("folder {} does not exist", folder.display()));
+                return None;
+            }
+            Some(path)
+        }
+    };
     let (mut server, mode) = address(url)?;
     if password_given {
         server.password(password?.expose_secret());
@@ -91,7 +112,8 @@ fn postgres(
         let what = "does not verify who the server is; leave sslmode out, or give store.ca_file";
         context.warn(&url.place, what);
     }
-    Some(Store::Postgres(Box::new(PostgresConfig { server, encryption, ca_file, connections })))
+    let config = PostgresConfig { server, encryption, ca_file, connections, witness_file };
+    Some(Store::Postgres(Box::new(config)))
 }
 
 /// The server's address without its mode of encryption, and that mode.

@@ -1,5 +1,7 @@
 //! Looking for what became of a request whose answer was lost. Reads only.
 
+use std::time::Duration;
+
 use prost::Message;
 use prost_types::Timestamp;
 use purveyor_sdk::plugin::v1::find_request::Attempt;
@@ -26,6 +28,10 @@ use crate::store::{self, Change, Committed, PAGE_MAX, Query, StoreError};
 
 /// How many objects are named by which a listing is seen to be whole.
 const WITNESSES: usize = 4;
+
+/// How much earlier than the lost time a plugin may call something new: upstreams date by clocks and zones
+/// of their own.
+const LOST_MARGIN: Duration = Duration::from_secs(48 * 3600);
 
 impl Engine {
     /// Looks once; `None`: the operation is somebody else's now.
@@ -332,7 +338,8 @@ impl Engine {
     }
 
     pub(super) async fn find_request(&self, operation: &Operation) -> Result<FindRequest> {
-        let Policy { gate, aliases, legacy_gate, settle, id_kind, .. } = self.policy(operation);
+        let Policy { gate, aliases, legacy_gate, settle, id_kind, lost, .. } =
+            self.policy(operation);
         let slack = self.inner.store.age().slack;
         // What was claimed shortly before may have been missing from the list that is compared with. What
         // was claimed earlier stood there, unless it is gone and its identifier has come back.
@@ -344,12 +351,20 @@ impl Engine {
         let closed_since = sent - settle - slack;
         let store = &self.inner.store;
         let witness_ids = store.newest_claims(&gate, &id_kind, since, WITNESSES).await?;
+        let presumed = operation.current().is_some_and(store::operation::Attempt::is_presumed);
+        // What is new since the lost time began is explained by whoever claimed it since.
+        let lost = lost.filter(|_| presumed).map(|lost| lost.from_age - LOST_MARGIN - slack);
+        let (since, closed_since) = lost.map_or((since, closed_since), |lost| (lost, lost));
         let undecided =
             [State::Running, State::OutcomeUnknown, State::Reconciling, State::NeedsOperator];
         let others = self.of_the_account(operation, &undecided).await?;
         let other_request_ids = others.iter().map(|it| it.request_id.to_string()).collect();
         let accounts = std::iter::once(gate).chain(aliases).chain(legacy_gate);
-        let claimed_ids = self.claimed_ids(operation, accounts, since, closed_since).await?;
+        let mut claimed_ids = self.claimed_ids(operation, accounts, since, closed_since).await?;
+        if presumed {
+            // Earlier steps made them.
+            claimed_ids.extend(operation.own_ids());
+        }
         let attempts = operation
             .attempts
             .iter()

@@ -12,6 +12,7 @@ mod late;
 mod look;
 mod observed;
 mod policy;
+mod presumed;
 mod refusal;
 mod rules;
 #[cfg(test)]
@@ -36,7 +37,7 @@ use crate::store::age::Age;
 use crate::store::operation::{Attempt, EndKind, NewClaim, Observed, Operation, Origin, Settle};
 
 pub use self::event::{
-    Closing, Contest, Event, LateFinding, Looked, NewAttempt, Refusal, Resolution,
+    Closing, Contest, Event, LateFinding, Looked, NewAttempt, Presumption, Refusal, Resolution,
 };
 pub use self::policy::{Backoff, Policy};
 pub use self::rules::{
@@ -136,6 +137,9 @@ impl Step<'_> {
             }
             (Running, Event::BaselineTaken(baseline)) if self.open_attempt().is_none() => {
                 self.next.baseline = Some(baseline);
+            }
+            (Running, Event::Presumed(presumption)) if self.open_attempt().is_none() => {
+                self.presume(presumption);
             }
             (Running, Event::Permitted(attempt)) => return self.permit(attempt),
             (Running, Event::Closed(closing)) => self.close(closing),
@@ -288,6 +292,9 @@ impl Step<'_> {
         if self.step_is_sold() {
             return Err(refuse("the upstream has accepted an attempt of this step"));
         }
+        if new.effect == Effect::Spend && self.policy.unsearched(&self.next).is_some() {
+            return Err(refuse("the store may lack that it was sent, and it was not searched for"));
+        }
         if let Some(last) = self.next.current() {
             let may_follow = match last.outcome {
                 Outcome::NotSent | Outcome::Rejected | Outcome::Absent => true,
@@ -400,7 +407,10 @@ impl Step<'_> {
 
     fn nothing_sent(&self) -> bool {
         self.next.step == 1
-            && self.next.attempts.iter().all(|attempt| attempt.outcome == Outcome::NotSent)
+            && self.next.attempts.iter().all(|attempt| {
+                let searched = attempt.is_presumed() && attempt.outcome == Outcome::Absent;
+                attempt.outcome == Outcome::NotSent || searched
+            })
     }
 
     fn end(&mut self, state: State) {

@@ -10,6 +10,7 @@ use super::machine::Policy;
 use super::{Engine, EngineConfig};
 use crate::failpoint;
 use crate::plugin::{Account, Provider, Timing};
+use crate::store::confirmation::LostTime;
 use crate::store::operation::{Operation, Safety};
 
 /// How long a permit may wait until the first byte is written.
@@ -39,7 +40,14 @@ impl Engine {
             policy.effect_lag = policy.effect_lag.max(safety.effect_lag);
         }
         policy.settle = failpoint::settle(policy.settle);
+        policy.lost = self.lost_time();
         policy
+    }
+
+    /// The time that the store may lack, as long as operations are searched for because of it.
+    pub(super) fn lost_time(&self) -> Option<LostTime> {
+        let age = self.inner.store.age().age;
+        self.inner.store.lost_time().filter(|lost| lost.lasts(age))
     }
 }
 
@@ -111,6 +119,7 @@ fn of(provider: &Provider, operation: &Operation, config: &EngineConfig) -> Poli
         absence_is_proof: method.is_some_and(|method| method.absence_is_proof),
         account_shared: provider.config().account_shared,
         settle: settle(provider.timing()).unwrap_or(SETTLE_DEFAULT),
+        lost: None,
         effect_lag: provider.effect_lag(op).unwrap_or(SETTLE_DEFAULT),
         retry: config.retry,
         look: config.look,
@@ -204,6 +213,7 @@ fn without_provider(operation: &Operation, config: &EngineConfig) -> Policy {
         must_send: true,
         absence_is_proof: false,
         account_shared: false,
+        lost: None,
         settle: SETTLE_DEFAULT,
         effect_lag: SETTLE_DEFAULT,
         retry: config.retry,

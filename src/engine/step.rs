@@ -7,12 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
-use prost::Message;
 use purveyor_sdk::plugin::v1::poll_outcome::Outcome as Progress;
 use purveyor_sdk::plugin::v1::step_outcome::Outcome as Said;
-use purveyor_sdk::plugin::v1::{
-    BaselineRequest, BaselineResponse, CallContext, CallKind, Op, PollOutcome, StepOutcome, Write,
-};
+use purveyor_sdk::plugin::v1::{CallContext, Op, PollOutcome, StepOutcome, Write};
 
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Price, ServiceRef};
@@ -24,6 +21,7 @@ use super::account::{AccountOf, check_owner};
 use super::drain::OpenAttempt;
 use super::machine::{Closing, Contest, Event, NewAttempt, Now, Policy, apply, locks};
 use super::policy::PERMIT_LIFE;
+use super::presume::{ask_for_baseline, baseline};
 use super::unstored::UnstoredOutcome;
 use super::{Engine, observation, price};
 use crate::failpoint::{self, Place};
@@ -48,6 +46,10 @@ impl Engine {
             Begun::Rests(operation) => return Ok(Some(*operation)),
         };
         failpoint::pass(Place::Begun);
+        if let Some(lost) = policy.unsearched(&running) {
+            let since = lost.from;
+            return Box::pin(self.presume(running, &provider, &policy, since)).await;
+        }
         let (prepared, guards) = match self.prepare(&provider, &policy, &running).await {
             Ok(prepared) => prepared,
             Err(error) => {
@@ -160,29 +162,11 @@ impl Engine {
         if !policy.can_search() || policy.effect < Effect::Setting {
             return Ok(None);
         }
-        let request = BaselineRequest {
-            write: Some(write(operation)),
-            step: i32::try_from(operation.step).unwrap_or(i32::MAX),
-            handle: operation.handle.clone(),
-        };
-        let asked = provider
-            .call(CallKind::Baseline, Op::Baseline, &request.encode_to_vec(), context)
-            .await;
-        let answer = match asked {
-            Ok(answer) => answer,
-            Err(error) if error.reason == ErrorReason::CapabilityUnsupported => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let answer = BaselineResponse::decode(answer).map_err(|error| {
-            Error::new(ErrorReason::PluginFault, "the plugin's baseline cannot be decoded")
-                .with_source(error)
-        })?;
-        Ok(Some(Baseline {
-            evidence: answer.evidence,
-            similarity: answer.similarity,
-            present_ids: answer.present_ids,
-            highest_id: answer.highest_id,
-        }))
+        match ask_for_baseline(provider, operation, context, None).await {
+            Ok(answer) => Ok(Some(baseline(answer))),
+            Err(error) if error.reason == ErrorReason::CapabilityUnsupported => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn close(

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use super::age::Age;
+use super::confirmation::LostTime;
 use super::operation::{Baseline, Decision, EndKind, GivenUp, Note, PendingEnd, Safety, Settle};
 
 /// A sequence of messages, each with its length before it.
@@ -64,13 +65,14 @@ pub(super) fn baseline(baseline: &Baseline) -> Vec<u8> {
         similarity: baseline.similarity.clone(),
         present_ids: baseline.present_ids.clone(),
         highest_id: baseline.highest_id.clone(),
+        ..BaselineResponse::default()
     }
     .encode_to_vec()
 }
 
 /// The evidence of [`baseline`].
 pub(super) fn from_baseline(bytes: &[u8]) -> Result<Baseline, StoreError> {
-    let BaselineResponse { evidence, similarity, present_ids, highest_id } =
+    let BaselineResponse { evidence, similarity, present_ids, highest_id, .. } =
         message("baseline", bytes)?;
     Ok(Baseline { evidence, similarity, present_ids, highest_id })
 }
@@ -205,6 +207,30 @@ fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// The time that a store lacks.
+pub(super) fn lost_time(lost: &LostTime) -> Vec<u8> {
+    LostTimeRecord {
+        from: Some(time(lost.from)),
+        from_age: lost.from_age.as_nanos(),
+        confirmed_age: lost.confirmed_age.as_nanos(),
+        until: Some(time(lost.until)),
+        until_age: lost.until_age.as_nanos(),
+    }
+    .encode_to_vec()
+}
+
+/// The time of [`lost_time`].
+pub(super) fn from_lost_time(bytes: &[u8]) -> Result<LostTime, StoreError> {
+    let record: LostTimeRecord = message("lost_time", bytes)?;
+    Ok(LostTime {
+        from: from_time("lost_time.from", record.from)?,
+        from_age: Age::from_nanos(record.from_age),
+        confirmed_age: Age::from_nanos(record.confirmed_age),
+        until: from_time("lost_time.until", record.until)?,
+        until_age: Age::from_nanos(record.until_age),
+    })
+}
+
 /// What operators said, as a sequence.
 pub(super) fn notes(notes: &[Note]) -> Vec<u8> {
     let records: Vec<_> = notes
@@ -305,6 +331,21 @@ struct SafetyRecord {
     effect_lag_ns: u64,
     #[prost(int32, tag = "7")]
     effect: i32,
+}
+
+/// [`LostTime`] as it is kept.
+#[derive(Clone, PartialEq, prost::Message)]
+struct LostTimeRecord {
+    #[prost(message, optional, tag = "1")]
+    from: Option<prost_types::Timestamp>,
+    #[prost(sfixed64, tag = "2")]
+    from_age: i64,
+    #[prost(sfixed64, tag = "3")]
+    confirmed_age: i64,
+    #[prost(message, optional, tag = "4")]
+    until: Option<prost_types::Timestamp>,
+    #[prost(sfixed64, tag = "5")]
+    until_age: i64,
 }
 
 /// [`Note`] as it is kept.

@@ -161,6 +161,14 @@ pub struct Attempt {
     pub unapplied: Option<Box<Observation>>,
 }
 
+impl Attempt {
+    /// Whether it stands for a request that a store which lacks commits may have sent: no plugin sent it
+    /// here.
+    pub fn is_presumed(&self) -> bool {
+        self.plugin.is_empty()
+    }
+}
+
 /// What the host observed of an attempt's request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Observed {

@@ -18,21 +18,26 @@ use uuid::Uuid;
 
 pub use self::open::OpenError;
 
-use self::doubt::Doubts;
+use self::doubt::{Doubts, Look};
 use self::due::{Release, Renew, TakeWaiting};
+use self::fault::Fault;
 use self::news::News;
 use self::pulse::Pulse;
 use self::retention::Prune;
-use self::session::Sessions;
+use self::session::{Connection, Sessions};
 use super::age::{Age, AgeReading};
+use super::confirmation::{Confirmation, Examination, LostTime};
 use super::operation::{Claim, HeldClaim, Observation, Operation};
+use super::witness::Witness;
 use super::{
     Accepted, AccountAdoption, AccountRecord, Change, Committed, EndedBefore, Identity, Lease,
     NewOperation, Positions, Query, ServiceRecord, Store, StoreError, StoredChange, Take, Wakes,
 };
 
 mod accounts;
+mod backup;
 mod changes;
+mod confirmation;
 mod doubt;
 mod due;
 mod fault;
@@ -63,6 +68,8 @@ pub struct PostgresConfig {
     pub ca_file: Option<PathBuf>,
     /// The most connections at a time, one that listens not counted.
     pub connections: usize,
+    /// A file that remembers how far the store was, beside this gateway.
+    pub witness_file: Option<PathBuf>,
 }
 
 impl PostgresConfig {
@@ -118,8 +125,9 @@ impl PostgresStore {
         // The first connection is not asked whether it is the store that was opened.
         let doubts = Arc::new(Doubts::default());
         let sessions = Sessions::new(config, Arc::clone(&doubts))?;
-        let (connection, meta) = open::open(&sessions).await?;
-        doubts.opened(meta.store_id);
+        let (connection, look) = open::open(&sessions).await?;
+        let witness = config.witness_file.as_deref();
+        doubts.open(&look, witness).map_err(|error| witness_fails(config, &error))?;
         let server = |error: StoreError| OpenError::Server(error.to_string());
         let pulse = Pulse::begin(&connection).await?;
         // It is closed: it was not checked as all others are.
@@ -137,25 +145,78 @@ impl PostgresStore {
         tasks.spawn(news::follow(Arc::clone(&shared)));
         tasks.spawn(news::tell(Arc::clone(&shared)));
         tasks.spawn(news::listen(Arc::clone(&shared)));
-        let identity = Identity { store_id: meta.store_id, schema_version: open::VERSION };
+        let identity = Identity { store_id: look.meta.store_id, schema_version: open::VERSION };
         Ok(Self { shared, identity, _tasks: tasks })
     }
 
-    /// Records that an operator has looked at the database and approves what it holds now. Gateways
-    /// that hold back spends because of a doubt go on within seconds.
+    /// What can be told of a database that may lack what was acknowledged.
     ///
     /// # Errors
     ///
-    /// As [`PostgresStore::open`]; then nothing was recorded.
-    pub async fn approve(config: &PostgresConfig) -> Result<(), OpenError> {
-        let sessions = Sessions::new(config, Arc::new(Doubts::default()))?;
-        let (connection, _) = open::open(&sessions).await?;
-        open::approve(&connection).await
+    /// As [`PostgresStore::open`].
+    pub async fn examine(config: &PostgresConfig) -> Result<Examination, OpenError> {
+        let (connection, look) = open_unwatched(config).await?;
+        examine(config, &connection, &look).await
+    }
+
+    /// Records what an operator decided about the database, which is trusted from then on; the alert that
+    /// this ends is kept with it. Gateways that hold back spends go on within seconds.
+    ///
+    /// # Errors
+    ///
+    /// As [`PostgresStore::open`]; then nothing was recorded, unless it is the witness that cannot be
+    /// written.
+    pub async fn confirm(
+        config: &PostgresConfig,
+        confirmation: Confirmation,
+    ) -> Result<(), OpenError> {
+        let (connection, look) = open_unwatched(config).await?;
+        let alert = examine(config, &connection, &look).await?.alert.unwrap_or_default();
+        let confirmation = Confirmation { alert, ..confirmation };
+        confirmation::confirm(&connection, &confirmation).await.map_err(failed)?;
+        let Some(path) = &config.witness_file else { return Ok(()) };
+        let look = Look::at(&connection, None).await?.map_err(OpenError::Server)?;
+        let written = Witness::begin(path, look.noted());
+        written.map(drop).map_err(|error| witness_fails(config, &error))
     }
 
     fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
     }
+}
+
+/// A database that is only looked at and confirmed.
+async fn open_unwatched(config: &PostgresConfig) -> Result<(Connection, Look), OpenError> {
+    let sessions = Sessions::new(config, Arc::new(Doubts::default()))?;
+    open::open(&sessions).await
+}
+
+async fn examine(
+    config: &PostgresConfig,
+    connection: &Connection,
+    look: &Look,
+) -> Result<Examination, OpenError> {
+    let (mut witnessed, mut unreadable) = (None, None);
+    if let Some(path) = &config.witness_file {
+        match Witness::read(path) {
+            Ok(noted) => witnessed = noted,
+            Err(error) => {
+                unreadable = Some(format!("{} cannot be read: {error}", path.display()));
+            }
+        }
+    }
+    let examined = confirmation::examine(connection, look, witnessed.as_ref()).await;
+    let examined = examined.map_err(failed)?;
+    Ok(Examination { alert: examined.alert.or(unreadable), ..examined })
+}
+
+fn failed(fault: Fault) -> OpenError {
+    OpenError::Server(fault.into_error().to_string())
+}
+
+fn witness_fails(config: &PostgresConfig, error: &std::io::Error) -> OpenError {
+    let path = config.witness_file.clone().unwrap_or_default();
+    OpenError::Witness { path, what: error.to_string() }
 }
 
 impl Drop for PostgresStore {
@@ -371,5 +432,9 @@ impl Store for PostgresStore {
 
     fn doubt(&self) -> Option<String> {
         self.shared.doubts.doubt()
+    }
+
+    fn lost_time(&self) -> Option<LostTime> {
+        self.shared.doubts.lost_time()
     }
 }

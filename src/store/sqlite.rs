@@ -18,14 +18,17 @@ pub use self::open::OpenError;
 
 use self::age::BeginError;
 use self::check::Check;
+use self::fault::Fault;
 use self::health::Health;
+use self::integrity::IntegrityError;
 use self::readers::Readers;
 use self::watch::FileWatch;
-use self::witness::{Noted, Witness};
 use self::writer::{Start, Writer};
 use super::age::{Age, AgeReading};
+use super::confirmation::{Confirmation, Examination, LostTime};
 use super::heartbeat::AgeClock;
 use super::operation::{Claim, HeldClaim, Observation, Operation};
+use super::witness::Witness;
 use super::{
     Accepted, AccountAdoption, AccountRecord, Change, Committed, EndedBefore, Identity, Lease,
     NewOperation, Positions, Query, ServiceRecord, Store, StoreError, StoredChange, Take, Wakes,
@@ -33,12 +36,14 @@ use super::{
 
 mod accounts;
 mod age;
+mod backup;
 mod changes;
 mod check;
 mod due;
 mod fault;
 mod health;
 mod holdings;
+mod integrity;
 mod listing;
 mod location;
 mod lock;
@@ -53,7 +58,6 @@ mod row;
 mod schema;
 mod services;
 mod watch;
-mod witness;
 mod writer;
 
 /// What SQLite keeps beside a database while it is open: the log, and the log's index.
@@ -77,6 +81,7 @@ pub struct SqliteStore {
     clock: Arc<AgeClock>,
     identity: Identity,
     doubt: Option<String>,
+    lost: Option<LostTime>,
     /// Last, because it keeps the file locked until SQLite has closed it.
     watch: Arc<FileWatch>,
 }
@@ -92,16 +97,24 @@ impl SqliteStore {
         // Bound first, and so dropped last where something fails from here on.
         let watch = Arc::new(opened.watch);
         let open::Opened { path, writer, readers, check, .. } = opened;
-        let noted = noted(&path, &writer)?;
-        let (witness, doubt) = match Witness::open(&path, noted).map_err(witness_fails(&path))? {
-            Ok(witness) => (Some(witness), None),
-            Err(doubt) => {
-                let doubt = format!(
-                    "{doubt}; stop the gateway and run `purveyor store confirm` once it was looked at"
-                );
-                tracing::error!(doubt, "nothing is spent");
-                (None, Some(doubt))
-            }
+        let fails = |error| failed(&path, error);
+        let noted = integrity::noted(&path, &writer).map_err(fails)?;
+        let file = integrity::witness_path(&path);
+        let witnessed = Witness::read(&file).map_err(witness_fails(&path))?;
+        let alert = integrity::alert(&writer, &noted, witnessed.as_ref(), &file);
+        let alert = alert.map_err(|error| fails(error.into()))?;
+        let lost = integrity::lost_time(&writer).map_err(fails)?;
+        let doubt = alert.map(|alert| {
+            let what = "stop the gateway and run `purveyor store confirm` once it was looked at";
+            let doubt = format!("{alert}; {what}");
+            tracing::error!(doubt, "nothing is spent");
+            doubt
+        });
+        let (store_id, last_change) = (noted.store_id, noted.position);
+        // Where the store is doubted, what was known before stays noted.
+        let witness = match doubt {
+            Some(_) => None,
+            None => Some(Witness::begin(&file, noted).map_err(witness_fails(&path))?),
         };
         let clock = age::begin(&writer).map_err(|error| match error {
             BeginError::Machine(source) => OpenError::Machine(source),
@@ -112,7 +125,7 @@ impl SqliteStore {
         let start = Start {
             path,
             connection: writer,
-            last_change: noted.position,
+            last_change,
             witness,
             health: Arc::clone(&health),
             watch: Arc::clone(&watch),
@@ -125,8 +138,9 @@ impl SqliteStore {
             writer: Writer::start(start).map_err(OpenError::Thread)?,
             health,
             clock,
-            identity: Identity { store_id: noted.store_id, schema_version: schema::VERSION },
+            identity: Identity { store_id, schema_version: schema::VERSION },
             doubt,
+            lost,
             watch,
         })
     }
@@ -142,17 +156,32 @@ impl SqliteStore {
         open::look_through(path)
     }
 
-    /// Records that an operator has looked at the file and approves what it holds now. Waits for the
-    /// disk.
+    /// What can be told of a file that may lack what was acknowledged. Waits for the disk.
     ///
     /// # Errors
     ///
     /// As [`SqliteStore::open`], also while a gateway has the file.
-    pub fn approve(path: &Path) -> Result<(), OpenError> {
-        // All of it stays open, and so locked, until the approval is written.
+    pub fn examine(path: &Path) -> Result<Examination, OpenError> {
         let opened = open::open(path)?;
-        let noted = noted(&opened.path, &opened.writer)?;
-        Witness::approve(&opened.path, noted).map_err(witness_fails(&opened.path))
+        examine(&opened)
+    }
+
+    /// Records what an operator decided about the file, which is trusted from then on; the alert that this
+    /// ends is kept with it. Waits for the disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`SqliteStore::open`], also while a gateway has the file.
+    pub fn confirm(path: &Path, confirmation: Confirmation) -> Result<(), OpenError> {
+        // All of it stays open, and so locked, until the confirmation is written.
+        let opened = open::open(path)?;
+        let (path, writer) = (&opened.path, &opened.writer);
+        let alert = examine(&opened)?.alert.unwrap_or_default();
+        let confirmation = Confirmation { alert, ..confirmation };
+        integrity::confirm(writer, &confirmation).map_err(|error| failed(path, error))?;
+        let noted = integrity::noted(path, writer).map_err(|error| failed(path, error))?;
+        let witness = Witness::begin(&integrity::witness_path(path), noted);
+        witness.map(drop).map_err(witness_fails(path))
     }
 }
 
@@ -378,14 +407,35 @@ impl Store for SqliteStore {
     fn doubt(&self) -> Option<String> {
         self.doubt.clone().or_else(|| self.check.damage())
     }
+
+    fn lost_time(&self) -> Option<LostTime> {
+        self.lost
+    }
 }
 
-/// What the file is now.
-fn noted(path: &Path, connection: &rusqlite::Connection) -> Result<Noted, OpenError> {
-    let sqlite = |source| OpenError::Sqlite { path: path.to_owned(), source };
-    let store_id = schema::store_id(connection).map_err(sqlite)?;
-    let position = changes::last(connection).map_err(sqlite)?;
-    Ok(Noted { store_id, position })
+fn examine(opened: &open::Opened) -> Result<Examination, OpenError> {
+    let (path, writer) = (&opened.path, &opened.writer);
+    let fails = |error| failed(path, error);
+    let now = integrity::noted(path, writer).map_err(fails)?;
+    let file = integrity::witness_path(path);
+    let (witnessed, unreadable) = match Witness::read(&file) {
+        Ok(witnessed) => (witnessed, None),
+        Err(error) => (None, Some(format!("{} cannot be read: {error}", file.display()))),
+    };
+    let examined = integrity::examine(writer, &now, witnessed.as_ref(), &file).map_err(fails)?;
+    Ok(Examination { alert: unreadable.or(examined.alert), ..examined })
+}
+
+fn failed(path: &Path, error: IntegrityError) -> OpenError {
+    match error {
+        IntegrityError::Io(source) => witness_fails(path)(source),
+        IntegrityError::Database(Fault::Database(source)) => {
+            OpenError::Sqlite { path: path.to_owned(), source }
+        }
+        IntegrityError::Database(Fault::Job(source)) => {
+            OpenError::Unreadable { path: path.to_owned(), source }
+        }
+    }
 }
 
 fn witness_fails(path: &Path) -> impl FnOnce(io::Error) -> OpenError {

@@ -124,3 +124,71 @@ async fn a_promotion_under_a_running_gateway_stops_spends_until_it_is_confirmed(
     succeeded(client.done(&held.name).await);
     assert_eq!((sold(&upstream, Kind::ProductAdd).len(), asked(&upstream, CREATE)), (3, 3));
 }
+
+/// The standby was promoted and confirmed, and the old server runs on: the gateway's connections still lead to
+/// it, and new ones lead to the standby.
+#[tokio::test]
+async fn old_primary_is_left_as_soon_as_new_connections_lead_elsewhere() {
+    let Stage { server, name, standby, way, upstream, program, .. } = stage().await;
+    run(&standby, "postgres", "SELECT pg_promote()").await;
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let configuration = configuration().provider("gandi", provider(&upstream));
+    let configuration = configuration.store(&standby.url(&name));
+    configuration.write(elsewhere.path()).expect("the configuration is written");
+    let confirmed = confirm(elsewhere.path());
+    assert!(confirmed.status.success(), "{confirmed:?}");
+
+    way.lead_to(&standby);
+    let left = "connections to the earlier server are closed";
+    until("it works at the standby", async || program.said(left) > 0).await;
+    let client = program.client().await;
+    let order = succeeded(client.ordered(purchase("gandi", &[("shares", 1)])).await);
+    let id = order.name.strip_prefix("operations/").expect("a name");
+    let known = format!("SELECT count(*) FROM purveyor.operations WHERE request_id = '{id}'");
+    let count = async |server: &Server| {
+        let row = connect(server, &name).await.query_one(&known, &[]).await;
+        row.expect("it answers").get::<_, i64>(0)
+    };
+    assert_eq!((count(&server).await, count(&standby).await), (0, 1));
+
+    // New connections lead to the old server again.
+    way.lead_to(&server);
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+               WHERE application_name = 'gateway'";
+    run(&standby, "postgres", sql).await;
+    until("it is refused", async || program.said("is an old primary on timeline 1") > 0).await;
+    until("health tells", async || !program.serves().await).await;
+    let refused = client.order(purchase("gandi", &[("shares", 1)])).await;
+    assert_eq!(told(&refused.expect_err("nothing can be accepted")).1, "STORE_UNAVAILABLE");
+    assert_eq!(asked(&upstream, CREATE), 2);
+}
+
+/// A gateway that is started remembers the timeline by its witness file.
+#[tokio::test]
+async fn old_primary_is_recognised_after_a_restart_by_the_witness_file() {
+    let server = Server::start().expect("a server of its own");
+    let upstream = upstream(Options::default()).await;
+    let (name, way) = (database(&server).await, Way::to(&server, "gateway"));
+    let configuration = configuration().provider("gandi", provider(&upstream));
+    let configuration = configuration.store(&way.url(&server, &name)).witness_file("seen");
+    let program = Program::start(configuration);
+    let client = program.client().await;
+    succeeded(client.ordered(purchase("gandi", &[("shares", 1)])).await);
+    let standby = server.standby().expect("a standby");
+    caught_up(&server, &standby).await;
+    run(&standby, "postgres", "SELECT pg_promote()").await;
+    let folder = program.kill();
+    way.lead_to(&standby);
+    let confirmed = confirm(folder.path());
+    assert!(confirmed.status.success(), "{confirmed:?}");
+    let program = Program::start_in(folder);
+    succeeded(program.client().await.ordered(purchase("gandi", &[("shares", 1)])).await);
+    let folder = program.kill();
+
+    way.lead_to(&server);
+    let program = Program::start_in(folder);
+    until("health tells", async || !program.serves().await).await;
+    let held = accepted(&program).await;
+    assert!(held.message.contains("it is an old primary"), "{held:#?}");
+    assert_eq!(asked(&upstream, CREATE), 2);
+}

@@ -16,7 +16,7 @@ use rustix::process::Pid;
 use tempfile::TempDir;
 
 use crate::support::client::{succeeded, told};
-use crate::support::program::Program;
+use crate::support::program::{Program, confirm};
 use crate::support::requests::purchase;
 use crate::support::{
     FOR_EVER, HOUR, asked, check_each, configuration, provider, sold, until, upstream,
@@ -283,6 +283,9 @@ async fn deleted_file_is_copied_from_the_process_as_the_log_says() {
         fs::remove_file(folder.path().join(name)).expect("it is removed");
     }
     rename(&folder.path().join("copy.db"), &folder.path().join(DATABASE));
+    // It is whole, and another file all the same.
+    assert!(said.contains("purveyor store confirm --nothing-lost"), "{said}");
+    assert!(confirm(folder.path()).status.success());
     goes_on(folder, &first).await;
 }
 

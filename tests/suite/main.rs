@@ -44,6 +44,7 @@ mod refusing;
 mod renewing;
 mod renewing_by_order;
 mod replicas;
+mod restored_store;
 mod rolling;
 mod starting;
 mod stopping;

@@ -7,7 +7,7 @@ mod effect;
 mod late;
 mod lost;
 mod secrets;
-mod stage;
+pub(crate) mod stage;
 mod two_providers;
 
 use std::time::{Duration, SystemTime};

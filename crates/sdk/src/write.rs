@@ -34,6 +34,10 @@ pub struct Baseline {
     pub step: i32,
     /// The handle that the step before returned; empty before the first.
     pub handle: Vec<u8>,
+    /// Set when the gateway's store may lack what it sent since then: the write may have been sent already.
+    /// The evidence is to be as it was at that time: what was made later, or cannot be told from that, is
+    /// not in it, and [`Evidence::without_lost`] says so.
+    pub lost_since: Option<Timestamp>,
 }
 
 /// What [`crate::Provider::baseline`] answers.
@@ -49,6 +53,10 @@ pub struct Evidence {
     /// Where identifiers are numbers that only grow: the highest that is given out already, and
     /// `present_ids` then hold what is beside it and the lower ones.
     pub highest_id: String,
+    /// The evidence holds nothing that was made since [`Baseline::lost_since`], or needs nothing to be left
+    /// out because the search reads a state. Where that was asked and this is not set, an operator is
+    /// asked instead of the upstream.
+    pub without_lost: bool,
 }
 
 /// One operation that waits for its upstream.
@@ -246,7 +254,8 @@ impl FromWire for Baseline {
 
     fn from_wire(wire: v1::BaselineRequest) -> Option<Self> {
         let write = Write::from_wire(wire.write)?;
-        Some(Self { write, step: wire.step, handle: wire.handle })
+        let (step, handle, lost_since) = (wire.step, wire.handle, wire.lost_since);
+        Some(Self { write, step, handle, lost_since })
     }
 }
 
@@ -286,8 +295,8 @@ impl FromWire for Find {
 
 impl From<Evidence> for v1::BaselineResponse {
     fn from(evidence: Evidence) -> Self {
-        let Evidence { evidence, similarity, present_ids, highest_id } = evidence;
-        Self { evidence, similarity, present_ids, highest_id }
+        let Evidence { evidence, similarity, present_ids, highest_id, without_lost } = evidence;
+        Self { evidence, similarity, present_ids, highest_id, without_lost }
     }
 }
 

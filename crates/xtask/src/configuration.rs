@@ -31,6 +31,8 @@ struct Server {
 #[derive(Clone, Debug, Serialize)]
 struct Store {
     url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witness_file: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -181,7 +183,7 @@ impl Configuration {
     pub fn new(artifacts: &Artifacts) -> Self {
         Self {
             server: Server { listen: "127.0.0.1:0".to_owned(), limits: BTreeMap::new() },
-            store: Store { url: "sqlite:purveyor.db".to_owned() },
+            store: Store { url: "sqlite:purveyor.db".to_owned(), witness_file: None },
             plugins: Plugins { directory: artifacts.plugins.clone(), pins: artifacts.pins.clone() },
             engine: BTreeMap::from([("development".to_owned(), true.into())]),
             telemetry: Telemetry { log_filter: "info".to_owned() },
@@ -207,6 +209,13 @@ impl Configuration {
     #[must_use]
     pub fn store(mut self, url: &str) -> Self {
         url.clone_into(&mut self.store.url);
+        self
+    }
+
+    /// Remembers in a file beside the configuration how far a store at a server was.
+    #[must_use]
+    pub fn witness_file(mut self, name: &str) -> Self {
+        self.store.witness_file = Some(name.to_owned());
         self
     }
 

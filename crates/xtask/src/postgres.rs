@@ -170,6 +170,40 @@ impl Server {
         Ok(standby)
     }
 
+    /// The SQL that `pg_dump` makes of a database.
+    ///
+    /// # Errors
+    /// When it cannot be dumped.
+    pub fn dump(&self, database: &str) -> Result<Vec<u8>> {
+        let mut dump = self.client("pg_dump", database);
+        let dumped = dump.output().with_context(|| format!("cannot run {dump:?}"))?;
+        let said = String::from_utf8_lossy(&dumped.stderr);
+        ensure!(dumped.status.success(), "{dump:?} ended with {}\n{said}", dumped.status);
+        Ok(dumped.stdout)
+    }
+
+    /// Runs what [`Server::dump`] made in an empty database.
+    ///
+    /// # Errors
+    /// When a statement of it fails.
+    pub fn restore(&self, database: &str, dump: &[u8]) -> Result<()> {
+        let file = self.folder.join("dump.sql");
+        fs::write(&file, dump)?;
+        self.give(&file)?;
+        let mut restore = self.client("psql", database);
+        restore.args(["--quiet", "--set=ON_ERROR_STOP=1", "--output=/dev/null", "--file"]);
+        restore.arg(file);
+        run(restore)
+    }
+
+    /// A program that connects to a database.
+    fn client(&self, program: &str, database: &str) -> Command {
+        let mut command = self.command(self.programs.join(program));
+        command.arg("-h").arg(&self.folder).arg("-p").arg(self.port.to_string());
+        command.args(["-U", ROLE, "-d", database]);
+        command
+    }
+
     fn make() -> Result<Self> {
         Self::make_with(None)
     }

@@ -86,6 +86,9 @@ pub(crate) struct Before {
     /// The purchases that were not done.
     #[serde(default)]
     pub(crate) open: Vec<i64>,
+    /// The gateway may lack that the spend was sent, and what was made since then is not in the rest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) lost: bool,
 }
 
 /// A product as it was.

@@ -45,6 +45,9 @@ pub(crate) struct Before {
     /// The newest orders that were listed, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) known: Vec<u64>,
+    /// The gateway may lack that the order was sent, and what was made since then is not in the rest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) lost: bool,
 }
 
 impl Before {

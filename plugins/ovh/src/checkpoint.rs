@@ -71,6 +71,9 @@ pub(crate) struct Before {
     pub(crate) since: String,
     /// The orders that were listed after that time.
     pub(crate) orders: Vec<i64>,
+    /// The gateway may lack that the renewal was ordered and paid since then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) lost: bool,
 }
 
 impl Followed {
@@ -128,7 +131,7 @@ mod tests {
         assert_eq!(encode(&expected).unwrap(), handle);
         let evidence = br#"[1,{"step":1,"begun":1,"since":"2026-05-15T13:48:06Z","orders":[7]}]"#;
         let since = "2026-05-15T13:48:06Z".to_owned();
-        let expected = Before { step: 1, begun: 1, since, orders: vec![7] };
+        let expected = Before { step: 1, begun: 1, since, orders: vec![7], lost: false };
         assert_eq!(decode::<Before>(evidence).unwrap(), expected);
         assert_eq!(encode(&expected).unwrap(), evidence);
     }

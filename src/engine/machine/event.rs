@@ -40,6 +40,8 @@ pub enum Event {
     },
     /// Evidence before the spend.
     BaselineTaken(Baseline),
+    /// The store may lack that the next spend was sent already: it is searched for first.
+    Presumed(Presumption),
     /// The host is about to write a request.
     Permitted(NewAttempt),
     /// The step has ended.
@@ -124,6 +126,17 @@ pub struct LateFinding {
     pub response: FindResponse,
 }
 
+/// A request that may have been sent, of which the store knows nothing.
+#[derive(Clone, Debug)]
+pub struct Presumption {
+    /// Of the attempt that stands for it.
+    pub nonce: Uuid,
+    /// The upstream call.
+    pub call: String,
+    /// Evidence of what was there before; an error says why an operator has to look.
+    pub evidence: Result<Baseline, String>,
+}
+
 /// A permit about to be committed.
 #[derive(Clone, Debug)]
 pub struct NewAttempt {
@@ -197,6 +210,7 @@ impl Event {
             Event::Unblocked => "unblocked",
             Event::StartExpired { .. } => "the end of its time to start",
             Event::BaselineTaken(_) => "a baseline",
+            Event::Presumed(_) => "a presumed attempt",
             Event::Permitted(_) => "a permit",
             Event::Closed(_) => "the end of a step",
             Event::ObservedLate { .. } => "a late observation",

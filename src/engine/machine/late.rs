@@ -28,6 +28,10 @@ impl Step<'_> {
     /// Once something was accepted in a later step, its handle is the one that polls follow.
     pub(super) fn keep_for_later(&mut self) {
         let Some(last) = self.next.current() else { return };
+        if last.is_presumed() {
+            // Everything since the lost time began is new to its baseline, and most of it is others'.
+            return;
+        }
         let step = last.step;
         let handle = if step == 1 { Vec::new() } else { self.next.handle.clone() };
         let kept = self.next.given_up.iter().any(|it| it.step == step);
@@ -44,6 +48,8 @@ impl Step<'_> {
         if let Some(last) = self.next.current_mut()
             && last.step == step
             && gave_up(last)
+            // A step that only prepares sends nothing either, and is no sign that it was sent before.
+            && !last.is_presumed()
         {
             last.outcome = outcome;
             last.message = "came through after it was taken for absent".to_owned();

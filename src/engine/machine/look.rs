@@ -62,6 +62,13 @@ impl Step<'_> {
             let message = "somebody else may have bought what was found on this shared account";
             return self.ask_operator(message.to_owned());
         }
+        let lost = self.next.current().is_some_and(|it| self.policy.may_be_of_lost(it));
+        if lost && self.policy.evidence == Evidence::Difference && made {
+            self.next.candidates = vec![UpstreamRef::of(found.upstream_id)];
+            let message =
+                "what was found was made for this request, or for one that the store lacks";
+            return self.ask_operator(message.to_owned());
+        }
         let Some(said @ (Said::Done(_) | Said::Pending(_) | Said::Next(_))) =
             found.outcome.and_then(|outcome| outcome.outcome)
         else {

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use purveyor_sdk::v1::operation::Outcome;
 use purveyor_sdk::v1::{Effect, Evidence};
+
+use crate::store::confirmation::LostTime;
+use crate::store::operation::{Attempt, Operation};
 
 /// What the plugin's manifest and the configuration say about one method of one provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub struct Policy {
     pub absence_is_proof: bool,
     /// Whether somebody else may buy on the same account.
     pub account_shared: bool,
+    /// The time that the store may lack: what was sent then is not known. `None`: it lacks nothing.
+    pub lost: Option<LostTime>,
     /// From a lost answer until absence counts.
     pub settle: Duration,
     /// How long the effect may lag behind the upstream's final word.
@@ -39,6 +45,22 @@ impl Policy {
     /// Whether the upstream can be asked what became of a request.
     pub fn can_search(&self) -> bool {
         !matches!(self.evidence, Evidence::None | Evidence::Unspecified)
+    }
+
+    /// The time of which it is not known whether the operation's next spend was sent then. What follows an
+    /// attempt that was made or searched for since the confirmation was not.
+    pub fn unsearched(&self, operation: &Operation) -> Option<&LostTime> {
+        let lost = self.lost.as_ref().filter(|_| self.effect == Effect::Spend)?;
+        let known = operation.attempts.iter().any(|attempt| {
+            attempt.outcome != Outcome::NotSent && attempt.permit_age >= lost.confirmed_age
+        });
+        (!known).then_some(lost)
+    }
+
+    /// Whether what is new since an attempt's baseline may have been made by a request that the store lacks.
+    pub fn may_be_of_lost(&self, attempt: &Attempt) -> bool {
+        let before = |lost: &LostTime| attempt.permit_age < lost.confirmed_age;
+        self.lost.as_ref().is_some_and(|lost| attempt.is_presumed() || before(lost))
     }
 }
 

@@ -90,6 +90,7 @@ impl Step<'_> {
     /// Whether an attempt of this step was presumed absent before the last one was sent.
     fn has_earlier_attempt(&self) -> bool {
         let step = self.next.step;
-        self.next.attempts.iter().any(|it| it.step == step && it.outcome == Outcome::Absent)
+        let absent = |it: &Attempt| it.step == step && it.outcome == Outcome::Absent;
+        self.next.attempts.iter().any(|it| absent(it) && !it.is_presumed())
     }
 }

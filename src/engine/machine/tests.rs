@@ -7,6 +7,7 @@ mod doubt;
 mod effect;
 mod late;
 mod observed;
+mod presumed;
 mod table;
 mod word;
 mod world;
@@ -57,6 +58,7 @@ pub(super) fn policy(evidence: Evidence) -> Policy {
         must_send: true,
         absence_is_proof: evidence != Evidence::None,
         account_shared: false,
+        lost: None,
         settle: SETTLE,
         effect_lag: EFFECT_LAG,
         retry: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) },
@@ -160,7 +162,7 @@ fn every_duration_is_longer_by_the_slack() {
         nonce: Uuid::from_u128(3),
         call: "create".into(),
         effect: Effect::Spend,
-        plugin: String::new(),
+        plugin: "acme 1.0.0".to_owned(),
         plugin_sha256: String::new(),
     };
     let looked = |outcome| Event::Looked(FindResponse { outcome: Some(outcome) }.into());

@@ -49,7 +49,7 @@ pub(in crate::engine) fn attempt(outcome: Outcome, upstream_id: &str) -> Attempt
         outcome,
         message: String::new(),
         upstream_id: upstream_id.to_owned(),
-        plugin: String::new(),
+        plugin: "acme 1.0.0".to_owned(),
         plugin_sha256: String::new(),
         answer_status: 0,
         answer: Vec::new(),

@@ -23,11 +23,12 @@ macro_rules! settled {
     };
 }
 
-/// Where a change will stand, and by which transaction.
+/// Where a change will stand, by which transaction, and on which of the server's timelines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) position: i64,
     pub(super) transaction_id: i64,
+    pub(super) timeline: i64,
 }
 
 /// Kept while a position is taken; the function `take_position` in the schema names it too.
@@ -56,11 +57,15 @@ pub(super) async fn take_positions(
 
 /// The next position, for the running transaction, which must not have written anything before.
 pub(super) async fn take_position(connection: &Connection) -> Result<Place, Fault> {
-    let sql = "SELECT next_position, transaction_id FROM take_position()";
+    let sql = "SELECT next_position, transaction_id, timeline FROM take_position()";
     let statement = connection.prepare_cached(sql).await?;
     let row = connection.query_one(&statement, &[]).await?;
     let mut fields = Fields::of(&row);
-    Ok(Place { position: fields.value()?, transaction_id: fields.value()? })
+    Ok(Place {
+        position: fields.value()?,
+        transaction_id: fields.value()?,
+        timeline: fields.value()?,
+    })
 }
 
 /// Adds the change that the running transaction makes.

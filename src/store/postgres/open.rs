@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio_postgres::error::SqlState;
 use uuid::Uuid;
 
-use super::doubt::{Cluster, Meta};
+use super::doubt::{Look, OBJECTS, TIMELINE};
 use super::fault::{self, Fault, RoundTripError};
 use super::pooler;
 use super::row::Value;
@@ -17,7 +17,7 @@ use crate::store::age::Age;
 use crate::store::{StoreError, encoding};
 
 /// What leads from each version to the next; the first makes the tables.
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
     include_str!("schema/0003.sql"),
@@ -29,6 +29,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("schema/0009.sql"),
     include_str!("schema/0010.sql"),
     include_str!("schema/0011.sql"),
+    include_str!("schema/0012.sql"),
 ];
 
 /// The version from which on the store has an age.
@@ -37,14 +38,17 @@ const WITH_AGE: i32 = 6;
 /// The version from which on an object may have several identifiers.
 const WITH_LISTS: i32 = 9;
 
+/// The version from which on the store knows its own tables.
+const WITH_OBJECTS: i32 = 12;
+
 /// The version that this program reads and writes.
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
 
 /// Held while the tables are made or brought forward. The first number is ours: "PRVY".
 const MIGRATING: &str = "SELECT pg_advisory_xact_lock(1347573337, 1)";
 
-/// How long one statement of a migration may take, and the wait for another gateway's migration.
-const MIGRATION_MAX: Duration = Duration::from_secs(3600);
+/// How long one statement of a migration or a backup may take, and the wait for another gateway's migration.
+const LONG_MAX: Duration = Duration::from_secs(3600);
 
 /// Why a database was not opened. Nothing of it was changed but, where that was the last step that
 /// could be done, an older schema brought forward.
@@ -80,6 +84,17 @@ pub enum OpenError {
         /// The newest known version.
         known: u32,
     },
+    /// The file that remembers how far the store was cannot be read or written.
+    #[error(
+        "store.witness_file {path} cannot be used: {what}; where it is damaged, `purveyor store confirm` \
+         writes it anew"
+    )]
+    Witness {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        what: String,
+    },
     /// Whatever else the server says.
     #[error("the store cannot be opened: {0}")]
     Server(String),
@@ -112,20 +127,19 @@ impl From<Fault> for OpenError {
 }
 
 /// Connects, and brings the tables to [`VERSION`].
-pub(super) async fn open(sessions: &Sessions) -> Result<(Connection, Meta), OpenError> {
-    let mut connection = get(sessions).await?;
-    pooler::refuse(&connection, &get(sessions).await?).await.map_err(OpenError::Unfit)?;
+pub(super) async fn open(sessions: &Sessions) -> Result<(Connection, Look), OpenError> {
+    let mut connection = connect(sessions).await?;
+    pooler::refuse(&connection, &connect(sessions).await?).await.map_err(OpenError::Unfit)?;
     // Whatever keeps the version from being read is seen again under the lock.
     if !matches!(version(&connection).await, Ok(VERSION)) {
         connection = migrated(connection).await?;
     }
-    let sql = format!("SELECT {} FROM meta", Meta::COLUMNS);
-    let statement = connection.prepare_cached(&sql).await?;
-    let meta = Meta::read(&connection.query_one(&statement, &[]).await?)?;
-    Ok((connection, meta))
+    let look = Look::at(&connection, None).await?.map_err(OpenError::Server)?;
+    Ok((connection, look))
 }
 
-async fn get(sessions: &Sessions) -> Result<Connection, OpenError> {
+/// A connection, or why the server is not fit.
+pub(super) async fn connect(sessions: &Sessions) -> Result<Connection, OpenError> {
     sessions.get().await.map_err(|error| match error {
         StoreError::Unavailable(what) => OpenError::Unfit(what),
         other => OpenError::Server(other.to_string()),
@@ -134,45 +148,57 @@ async fn get(sessions: &Sessions) -> Result<Connection, OpenError> {
 
 /// Brings the tables forward in one transaction.
 async fn migrated(connection: Connection) -> Result<Connection, OpenError> {
-    let cluster = Cluster::of(&connection).await?;
-    connection.batch_execute("BEGIN").await?;
-    // A migration takes as long as the store is large, and who comes second waits for it and finds the
-    // tables made.
-    let connection = connection.limited_to(MIGRATION_MAX);
-    let unlimited = "SET LOCAL statement_timeout TO 0; SET LOCAL lock_timeout TO 0";
-    connection.batch_execute(unlimited).await?;
+    let connection = begin_long(connection, "BEGIN").await?;
+    // Who comes second waits for it and finds the tables made.
     connection.batch_execute(MIGRATING).await?;
     // Behind a long reader of the tables, as a dump, it would keep gateways from them that serve.
     connection.batch_execute("SET LOCAL lock_timeout TO '5s'").await?;
-    migrate(&connection, cluster).await?;
+    migrate(&connection, VERSION).await?;
     connection.commit().await?;
     Ok(connection.limited_to(ROUND_TRIP_MAX))
 }
 
-async fn migrate(connection: &Connection, cluster: Cluster) -> Result<(), OpenError> {
+/// Begins a transaction whose statements take as long as the store is large.
+pub(super) async fn begin_long(
+    connection: Connection,
+    begin: &str,
+) -> Result<Connection, OpenError> {
+    let connection = connection.limited_to(LONG_MAX);
+    connection.batch_execute(begin).await?;
+    let unlimited = "SET LOCAL statement_timeout TO 0; SET LOCAL lock_timeout TO 0; \
+                     SET LOCAL idle_in_transaction_session_timeout TO 0";
+    connection.batch_execute(unlimited).await?;
+    Ok(connection)
+}
+
+/// Brings the tables to a version.
+pub(super) async fn migrate(connection: &Connection, to: u32) -> Result<(), OpenError> {
     let from = version(connection).await?;
     if from > VERSION {
         return Err(OpenError::NewerSchema { found: from, known: VERSION });
     }
-    for (version, migration) in (1..).zip(MIGRATIONS).skip(from as usize) {
+    for (version, migration) in (1..).zip(MIGRATIONS).take(to as usize).skip(from as usize) {
         if version == 1 {
             connection.batch_execute("CREATE SCHEMA IF NOT EXISTS purveyor").await?;
         }
         connection.batch_execute(migration).await?;
         if version == 1 {
-            let sql = "INSERT INTO meta (one, store_id, schema_version, system_identifier, \
-                       timeline) VALUES (1, $1, 1, $2, $3)";
-            let store_id = Uuid::new_v4();
-            let Cluster { system_identifier, timeline } = cluster;
-            let statement = connection.prepare_cached(sql).await?;
-            let values: [Value<'_>; 3] = [&store_id, &system_identifier, &timeline];
-            connection.execute(&statement, &values).await?;
+            let sql = format!(
+                "INSERT INTO meta (one, store_id, schema_version, system_identifier, timeline) \
+                 SELECT 1, $1, 1, (pg_control_system()).system_identifier, {TIMELINE}"
+            );
+            let statement = connection.prepare_cached(&sql).await?;
+            connection.execute(&statement, &[&Uuid::new_v4()]).await?;
         }
         if version == WITH_AGE {
             begin_windows_again(connection).await?;
         }
         if version == WITH_LISTS {
             take_ids_apart(connection).await?;
+        }
+        if version == WITH_OBJECTS {
+            let sql = format!("UPDATE meta SET objects = {OBJECTS}");
+            connection.batch_execute(&sql).await?;
         }
         let statement = connection.prepare_cached("UPDATE meta SET schema_version = $1").await?;
         connection.execute(&statement, &[&version]).await?;
@@ -230,7 +256,7 @@ async fn take_ids_apart(connection: &Connection) -> Result<(), OpenError> {
 }
 
 /// The version of the tables; 0 when there are none.
-async fn version(connection: &Connection) -> Result<u32, OpenError> {
+pub(super) async fn version(connection: &Connection) -> Result<u32, OpenError> {
     let sql = "SELECT to_regclass('purveyor.meta') IS NOT NULL, \
                EXISTS (SELECT FROM pg_class WHERE relnamespace = to_regnamespace('purveyor'))";
     let statement = connection.prepare_cached(sql).await?;
@@ -252,18 +278,4 @@ async fn version(connection: &Connection) -> Result<u32, OpenError> {
     let found = connection.query_opt(&statement, &[]).await?.ok_or(OpenError::Foreign)?;
     let found: i32 = found.try_get(0).map_err(|_| OpenError::Foreign)?;
     u32::try_from(found).map_err(|_| OpenError::Foreign)
-}
-
-/// Records that an operator has looked: what the database is now is what it shall be.
-pub(super) async fn approve(connection: &Connection) -> Result<(), OpenError> {
-    let Cluster { system_identifier, timeline } = Cluster::of(connection).await?;
-    let sql = "UPDATE meta SET system_identifier = $1, timeline = $2, approvals = approvals + 1";
-    // In a transaction, whose COMMIT waits for standbys without the server's time limit.
-    connection.batch_execute("BEGIN").await?;
-    let statement = connection.prepare_cached(sql).await?;
-    connection.execute(&statement, &[&system_identifier, &timeline]).await?;
-    connection.commit().await.map_err(|error| {
-        let why = fault::text(&error);
-        OpenError::Server(format!("whether it was recorded is not known ({why}); repeat it"))
-    })
 }

@@ -12,11 +12,11 @@ use tokio::time::{Instant, interval, timeout};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
-use super::doubt::Cluster;
+use super::doubt::{Doubts, TIMELINE};
 use super::fault::{self, Fault};
 use super::open::OpenError;
 use super::row::Fields;
-use super::session::{Connection, Sessions};
+use super::session::Connection;
 use super::{Shared, changes};
 use crate::store::StoreError;
 use crate::store::age::{Age, AgeReading};
@@ -24,6 +24,9 @@ use crate::store::heartbeat::{AgeClock, Heartbeat, Machine, PERIOD, PRUNE_INTERV
 
 /// How long a heartbeat may take before the store is held to be sick.
 const BEAT_MAX: Duration = Duration::from_secs(5);
+
+/// How often it is looked where a new connection leads: so long a gateway may work on a server that was left.
+const LOOK_ANEW: Duration = Duration::from_secs(5);
 
 /// After so long without a heartbeat, by the store's age, a process is held to be gone.
 const GONE: Duration = Duration::from_secs(10);
@@ -35,6 +38,9 @@ const TRIES: u32 = 20;
 pub(super) struct Pulse {
     replica: Uuid,
     clock: AgeClock,
+    /// The last acknowledged age, and on which timeline: no stored one there is less later. Another timeline
+    /// may have stood still since.
+    acknowledged: Mutex<Option<(Age, i64)>>,
     /// How many processes there were.
     replicas: AtomicU32,
     /// The digest of the configuration that this process runs with, once it is told.
@@ -51,11 +57,12 @@ impl Pulse {
         let pulse = Self {
             replica: Uuid::new_v4(),
             clock,
+            acknowledged: Mutex::default(),
             replicas: AtomicU32::new(1),
             configuration: OnceLock::new(),
             differing: Mutex::default(),
         };
-        let advanced = pulse.advance(connection).await;
+        let advanced = pulse.advance(connection, &Doubts::default()).await;
         advanced.map_err(|fault| OpenError::Server(fault.into_error().to_string()))?;
         Ok(pulse)
     }
@@ -63,6 +70,10 @@ impl Pulse {
     /// The age as it is known here.
     pub(super) fn age(&self) -> AgeReading {
         self.clock.reading()
+    }
+
+    fn acknowledged(&self) -> Option<(Age, i64)> {
+        *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many processes share the store, this one included.
@@ -128,12 +139,19 @@ impl Pulse {
 
     /// Advances the age by compare-and-set, and counts the processes. Each statement commits by itself,
     /// so a process that is stopped between them delays no other.
-    async fn advance(&self, connection: &Connection) -> Result<(), Fault> {
+    async fn advance(&self, connection: &Connection, doubts: &Doubts) -> Result<(), Fault> {
         for _ in 0..TRIES {
-            let stored = stored(connection).await?;
+            let acknowledged = self.acknowledged();
+            let (stored, timeline) = stored(connection).await?;
+            let back = |(age, on): (Age, i64)| on == timeline && stored.age < age;
+            if acknowledged.is_some_and(back) {
+                doubts.age_went_back();
+            }
             let next = self.clock.next(&stored);
             if write(connection, stored.age, &next).await? {
                 self.clock.acknowledged(next);
+                *self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some((next.age, timeline));
                 let others = self.register(connection, next.age).await?;
                 let replicas = u32::try_from(others.len()).unwrap_or(u32::MAX).saturating_add(1);
                 self.replicas.store(replicas, Ordering::Relaxed);
@@ -145,16 +163,16 @@ impl Pulse {
     }
 }
 
-/// The last heartbeat that was stored.
-async fn stored(connection: &Connection) -> Result<Heartbeat, Fault> {
-    let sql = "SELECT age, boot_id, time_namespace, boot_ns FROM meta";
-    let statement = connection.prepare_cached(sql).await?;
+/// The last heartbeat that was stored, and the server's timeline.
+async fn stored(connection: &Connection) -> Result<(Heartbeat, i64), Fault> {
+    let sql = format!("SELECT age, boot_id, time_namespace, boot_ns, {TIMELINE} FROM meta");
+    let statement = connection.prepare_cached(&sql).await?;
     let row: Row = connection.query_one(&statement, &[]).await?;
     let mut fields = Fields::of(&row);
     let age = Age::from_nanos(fields.value()?);
     let (boot_id, time_namespace): (Option<Uuid>, i64) = (fields.value()?, fields.value()?);
     let machine = boot_id.map(|boot_id| Machine { boot_id, time_namespace });
-    Ok(Heartbeat { age, machine, boot_ns: fields.value()? })
+    Ok((Heartbeat { age, machine, boot_ns: fields.value()? }, fields.value()?))
 }
 
 /// Writes a heartbeat over the one of that age. False when another process came first.
@@ -177,7 +195,8 @@ impl Shared {
     pub(super) async fn heartbeat(self: &Arc<Self>) -> Result<(), StoreError> {
         let shared = Arc::clone(self);
         let advancing = tokio::spawn(async move {
-            let advancing = shared.sessions.read(async |c| shared.pulse.advance(c).await);
+            let Shared { sessions, pulse, doubts, .. } = &*shared;
+            let advancing = sessions.read(async |c| pulse.advance(c, doubts).await);
             shared.in_time(advancing).await
         });
         let advanced = advancing
@@ -205,14 +224,22 @@ impl Shared {
 pub(super) async fn run(shared: Arc<Shared>) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut pruned: Option<Instant> = None;
+    let (mut pruned, mut anew): (Option<Instant>, Instant) = (None, Instant::now());
     loop {
         ticks.tick().await;
         let advanced = shared.heartbeat().await;
         if let Err(error) = &advanced {
             tracing::warn!(%error, "the store does not commit");
         }
+        if anew.elapsed() >= LOOK_ANEW {
+            anew = Instant::now();
+            if let Err(error) = shared.sessions.check_anew().await {
+                // Where none can be had any more, the next heartbeat tells of it.
+                tracing::warn!(%error, "a new connection to the store is refused");
+            }
+        }
         look(&shared).await;
+        note(&shared).await;
         if advanced.is_ok() && pruned.is_none_or(|last| last.elapsed() >= PRUNE_INTERVAL) {
             // More may be left; the next heartbeat goes on.
             let more = shared.sessions.read(async |c| changes::prune(c).await).await;
@@ -221,24 +248,35 @@ pub(super) async fn run(shared: Arc<Shared>) {
     }
 }
 
-/// Whether it is still the same server, whether an operator has approved another, and whether the
-/// database still takes writes.
+/// Whether it is still the same server, and whether an operator has approved another.
 async fn look(shared: &Shared) {
-    let looked = shared.sessions.read(async |connection| {
-        let cluster = Cluster::of(connection).await?;
-        let seen = shared.doubts.see(connection, cluster).await?;
-        let refused = Sessions::next_refused(connection).await?.map(str::to_owned);
-        Ok(seen.and(refused.map_or(Ok(()), Err)))
-    });
+    if shared.doubts.take_stale() {
+        tracing::warn!(
+            "the store is on another timeline: connections to the earlier server are closed"
+        );
+        shared.sessions.renew();
+    }
+    let looked = shared.sessions.read(async |connection| shared.doubts.see(connection).await);
     match shared.in_time(looked).await {
         Ok(Ok(())) => {}
         Ok(Err(why)) => {
-            // The next connections are refused for the same reason.
+            // The others lead there as well.
             shared.sessions.renew();
             shared.became(false);
             tracing::error!(why, "the store is not used");
         }
         // The next heartbeat tells of it.
         Err(error) => tracing::debug!(%error, "the store was not looked at"),
+    }
+}
+
+/// Notes how far the store is, where there is a witness.
+async fn note(shared: &Shared) {
+    let doubts = Arc::clone(&shared.doubts);
+    // It waits for the disk.
+    match tokio::task::spawn_blocking(move || doubts.note()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "high-water mark not written"),
+        Err(error) => tracing::error!(%error, "writing the high-water mark broke off"),
     }
 }

@@ -11,15 +11,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use deadpool_postgres::{
     Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime,
 };
 use futures_util::future::try_join;
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{Error, Row, SimpleQueryMessage, Statement};
+use tokio_postgres::{CopyInSink, CopyOutStream, Error, Row, SimpleQueryMessage, Statement};
 
-use super::doubt::{Cluster, Doubts};
+use super::doubt::Doubts;
 use super::fault::{self, Fault, RoundTripError};
 use super::row::Value;
 use super::tls::Tls;
@@ -56,15 +57,6 @@ const CHECK: &str = "SELECT current_setting('server_version_num')::int, \
     current_setting('fsync'), \
     set_config('synchronous_commit', current_setting('synchronous_commit'), false)";
 
-/// Whether the next session of this role in this database is read-only by a setting of the two. A session
-/// keeps the setting that it began with. The most specific setting counts.
-const NEXT_READ_ONLY: &str = "SELECT split_part(setting, '=', 2)::boolean \
-    FROM pg_db_role_setting, unnest(setconfig) AS setting \
-    WHERE setting LIKE 'default_transaction_read_only=%' \
-    AND setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database())) \
-    AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user)) \
-    ORDER BY setrole <> 0 DESC, setdatabase <> 0 DESC LIMIT 1";
-
 /// Why a read-only database is not used.
 const READ_ONLY: &str = "the database is read-only (default_transaction_read_only is on), and the gateway \
     does not override that; set it to off for the server, the database and the role";
@@ -73,6 +65,8 @@ const READ_ONLY: &str = "the database is read-only (default_transaction_read_onl
 #[derive(Clone)]
 pub(super) struct Sessions {
     pool: Pool,
+    /// Makes one connection at a time and keeps none.
+    anew: Pool,
     server: tokio_postgres::Config,
     tls: Tls,
     doubts: Arc<Doubts>,
@@ -96,22 +90,29 @@ impl Sessions {
         }
         let tls = Tls::new(config)?;
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(server.clone(), tls.clone(), recycling);
-        let pool = Pool::builder(manager)
-            .max_size(config.connections)
-            .wait_timeout(Some(CONNECT_MAX))
-            .create_timeout(Some(CONNECT_MAX))
-            .runtime(Runtime::Tokio1)
-            .build()
-            .map_err(|error| OpenError::Setup(error.to_string()))?;
+        let of_size = |size| {
+            let manager = Manager::from_config(server.clone(), tls.clone(), recycling.clone());
+            Pool::builder(manager)
+                .max_size(size)
+                .wait_timeout(Some(CONNECT_MAX))
+                .create_timeout(Some(CONNECT_MAX))
+                .runtime(Runtime::Tokio1)
+                .build()
+                .map_err(|error| OpenError::Setup(error.to_string()))
+        };
+        let (pool, anew) = (of_size(config.connections)?, of_size(1)?);
         let renewed = Arc::new(Renewed(Mutex::new(Instant::now())));
-        Ok(Self { pool, server, tls, doubts, renewed })
+        Ok(Self { pool, anew, server, tls, doubts, renewed })
     }
 
     /// A connection that is fit for use.
     pub(super) async fn get(&self) -> Result<Connection, StoreError> {
+        self.get_from(&self.pool).await
+    }
+
+    async fn get_from(&self, pool: &Pool) -> Result<Connection, StoreError> {
         let connection = loop {
-            let object = self.pool.get().await.map_err(|error| {
+            let object = pool.get().await.map_err(|error| {
                 StoreError::Unavailable(match error {
                     PoolError::Backend(error) => fault::server_text(&error),
                     PoolError::Timeout(_) => "no connection was to be had in time".to_owned(),
@@ -145,8 +146,7 @@ impl Sessions {
             self.renew();
         })?;
         let unfit = |fault: Fault| fault.into_error().to_string();
-        let cluster = Cluster::of(connection).await.map_err(unfit)?;
-        self.doubts.see(connection, cluster).await.map_err(unfit)?
+        self.doubts.see(connection).await.map_err(unfit)?
     }
 
     /// Does one statement, mostly a look, over a connection of its own. Where this is dropped before it
@@ -169,14 +169,11 @@ impl Sessions {
         self.renewed.renew(&self.pool);
     }
 
-    /// Why the next connection would be refused although the present ones write.
-    pub(super) async fn next_refused(
-        connection: &Connection,
-    ) -> Result<Option<&'static str>, Fault> {
-        let statement = connection.prepare_cached(NEXT_READ_ONLY).await?;
-        let row = connection.query_opt(&statement, &[]).await?;
-        let read_only = row.map(|row| row.try_get(0)).transpose()?.unwrap_or(false);
-        Ok(read_only.then_some(READ_ONLY))
+    /// Checks a connection that is made now. Those of the pool may lead to a server that was left, or began
+    /// with other settings.
+    pub(super) async fn check_anew(&self) -> Result<(), StoreError> {
+        // It is dropped, and so never used again.
+        self.get_from(&self.anew).await.map(drop)
     }
 
     /// How to make a connection that does not belong to the pool.
@@ -187,6 +184,7 @@ impl Sessions {
     /// Closes all connections; who waits for one is told at once.
     pub(super) fn close(&self) {
         self.pool.close();
+        self.anew.close();
     }
 }
 
@@ -284,6 +282,24 @@ impl Connection {
             SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
             _ => None,
         }))
+    }
+
+    /// Begins to read rows in the text format of COPY.
+    pub(super) async fn copy_out(&self, sql: &str) -> Result<CopyOutStream, RoundTripError> {
+        self.round_trip(async |object| object.copy_out(sql).await).await
+    }
+
+    /// Begins to write rows in the text format of COPY.
+    pub(super) async fn copy_in(&self, sql: &str) -> Result<CopyInSink<Bytes>, RoundTripError> {
+        self.round_trip(async |object| object.copy_in(sql).await).await
+    }
+
+    /// A part of what was begun over this connection, within the limit of a statement.
+    pub(super) async fn part<T>(
+        &self,
+        part: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, RoundTripError> {
+        self.round_trip(async |_| part.await).await
     }
 
     /// Ends the transaction and keeps it. The server's time limit is lifted before: where a COMMIT waits

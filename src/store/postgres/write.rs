@@ -104,8 +104,7 @@ impl Shared {
         let why = match connection.commit().await {
             Ok(()) => {
                 connection.give_back();
-                self.committed(place);
-                return Ok(());
+                return Ok(self.committed(place)?);
             }
             Err(error) if fault::certainly_not_committed(&error) => return Err(error.into()),
             Err(error) => fault::text(&error),
@@ -126,10 +125,7 @@ impl Shared {
             }
             let asked = self.sessions.read(async |c| changes::became(c, place).await).await;
             match asked {
-                Ok(Some(true)) => {
-                    self.committed(Some(place));
-                    return Ok(());
-                }
+                Ok(Some(true)) => return self.committed(Some(place)),
                 Ok(Some(false)) => return Err(StoreError::Unavailable(why)),
                 // It still runs, or nobody can be asked.
                 Ok(None) | Err(_) => sleep(READ_BACK_PAUSE).await,
@@ -138,12 +134,13 @@ impl Shared {
         Err(StoreError::Ambiguous(why))
     }
 
-    fn committed(&self, place: Option<Place>) {
-        self.became(true);
+    fn committed(&self, place: Option<Place>) -> Result<(), StoreError> {
         if let Some(place) = place {
-            self.doubts.acknowledged(place);
+            self.doubts.acknowledged(place).map_err(StoreError::Unavailable)?;
             self.news.committed(place);
         }
+        self.became(true);
+        Ok(())
     }
 }
 

@@ -14,6 +14,11 @@ fn read(connection: &Connection) -> Result<Heartbeat, rusqlite::Error> {
     connection.prepare_cached(sql)?.query_one([], heartbeat_of)
 }
 
+/// The age as it was stored last.
+pub(super) fn stored(connection: &Connection) -> Result<Age, rusqlite::Error> {
+    Ok(read(connection)?.age)
+}
+
 fn heartbeat_of(row: &Row<'_>) -> Result<Heartbeat, rusqlite::Error> {
     let boot_id: Option<[u8; 16]> = row.get(1)?;
     let time_namespace = row.get(2)?;

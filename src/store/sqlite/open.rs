@@ -14,6 +14,7 @@ use super::lock::{DatabaseLock, Missing};
 use super::schema::{self, Found};
 use super::watch::FileWatch;
 use super::{check, due, readers};
+use crate::store::StoreError;
 
 /// The oldest SQLite that is trusted with a write-ahead log: before it a checkpoint could overwrite
 /// the log of a concurrent commit.
@@ -147,6 +148,14 @@ pub enum OpenError {
         /// Why.
         source: io::Error,
     },
+    /// A row is not what its table promises.
+    #[error("{path} holds what cannot be understood: {source}", path = path.display())]
+    Unreadable {
+        /// The database.
+        path: PathBuf,
+        /// What.
+        source: StoreError,
+    },
     /// The kernel does not tell which boot this is.
     #[error("the kernel's boot id cannot be read: {0}")]
     Machine(#[source] io::Error),
@@ -209,7 +218,7 @@ pub(super) fn look_through(path: &Path) -> Result<(), OpenError> {
     }
 }
 
-fn connect(path: &Path, access: OpenFlags) -> Result<Connection, OpenError> {
+pub(super) fn connect(path: &Path, access: OpenFlags) -> Result<Connection, OpenError> {
     connection(path, access).map_err(|error| sqlite(path, error))
 }
 
@@ -293,7 +302,7 @@ pub(super) fn read_anew(path: &Path) -> Result<Connection, rusqlite::Error> {
 }
 
 /// An error of SQLite that has a name here.
-fn sqlite(path: &Path, error: rusqlite::Error) -> OpenError {
+pub(super) fn sqlite(path: &Path, error: rusqlite::Error) -> OpenError {
     let path = path.to_owned();
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {

@@ -12,7 +12,7 @@ use crate::store::encoding;
 pub(super) const APPLICATION_ID: i32 = 0x5052_5659;
 
 /// What leads from each version to the next; the first makes an empty file a database of ours.
-const MIGRATIONS: [&str; 11] = [
+const MIGRATIONS: [&str; 12] = [
     include_str!("schema/0001.sql"),
     include_str!("schema/0002.sql"),
     include_str!("schema/0003.sql"),
@@ -24,6 +24,7 @@ const MIGRATIONS: [&str; 11] = [
     include_str!("schema/0009.sql"),
     include_str!("schema/0010.sql"),
     include_str!("schema/0011.sql"),
+    include_str!("schema/0012.sql"),
 ];
 
 /// The version from which on the store has an age.

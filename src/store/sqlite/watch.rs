@@ -157,7 +157,8 @@ impl FileWatch {
         let remedy = if deleted {
             format!(
                 "it has no name any more: copy {} while this process runs, stop the gateway, put the copy \
-                 back in its place without the -wal and -shm files beside it, and start the gateway again",
+                 back in its place without the -wal and -shm files beside it, run `purveyor store confirm \
+                 --nothing-lost`, and start the gateway again",
                 open.display()
             )
         } else {

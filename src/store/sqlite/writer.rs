@@ -27,9 +27,9 @@ use super::log::{LogError, WriteAheadLog};
 use super::open;
 use super::queue::{Queue, Queued};
 use super::watch::FileWatch;
-use super::witness::Witness;
 use crate::store::StoreError;
 use crate::store::heartbeat::{AgeClock, PERIOD, PRUNE_INTERVAL};
+use crate::store::witness::Witness;
 
 /// How many writes may wait; a task beyond that waits for its place. A few groups, so that the
 /// thread never runs dry and memory stays bounded.
@@ -446,9 +446,9 @@ impl Turns {
     fn note(&mut self) {
         let last_change = *self.last_change.borrow();
         if let Some(witness) = &mut self.witness
-            && let Err(error) = witness.note(last_change)
+            && let Err(error) = witness.note_position(last_change)
         {
-            tracing::warn!(%error, "it was not noted how far the store is");
+            tracing::warn!(%error, "high-water mark not written");
         }
     }
 }

@@ -29,7 +29,7 @@ pub(super) const VPS: &str = "providers/ovh/services/12345";
 pub(super) const VPS_BY_NAME: &str = "providers/ovh/services/vps112233.ovh.net";
 
 /// The first order that the upstream makes.
-pub(super) const ORDER: &str = "providers/ovh/orders/123456789";
+pub(crate) const ORDER: &str = "providers/ovh/orders/123456789";
 
 /// So slow that only [`release`] ends it, and so short that the upstream still takes the signature's time.
 pub(super) const HELD: FaultKind = FaultKind::Slow { ms: 150_000 };
@@ -111,12 +111,12 @@ impl Desk {
     }
 }
 
-pub(super) async fn upstream() -> Simulator<Ovh> {
+pub(crate) async fn upstream() -> Simulator<Ovh> {
     Ovh::start(Options::default()).await.expect("the simulator starts")
 }
 
 /// The provider that points to a simulator, with the times that simulators are started with.
-pub(super) fn provider(upstream: &Simulator<Ovh>) -> Provider {
+pub(crate) fn provider(upstream: &Simulator<Ovh>) -> Provider {
     let keys = AccountSeed::default();
     Provider::new("ovh", upstream.url())
         .credential("application-key", &keys.application_key)
@@ -130,7 +130,7 @@ pub(super) fn provider(upstream: &Simulator<Ovh>) -> Provider {
 }
 
 /// The orders that the upstream has made, and those that were paid: its ledger.
-pub(super) fn made_and_paid(upstream: &Simulator<Ovh>) -> (usize, usize) {
+pub(crate) fn made_and_paid(upstream: &Simulator<Ovh>) -> (usize, usize) {
     let ledger = upstream.ledger();
     let of = |kind| ledger.iter().filter(|entry| entry.sale.kind == kind).count();
     (of(Kind::OrderUnpaid), of(Kind::OrderPaid))
@@ -140,7 +140,7 @@ pub(super) fn asked(upstream: &Simulator<Ovh>, call: &str) -> u64 {
     upstream.requests().get(call).copied().unwrap_or_default()
 }
 
-pub(super) async fn quarter(client: &Client, payment: Option<Payment>) -> CreateRenewalRequest {
+pub(crate) async fn quarter(client: &Client, payment: Option<Payment>) -> CreateRenewalRequest {
     let service = client.service(VPS).await.expect("the server is there");
     let mut request = renewal(VPS, service.expire_time);
     request.renewal.as_mut().expect("a renewal").term = months(3);
@@ -157,11 +157,11 @@ pub(super) fn means(kind: &str, id: &str) -> Option<Payment> {
     Some(Payment { choice: Some(Choice::Method(method)) })
 }
 
-pub(super) fn paypal() -> Option<Payment> {
+pub(crate) fn paypal() -> Option<Payment> {
     means("paypal", "1234")
 }
 
-pub(super) fn payment(order: &str, payment: Option<Payment>) -> PayOrderRequest {
+pub(crate) fn payment(order: &str, payment: Option<Payment>) -> PayOrderRequest {
     PayOrderRequest {
         name: order.to_owned(),
         payment,

@@ -49,7 +49,13 @@ pub(crate) async fn run(server: &Server, database: &str, sql: &str) {
 /// The configuration of a store at an address.
 pub(crate) fn config(url: &str) -> PostgresConfig {
     let server = url.parse().expect("the address is one");
-    PostgresConfig { server, encryption: Encryption::Disable, ca_file: None, connections: 8 }
+    PostgresConfig {
+        server,
+        encryption: Encryption::Disable,
+        ca_file: None,
+        connections: 8,
+        witness_file: None,
+    }
 }
 
 /// One gateway's own way to a server, which can be cut off and led to another.

@@ -245,22 +245,39 @@ pub(crate) fn check(configuration: Configuration) -> Output {
     command.output().expect("the command runs")
 }
 
-/// Runs `purveyor store confirm` with the configuration in a folder.
+/// Says that nothing was lost with `purveyor store confirm` and the configuration in a folder.
 pub(crate) fn confirm(folder: &Path) -> Output {
-    store("confirm", folder)
+    confirm_with(folder, &["--nothing-lost"])
+}
+
+/// Runs `purveyor store confirm` with the configuration in a folder.
+pub(crate) fn confirm_with(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = purveyor();
+    command.args(["store", "confirm", "--config"]).arg(folder.join("purveyor.toml"));
+    command.args(arguments).output().expect("the command runs")
+}
+
+/// Runs `purveyor backup` with the configuration in a folder.
+pub(crate) fn backup(folder: &Path, to: &Path) -> Output {
+    let mut command = purveyor();
+    command.args(["backup", "--config"]).arg(folder.join("purveyor.toml")).arg("--to").arg(to);
+    command.output().expect("the command runs")
+}
+
+/// Runs `purveyor restore` with the configuration in a folder.
+pub(crate) fn restore(folder: &Path, from: &Path) -> Output {
+    let mut command = purveyor();
+    command.args(["restore", "--config"]).arg(folder.join("purveyor.toml")).arg("--from").arg(from);
+    command.output().expect("the command runs")
 }
 
 /// Runs `purveyor store check` with the configuration in a folder; whether that succeeded, and all that
 /// it says.
 pub(crate) fn look_through(folder: &Path) -> (bool, String) {
-    let Output { status, stdout, stderr } = store("check", folder);
-    (status.success(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
-}
-
-fn store(what: &str, folder: &Path) -> Output {
     let mut command = purveyor();
-    command.args(["store", what, "--config"]).arg(folder.join("purveyor.toml"));
-    command.output().expect("the command runs")
+    command.args(["store", "check", "--config"]).arg(folder.join("purveyor.toml"));
+    let Output { status, stdout, stderr } = command.output().expect("the command runs");
+    (status.success(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
 }
 
 fn purveyor() -> Command {

@@ -98,6 +98,7 @@ impl<P: Exported> TestHost<P> {
             write: Some(write.clone()),
             step: at.step,
             handle: at.handle.clone(),
+            lost_since: None,
         };
         let context = CallContext {
             baseline: at.evidence.evidence.clone(),

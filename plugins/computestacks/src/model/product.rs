@@ -39,7 +39,7 @@ pub(crate) struct Row {
     unit: Option<i64>,
     unit_type: Option<String>,
     pub(crate) package: Option<PackagePart>,
-    pub(super) created: Option<Timestamp>,
+    pub(crate) created: Option<Timestamp>,
     updated: Option<Timestamp>,
     rest: Struct,
 }

@@ -11,6 +11,10 @@ use super::{ComputeStacks, rules};
 use crate::checkpoint::{Before, Handle, Refused, decode, encode};
 use crate::model::{Identity, Likeness, Row, digest};
 
+/// How far before a moment a product that was made after it can be dated: as far as the upstream's own clocks
+/// may differ.
+const DATE_MARGIN_SECONDS: i64 = 60;
+
 pub(super) async fn baseline(stacks: &ComputeStacks, cx: &Cx, asked: Baseline) -> Result<Evidence> {
     if let Some(product) = product_of(&asked.handle)? {
         let lines = stacks.lines_of(&asked.write)?;
@@ -25,13 +29,24 @@ pub(super) async fn baseline(stacks: &ComputeStacks, cx: &Cx, asked: Baseline) -
         WriteRequest::CreateProduct(request) => {
             let (wanted, _) = stacks.wanted(request)?;
             let label = wanted.label.as_deref().unwrap_or_default();
-            let rows = stacks.client.every_product(cx, |_| true).await?;
+            let mut rows = stacks.client.every_product(cx, |_| true).await?;
+            let lost = asked.lost_since.is_some();
+            if let Some(since) = &asked.lost_since {
+                // What does not tell its date may have been made since.
+                let limit = since.seconds - DATE_MARGIN_SECONDS;
+                rows.retain(|row| row.created.is_some_and(|created| created.seconds < limit));
+            }
             let alike = rows.iter().filter(|row| alike(&row.label, label)).map(|row| row.id);
             let all = rows.iter().map(|row| (row.id, Identity::of(row))).collect();
             Ok(Evidence {
                 present_ids: rows.iter().map(|row| row.id.to_string()).collect(),
-                evidence: encode(&Before::Products { alike: alike.collect(), all: Some(all) })?,
+                evidence: encode(&Before::Products {
+                    alike: alike.collect(),
+                    all: Some(all),
+                    lost,
+                })?,
                 similarity: format!("product {}", plain(label)),
+                without_lost: lost,
                 ..Evidence::default()
             })
         }
@@ -134,8 +149,10 @@ fn product_of(handle: &[u8]) -> Result<Option<i64>> {
     }
 }
 
+/// Evidence of a state: what lacks is sent, whoever has sent the rest before.
 fn told(before: Before, similarity: String) -> Result<Evidence> {
-    Ok(Evidence { evidence: encode(&before)?, similarity, ..Evidence::default() })
+    let evidence = encode(&before)?;
+    Ok(Evidence { evidence, similarity, without_lost: true, ..Evidence::default() })
 }
 
 /// Whether waiting does not help.

@@ -33,8 +33,8 @@ async fn decide(stacks: &ComputeStacks, cx: &Cx, find: Find) -> Result<Finding> 
         return deletion::find(stacks, cx, request, &find.evidence).await;
     }
     match decode(&find.evidence)? {
-        Before::Products { alike, all } => {
-            stacks.find_product(cx, &find, &Known::new(alike, all)).await
+        Before::Products { alike, all, lost } => {
+            stacks.find_product(cx, &find, &Known { lost, ..Known::new(alike, all) }).await
         }
         Before::Rules { product, task, there, .. } => {
             stacks.find_rule(cx, &find, (product, &task), there).await
@@ -54,11 +54,13 @@ struct Known {
     alike: Vec<i64>,
     /// All of them; `None` in the evidence of version one.
     all: Option<BTreeMap<i64, Identity>>,
+    /// The gateway may lack that the product was made.
+    lost: bool,
 }
 
 impl Known {
     fn new(alike: Vec<i64>, all: Option<Vec<(i64, Identity)>>) -> Self {
-        Self { alike, all: all.map(|all| all.into_iter().collect()) }
+        Self { alike, all: all.map(|all| all.into_iter().collect()), lost: false }
     }
 
     /// Whether a product was made since. One under an identifier that was there counts if it is another
@@ -125,7 +127,12 @@ impl ComputeStacks {
         };
         let incomplete =
             find.incomplete(&known.highest(), |id| listed.contains(id), exists).await?;
-        let unexplained = new.iter().map(|row| row.upstream()).collect();
+        let label = wanted.label.as_deref().unwrap_or_default();
+        // Where the gateway may lack other requests as well, only what is like this one can be it.
+        let can_be = |row: &&&Row| {
+            !known.lost || alike(&row.label, label) || is_made_but_for_its_label(row, &wanted)
+        };
+        let unexplained = new.iter().filter(can_be).map(|row| row.upstream()).collect();
         // Another label is another product, as far as anybody can tell later.
         let alike_ids = tied.iter().map(|row| row.id.to_string()).collect();
         Ok(Finding::Absent(Traces { unexplained, incomplete, alike_ids, ..Traces::default() }))

@@ -60,10 +60,21 @@ pub(super) async fn baseline(
     let progress = progress_of(&asked.handle)?;
     let upstream = &asked.write.upstream_ids;
     let operations = gandi.operations_of(cx, upstream, &request.name).await?;
-    let target = next_target(&operations, &progress, &request.item_id).map(|it| it.id);
+    let next = next_target(&operations, &progress, &request.item_id);
+    // Which one a lost request has cancelled is seen by its step.
+    let lost = asked.lost_since.and_then(|_| {
+        let cancelled = |it: &&Operation| {
+            it.stage() == Stage::Cancelled
+                && !progress.cancelled.contains(&it.id)
+                && (request.item_id.is_empty() || is_item(it, &request.item_id))
+        };
+        operations.iter().find(cancelled)
+    });
+    let target = lost.or(next).map(|it| it.id);
     let before = Before { target, ..Before::default() };
     let similarity = target.map(|id| format!("operation.cancel {id}")).unwrap_or_default();
-    Ok(Evidence { evidence: encode(&before)?, similarity, ..Evidence::default() })
+    let evidence = encode(&before)?;
+    Ok(Evidence { evidence, similarity, without_lost: true, ..Evidence::default() })
 }
 
 /// What became of a cancellation: the operation's own step says it.

@@ -3,6 +3,7 @@
 //! products. What an operation tells of its product is documented nowhere: one that is new, unclaimed and
 //! names nothing of the request is ours only where the effect shows, and else speaks against absence.
 
+use purveyor_sdk::prost_types::Timestamp;
 use purveyor_sdk::v1::{CreateOrderRequest, ErrorReason, UpstreamRef};
 use purveyor_sdk::{
     Baseline, Cx, Error, Evidence, Find, Finding, Resource, Result, Step, Traces, WriteRequest,
@@ -29,6 +30,9 @@ const KNOWN: usize = 3;
 pub(super) async fn baseline(gandi: &Gandi, cx: &Cx, asked: Baseline) -> Result<Evidence> {
     if let WriteRequest::CancelOrder(request) = &asked.write.request {
         return cancellations::baseline(gandi, cx, request, &asked).await;
+    }
+    if let Some(since) = asked.lost_since {
+        return gandi.before_lost(cx, &asked, &since).await;
     }
     // The products first: what an operation that is done by then has made is among them.
     let account = gandi.client.account(cx).await?;
@@ -81,11 +85,17 @@ pub(super) async fn find(gandi: &Gandi, cx: &Cx, find: Find) -> Result<Finding> 
     };
     let effects = wanted.effects(is.map(Into::into)) - wanted.effects(was.map(Into::into));
     let shows = effects > 0 || made.iter().any(|owned| wanted.is_like(owned));
-    let fitting: Vec<_> = rows.iter().filter(|it| !wanted.is_contradicted_by(it)).collect();
+    let fitting = rows.iter().copied().filter(|it| !wanted.is_contradicted_by(it));
+    let fitting: Vec<&Operation> = fitting.collect();
     if let [one] = fitting.as_slice()
         && (shows || wanted.is_named_by(one, &before))
     {
         return gandi.found(cx, &find, &before, &account, one);
+    }
+    if before.lost {
+        // Whatever else is new was made for a request that the gateway lacks, or by somebody else.
+        let incomplete = gandi.incomplete(cx, &find, &before, &listed).await?;
+        return Ok(Finding::Absent(of_lost(&wanted, &fitting, &made, effects, incomplete)));
     }
     // Each row explains one product, and so does each earlier item that was not done before this one.
     let earlier = gandi.earlier_items_done(&find, &before, &listed)?;
@@ -106,6 +116,73 @@ pub(super) async fn find(gandi: &Gandi, cx: &Cx, find: Find) -> Result<Finding> 
 }
 
 impl Gandi {
+    /// The account as it was before a moment, as far as it can be told now. What is dated later is left out;
+    /// the product that is to be changed is shown unchanged, so that a change shows.
+    async fn before_lost(&self, cx: &Cx, asked: &Baseline, since: &Timestamp) -> Result<Evidence> {
+        let account = self.client.account(cx).await?;
+        let limit = since.seconds - DATE_MARGIN_SECONDS;
+        let dated = |at: Option<Timestamp>| at.is_none_or(|at| at.seconds < limit);
+        let mut before = Before { gone: account.is_gone(), lost: true, ..Before::default() };
+        let products = account.products().unwrap_or_default();
+        let earlier: Vec<i64> =
+            products.iter().filter(|it| dated(it.created)).map(|it| it.id).collect();
+        before.products = snapshots(&account);
+        before.products.retain(|product| earlier.contains(&product.id));
+        let of_kind = self.listed_before_lost(cx, since, limit, &mut before).await?;
+        let wanted = self.wanted(&asked.write, &asked.handle, &before)?;
+        if let Some(id) = wanted.product {
+            let unchanged = |name| Snapshot { id, name, quantity: None, end: wanted.end };
+            match before.products.iter_mut().find(|product| product.id == id) {
+                Some(product) => *product = unchanged(product.name.clone()),
+                // It is gone, which may be what was asked for.
+                None => before.products.push(unchanged(String::new())),
+            }
+        }
+        let of_kind: Vec<Operation> =
+            of_kind.into_iter().filter(|operation| operation.is(wanted.kind)).collect();
+        Ok(Evidence {
+            evidence: encode(&before)?,
+            similarity: similarity(&wanted, &of_kind),
+            highest_id: before.operations.first().map(i64::to_string).unwrap_or_default(),
+            without_lost: true,
+            ..Evidence::default()
+        })
+    }
+
+    /// The operations since shortly before a moment; those before it are put into the evidence.
+    async fn listed_before_lost(
+        &self,
+        cx: &Cx,
+        since: &Timestamp,
+        limit: i64,
+        before: &mut Before,
+    ) -> Result<Vec<Operation>> {
+        let earlier = |it: &&Operation| it.created.is_some_and(|at| at.seconds < limit);
+        let newest =
+            self.client.operations(cx, Listing { size: PAGE, ..Listing::default() }).await?;
+        // A whole listing shows one that was there before.
+        let shown = newest.iter().filter(earlier).filter_map(|it| it.created_text.as_deref()).max();
+        let by_clock = self.client.before(since, CLOCK_MARGIN_SECONDS)?;
+        let after = match shown {
+            Some(shown) => by_clock.min(self.client.earlier(shown, DATE_MARGIN_SECONDS)?),
+            None => by_clock,
+        };
+        let listing = Listing { after: Some(after.clone()), ..Listing::default() };
+        let mut listed = self.client.all_operations(cx, listing, 0).await?;
+        listed.sort_unstable_by_key(|operation| std::cmp::Reverse(operation.id));
+        // Numbers only grow: whatever is below the lowest new one is old, however it is dated.
+        let lowest = listed.iter().filter(|it| !earlier(it)).map(|it| it.id).min();
+        let known = listed.iter().filter(earlier).map(|it| it.id);
+        let known = known.filter(|id| lowest.is_none_or(|lowest| *id < lowest)).take(KNOWN);
+        before.operations = match lowest {
+            Some(lowest) => std::iter::once(lowest - 1).chain(known).collect(),
+            None => known.collect(),
+        };
+        before.operations.dedup();
+        before.since = Some(after);
+        Ok(listed)
+    }
+
     /// The operations of a kind that tell what the account's operations tell; of all operations, what a
     /// search needs is put into the evidence.
     async fn listed_before(
@@ -232,6 +309,34 @@ impl Gandi {
 
 fn request_items(request: &CreateOrderRequest) -> usize {
     request.order.as_ref().map_or(0, |order| order.items.len())
+}
+
+/// What speaks against the absence of a request that the gateway may lack: rows that can be it, and where
+/// there are none, products like it.
+fn of_lost(
+    wanted: &Wanted,
+    fitting: &[&Operation],
+    made: &[&Owned],
+    effects: i32,
+    incomplete: String,
+) -> Traces {
+    let product = |owned: &&Owned| UpstreamRef {
+        ids: vec![owned.id.to_string()],
+        message: format!("a new product, {}, and no operation that made it is listed", owned.name),
+        ..UpstreamRef::default()
+    };
+    let like = made.iter().copied().filter(|owned| wanted.is_like(owned) && fitting.is_empty());
+    Traces {
+        alike_ids: fitting.iter().map(|it| it.id.to_string()).collect(),
+        unexplained: fitting
+            .iter()
+            .map(|it| it.upstream())
+            .chain(like.map(|it| product(&it)))
+            .collect(),
+        incomplete,
+        effects: effects.max(0),
+        ..Traces::default()
+    }
 }
 
 fn snapshots(account: &Account) -> Vec<Snapshot> {

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use purveyor_sdk::prost_types::Timestamp;
 use purveyor_sdk::v1::{CreateOrderRequest, ErrorReason, UpstreamRef};
 use purveyor_sdk::{
     Baseline, Cx, Error, Evidence, Find, Finding, Result, Traces, Write, WriteRequest,
@@ -18,6 +19,10 @@ use super::{Klikk, cancellations};
 use crate::checkpoint::{Before, Placed, encode};
 use crate::model::{Order, id_of};
 use crate::token;
+
+/// How far before a moment an order that was made after it can be dated: an hour that a zone's clocks are put
+/// back, and a minute by which the upstream's own clocks may differ.
+const DATE_MARGIN_SECONDS: i64 = 3660;
 
 /// The most orders that are asked for one by one, where the list does not tell their items.
 const MAX_SINGLE_LOOKS: usize = 200;
@@ -40,19 +45,37 @@ pub(super) async fn baseline(klikk: &Klikk, cx: &Cx, asked: Baseline) -> Result<
         }
         _ => return Err(Error::unsupported("evidence of this write")),
     }
-    let mut known: Vec<u64> = klikk.client.orders(cx).await?.iter().map(|it| it.id).collect();
+    let listed = klikk.client.orders(cx).await?;
+    let mut known: Vec<u64> = listed.iter().map(|it| it.id).collect();
     known.sort_unstable_by(|one, other| other.cmp(one));
     known.truncate(MAX_KNOWN);
-    let highest = known.first().copied();
-    let before =
-        Before { tokens, present: Vec::new(), highest: Some(highest.unwrap_or_default()), known };
+    let highest = match &asked.lost_since {
+        None => known.first().copied(),
+        Some(since) => highest_before(&listed, since),
+    };
+    let before = Before {
+        tokens,
+        present: Vec::new(),
+        highest: Some(highest.unwrap_or_default()),
+        known,
+        lost: asked.lost_since.is_some(),
+    };
     Ok(Evidence {
+        without_lost: before.lost,
         evidence: encode(&before)?,
         // With its marks no order is like another.
         similarity: if tokens { token::of(&asked.write.request_id, 0) } else { String::new() },
         highest_id: highest.map(|id| id.to_string()).unwrap_or_default(),
         ..Evidence::default()
     })
+}
+
+/// The highest order that was certainly made before a moment. Identifiers only grow, so one that does not
+/// tell its date is older than one that does.
+fn highest_before(listed: &[Order], since: &Timestamp) -> Option<u64> {
+    let limit = since.seconds - DATE_MARGIN_SECONDS;
+    let earlier = |order: &&Order| order.created.is_some_and(|created| created.seconds < limit);
+    listed.iter().filter(earlier).map(|order| order.id).max()
 }
 
 pub(super) async fn find(klikk: &Klikk, cx: &Cx, find: Find) -> Result<Finding> {
@@ -109,8 +132,15 @@ impl Klikk {
         }
         let explained = explained(&listed, &find.other_request_ids);
         let new = listed.iter().filter(|it| !before.stood(it.id) && !claimed(it));
+        // The marks of requests that the gateway lacks are marks of others as well, and what was not
+        // asked for here was made by one of them or by somebody else.
+        let of_others = |order: &Order| {
+            explained.contains(&order.id)
+                || (before.lost
+                    && (owner(order, &marks) != Owner::Unmarked || !is_as_asked(order, request)))
+        };
         let (marked, unexplained): (Vec<&Order>, Vec<&Order>) =
-            new.partition(|order| explained.contains(&order.id));
+            new.partition(|order| of_others(order));
         let alike = unexplained.iter().filter(|it| fits(it, &find.write, request, before));
         Ok(Finding::Absent(Traces {
             alike_ids: alike.map(|order| order.id.to_string()).collect(),

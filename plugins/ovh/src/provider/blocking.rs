@@ -74,10 +74,15 @@ impl KnownOrders {
 
 impl Other {
     /// Whether it is being paid or delivered. A word that is not known may say so.
-    fn is_at_work(&self) -> bool {
+    pub(super) fn is_at_work(&self) -> bool {
         let ended = self.status.is_delivered() || self.status.is_cancelled();
         let word = self.status.0.as_str();
         !ended && (self.paid || !(self.status.is_unpaid() || word == "cancelling"))
+    }
+
+    /// Whether nothing is paid, or it was cancelled: it has moved no end.
+    pub(super) fn is_unpaid(&self) -> bool {
+        self.status.is_cancelled() || (self.status.is_unpaid() && !self.paid)
     }
 
     /// Whether its payment was taken, so that it may have moved an end.
@@ -144,7 +149,7 @@ impl Ovh {
         Ok(others)
     }
 
-    async fn other(&self, cx: &Cx, id: i64, names: &[String]) -> Result<Option<Other>> {
+    pub(super) async fn other(&self, cx: &Cx, id: i64, names: &[String]) -> Result<Option<Other>> {
         let known = match self.known.get(id) {
             Some(known) => Some(known),
             None => {

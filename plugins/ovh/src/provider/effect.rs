@@ -158,7 +158,11 @@ impl Ovh {
         Ok(ends)
     }
 
-    async fn present_ends(&self, cx: &Cx, followed: &Followed) -> Result<(Ends, Vec<String>)> {
+    pub(super) async fn present_ends(
+        &self,
+        cx: &Cx,
+        followed: &Followed,
+    ) -> Result<(Ends, Vec<String>)> {
         let (mut rows, mut names) = (Vec::new(), Vec::new());
         for Ending { service: id, end: before } in &followed.ends {
             let (now, name) = match self.client.service(cx, *id).await {

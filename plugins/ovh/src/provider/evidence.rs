@@ -27,7 +27,10 @@ const LISTED_SECONDS: i64 = 26 * 3600;
 
 pub(super) async fn baseline(ovh: &Ovh, cx: &Cx, asked: Baseline) -> Result<Evidence> {
     match &asked.write.request {
-        WriteRequest::CreateRenewal(_) if asked.step == 1 => ovh.before_order(cx, asked.step).await,
+        WriteRequest::CreateRenewal(_) if asked.step == 1 => match &asked.lost_since {
+            Some(since) => before_lost_order(asked.step, since),
+            None => ovh.before_order(cx, asked.step).await,
+        },
         WriteRequest::CreateRenewal(request) => {
             let order = decode::<Followed>(&asked.handle)?.order;
             let followed = ovh.extension(cx, request).await?.followed(order);
@@ -59,8 +62,16 @@ pub(super) async fn baseline(ovh: &Ovh, cx: &Cx, asked: Baseline) -> Result<Evid
 
 pub(super) async fn find(ovh: &Ovh, cx: &Cx, find: Find) -> Result<Finding> {
     match &find.write.request {
+        WriteRequest::CreateRenewal(request) if find.handle.is_empty() => {
+            // The first step spends nothing, so that it is searched for only with what may have followed.
+            let before = decode::<Before>(&find.evidence)?;
+            if !before.lost {
+                return Err(Error::fault("nothing was spent that could be searched for"));
+            }
+            let extension = ovh.extension(cx, request).await?;
+            ovh.lost_renewal_found(cx, &find, &extension, &before).await
+        }
         WriteRequest::CreateRenewal(request) => {
-            // The first step spends nothing, so that nothing of it is ever searched for.
             let order = decode::<Followed>(&find.handle)?.order;
             let extension = ovh.extension(cx, request).await?;
             let evidence = decode::<Followed>(&find.evidence);
@@ -87,8 +98,17 @@ pub(super) async fn find(ovh: &Ovh, cx: &Cx, find: Find) -> Result<Finding> {
 
 /// Two payments of one order cannot be told apart; of two orders they can.
 fn of_payment(followed: &Followed) -> Result<Evidence> {
-    let similarity = format!("order {}", followed.order);
-    Ok(Evidence { evidence: encode(followed)?, similarity, ..Evidence::default() })
+    let (evidence, similarity) = (encode(followed)?, format!("order {}", followed.order));
+    // The order itself tells whether it is paid, whoever has paid it.
+    Ok(Evidence { evidence, similarity, without_lost: true, ..Evidence::default() })
+}
+
+/// No order is known: the ends that the caller expects tell whether the renewal was done.
+fn before_lost_order(step: i32, since: &Timestamp) -> Result<Evidence> {
+    let earliest = since.seconds - LISTED_SECONDS - DATE_MARGIN_SECONDS;
+    let since = to_rfc3339(&Timestamp { seconds: earliest, nanos: 0 })?;
+    let before = Before { step, begun: 0, since, orders: Vec::new(), lost: true };
+    Ok(Evidence { evidence: encode(&before)?, without_lost: true, ..Evidence::default() })
 }
 
 impl Ovh {
@@ -104,7 +124,7 @@ impl Ovh {
                 let since = Timestamp { seconds: earliest, nanos: 0 };
                 let since = to_rfc3339(&since)?;
                 let orders = self.client.orders(cx, Some(&since)).await?;
-                Before { step, begun: 0, since, orders }
+                Before { step, begun: 0, since, orders, lost: false }
             }
         };
         let highest = before.orders.iter().max();
@@ -158,6 +178,56 @@ impl Ovh {
         }
         let effects = i32::try_from(ends.terms()).unwrap_or(i32::MAX);
         Ok(Finding::Absent(Traces { unexplained, effects, ..Traces::default() }))
+    }
+
+    /// What became of a renewal that may have been ordered and paid without the gateway's knowing. Its order
+    /// is the one that is paid and renews the services; while an end is where the caller expects it, a
+    /// delivered order was an earlier renewal. An unpaid order costs nothing and lapses.
+    async fn lost_renewal_found(
+        &self,
+        cx: &Cx,
+        find: &Find,
+        extension: &Extension,
+        before: &Before,
+    ) -> Result<Finding> {
+        if !find.upstream_id.is_empty() {
+            let Some(order) = names::counted(&find.upstream_id) else {
+                return Ok(Finding::absent());
+            };
+            return match self.seen_if_there(cx, order).await? {
+                Some(seen) => self.lost_renewal(extension, seen),
+                None => Ok(Finding::absent()),
+            };
+        }
+        let (ends, names) = self.present_ends(cx, &extension.followed(0)).await?;
+        let listed = self.client.orders(cx, Some(&before.since)).await?;
+        let unclaimed = listed.iter().filter(|id| !find.claimed_ids.contains(&id.to_string()));
+        let mut paid = Vec::new();
+        for id in unclaimed {
+            let Some(other) = self.other(cx, *id, &names).await? else { continue };
+            let can_be = if ends.moved() { !other.is_unpaid() } else { other.is_at_work() };
+            if can_be {
+                paid.extend(self.seen_if_there(cx, *id).await?);
+            }
+        }
+        match (paid.len(), ends.moved()) {
+            (0, false) => Ok(Finding::absent()),
+            (1, true) => match paid.pop() {
+                Some(seen) => self.lost_renewal(extension, seen),
+                None => Ok(Finding::absent()),
+            },
+            _ => {
+                let mut unexplained = ends.unexplained();
+                unexplained.extend(paid.iter().map(Seen::upstream));
+                Ok(Finding::Absent(Traces { unexplained, ..Traces::default() }))
+            }
+        }
+    }
+
+    fn lost_renewal(&self, extension: &Extension, seen: Seen) -> Result<Finding> {
+        let order = seen.id.to_string();
+        let step: Step<Resource> = self.paid(extension, seen, Vec::new())?.map(Resource::from);
+        Ok(Finding::found(order, step))
     }
 
     /// The ends before a payment, and the orders that had moved them by then. When the step is begun again,

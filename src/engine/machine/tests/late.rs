@@ -81,7 +81,7 @@ impl Way {
             nonce,
             call: "create".into(),
             effect: Effect::Spend,
-            plugin: String::new(),
+            plugin: "acme 1.0.0".to_owned(),
             plugin_sha256: String::new(),
         };
         self.take(Event::Permitted(attempt))
@@ -388,7 +388,7 @@ fn a_setting_that_is_never_answered_ends_with_a_person() {
             nonce: Uuid::nil(),
             call: "terminate".into(),
             effect: Effect::Setting,
-            plugin: String::new(),
+            plugin: "acme 1.0.0".to_owned(),
             plugin_sha256: String::new(),
         })
     };

@@ -406,7 +406,7 @@ fn the_next_attempt_exists_only_after_one_that_moved_nothing() {
             nonce: Uuid::from_u128(2),
             call: "create".into(),
             effect,
-            plugin: String::new(),
+            plugin: "acme 1.0.0".to_owned(),
             plugin_sha256: String::new(),
         });
         let applied = apply(&operation, again, &policy(Evidence::Difference), &now_at(2));
