@@ -96,6 +96,8 @@ pub enum Control {
     EarlyResolve,
     /// A refusal ends an operation without a search for the effect.
     RefusalWithoutLook,
+    /// Nothing is searched for before the next spend on a restored store.
+    RestoredBackup,
 }
 
 /// Comes by a place.

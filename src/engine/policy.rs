@@ -46,6 +46,10 @@ impl Engine {
 
     /// The time that the store may lack, as long as operations are searched for because of it.
     pub(super) fn lost_time(&self) -> Option<LostTime> {
+        #[cfg(feature = "failpoints")]
+        if failpoint::control(failpoint::Control::RestoredBackup) {
+            return None;
+        }
         let age = self.inner.store.age().age;
         self.inner.store.lost_time().filter(|lost| lost.lasts(age))
     }

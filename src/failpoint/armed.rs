@@ -270,6 +270,7 @@ fn named(control: &str) -> Result<Control, String> {
         "word-is-success" => Ok(Control::WordIsSuccess),
         "early-resolve" => Ok(Control::EarlyResolve),
         "refusal-without-look" => Ok(Control::RefusalWithoutLook),
+        "restored-backup" => Ok(Control::RestoredBackup),
         _ => Err(format!("{control:?} is no control")),
     }
 }

@@ -245,7 +245,15 @@ impl Configuration {
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn write(mut self, directory: &Path) -> Result<PathBuf> {
+    pub fn write(self, directory: &Path) -> Result<PathBuf> {
+        self.write_as("purveyor.toml", directory)
+    }
+
+    /// As [`Configuration::write`], under another name.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write_as(mut self, name: &str, directory: &Path) -> Result<PathBuf> {
         for (id, provider) in &mut self.providers {
             for (name, value) in std::mem::take(&mut provider.secrets) {
                 let file = format!("{id}.{name}");
@@ -255,7 +263,7 @@ impl Configuration {
                 provider.credentials.insert(name, format!("file:{file}"));
             }
         }
-        let path = directory.join("purveyor.toml");
+        let path = directory.join(name);
         let text = toml::to_string(&self).context("cannot write the configuration as TOML")?;
         fs::write(&path, text).with_context(|| format!("cannot write {path:?}"))?;
         Ok(path)

@@ -1,13 +1,14 @@
-//! A network between a database's clients and its server that breaks exactly where it hurts: around
-//! the COMMIT of a write, or for everybody at once; or that freezes, and keeps every socket open. It must
-//! not change what passes.
+//! A network between clients and their server that breaks exactly where it hurts: around the COMMIT of a
+//! write to a database, or for everybody at once; or that freezes, and keeps every socket open. It must not
+//! change what passes.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context, Result};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::watch;
 
@@ -41,6 +42,45 @@ pub enum Thaw {
     Forget,
 }
 
+/// Where the server is.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// Behind a Unix socket.
+    Socket(PathBuf),
+    /// At an address.
+    Address(SocketAddr),
+}
+
+impl From<PathBuf> for Target {
+    fn from(socket: PathBuf) -> Self {
+        Self::Socket(socket)
+    }
+}
+
+impl From<SocketAddr> for Target {
+    fn from(address: SocketAddr) -> Self {
+        Self::Address(address)
+    }
+}
+
+/// A connection to the server.
+trait Connection: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Connection for T {}
+
+impl Target {
+    async fn connect(&self) -> std::io::Result<Box<dyn Connection>> {
+        match self {
+            Self::Socket(socket) => Ok(Box::new(UnixStream::connect(socket).await?)),
+            Self::Address(address) => {
+                let stream = TcpStream::connect(address).await?;
+                stream.set_nodelay(true)?;
+                Ok(Box::new(stream))
+            }
+        }
+    }
+}
+
 /// Whether anything passes at present.
 #[derive(Clone, Copy, Debug, Default)]
 struct Ice {
@@ -58,7 +98,7 @@ pub struct Network {
 
 #[derive(Debug)]
 struct State {
-    socket: PathBuf,
+    target: Target,
     /// Bytes that a write has in it that can be cut off; empty: any.
     mark: Vec<u8>,
     armed: Mutex<Option<Cut>>,
@@ -70,16 +110,16 @@ struct State {
 }
 
 impl Network {
-    /// A network to the server behind a socket that does not break yet. What is cut off are writes
+    /// A network to a server that does not break yet. What is cut off are writes
     /// that have `mark` in them. Needs a runtime.
     ///
     /// # Errors
     /// When there is no free port.
-    pub async fn start(socket: PathBuf, mark: &[u8]) -> Result<Self> {
+    pub async fn start(server: impl Into<Target>, mark: &[u8]) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("no port is free")?;
         let port = listener.local_addr()?.port();
         let state = Arc::new(State {
-            socket,
+            target: server.into(),
             mark: mark.to_vec(),
             armed: Mutex::new(None),
             struck: AtomicU64::new(0),
@@ -149,7 +189,7 @@ impl State {
         thawed(&mut ice, since).await?;
         // Questions and answers are small, and each waits for the other.
         client.set_nodelay(true).ok()?;
-        let mut server = UnixStream::connect(&self.socket).await.ok()?;
+        let mut server = self.target.connect().await.ok()?;
         let (mut asked, mut answered) = (vec![0; PIECE], vec![0; PIECE]);
         let mut marked = self.mark.is_empty();
         loop {
@@ -165,7 +205,7 @@ impl State {
                     let bytes = &asked[..count];
                     marked |= contains(bytes, &self.mark);
                     let cut = if marked && contains(bytes, COMMIT) { self.strike() } else { None };
-                    self.ask(&mut server, bytes, cut).await?;
+                    self.ask(server.as_mut(), bytes, cut).await?;
                 }
                 read = server.read(&mut answered) => {
                     thawed(&mut ice, since).await?;
@@ -177,7 +217,7 @@ impl State {
     }
 
     /// Hands a statement to the server; `None` where the connection ends before or after it.
-    async fn ask(&self, server: &mut UnixStream, bytes: &[u8], cut: Option<Cut>) -> Option<()> {
+    async fn ask(&self, server: &mut dyn Connection, bytes: &[u8], cut: Option<Cut>) -> Option<()> {
         match cut {
             Some(Cut::Commit) => return None,
             Some(Cut::FreezeCommit) => {
@@ -219,7 +259,7 @@ async fn thawed(ice: &mut watch::Receiver<Ice>, since: u64) -> Option<()> {
 }
 
 /// Waits for the answer that shows that it is committed; it goes no further.
-async fn committed(server: &mut UnixStream) -> Option<()> {
+async fn committed(server: &mut dyn Connection) -> Option<()> {
     let mut answer = Vec::new();
     while !contains(&answer, COMMIT) {
         if server.read_buf(&mut answer).await.ok()? == 0 {

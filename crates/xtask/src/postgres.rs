@@ -196,6 +196,16 @@ impl Server {
         run(restore)
     }
 
+    /// Runs one statement in a database.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn execute(&self, database: &str, statement: &str) -> Result<()> {
+        let mut psql = self.client("psql", database);
+        psql.args(["--quiet", "--no-psqlrc", "--output=/dev/null", "--command", statement]);
+        run(psql)
+    }
+
     /// A program that connects to a database.
     fn client(&self, program: &str, database: &str) -> Command {
         let mut command = self.command(self.programs.join(program));

@@ -12,6 +12,7 @@ mod database;
 mod dice;
 mod faults;
 mod fleet;
+mod hanging;
 mod journal;
 mod kill_plan;
 mod nemesis;
@@ -20,6 +21,7 @@ mod operator;
 mod options;
 mod person;
 mod report;
+mod restoring;
 mod site;
 mod subject;
 mod upstream;
@@ -39,6 +41,7 @@ use purveyor_sdk::v1::operation::State;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use xtask::artifacts::{self, Artifacts, Profile};
+use xtask::configuration::Configuration;
 use xtask::{faketime, workspace};
 
 use self::check::{Evidence, Score, Verdict};
@@ -48,6 +51,7 @@ use self::database::Database;
 use self::dice::Dice;
 use self::faults::{EFFECT_LAG_MS, Mix, TIMING};
 use self::fleet::Doors;
+use self::hanging::Ways;
 use self::journal::Journal;
 use self::kill_plan::{Rules, Temper};
 use self::nemesis::{Fate, Toll};
@@ -56,6 +60,7 @@ use self::operator::{Operator, Operators, Words};
 pub(crate) use self::options::Options;
 use self::options::{Hazard, Store};
 use self::person::{Deeds, Persons};
+use self::restoring::{Phase, Restoring};
 use self::site::{LEASE, Site};
 use self::subject::Subject;
 use self::upstream::Upstream;
@@ -180,7 +185,14 @@ async fn torture(
     let subjects = subject::named(options.provider())?;
     let sites = if options.has(Hazard::TwoUpstreams) { 2 } else { 1 };
     let orders = workload::orders(options, &subjects, sites);
-    let upstreams = upstreams(options, artifacts, folder, &subjects, sites).await?;
+    let mut upstreams = upstreams(options, artifacts, folder, &subjects, sites).await?;
+    let mut ways = Ways::default();
+    if options.has(Hazard::HangingProvider) {
+        let hanging = usize::try_from(options.seed % subjects.len() as u64)?;
+        for upstream in &mut upstreams[hanging] {
+            upstream.url = ways.lead(&upstream.url).await?;
+        }
+    }
     let clock_steps = options.has(Hazard::ClockSteps);
     let faketime = if clock_steps { Some(faketime::install()?) } else { None };
     let database = match options.store() {
@@ -194,7 +206,18 @@ async fn torture(
     let gateways = (0..count).map(|index| site.gateway(index, url.as_deref()));
     let gateways = gateways.collect::<Result<Vec<_>>>()?;
     let doors = Arc::new(Doors::new(gateways.len()));
-    let fate = Arc::new(fate(options, database.is_some(), &doors, faketime));
+    let done = Arc::new(AtomicUsize::new(0));
+    let restoring = if options.has(Hazard::RestoredBackup) {
+        let urls = database.as_ref().map(Database::urls_beside);
+        let files = stores(artifacts, folder, urls)?;
+        Some(Arc::new(Restoring::new(folder, files, (orders.len(), Arc::clone(&done)))))
+    } else {
+        None
+    };
+    let fate = Arc::new(Fate {
+        restoring: restoring.clone(),
+        ..fate(options, database.is_some(), &doors, faketime)
+    });
     let journal = folder.join("clients.jsonl");
     let market = Arc::new(Market {
         seed: options.seed,
@@ -207,12 +230,13 @@ async fn torture(
         doors: Arc::clone(&doors),
         journal: Journal::create(&journal)?,
         next: AtomicUsize::new(0),
-        done: AtomicUsize::new(0),
+        done,
+        restoring,
         unruly: options.workload().is_none(),
     });
     let threads = nemesis::unleash(gateways, &fate);
     let database = database.map(|database| database.unleash(&fate));
-    let played = play(options, &market, &fate, &upstreams).await;
+    let played = play(options, &market, &fate, &upstreams, ways).await;
     fate.calm.store(true, Ordering::SeqCst);
     fate.over.store(true, Ordering::SeqCst);
     for thread in threads {
@@ -236,6 +260,21 @@ async fn torture(
     Ok((verdict, fate.toll, played))
 }
 
+/// The configurations that lead to the store and to where its backup is restored: of the gateway whose own it
+/// is, or of an operator beside the server.
+fn stores(
+    artifacts: &Artifacts,
+    folder: &Path,
+    urls: Option<(String, String)>,
+) -> Result<(PathBuf, PathBuf)> {
+    let Some((store, target)) = urls else {
+        let own = folder.join("gateway-0").join("purveyor.toml");
+        return Ok((own.clone(), own));
+    };
+    let write = |name, url: &str| Configuration::new(artifacts).store(url).write_as(name, folder);
+    Ok((write("store.toml", &store)?, write("target.toml", &target)?))
+}
+
 /// What is done to gateways.
 fn fate(options: &Options, shared: bool, doors: &Arc<Doors>, faketime: Option<PathBuf>) -> Fate {
     let workload = options.workload();
@@ -248,10 +287,12 @@ fn fate(options: &Options, shared: bool, doors: &Arc<Doors>, faketime: Option<Pa
             lease: shared.then_some(LEASE),
             stops: options.has(Hazard::Stops),
             clock_steps: faketime.is_some(),
+            rolling: options.has(Hazard::RollingConfiguration),
             plugin_errors: errs.then(|| workload.map_or(0, Control::plugin_errors)),
         },
         doors: Arc::clone(doors),
         faketime,
+        restoring: None,
         toll: Toll::default(),
         calm: AtomicBool::new(false),
         over: AtomicBool::new(false),
@@ -264,13 +305,16 @@ async fn play(
     market: &Arc<Market>,
     fate: &Fate,
     upstreams: &[Vec<Upstream>],
+    ways: Ways,
 ) -> Result<Played> {
     let desks = || upstreams.iter().map(|all| all.iter().map(|it| it.desk().clone()).collect());
-    let persons = Persons::begin(options, desks().collect())?;
+    let persons = Persons::begin(options, desks().collect(), market.restoring.as_ref())?;
+    let hanging = ways.hang(options.seed);
     let operators = Operators::of(options);
     let operator = operators.map(|it| Operator::begin(market, desks().collect(), it));
     let traded = trade(options, market, fate).await;
     let deeds = persons.end().await?;
+    fate.toll.hangs.fetch_add(hanging.end().await?, Ordering::SeqCst);
     traded?;
     if operators == Some(Operators::Early) {
         // What they say counts in the gateways that may make the mistake, or nowhere.
@@ -315,6 +359,10 @@ fn judged(
         words: &played.words,
         speak_everywhere: Operators::of(options).is_some_and(Operators::speak_everywhere),
         kept_from: &kept_from,
+        lost: match market.restoring.as_ref().map(|it| it.phase()) {
+            Some(Phase::After { from_ms, until_ms }) => Some((from_ms, until_ms)),
+            _ => None,
+        },
         effect_lag_ms: if options.has(Hazard::EffectLag) { EFFECT_LAG_MS } else { 0 },
     }))
 }

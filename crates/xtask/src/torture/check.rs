@@ -87,6 +87,8 @@ pub(crate) struct Evidence<'a> {
     /// The reasons for which an order may fail before anything is sent: what upstreams show wrongly in the
     /// run.
     pub(crate) kept_from: &'a [&'static str],
+    /// The time that a restored store lacks, in milliseconds since 1970.
+    pub(crate) lost: Option<(i64, i64)>,
     /// How long each effect does not show; 0: it shows at once.
     pub(crate) effect_lag_ms: u64,
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::Result;
 use purveyor_sdk::v1::Operation;
@@ -17,6 +17,7 @@ use super::call::{self, PATIENCE, Write, rests};
 use super::dice::Dice;
 use super::fleet::Doors;
 use super::journal::{Answer, Journal, Line};
+use super::restoring::{Phase, Restoring, now_ms};
 use super::subject::{Order, Subject};
 
 /// Two clients of one intent wait so long for each other, so that they send at once.
@@ -33,7 +34,9 @@ pub(crate) struct Market {
     pub(crate) doors: Arc<Doors>,
     pub(crate) journal: Journal,
     pub(crate) next: AtomicUsize,
-    pub(crate) done: AtomicUsize,
+    pub(crate) done: Arc<AtomicUsize>,
+    /// The backup that is restored, where one is.
+    pub(crate) restoring: Option<Arc<Restoring>>,
     /// Whether clients misbehave too.
     pub(crate) unruly: bool,
     /// Where two clients of one intent meet.
@@ -83,15 +86,24 @@ pub(crate) fn meetings(orders: &[Order]) -> BTreeMap<usize, Barrier> {
     twins.map(|order| (order.intent, Barrier::new(2))).collect()
 }
 
-/// Takes one order after another until none is left.
+/// Takes one order after another until none is left; then asks again for what it was told in the time that a
+/// restored store lacks.
 ///
 /// # Errors
 /// When the log cannot be written.
 pub(crate) async fn buy(market: Arc<Market>) -> Result<()> {
+    let mut answered = Vec::new();
     while let Some(order) = market.orders.get(market.next.fetch_add(1, Ordering::SeqCst)) {
-        Client::new(&market, order).order().await?;
+        answered.extend(Client::new(&market, order).order().await?.map(|at_ms| (order, at_ms)));
         market.finished.send_modify(|finished| finished[order.number] = true);
         market.done.fetch_add(1, Ordering::SeqCst);
+    }
+    let Some(restoring) = &market.restoring else { return Ok(()) };
+    let (from_ms, until_ms) = restoring.restored().await?;
+    for (order, at_ms) in answered {
+        if (from_ms..=until_ms).contains(&at_ms) {
+            Client::new(&market, order).ask_again().await?;
+        }
     }
     Ok(())
 }
@@ -133,7 +145,8 @@ impl<'a> Client<'a> {
         Self { market, order, dice }
     }
 
-    async fn order(mut self) -> Result<()> {
+    /// Gets what it wants; when it was told how that ended, unless something has ended it since.
+    async fn order(mut self) -> Result<Option<i64>> {
         let subject = self.market.subjects[self.order.subject].as_ref();
         if let Some(after) = self.order.after {
             self.market.finished.subscribe().wait_for(|finished| finished[after]).await?;
@@ -143,20 +156,60 @@ impl<'a> Client<'a> {
             // The other one may be far behind, or already gone on.
             let _met = tokio::time::timeout(MEET, meeting.wait()).await;
         }
-        let request_id = self.order.request_id.clone();
-        let sending = Sending { write: subject.write(self.order), request_id, ends: false };
+        let sending = self.sending();
         let tries_wrong = self.market.unruly && self.dice.percent(8);
         let ended = self.until_it_rests(&sending, tries_wrong).await?;
+        let answered = now_ms()?;
         self.market.decided[self.order.intent].store(true, Ordering::SeqCst);
-        let Some(ended) = ended.filter(|ended| ended.state() == State::Succeeded) else {
-            return Ok(());
+        let is_done = |it: &Operation| it.state() == State::Succeeded;
+        let Some(ended) = ended.filter(|it| self.order.ends && is_done(it)) else {
+            return Ok(Some(answered));
         };
-        if let Some(write) = subject.end(&ended).filter(|_| self.order.ends) {
-            let sending = Sending { write, request_id: self.dice.uuid(), ends: true };
-            self.market.ends(self.order.number, sending.request_id.clone())?;
-            self.until_it_rests(&sending, false).await?;
+        let restoring = self.market.restoring.clone();
+        let Some(restoring) = restoring else {
+            self.end(&ended).await?;
+            return Ok(None);
+        };
+        restoring.begin_end().await?;
+        let lost = match restoring.phase() {
+            Phase::After { from_ms, until_ms } => (from_ms..=until_ms).contains(&answered),
+            _ => false,
+        };
+        let ended = if lost { self.until_it_rests(&sending, false).await? } else { Some(ended) };
+        if let Some(ended) = ended.filter(is_done) {
+            self.end(&ended).await?;
         }
-        Ok(())
+        restoring.ended();
+        Ok(None)
+    }
+
+    async fn ask_again(mut self) -> Result<()> {
+        let sending = self.sending();
+        self.until_it_rests(&sending, false).await.map(drop)
+    }
+
+    fn sending(&self) -> Sending {
+        let subject = self.market.subjects[self.order.subject].as_ref();
+        let request_id = self.order.request_id.clone();
+        Sending { write: subject.write(self.order), request_id, ends: false }
+    }
+
+    /// Ends what the order has made, where that can be done.
+    async fn end(&mut self, made: &Operation) -> Result<()> {
+        let subject = self.market.subjects[self.order.subject].as_ref();
+        let Some(write) = subject.end(made) else { return Ok(()) };
+        let sending = Sending { write, request_id: self.dice.uuid(), ends: true };
+        self.market.ends(self.order.number, sending.request_id.clone())?;
+        self.until_it_rests(&sending, false).await.map(drop)
+    }
+
+    /// Whether a request that was accepted in this call is in the store for good.
+    fn is_kept(&self, begun_in: Option<Phase>) -> bool {
+        let now = self.market.restoring.as_ref().map(|it| it.phase());
+        match (begun_in, now) {
+            (None, _) | (Some(Phase::After { .. }), _) => true,
+            (_, now) => matches!(now, Some(Phase::Before | Phase::Wanted)),
+        }
     }
 
     /// Asks again and again; `None`: the other one of two has got it.
@@ -166,6 +219,7 @@ impl<'a> Client<'a> {
         tries_wrong: bool,
     ) -> Result<Option<Operation>> {
         let (mut accepted, mut refused) = (false, 0);
+        let begun_in = self.market.restoring.as_ref().map(|it| it.phase());
         loop {
             // Once it is accepted, waiting and asking again are the same.
             let asks = accepted && self.dice.percent(50);
@@ -182,7 +236,7 @@ impl<'a> Client<'a> {
                     continue;
                 }
             };
-            if !accepted && tries_wrong {
+            if !accepted && tries_wrong && self.is_kept(begun_in) {
                 self.try_another_body().await?;
             }
             accepted = true;
@@ -248,10 +302,6 @@ impl<'a> Client<'a> {
         let at_ms = now_ms()?;
         self.market.journal.write(&Line { order: self.order.number, at_ms, wrong, ends, answer })
     }
-}
-
-fn now_ms() -> Result<i64> {
-    Ok(i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis())?)
 }
 
 /// Whether an error says that the same call will be refused again.

@@ -37,6 +37,8 @@ pub(crate) enum Control {
     WordIsSuccess,
     /// Ages come from the wall clock.
     ClockBelieved,
+    /// Nothing is searched for before the next spend on a restored store.
+    RestoredBackup,
 }
 
 impl Control {
@@ -55,6 +57,7 @@ impl Control {
             Self::BlindAbsence => "blind-absence",
             Self::WordIsSuccess => "word-is-success",
             Self::RefusalWithoutLook => "refusal-without-look",
+            Self::RestoredBackup => "restored-backup",
         }
     }
 
@@ -71,6 +74,7 @@ impl Control {
             | Self::WordIsSuccess
             | Self::SuccessMayBeAbsent
             | Self::SharedAccountKey
+            | Self::RestoredBackup
             | Self::LateAnswerDropped => Mix::Nothing,
         }
     }
@@ -89,6 +93,7 @@ impl Control {
             | Self::BlindAbsence
             | Self::WordIsSuccess
             | Self::EarlyResolve
+            | Self::RestoredBackup
             | Self::RefusalWithoutLook => Temper::Calm,
         }
     }
@@ -104,6 +109,7 @@ impl Control {
             Self::BlindAbsence => &[Hazard::CutNames],
             Self::WordIsSuccess => &[Hazard::EffectLag],
             Self::EarlyResolve => &[Hazard::Operators],
+            Self::RestoredBackup => &[Hazard::RestoredBackup],
             Self::Naive | Self::NoSettle | Self::NoPreconnect | Self::RefusalWithoutLook => &[],
         }
     }
@@ -172,6 +178,8 @@ impl Control {
             Self::LateAnswerDropped => Some(8),
             // An operator speaks about one after another, each before its sale shows.
             Self::EarlyResolve => Some(2),
+            // Some are bought before the backup, some are lost and some come after it.
+            Self::RestoredBackup => Some(4),
             _ => None,
         }
     }
@@ -181,7 +189,10 @@ impl Control {
         match self {
             Self::Naive | Self::NoSettle | Self::NoPreconnect | Self::ClockBelieved => 150,
             Self::EarlyResolve => 60,
-            Self::SuccessMayBeAbsent | Self::LockByProvider | Self::BlindAbsence => 40,
+            Self::SuccessMayBeAbsent
+            | Self::LockByProvider
+            | Self::BlindAbsence
+            | Self::RestoredBackup => 40,
             Self::RefusalWithoutLook | Self::WordIsSuccess => 16,
             Self::LateAnswerDropped | Self::SharedAccountKey => 24,
         }

@@ -18,12 +18,17 @@ use xtask::postgres::{ROLE, Server};
 use super::dice::Dice;
 use super::kill_plan::{self, Temper};
 use super::nemesis::Fate;
+use super::restoring::{Act, Restoring};
 
 /// How often the thread looks whether everything is over.
 const LOOK: Duration = Duration::from_millis(10);
 
 /// So many of a hundred blows are a step of its wall clock.
 const STEPPED: u64 = 15;
+
+/// What the gateways use, and what a backup is restored to before it takes that one's place.
+const NAME: &str = "gateways";
+const RESTORED: &str = "restored";
 
 /// A PostgreSQL of the run's own behind a network that breaks.
 #[derive(Debug)]
@@ -52,13 +57,20 @@ impl Database {
             Some(library) => Server::start_with_clock(library, &clock)?,
             None => Server::start()?,
         };
+        server.execute("postgres", &format!("CREATE DATABASE {NAME}"))?;
         let network = Network::start(server.socket(), b"").await?;
         Ok(Self { server, network, clock, ahead: 0, _folder: folder })
     }
 
     /// Its address for gateways, which leads through the network.
     pub(crate) fn url(&self) -> String {
-        format!("postgres://{ROLE}@127.0.0.1:{}/postgres", self.network.port())
+        format!("postgres://{ROLE}@127.0.0.1:{}/{NAME}", self.network.port())
+    }
+
+    /// For an operator, who sits beside it: the address of what the gateways use, and of what a backup is
+    /// restored to.
+    pub(crate) fn urls_beside(&self) -> (String, String) {
+        (self.server.url(NAME), self.server.url(RESTORED))
     }
 
     /// Begins. The database lives until whoever waits for the thread drops it: a gateway that is started
@@ -75,9 +87,17 @@ impl Database {
 
     fn suffer(&mut self, fate: &Fate) -> Result<()> {
         let mut dice = Dice::new(fate.seed, 2000);
-        while fate.rules.temper == Temper::Cruel && !fate.calm.load(Ordering::SeqCst) {
+        let cruel = fate.rules.temper == Temper::Cruel;
+        while !fate.calm.load(Ordering::SeqCst) {
             rest(fate, dice.between(200, 1200));
-            self.blow(fate, &mut dice)?;
+            if cruel {
+                self.blow(fate, &mut dice)?;
+            }
+            if let Some(restoring) = &fate.restoring
+                && self.restore(restoring)?
+            {
+                fate.toll.restores.fetch_add(1, Ordering::SeqCst);
+            }
         }
         self.network.disarm();
         while !fate.over.load(Ordering::SeqCst) {
@@ -85,6 +105,24 @@ impl Database {
         }
         fate.toll.cuts.fetch_add(self.network.struck(), Ordering::SeqCst);
         Ok(())
+    }
+
+    /// Backs the store up, or puts the backup in its place while gateways live, and tells whether it did that.
+    /// The name leads nowhere meanwhile: a gateway that found an empty database would begin a store of its own.
+    fn restore(&self, restoring: &Restoring) -> Result<bool> {
+        match restoring.due() {
+            None => Ok(false),
+            Some(Act::BackUp) => restoring.back_up().map(|()| false),
+            Some(Act::Restore) => {
+                self.server.execute("postgres", &format!("CREATE DATABASE {RESTORED}"))?;
+                restoring.restore()?;
+                self.server.execute("postgres", &format!("DROP DATABASE {NAME} WITH (FORCE)"))?;
+                let rename = format!("ALTER DATABASE {RESTORED} RENAME TO {NAME}");
+                self.server.execute("postgres", &rename)?;
+                restoring.confirm()?;
+                Ok(true)
+            }
+        }
     }
 
     fn blow(&mut self, fate: &Fate, dice: &mut Dice) -> Result<()> {

@@ -23,6 +23,8 @@ pub(crate) struct Gateway {
     pub(crate) index: usize,
     pub(crate) program: PathBuf,
     pub(crate) configuration: PathBuf,
+    /// The same without one of the providers.
+    pub(crate) lacking: PathBuf,
     /// It is restarted every few seconds for the whole run, and nothing else happens to it.
     pub(crate) restarts: bool,
 }
@@ -60,7 +62,8 @@ impl Gateway {
             clock = Some(SteppedClock::start(&file, steps)?);
             variables.extend(faketime::variables(library, &file));
         }
-        let mut running = gateway::begin_with(&self.program, &self.configuration, &variables)?;
+        let configuration = if life.lacks_provider { &self.lacking } else { &self.configuration };
+        let mut running = gateway::begin_with(&self.program, configuration, &variables)?;
         // It may come to its place before it is ready.
         let continuing = life.stopped_for.map(|pause| Continuing::watch(running.id(), pause));
         match gateway::ready(&mut running) {

@@ -24,6 +24,8 @@ const STEPPED_LIVES: u64 = 3;
 /// One in so many lives has plugins that err after the answer, so often in a hundred.
 const WRONG_PLUGIN_LIVES: u64 = 4;
 const PLUGIN_ERRORS: u64 = 15;
+/// One in so many lives has a configuration without one of the providers.
+const LACKING_LIVES: u64 = 6;
 
 /// How the gateways are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub(crate) struct Rules {
     pub(crate) stops: bool,
     /// Whether wall clocks are stepped.
     pub(crate) clock_steps: bool,
+    /// Whether some lives lack a provider.
+    pub(crate) rolling: bool,
     /// Whether plugins err after the answer, and for a control how often in a hundred steps.
     pub(crate) plugin_errors: Option<u64>,
 }
@@ -75,6 +79,8 @@ pub(crate) struct Life {
     pub(crate) stopped_for: Option<Duration>,
     /// When its wall clock is stepped, and by how many seconds; `None`: it has the machine's clock.
     pub(crate) steps: Option<Vec<(Duration, i64)>>,
+    /// Its configuration lacks one of the providers.
+    pub(crate) lacks_provider: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -141,6 +147,7 @@ impl Life {
             let third = (second.0 + millis(dice.between(5, 2000)), clock_step(dice));
             life.steps = Some(vec![first, second, third]);
         }
+        life.lacks_provider = rules.rolling && dice.roll(LACKING_LIVES) == 0;
         life
     }
 
@@ -234,6 +241,7 @@ mod tests {
             lease: Some(LEASE),
             stops: true,
             clock_steps: true,
+            rolling: true,
             plugin_errors: Some(0),
         }
     }
@@ -246,6 +254,7 @@ mod tests {
             assert!(count(|life| life.steps.is_some()).abs_diff(667) < 100);
             assert!(count(|life| life.failpoints.contains("plugin-errors=")).abs_diff(500) < 100);
             assert!(count(|life| life.stopped_for.is_some()) > 8);
+            assert!(count(|life| life.lacks_provider).abs_diff(333) < 70);
             let long = |life: &Life| matches!(life.end, End::Stop { pause, .. } if pause > TIMING.settle());
             assert!(count(long) > 8);
             assert!(count(|life| life.end == End::Abort) > 200);
@@ -254,9 +263,15 @@ mod tests {
 
     #[test]
     fn spared_hazards_never_happen() {
-        let rules = Rules { stops: false, clock_steps: false, plugin_errors: None, ..cruel() };
+        let rules = Rules {
+            stops: false,
+            clock_steps: false,
+            rolling: false,
+            plugin_errors: None,
+            ..cruel()
+        };
         for life in lives(&rules) {
-            assert!(life.steps.is_none() && life.stopped_for.is_none());
+            assert!(life.steps.is_none() && life.stopped_for.is_none() && !life.lacks_provider);
             assert!(!life.failpoints.contains("plugin-errors"));
             assert!(!matches!(life.end, End::Stop { pause, .. } if pause > TIMING.settle()));
         }

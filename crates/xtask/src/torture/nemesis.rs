@@ -1,6 +1,7 @@
 //! Who ends the gateways: a thread for each, which starts its gateway, lets it live for a moment, ends
 //! it in one of several ways, and begins again. It must not touch anything but its gateway's process.
 
+use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use xtask::faketime;
 use xtask::process::Running;
@@ -16,6 +17,7 @@ use xtask::process::Running;
 use super::dice::Dice;
 use super::fleet::{Doors, Gateway, Started};
 use super::kill_plan::{End, Life, Rules};
+use super::restoring::{Act, Restoring};
 
 /// A gateway that does not come to the place where it is to abort is killed after this.
 const ABORT_LATEST: Duration = Duration::from_millis(400);
@@ -25,6 +27,8 @@ const LOOK: Duration = Duration::from_millis(2);
 const START_AGAIN: Duration = Duration::from_millis(100);
 /// So often in a row; then it is no longer the database's fault.
 const STARTS_MAX: u32 = 50;
+/// So many of a hundred of its lives lack a provider.
+const LACKING_RESTARTS: u64 = 30;
 /// How long a gateway lives that is restarted all the time, milliseconds.
 const RESTARTED_AFTER: (u64, u64) = (1500, 5000);
 
@@ -36,6 +40,8 @@ pub(crate) struct Fate {
     pub(crate) doors: Arc<Doors>,
     /// The library that steps the wall clocks of gateways, where that is to happen.
     pub(crate) faketime: Option<PathBuf>,
+    /// The backup that is restored, where one is.
+    pub(crate) restoring: Option<Arc<Restoring>>,
     pub(crate) toll: Toll,
     /// Nobody is ended any more, and the last lives are calm.
     pub(crate) calm: AtomicBool,
@@ -54,6 +60,12 @@ pub(crate) struct Toll {
     pub(crate) steps: AtomicU64,
     /// How often the gateway was restarted that is restarted all the time.
     pub(crate) restarts: AtomicU64,
+    /// How often a gateway was started without one of its providers.
+    pub(crate) lacking: AtomicU64,
+    /// How often a backup was restored.
+    pub(crate) restores: AtomicU64,
+    /// How often a provider did not answer at all for a while.
+    pub(crate) hangs: AtomicU64,
     /// How often the database was killed.
     pub(crate) databases: AtomicU64,
     /// How often connections to it were cut: one during a commit, or all at once.
@@ -78,6 +90,7 @@ fn lives(gateway: &Gateway, fate: &Fate) -> Result<()> {
     let mut dice = Dice::new(fate.seed, 1000 + gateway.index as u64);
     let mut failures = 0;
     while !fate.calm.load(Ordering::SeqCst) {
+        restore(gateway, fate)?;
         let life = Life::draw(&mut dice, &fate.rules, gateway.index);
         if let Some(started) = start(gateway, fate, &life, &mut failures)? {
             live(gateway, fate, &life, started)?;
@@ -96,7 +109,12 @@ fn lives(gateway: &Gateway, fate: &Fate) -> Result<()> {
 fn restarts(gateway: &Gateway, fate: &Fate) -> Result<()> {
     let mut dice = Dice::new(fate.seed, 1000 + gateway.index as u64);
     let (mut failures, mut asked) = (0, false);
-    while let Some(started) = start_calm(gateway, fate, &mut failures)? {
+    loop {
+        let lacks_provider = fate.rules.rolling
+            && dice.percent(LACKING_RESTARTS)
+            && !fate.calm.load(Ordering::SeqCst);
+        let life = Life { lacks_provider, ..Life::default() };
+        let Some(started) = start_as(&life, gateway, fate, &mut failures)? else { return Ok(()) };
         // The last questions are for those that answer them.
         if !fate.calm.load(Ordering::SeqCst) {
             fate.doors.open(gateway.index, started.address)?;
@@ -118,13 +136,22 @@ fn restarts(gateway: &Gateway, fate: &Fate) -> Result<()> {
         }
         fate.toll.restarts.fetch_add(1, Ordering::SeqCst);
     }
-    Ok(())
 }
 
-/// Begins a life in which nothing goes wrong, however long its database is away. `None`: all is over.
+/// Begins a life in which nothing goes wrong. `None`: all is over.
 fn start_calm(gateway: &Gateway, fate: &Fate, failures: &mut u32) -> Result<Option<Started>> {
+    start_as(&Life::default(), gateway, fate, failures)
+}
+
+/// Begins a life, however long its database is away. `None`: all is over.
+fn start_as(
+    life: &Life,
+    gateway: &Gateway,
+    fate: &Fate,
+    failures: &mut u32,
+) -> Result<Option<Started>> {
     while !fate.over.load(Ordering::SeqCst) {
-        let started = start(gateway, fate, &Life::default(), failures)?;
+        let started = start(gateway, fate, life, failures)?;
         if started.is_some() {
             return Ok(started);
         }
@@ -142,6 +169,7 @@ fn start(
     let error = match gateway.start(life, fate.faketime.as_deref()) {
         Ok(started) => {
             *failures = 0;
+            fate.toll.lacking.fetch_add(u64::from(life.lacks_provider), Ordering::SeqCst);
             return Ok(Some(started));
         }
         Err(error) => error,
@@ -207,15 +235,45 @@ fn end_life(mut running: Running, how: &End) -> Result<()> {
     Ok(())
 }
 
-/// Lets it live for so long, unless it ends by itself or calm is wanted. Meanwhile its clock is stepped.
+/// Lets it live for so long, unless it ends by itself, calm is wanted or its store is to be restored.
+/// Meanwhile its clock is stepped, and its store is backed up.
 fn rest(started: &mut Started, fate: &Fate, time: Duration) -> Result<()> {
     let begin = Instant::now();
     while begin.elapsed() < time && started.running.runs()? && !fate.calm.load(Ordering::SeqCst) {
         if let Some(clock) = &mut started.clock {
             clock.follow()?;
         }
+        match own_store(fate).and_then(Restoring::due) {
+            None => {}
+            Some(Act::BackUp) => own_store(fate).map_or(Ok(()), Restoring::back_up)?,
+            Some(Act::Restore) => return Ok(()),
+        }
         thread::sleep(LOOK.min(time.saturating_sub(begin.elapsed())));
     }
+    Ok(())
+}
+
+/// The backup of a store that is one gateway's alone; one at a server is its nemesis's.
+fn own_store(fate: &Fate) -> Option<&Restoring> {
+    fate.restoring.as_deref().filter(|_| fate.rules.lease.is_none())
+}
+
+/// Puts the backup in the place of the store of a gateway that has ended, where that is due. What the store's
+/// witness knows stays.
+fn restore(gateway: &Gateway, fate: &Fate) -> Result<()> {
+    let Some(restoring) = own_store(fate) else { return Ok(()) };
+    if restoring.due() != Some(Act::Restore) {
+        return Ok(());
+    }
+    for name in ["purveyor.db", "purveyor.db-wal", "purveyor.db-shm"] {
+        let file = gateway.configuration.with_file_name(name);
+        if file.exists() {
+            fs::remove_file(&file).with_context(|| format!("cannot remove {file:?}"))?;
+        }
+    }
+    restoring.restore()?;
+    restoring.confirm()?;
+    fate.toll.restores.fetch_add(1, Ordering::SeqCst);
     Ok(())
 }
 

@@ -82,6 +82,8 @@ fn missing(plain: &[(Store, &Ran)]) -> Option<String> {
         ("gateways stopped and continued", toll(|ran| &ran.toll.stops)),
         ("steps of a wall clock", toll(|ran| &ran.toll.steps)),
         ("restarts on PostgreSQL", restarts),
+        ("gateways without a provider", toll(|ran| &ran.toll.lacking)),
+        ("times that a provider hung", toll(|ran| &ran.toll.hangs)),
         ("ids that came back", plain.iter().map(|(_, ran)| ran.score.came_back as u64).sum()),
         ("early words of operators", plain.iter().map(|(_, ran)| ran.words.early as u64).sum()),
         ("late words of operators", plain.iter().map(|(_, ran)| ran.words.late as u64).sum()),
@@ -92,7 +94,10 @@ fn missing(plain: &[(Store, &Ran)]) -> Option<String> {
     });
     let missing =
         hazards.into_iter().chain(deeds).filter(|(_, count)| *count == 0).map(|(hazard, _)| hazard);
-    let missing: Vec<&str> = missing.collect();
+    let mut missing: Vec<&str> = missing.collect();
+    if plain.iter().any(|(_, ran)| ran.toll.restores.load(Ordering::SeqCst) == 0) {
+        missing.push("restored backup in each");
+    }
     (!missing.is_empty())
         .then(|| format!("the runs without a control had no {}", missing.join(", no ")))
 }
@@ -122,6 +127,9 @@ mod tests {
                 stops: 1.into(),
                 steps: 1.into(),
                 restarts: count.into(),
+                lacking: 1.into(),
+                hangs: 1.into(),
+                restores: 1.into(),
                 ..Toll::default()
             },
         };

@@ -22,6 +22,7 @@ use super::call;
 use super::client::Market;
 use super::dice::Dice;
 use super::faults::TIMING;
+use super::restoring::Phase;
 use super::subject::{Entry, Order, Subject};
 use super::upstream::Desk;
 use super::workload::holder;
@@ -77,6 +78,7 @@ impl Operator {
             unsure: BTreeMap::new(),
             unnameable: BTreeSet::new(),
             unbelieved: BTreeSet::new(),
+            restored: false,
             wrong: Arc::clone(&wrong),
             words: Words::default(),
         };
@@ -114,6 +116,8 @@ struct Shift {
     unnameable: BTreeSet<String>,
     /// Whose wrong word the gateway has refused.
     unbelieved: BTreeSet<String>,
+    /// Whether it is known that the store was restored.
+    restored: bool,
     wrong: Wrong,
     words: Words,
 }
@@ -138,6 +142,15 @@ impl Shift {
 
     /// Looks once who waits for an operator, and speaks. Whether the gateway lived that long.
     async fn look(&mut self, dice: &mut Dice) -> Result<bool> {
+        let phase = self.market.restoring.as_ref().map(|it| it.phase());
+        if matches!(phase, Some(Phase::After { .. })) && !self.restored {
+            // Whatever was said is forgotten, and what needs an operator now does so anew.
+            self.restored = true;
+            self.unsure.clear();
+            self.unnameable.clear();
+            self.unbelieved.clear();
+            self.seen.values_mut().for_each(|asked| asked.since = Instant::now());
+        }
         let channel = self.market.doors.any(dice).await?;
         // A gateway that has just been killed lists nothing; the next one does.
         let listed = tokio::time::timeout(READ, call::operations(&channel, true)).await;

@@ -222,4 +222,10 @@ pub(crate) enum Hazard {
     UnknownWords,
     /// Operators who speak early, late or wrongly, also where the upstream shows nothing of what it sold.
     Operators,
+    /// A backup that is put in the store's place in the middle of the run.
+    RestoredBackup,
+    /// Gateways that for a while have a configuration without one of the providers.
+    RollingConfiguration,
+    /// A provider that now and then does not answer at all.
+    HangingProvider,
 }

@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 
 use super::dice::Dice;
 use super::options::{Hazard, Options};
+use super::restoring::{Phase, Restoring};
 use super::subject::{self, Entry, Subject};
 use super::upstream::Desk;
 use super::workload::at;
@@ -222,7 +223,11 @@ pub(crate) struct Persons {
 
 impl Persons {
     /// One for each provider begins to act; none where nothing of it is part of the run.
-    pub(crate) fn begin(options: &Options, desks: Vec<Vec<Desk>>) -> Result<Self> {
+    pub(crate) fn begin(
+        options: &Options,
+        desks: Vec<Vec<Desk>>,
+        restoring: Option<&Arc<Restoring>>,
+    ) -> Result<Self> {
         let (over, deeds) = (Arc::new(AtomicBool::new(false)), Arc::new(Deeds::default()));
         let mut tasks = JoinSet::new();
         let deed = |deed: &Deed| *deed != Deed::DatesAhead && options.has(deed.hazard());
@@ -234,8 +239,9 @@ impl Persons {
             let dice = Dice::new(options.seed, (1 << 41) + index as u64);
             let ahead = options.has(Hazard::DatedAhead);
             let (possible, over) = (possible.clone(), Arc::clone(&over));
-            let deeds = Arc::clone(&deeds);
-            let person = Person { index, subject, desks, dice, possible, ahead, deeds, over };
+            let (deeds, restoring) = (Arc::clone(&deeds), restoring.cloned());
+            let person =
+                Person { index, subject, desks, dice, possible, ahead, restoring, deeds, over };
             if acts {
                 tasks.spawn(person.live());
             }
@@ -263,6 +269,7 @@ struct Person {
     dice: Dice,
     possible: Vec<Deed>,
     ahead: bool,
+    restoring: Option<Arc<Restoring>>,
     deeds: Arc<Deeds>,
     over: Arc<AtomicBool>,
 }
@@ -330,6 +337,11 @@ impl Person {
     }
 
     fn decide(&mut self, desk: usize, deed: Deed) -> Result<Option<(Command, String)>> {
+        // What is sold and cancelled in the lost time leaves no trace at some upstreams.
+        let lost = |it: &Arc<Restoring>| matches!(it.phase(), Phase::Wanted | Phase::Lost { .. });
+        if deed == Deed::Cancels && self.restoring.as_ref().is_some_and(lost) {
+            return Ok(None);
+        }
         let desk = &self.desks[desk];
         let account = usize::try_from(self.dice.roll(desk.accounts.len() as u64))?;
         let account = desk.accounts[account];

@@ -67,6 +67,13 @@ fn text(
         lines
             .push(format!("{databases} crashes of the database, {cuts} cuts of connections to it"));
     }
+    let [restores, lacking, hangs] = [&toll.restores, &toll.lacking, &toll.hangs].map(count);
+    if restores + lacking + hangs > 0 {
+        lines.push(format!(
+            "{restores} restored backups, {lacking} lives without one of the providers, {hangs} times that \
+             a provider hung"
+        ));
+    }
     let deeds = Deed::ALL.map(|deed| (deeds.count(deed), deed.word()));
     let deeds = deeds.iter().filter(|(count, _)| *count > 0);
     let deeds: Vec<String> = deeds.map(|(count, word)| format!("{count} {word}")).collect();

@@ -56,16 +56,24 @@ impl Site<'_> {
             let lease = i64::try_from(LEASE.as_secs()).unwrap_or(i64::MAX);
             configuration = configuration.store(url).engine("lease_s", lease);
         }
-        for (subject, upstreams) in self.subjects.iter().zip(self.upstreams) {
+        // Each gateway lacks another one for a while.
+        let lacks = index % self.subjects.len();
+        let mut lacking = configuration.clone();
+        for (number, (subject, upstreams)) in self.subjects.iter().zip(self.upstreams).enumerate() {
             for account in 0..self.options.accounts() {
                 for (id, provider) in self.entries(subject.as_ref(), upstreams, account) {
+                    if number != lacks {
+                        lacking = lacking.provider(&id, provider.clone());
+                    }
                     configuration = configuration.provider(&id, provider);
                 }
             }
         }
         let program = self.folder.join("purveyor");
         let restarts = index >= self.options.gateways()?;
-        Ok(Gateway { index, program, configuration: configuration.write(&folder)?, restarts })
+        let lacking = lacking.write_as("lacking.toml", &folder)?;
+        let configuration = configuration.write(&folder)?;
+        Ok(Gateway { index, program, configuration, lacking, restarts })
     }
 
     /// The provider entries of one account: one, two of the same account, one more at another upstream.

@@ -53,6 +53,8 @@ pub(super) struct Books<'a> {
     /// What came of operators' wrong words, and may be.
     excused: Excused,
     kept_from: &'a [&'static str],
+    /// The time that a restored store lacks, in milliseconds since 1970.
+    lost: Option<(i64, i64)>,
     /// Whose order, for what, and when its success was told first.
     successes: Vec<(String, String, i64)>,
     effect_lag_ms: i64,
@@ -113,6 +115,7 @@ impl<'a> Books<'a> {
             speak_everywhere: evidence.speak_everywhere,
             excused,
             kept_from: evidence.kept_from,
+            lost: evidence.lost,
             effect_lag_ms: i64::try_from(evidence.effect_lag_ms).unwrap_or(i64::MAX),
             ends: ledger.iter().enumerate().filter_map(end).collect(),
             score: Score::default(),
@@ -397,7 +400,7 @@ impl<'a> Books<'a> {
     fn told_wrong(&self, bought: &Bought<'_>, owned: Option<usize>) -> Option<Wrong> {
         let sale = owned.and_then(|line| self.sale(line));
         let ended = sale.is_some_and(|sale| self.is_ended(sale));
-        told::wrong(bought, ended).map(Wrong::Told)
+        told::wrong(bought, ended, self.lost).map(Wrong::Told)
     }
 
     /// Whether what was sold was ended, before its id came back.

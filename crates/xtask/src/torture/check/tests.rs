@@ -96,6 +96,7 @@ fn nothing() -> Evidence<'static> {
         words: &NO_WORDS,
         speak_everywhere: false,
         kept_from: &[],
+        lost: None,
         effect_lag_ms: 0,
     }
 }

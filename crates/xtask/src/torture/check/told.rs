@@ -30,10 +30,14 @@ pub(super) fn told_at(told: &[&Line], wanted: State) -> Option<i64> {
     states.next().map(|line| line.at_ms)
 }
 
-/// The first thing that was told and is not so. `ended`: what the order made was ended, by the ledger.
-pub(super) fn wrong(bought: &Bought<'_>, ended: bool) -> Option<String> {
+/// The first thing that was told and is not so. `ended`: what the order made was ended, by the ledger. What
+/// was told in the time that is `lost` was of a store that is gone.
+pub(super) fn wrong(bought: &Bought<'_>, ended: bool, lost: Option<(i64, i64)>) -> Option<String> {
     let mut accepted = false;
-    for line in bought.told {
+    let is_lost = |line: &Line| {
+        !line.wrong && lost.is_some_and(|(from, until)| (from..=until).contains(&line.at_ms))
+    };
+    for line in bought.told.iter().filter(|line| !is_lost(line)) {
         let wrong = match &line.answer {
             Answer::Operation { .. } if line.wrong => {
                 Some("another body was accepted under its request id".to_owned())
