@@ -50,6 +50,24 @@ impl Engine {
         })
     }
 
+    /// Refuses to compare a repeated write with the operation that it became, where that operation's provider
+    /// is not configured here.
+    ///
+    /// # Errors
+    ///
+    /// PROVIDER_UNAVAILABLE, naming the operation: it is no reason to think that nothing was accepted.
+    pub(super) fn compared_elsewhere(&self, known: &Operation) -> Result<()> {
+        let name = format!("operations/{}", known.request_id);
+        self.provider_of(known).map(drop).map_err(|error| {
+            let message = format!(
+                "the request_id was accepted as {name}, and {}; look at the operation, or repeat the call at \
+                 a gateway that has the provider",
+                error.message
+            );
+            Error { message, ..error }.with_metadata("operation", name)
+        })
+    }
+
     /// Refuses to change an open operation whose provider is not configured here.
     ///
     /// # Errors

@@ -118,7 +118,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// REQUEST_ID_REQUIRED, FIELD_VIOLATION, ACCEPTANCE_UNKNOWN, STORE_UNAVAILABLE.
+    /// REQUEST_ID_REQUIRED, FIELD_VIOLATION, ACCEPTANCE_UNKNOWN, STORE_UNAVAILABLE; PROVIDER_UNAVAILABLE where
+    /// the write was accepted by a gateway that has the provider.
     pub(super) async fn draft<'a, R: WriteRequest>(
         &self,
         call: &'a Call,
@@ -129,6 +130,9 @@ impl Engine {
             Some(request_id) => self.accepted_before(request_id).await?,
             None => None,
         };
+        if let Some(known) = known.as_ref().filter(|known| known.op == R::OP) {
+            self.compared_elsewhere(known)?;
+        }
         Ok(Draft { call, request_id, known })
     }
 

@@ -5,7 +5,9 @@ mod renamed;
 
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::resolve_operation_request::{NotExecuted, Resolution};
-use purveyor_sdk::v1::{CancelOperationRequest, Operation, ResolveOperationRequest};
+use purveyor_sdk::v1::{
+    CancelOperationRequest, CreateOrderRequest, Operation, ResolveOperationRequest,
+};
 use purveyor_simulators::gandi::{Gandi, Options};
 use purveyor_simulators::{Fault, Kind, Simulator};
 use tonic::Code;
@@ -135,6 +137,13 @@ async fn replica_without_the_provider_leaves_its_operations_alone() {
     let due = number(due).await;
     until("they are due", async || number("SELECT age FROM purveyor.meta").await > due).await;
     succeeded(client.ordered(purchase("other", &[("shares", 1)])).await);
+    // Who repeats the request is not told that it was never accepted.
+    let first = operations[0].name.trim_start_matches("operations/").to_owned();
+    let again = CreateOrderRequest { request_id: first, ..purchase("gandi", &[("shares", 2)]) };
+    let refused = client.order(again).await.expect_err("it is left alone");
+    let (code, reason, _) = told(&refused);
+    assert_eq!((code, reason.as_str()), (Code::Unavailable, "PROVIDER_UNAVAILABLE"));
+    assert!(refused.message().contains(&operations[0].name), "{refused:?}");
 
     assert_eq!(versions(&client, &operations).await, before);
     assert_eq!(number(locks).await, held);

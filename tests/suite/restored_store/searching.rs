@@ -173,7 +173,7 @@ async fn listed_order_is_for_an_operator_and_another_one_is_bought() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn renewal_is_found_by_its_paid_order_and_a_further_one_is_paid() {
+async fn renewal_that_may_be_a_persons_is_an_operators_and_a_further_one_is_paid() {
     let upstream = renewing::upstream().await;
     let provider = renewing::provider(&upstream);
     let lost = Lost::begin(Home::Sqlite, ("ovh", provider), async |_| {}).await;
@@ -184,7 +184,11 @@ async fn renewal_is_found_by_its_paid_order_and_a_further_one_is_paid() {
 
     let program = lost.restored().await;
     let client = program.client().await;
-    let found = succeeded(renewed(&client, request).await);
+    let asked = renewed(&client, request).await;
+    assert_eq!(asked.state(), State::NeedsOperator, "{asked:#?}");
+    let order = renewing::ORDER.rsplit('/').next().expect("an id");
+    assert!(candidates(&asked).iter().any(|id| *id == order), "{asked:#?}");
+    let found = succeeded(executed(&client, &asked, order).await);
     assert_eq!((found.attempts.len(), renewing::made_and_paid(&upstream)), (1, (1, 1)));
     let further = renewing::quarter(&client, renewing::paypal()).await;
     let further = succeeded(renewed(&client, further).await);

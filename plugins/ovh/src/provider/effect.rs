@@ -83,14 +83,22 @@ impl Ends {
 
     /// Services whose ends have moved by something else than the term.
     pub(super) fn unexplained(&self) -> Vec<UpstreamRef> {
-        let odd = self.rows.iter().filter(|end| end.is_later() && end.terms.is_none());
-        odd.map(|end| UpstreamRef {
+        self.services(|end| end.is_later() && end.terms.is_none())
+    }
+
+    /// Services whose ends have moved.
+    pub(super) fn moved_services(&self) -> Vec<UpstreamRef> {
+        self.services(End::is_later)
+    }
+
+    fn services(&self, which: impl Fn(&End) -> bool) -> Vec<UpstreamRef> {
+        let services = self.rows.iter().filter(|end| which(end)).map(|end| UpstreamRef {
             ids: vec![end.service.to_string()],
             r#type: "service".to_owned(),
             message: format!("its end has moved to {}", end.words()),
             ..UpstreamRef::default()
-        })
-        .collect()
+        });
+        services.collect()
     }
 
     /// The ends now, where they are later than before, in order.

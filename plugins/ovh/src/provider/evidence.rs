@@ -180,8 +180,9 @@ impl Ovh {
         Ok(Finding::Absent(Traces { unexplained, effects, ..Traces::default() }))
     }
 
-    /// What became of a renewal that may have been ordered and paid without the gateway's knowing. Its order
-    /// is the one that is paid and renews the services; while an end is where the caller expects it, a
+    /// What became of a renewal that may have been ordered and paid without the gateway's knowing. An order
+    /// that is paid and renews the services may be its own or a person's, which nothing tells apart, so it
+    /// speaks against absence until somebody names it; while each end is where the caller expects it, a
     /// delivered order was an earlier renewal. An unpaid order costs nothing and lapses.
     async fn lost_renewal_found(
         &self,
@@ -210,18 +211,8 @@ impl Ovh {
                 paid.extend(self.seen_if_there(cx, *id).await?);
             }
         }
-        match (paid.len(), ends.moved()) {
-            (0, false) => Ok(Finding::absent()),
-            (1, true) => match paid.pop() {
-                Some(seen) => self.lost_renewal(extension, seen),
-                None => Ok(Finding::absent()),
-            },
-            _ => {
-                let mut unexplained = ends.unexplained();
-                unexplained.extend(paid.iter().map(Seen::upstream));
-                Ok(Finding::Absent(Traces { unexplained, ..Traces::default() }))
-            }
-        }
+        let unexplained = paid.iter().map(Seen::upstream).chain(ends.moved_services()).collect();
+        Ok(Finding::Absent(Traces { unexplained, ..Traces::default() }))
     }
 
     fn lost_renewal(&self, extension: &Extension, seen: Seen) -> Result<Finding> {
