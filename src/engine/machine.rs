@@ -292,7 +292,8 @@ impl Step<'_> {
         if self.step_is_sold() {
             return Err(refuse("the upstream has accepted an attempt of this step"));
         }
-        if new.effect == Effect::Spend && self.policy.unsearched(&self.next).is_some() {
+        let may_not_repeat = new.effect == Effect::Spend || self.policy.ends;
+        if may_not_repeat && self.policy.unsearched(&self.next).is_some() {
             return Err(refuse("the store may lack that it was sent, and it was not searched for"));
         }
         if let Some(last) = self.next.current() {

@@ -41,6 +41,7 @@ impl Engine {
         }
         policy.settle = failpoint::settle(policy.settle);
         policy.lost = self.lost_time();
+        policy.ends = matches!(operation.op, Op::TerminateService | Op::DeleteProduct);
         policy
     }
 
@@ -119,6 +120,7 @@ fn of(provider: &Provider, operation: &Operation, config: &EngineConfig) -> Poli
         id_kind: id_kinds(provider.manifest(), op).into_iter().next().unwrap_or_default(),
         evidence: method.map_or(Evidence::Unspecified, |method| method.evidence()),
         effect,
+        ends: false,
         must_send: effect == Effect::Spend && only_spends,
         absence_is_proof: method.is_some_and(|method| method.absence_is_proof),
         account_shared: provider.config().account_shared,
@@ -214,6 +216,7 @@ fn without_provider(operation: &Operation, config: &EngineConfig) -> Policy {
         id_kind: String::new(),
         evidence: Evidence::Unspecified,
         effect: Effect::Spend,
+        ends: false,
         must_send: true,
         absence_is_proof: false,
         account_shared: false,

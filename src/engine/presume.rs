@@ -57,6 +57,10 @@ impl Engine {
         operation: &Operation,
         since: Timestamp,
     ) -> Result<Result<Baseline, String>> {
+        if policy.effect != Effect::Spend {
+            let why = "what it is to end may be another object by now, which was given the same id";
+            return Ok(Err(why.to_owned()));
+        }
         if !policy.can_search() {
             return Ok(Err("the upstream cannot be asked".to_owned()));
         }

@@ -60,7 +60,7 @@ use self::operator::{Operator, Operators, Words};
 pub(crate) use self::options::Options;
 use self::options::{Hazard, Store};
 use self::person::{Deeds, Persons};
-use self::restoring::{Phase, Restoring};
+use self::restoring::Restoring;
 use self::site::{LEASE, Site};
 use self::subject::Subject;
 use self::upstream::Upstream;
@@ -186,13 +186,7 @@ async fn torture(
     let sites = if options.has(Hazard::TwoUpstreams) { 2 } else { 1 };
     let orders = workload::orders(options, &subjects, sites);
     let mut upstreams = upstreams(options, artifacts, folder, &subjects, sites).await?;
-    let mut ways = Ways::default();
-    if options.has(Hazard::HangingProvider) {
-        let hanging = usize::try_from(options.seed % subjects.len() as u64)?;
-        for upstream in &mut upstreams[hanging] {
-            upstream.url = ways.lead(&upstream.url).await?;
-        }
-    }
+    let ways = ways(options, &mut upstreams).await?;
     let clock_steps = options.has(Hazard::ClockSteps);
     let faketime = if clock_steps { Some(faketime::install()?) } else { None };
     let database = match options.store() {
@@ -207,13 +201,10 @@ async fn torture(
     let gateways = gateways.collect::<Result<Vec<_>>>()?;
     let doors = Arc::new(Doors::new(gateways.len()));
     let done = Arc::new(AtomicUsize::new(0));
-    let restoring = if options.has(Hazard::RestoredBackup) {
-        let urls = database.as_ref().map(Database::urls_beside);
-        let files = stores(artifacts, folder, urls)?;
-        Some(Arc::new(Restoring::new(folder, files, (orders.len(), Arc::clone(&done)))))
-    } else {
-        None
-    };
+    let urls = database.as_ref().map(Database::urls_beside);
+    let files = stores(artifacts, folder, urls)?;
+    let restoring = Restoring::new(folder, files, (orders.len(), Arc::clone(&done)));
+    let restoring = options.has(Hazard::RestoredBackup).then(|| Arc::new(restoring));
     let fate = Arc::new(Fate {
         restoring: restoring.clone(),
         ..fate(options, database.is_some(), &doors, faketime)
@@ -258,6 +249,18 @@ async fn torture(
     // The threads that shared it have ended.
     let fate = Arc::into_inner(fate).context("somebody still decides about lives")?;
     Ok((verdict, fate.toll, played))
+}
+
+/// The ways to one provider, which can hang.
+async fn ways(options: &Options, upstreams: &mut [Vec<Upstream>]) -> Result<Ways> {
+    let mut ways = Ways::default();
+    if options.has(Hazard::HangingProvider) {
+        let hanging = usize::try_from(options.seed % upstreams.len() as u64)?;
+        for upstream in &mut upstreams[hanging] {
+            upstream.url = ways.lead(&upstream.url).await?;
+        }
+    }
+    Ok(ways)
 }
 
 /// The configurations that lead to the store and to where its backup is restored: of the gateway whose own it
@@ -359,10 +362,7 @@ fn judged(
         words: &played.words,
         speak_everywhere: Operators::of(options).is_some_and(Operators::speak_everywhere),
         kept_from: &kept_from,
-        lost: match market.restoring.as_ref().map(|it| it.phase()) {
-            Some(Phase::After { from_ms, until_ms }) => Some((from_ms, until_ms)),
-            _ => None,
-        },
+        lost: market.restoring.as_ref().and_then(|it| it.phase().lost()),
         effect_lag_ms: if options.has(Hazard::EffectLag) { EFFECT_LAG_MS } else { 0 },
     }))
 }

@@ -23,6 +23,8 @@ pub struct Policy {
     pub evidence: Evidence,
     /// The strongest effect of the method's calls.
     pub effect: Effect,
+    /// Whether it ends what it names, whose id the upstream may give to another object then.
+    pub ends: bool,
     /// Whether a step that sent nothing can end the write as done.
     pub must_send: bool,
     /// Whether absence after the settle window leads to the next attempt.
@@ -47,10 +49,14 @@ impl Policy {
         !matches!(self.evidence, Evidence::None | Evidence::Unspecified)
     }
 
-    /// The time of which it is not known whether the operation's next spend was sent then. What follows an
-    /// attempt that was made or searched for since the confirmation was not.
+    /// The time of which it is not known whether the operation's next spend was sent then, or what it ends was
+    /// ended then. What follows an attempt that was made or searched for since the confirmation was not.
     pub fn unsearched(&self, operation: &Operation) -> Option<&LostTime> {
-        let lost = self.lost.as_ref().filter(|_| self.effect == Effect::Spend)?;
+        // Who asks for an end after the confirmation means what has the id now.
+        let may_be_another =
+            |lost: &LostTime| self.ends && operation.create_age < lost.confirmed_age;
+        let doubtful = |lost: &&LostTime| self.effect == Effect::Spend || may_be_another(lost);
+        let lost = self.lost.as_ref().filter(doubtful)?;
         let known = operation.attempts.iter().any(|attempt| {
             attempt.outcome != Outcome::NotSent && attempt.permit_age >= lost.confirmed_age
         });

@@ -1,7 +1,6 @@
-//! A spend of which the store may lack that it was sent: an attempt stands for it, which is unknown until it
+//! A request of which the store may lack that it was sent: an attempt stands for it, which is unknown until it
 //! was searched for as any other.
 
-use purveyor_sdk::v1::Effect;
 use purveyor_sdk::v1::operation::{Outcome, State};
 
 use super::Step;
@@ -21,7 +20,7 @@ impl Step<'_> {
             step: self.next.step,
             nonce,
             call,
-            effect: Effect::Spend,
+            effect: self.policy.effect,
             permit_time: lost.from,
             permit_age: self.now.after(std::time::Duration::ZERO),
             outcome: Outcome::Unknown,

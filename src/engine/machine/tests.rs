@@ -59,6 +59,7 @@ pub(super) fn policy(evidence: Evidence) -> Policy {
         absence_is_proof: evidence != Evidence::None,
         account_shared: false,
         lost: None,
+        ends: false,
         settle: SETTLE,
         effect_lag: EFFECT_LAG,
         retry: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) },

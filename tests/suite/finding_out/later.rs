@@ -9,13 +9,11 @@ use purveyor_sdk::v1::service::State as ServiceState;
 use purveyor_sdk::v1::{
     CreateProductRequest, Money, Operation, Price, Product, Term, TerminateServiceRequest,
 };
-use purveyor_simulators::computestacks::{ComputeStacks, Options};
-use purveyor_simulators::{Fault, FaultKind, Kind, Simulator};
-use xtask::configuration::Provider;
+use purveyor_simulators::{Fault, FaultKind, Kind};
 
 use super::stage::{
-    KLIKK_CREATE, RACKNAP_CREATE, attempts, candidates, klikk, problem, racknap, record, sales,
-    server, timed,
+    KLIKK_CREATE, RACKNAP_CREATE, attempts, candidates, computestacks, klikk, problem, racknap,
+    record, sales, server,
 };
 use super::{GANDI_CREATE, executed, not_executed, resolve};
 use crate::support::client::{Client, order, reason, succeeded};
@@ -51,16 +49,6 @@ async fn a_later_item_that_is_sold_too_late_is_told() {
     assert_eq!((problem(&told), candidates(&told)), ("DUPLICATE_DETECTED", vec![ids[3].as_str()]));
     assert_eq!(order(&told).upstream.as_ref().expect("sold").id(), result);
     assert_eq!(asked(&upstream, GANDI_CREATE), 4);
-}
-
-pub(super) async fn computestacks() -> (Simulator<ComputeStacks>, Provider) {
-    let upstream = ComputeStacks::start(Options::default()).await.expect("the simulator starts");
-    let regions = toml::Table::from_iter([("fra".to_owned(), 1.into())]);
-    let provider = Provider::new("computestacks", upstream.url())
-        .credential("api-credential", "purveyor:correct-horse")
-        .setting("billing_plan", 1)
-        .setting("regions", regions);
-    (upstream, timed(provider))
 }
 
 /// A product that is sold at one price.

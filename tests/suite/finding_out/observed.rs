@@ -7,8 +7,8 @@ use purveyor_simulators::Kind;
 use purveyor_simulators::computestacks::Mode as StacksMode;
 use purveyor_simulators::racknap::Mode as RackNapMode;
 
-use super::later::{computestacks, product};
-use super::stage::{attempts, problem, racknap, record};
+use super::later::product;
+use super::stage::{attempts, computestacks, problem, racknap, record};
 use crate::support::client::{Client, order, succeeded};
 use crate::support::program::Program;
 use crate::support::requests::{end, request_id};

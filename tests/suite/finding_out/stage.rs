@@ -6,6 +6,7 @@ use purveyor_sdk::prost_types::{Struct, Value};
 use purveyor_sdk::v1::{
     CreateOrderRequest, Date, Money, Operation, OrderItem, OrderPricing, operation,
 };
+use purveyor_simulators::computestacks::{ComputeStacks, Options};
 use purveyor_simulators::klikk::{self, Klikk};
 use purveyor_simulators::racknap::{self, RackNap};
 use purveyor_simulators::{Cents, Simulator};
@@ -115,4 +116,15 @@ fn ordered(
     let mut request = purchase(provider, &[(product, 1)]);
     finish(&mut request.order.as_mut().expect("an order").items[0]);
     request
+}
+
+/// ComputeStacks with a plan and a region.
+pub(crate) async fn computestacks() -> (Simulator<ComputeStacks>, Provider) {
+    let upstream = ComputeStacks::start(Options::default()).await.expect("the simulator starts");
+    let regions = toml::Table::from_iter([("fra".to_owned(), 1.into())]);
+    let provider = Provider::new("computestacks", upstream.url())
+        .credential("api-credential", "purveyor:correct-horse")
+        .setting("billing_plan", 1)
+        .setting("regions", regions);
+    (upstream, timed(provider))
 }

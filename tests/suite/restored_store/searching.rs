@@ -1,20 +1,21 @@
 //! What was bought in the time that a restored store lacks, at each kind of evidence: by its mark, by the state,
 //! by a listing, and where nothing can be asked. What is new is bought.
 
-use purveyor_sdk::v1::operation::{Outcome, State};
+use purveyor_sdk::v1::operation::{Outcome, Result as Came, State};
 use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::product::{Offer, Package, Shape};
 use purveyor_sdk::v1::{
-    CreateProductRequest, CreateRenewalRequest, Money, Operation, PayOrderRequest, Price, Product,
-    ResolveOperationRequest, Service, UpdateServiceRequest, resolve_operation_request as resolve,
+    CreateProductRequest, CreateRenewalRequest, DeleteProductRequest, GetProductRequest, Money,
+    Operation, PayOrderRequest, Price, Product, ResolveOperationRequest, Service,
+    UpdateServiceRequest, resolve_operation_request as resolve,
 };
 use purveyor_simulators::Kind;
-use purveyor_simulators::computestacks::{ComputeStacks, Options};
+use purveyor_simulators::computestacks::Mode;
 use tempfile::TempDir;
 use xtask::configuration::Provider;
 
 use super::stage::{Backup, Home, Keeper, now};
-use crate::finding_out::stage::{candidates, klikk, racknap, record, sales, server, timed};
+use crate::finding_out::stage::{candidates, computestacks, klikk, racknap, record, sales, server};
 use crate::renewing_by_order::stage as renewing;
 use crate::support::client::{Client, succeeded};
 use crate::support::program::{Program, confirm_with};
@@ -125,10 +126,7 @@ async fn restored_operation_is_found_before_it_is_sent() {
         let accepted = program.client().await.order(server()).await.expect("it is accepted");
         let (folder, backup) = keeper.back_up(program.kill());
         let from = now();
-        let file = folder.path().join("purveyor.toml");
-        let written = std::fs::read_to_string(&file).expect("the configuration");
-        std::fs::write(&file, written.replace("hold = true", "hold = false"))
-            .expect("it is written");
+        hold(&folder, false);
         let program = Program::start_in(folder);
         succeeded(program.client().await.done(&accepted.name).await);
         assert_eq!(sales(&upstream).len(), 1);
@@ -187,7 +185,7 @@ async fn renewal_that_may_be_a_persons_is_an_operators_and_a_further_one_is_paid
     let asked = renewed(&client, request).await;
     assert_eq!(asked.state(), State::NeedsOperator, "{asked:#?}");
     let order = renewing::ORDER.rsplit('/').next().expect("an id");
-    assert!(candidates(&asked).iter().any(|id| *id == order), "{asked:#?}");
+    assert!(candidates(&asked).contains(&order), "{asked:#?}");
     let found = succeeded(executed(&client, &asked, order).await);
     assert_eq!((found.attempts.len(), renewing::made_and_paid(&upstream)), (1, (1, 1)));
     let further = renewing::quarter(&client, renewing::paypal()).await;
@@ -309,16 +307,11 @@ async fn record_that_cannot_be_searched_for_is_for_an_operator() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn listed_product_is_for_an_operator_and_another_one_is_made() {
-    let upstream = ComputeStacks::start(Options::default()).await.expect("the simulator starts");
-    let regions = toml::Table::from_iter([("fra".to_owned(), 1.into())]);
-    let provider = Provider::new("computestacks", upstream.url())
-        .credential("api-credential", "purveyor:correct-horse")
-        .setting("billing_plan", 1)
-        .setting("regions", regions);
+    let (upstream, provider) = computestacks().await;
     let earlier = async |client: &Client| {
         succeeded(made(client, package("an earlier one")).await);
     };
-    let lost = Lost::begin(Home::Sqlite, ("computestacks", timed(provider)), earlier).await;
+    let lost = Lost::begin(Home::Sqlite, ("computestacks", provider), earlier).await;
     let request = package("a lost one");
     succeeded(made(&lost.client().await, request.clone()).await);
     let count = sales(&upstream).len();
@@ -335,6 +328,64 @@ async fn listed_product_is_for_an_operator_and_another_one_is_made() {
     let new = succeeded(made(&client, package("another one")).await);
     assert_eq!(outcomes(&new)[0], Outcome::Absent);
     assert!(sales(&upstream).len() > count);
+}
+
+/// The end was accepted before the backup and happened after it; its target's id is another product's since.
+#[tokio::test(flavor = "multi_thread")]
+async fn end_whose_id_came_back_is_for_an_operator() {
+    let (upstream, provider) = computestacks().await;
+    upstream.set_mode(Mode { reuse_ids: true, ..Mode::default() });
+    let keeper = Keeper::new(Home::Sqlite).await;
+    let program = keeper.start(configuration().provider("computestacks", provider));
+    let first = succeeded(made(&program.client().await, package("the first")).await);
+    let product = product_of(&first);
+    let folder = program.kill();
+    hold(&folder, true);
+    let program = Program::start_in(folder);
+    let request = DeleteProductRequest {
+        name: product.clone(),
+        request_id: request_id(),
+        ..DeleteProductRequest::default()
+    };
+    let end = program.client().await.products().delete_product(request).await;
+    let end = end.expect("it is accepted").into_inner();
+    let (folder, backup) = keeper.back_up(program.kill());
+    let from = now();
+    hold(&folder, false);
+    let program = Program::start_in(folder);
+    let client = program.client().await;
+    succeeded(client.done(&end.name).await);
+    let second = succeeded(made(&client, package("the second")).await);
+    assert_eq!(product_of(&second), product);
+
+    let folder = keeper.restore(program.kill(), &backup).await;
+    hold(&folder, false);
+    let confirmed = confirm_with(folder.path(), &["--lost-from", &from]);
+    assert!(confirmed.status.success(), "{confirmed:?}");
+    let program = Program::start_in(folder);
+    let client = program.client().await;
+    let asked = client.done(&end.name).await;
+    assert_eq!(asked.state(), State::NeedsOperator, "{asked:#?}");
+    assert!(asked.message.contains("another object"), "{asked:#?}");
+    let kept = GetProductRequest { name: product, ..GetProductRequest::default() };
+    let kept = client.products().get_product(kept).await.expect("it is there").into_inner();
+    assert_eq!(kept.display_name, "the second");
+}
+
+/// Switches whether the gateway of a folder sends anything.
+fn hold(folder: &TempDir, hold: bool) {
+    let file = folder.path().join("purveyor.toml");
+    let written = std::fs::read_to_string(&file).expect("the configuration");
+    let without = written.replace("hold = true\n", "").replace("hold = false\n", "");
+    let with = without.replace("[engine]\n", &format!("[engine]\nhold = {hold}\n"));
+    std::fs::write(&file, with).expect("it is written");
+}
+
+fn product_of(operation: &Operation) -> String {
+    match &operation.result {
+        Some(Came::Product(product)) => product.name.clone(),
+        other => panic!("{} made no product: {other:?}", operation.name),
+    }
 }
 
 async fn made(client: &Client, request: CreateProductRequest) -> Operation {

@@ -92,20 +92,46 @@ pub(crate) fn meetings(orders: &[Order]) -> BTreeMap<usize, Barrier> {
 /// # Errors
 /// When the log cannot be written.
 pub(crate) async fn buy(market: Arc<Market>) -> Result<()> {
-    let mut answered = Vec::new();
+    let restoring = market.restoring.as_deref();
+    // Those that were answered while what happened was lost.
+    let mut forgotten: Vec<&Order> = Vec::new();
     while let Some(order) = market.orders.get(market.next.fetch_add(1, Ordering::SeqCst)) {
-        answered.extend(Client::new(&market, order).order().await?.map(|at_ms| (order, at_ms)));
+        let early = restoring.is_some_and(Restoring::begin);
+        let answered = Client::new(&market, order).order().await?;
         market.finished.send_modify(|finished| finished[order.number] = true);
         market.done.fetch_add(1, Ordering::SeqCst);
-    }
-    let Some(restoring) = &market.restoring else { return Ok(()) };
-    let (from_ms, until_ms) = restoring.restored().await?;
-    for (order, at_ms) in answered {
-        if (from_ms..=until_ms).contains(&at_ms) {
-            Client::new(&market, order).ask_again().await?;
+        let Some(restoring) = restoring.filter(|_| early) else { continue };
+        if answered.is_some_and(|at_ms| may_be_lost(restoring.phase(), at_ms)) {
+            forgotten.push(order);
+        } else {
+            restoring.settle();
+        }
+        if restoring.phase().lost().is_some() {
+            ask_again(&market, restoring, std::mem::take(&mut forgotten)).await?;
         }
     }
+    let Some(restoring) = restoring else { return Ok(()) };
+    restoring.restored().await?;
+    ask_again(&market, restoring, forgotten).await
+}
+
+async fn ask_again(market: &Market, restoring: &Restoring, orders: Vec<&Order>) -> Result<()> {
+    for order in orders {
+        Client::new(market, order).ask_again().await?;
+        restoring.settle();
+    }
     Ok(())
+}
+
+/// Whether what was answered then is missing in the restored store, or will be.
+fn may_be_lost(phase: Phase, at_ms: i64) -> bool {
+    match phase {
+        Phase::Before | Phase::Wanted => false,
+        Phase::Lost { .. } => true,
+        Phase::After { from_ms, until_ms } | Phase::Settled { from_ms, until_ms } => {
+            (from_ms..=until_ms).contains(&at_ms)
+        }
+    }
 }
 
 struct Client<'a> {
@@ -171,10 +197,7 @@ impl<'a> Client<'a> {
             return Ok(None);
         };
         restoring.begin_end().await?;
-        let lost = match restoring.phase() {
-            Phase::After { from_ms, until_ms } => (from_ms..=until_ms).contains(&answered),
-            _ => false,
-        };
+        let lost = may_be_lost(restoring.phase(), answered);
         let ended = if lost { self.until_it_rests(&sending, false).await? } else { Some(ended) };
         if let Some(ended) = ended.filter(is_done) {
             self.end(&ended).await?;
@@ -207,8 +230,10 @@ impl<'a> Client<'a> {
     fn is_kept(&self, begun_in: Option<Phase>) -> bool {
         let now = self.market.restoring.as_ref().map(|it| it.phase());
         match (begun_in, now) {
-            (None, _) | (Some(Phase::After { .. }), _) => true,
-            (_, now) => matches!(now, Some(Phase::Before | Phase::Wanted)),
+            (Some(phase), Some(now)) => {
+                phase.lost().is_some() || matches!(now, Phase::Before | Phase::Wanted)
+            }
+            _ => true,
         }
     }
 

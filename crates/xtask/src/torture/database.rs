@@ -113,6 +113,7 @@ impl Database {
         match restoring.due() {
             None => Ok(false),
             Some(Act::BackUp) => restoring.back_up().map(|()| false),
+            Some(Act::Settle) => restoring.confirm().map(|()| false),
             Some(Act::Restore) => {
                 self.server.execute("postgres", &format!("CREATE DATABASE {RESTORED}"))?;
                 restoring.restore()?;

@@ -246,7 +246,7 @@ fn rest(started: &mut Started, fate: &Fate, time: Duration) -> Result<()> {
         match own_store(fate).and_then(Restoring::due) {
             None => {}
             Some(Act::BackUp) => own_store(fate).map_or(Ok(()), Restoring::back_up)?,
-            Some(Act::Restore) => return Ok(()),
+            Some(Act::Restore | Act::Settle) => return Ok(()),
         }
         thread::sleep(LOOK.min(time.saturating_sub(begin.elapsed())));
     }
@@ -258,12 +258,14 @@ fn own_store(fate: &Fate) -> Option<&Restoring> {
     fate.restoring.as_deref().filter(|_| fate.rules.lease.is_none())
 }
 
-/// Puts the backup in the place of the store of a gateway that has ended, where that is due. What the store's
-/// witness knows stays.
+/// Puts the backup in the place of the store of a gateway that has ended, or says that nothing is missing any
+/// more, where that is due. What the store's witness knows stays.
 fn restore(gateway: &Gateway, fate: &Fate) -> Result<()> {
     let Some(restoring) = own_store(fate) else { return Ok(()) };
-    if restoring.due() != Some(Act::Restore) {
-        return Ok(());
+    match restoring.due() {
+        Some(Act::Restore) => {}
+        Some(Act::Settle) => return restoring.confirm(),
+        _ => return Ok(()),
     }
     for name in ["purveyor.db", "purveyor.db-wal", "purveyor.db-shm"] {
         let file = gateway.configuration.with_file_name(name);

@@ -143,7 +143,7 @@ impl Shift {
     /// Looks once who waits for an operator, and speaks. Whether the gateway lived that long.
     async fn look(&mut self, dice: &mut Dice) -> Result<bool> {
         let phase = self.market.restoring.as_ref().map(|it| it.phase());
-        if matches!(phase, Some(Phase::After { .. })) && !self.restored {
+        if phase.and_then(Phase::lost).is_some() && !self.restored {
             // Whatever was said is forgotten, and what needs an operator now does so anew.
             self.restored = true;
             self.unsure.clear();

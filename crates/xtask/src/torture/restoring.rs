@@ -29,6 +29,20 @@ pub(crate) enum Phase {
     Lost { from_ms: i64 },
     /// The store was restored and confirmed.
     After { from_ms: i64, until_ms: i64 },
+    /// Nothing is missing any more: whoever was told something in that time has asked again.
+    Settled { from_ms: i64, until_ms: i64 },
+}
+
+impl Phase {
+    /// The time that the restored store lacks.
+    pub(crate) fn lost(self) -> Option<(i64, i64)> {
+        match self {
+            Self::After { from_ms, until_ms } | Self::Settled { from_ms, until_ms } => {
+                Some((from_ms, until_ms))
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What is to be done next.
@@ -36,6 +50,8 @@ pub(crate) enum Phase {
 pub(crate) enum Act {
     BackUp,
     Restore,
+    /// Say that nothing is missing any more.
+    Settle,
 }
 
 #[derive(Debug, Default)]
@@ -43,6 +59,8 @@ struct State {
     phase: Phase,
     /// How many callers end something.
     ends: usize,
+    /// How many orders were begun before the store was restored, and may have to be asked for again.
+    unsettled: usize,
     /// When the backup was made.
     since: Option<Instant>,
 }
@@ -89,6 +107,7 @@ impl Restoring {
                         due = Some(Act::Restore);
                     }
                 }
+                Phase::After { .. } if state.unsettled == 0 => due = Some(Act::Settle),
                 _ => {}
             }
             false
@@ -107,7 +126,7 @@ impl Restoring {
             state.phase = Phase::Lost { from_ms };
             state.since = Some(Instant::now());
         });
-        self.run(&["backup", "--config"], &self.store, &["--to"], &self.backup)
+        self.run(&["backup", "--config"], &self.store, &["--to"], Some(&self.backup))
     }
 
     /// Puts the backup where no store is.
@@ -115,14 +134,21 @@ impl Restoring {
     /// # Errors
     /// When the gateway's program cannot.
     pub(crate) fn restore(&self) -> Result<()> {
-        self.run(&["restore", "--config"], &self.target, &["--from"], &self.backup)
+        self.run(&["restore", "--config"], &self.target, &["--from"], Some(&self.backup))
     }
 
-    /// Says what may be missing. Spends go on.
+    /// Says what may be missing, and spends go on; or that nothing is any more.
     ///
     /// # Errors
     /// When the gateway's program cannot.
     pub(crate) fn confirm(&self) -> Result<()> {
+        if let Phase::After { from_ms, until_ms } = self.phase() {
+            let told = ["--actor", "operator", "--nothing-lost"];
+            self.run(&["store", "confirm", "--config"], &self.store, &told, None)?;
+            let settled = Phase::Settled { from_ms, until_ms };
+            self.state.send_modify(|state| state.phase = settled);
+            return Ok(());
+        }
         let Phase::Lost { from_ms } = self.phase() else { return Ok(()) };
         let from = prost_types::Timestamp {
             seconds: from_ms.div_euclid(1000),
@@ -130,7 +156,7 @@ impl Restoring {
         };
         let from = from.to_string();
         let told = ["--actor", "operator", "--lost-from"];
-        self.run(&["store", "confirm", "--config"], &self.store, &told, Path::new(&from))?;
+        self.run(&["store", "confirm", "--config"], &self.store, &told, Some(Path::new(&from)))?;
         let until_ms = now_ms()?;
         self.state.send_modify(|state| state.phase = Phase::After { from_ms, until_ms });
         Ok(())
@@ -147,12 +173,24 @@ impl Restoring {
     /// When nobody can restore it any more.
     pub(crate) async fn restored(&self) -> Result<(i64, i64)> {
         let mut seen = self.state.subscribe();
-        let after = |state: &State| matches!(state.phase, Phase::After { .. });
-        let phase = seen.wait_for(after).await.context("nobody restores the store")?.phase;
-        match phase {
-            Phase::After { from_ms, until_ms } => Ok((from_ms, until_ms)),
-            _ => Ok((0, 0)),
-        }
+        let restored = |state: &State| state.phase.lost().is_some();
+        let phase = seen.wait_for(restored).await.context("nobody restores the store")?.phase;
+        phase.lost().context("nobody restores the store")
+    }
+
+    /// An order is begun. Whether it has to be settled: it was begun before the store was restored.
+    pub(crate) fn begin(&self) -> bool {
+        let mut early = false;
+        self.state.send_modify(|state| {
+            early = state.phase.lost().is_none();
+            state.unsettled += usize::from(early);
+        });
+        early
+    }
+
+    /// What became of such an order is in the store for good.
+    pub(crate) fn settle(&self) {
+        self.state.send_modify(|state| state.unsettled -= 1);
     }
 
     /// Waits until something may be ended. What is bought and ended while the store is lost leaves no trace at
@@ -165,7 +203,7 @@ impl Restoring {
         loop {
             let mut begun = false;
             self.state.send_if_modified(|state| {
-                begun = matches!(state.phase, Phase::Before | Phase::After { .. });
+                begun = state.phase == Phase::Before || state.phase.lost().is_some();
                 state.ends += usize::from(begun);
                 begun
             });
@@ -181,9 +219,9 @@ impl Restoring {
         self.state.send_modify(|state| state.ends -= 1);
     }
 
-    fn run(&self, before: &[&str], file: &Path, after: &[&str], what: &Path) -> Result<()> {
+    fn run(&self, before: &[&str], file: &Path, after: &[&str], what: Option<&Path>) -> Result<()> {
         let mut command = Command::new(&self.program);
-        command.args(before).arg(file).args(after).arg(what);
+        command.args(before).arg(file).args(after).args(what);
         let ran = command.output().with_context(|| format!("cannot run {command:?}"))?;
         let said = String::from_utf8_lossy(&ran.stderr);
         ensure!(ran.status.success(), "{command:?} ended with {}\n{said}", ran.status);
@@ -210,6 +248,7 @@ mod tests {
         let restoring =
             Arc::new(Restoring::new(Path::new("folder"), files, (10, Arc::clone(&done))));
         assert_eq!(restoring.due(), None);
+        assert!(restoring.begin());
         restoring.begin_end().await.unwrap();
         done.store(2, Ordering::SeqCst);
         assert_eq!((restoring.due(), restoring.phase()), (None, Phase::Wanted));
@@ -223,6 +262,9 @@ mod tests {
         restoring.state.send_modify(|state| state.phase = Phase::After { from_ms: 1, until_ms: 2 });
         later.await.unwrap().unwrap();
         assert_eq!(restoring.restored().await.unwrap(), (1, 2));
-        assert_eq!(restoring.due(), None);
+        assert_eq!(restoring.due(), None, "an order that was begun before is not settled");
+        assert!(!restoring.begin());
+        restoring.settle();
+        assert_eq!(restoring.due(), Some(Act::Settle));
     }
 }

@@ -161,3 +161,15 @@ fn nothing_is_searched_for_where_nothing_is_spent_or_lost() {
     let setting = Policy { effect: Effect::Setting, ..lost(Evidence::Reference) };
     assert_eq!(setting.unsearched(&begun), None);
 }
+
+/// It may have been ended, and its id be another object's.
+#[test]
+fn end_that_was_accepted_before_the_confirmation_is_not_sent_again_by_itself() {
+    let policy = Policy { effect: Effect::Setting, ends: true, ..lost(Evidence::Reference) };
+    let asked = presumed(&policy, Err("it may be another object"), 150);
+    assert_eq!(asked.state, State::NeedsOperator);
+    let begun = take(&policy, &accepted(), begin("A1"), 150).unwrap();
+    assert!(take(&policy, &begun, permit(), 150).is_err());
+    let later = Operation { create_age: age_at(CONFIRMED), ..begun };
+    assert!(take(&policy, &later, permit(), 150).is_ok());
+}
