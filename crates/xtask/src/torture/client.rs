@@ -329,14 +329,17 @@ impl<'a> Client<'a> {
     }
 }
 
-/// Whether an error says that the same call will be refused again.
+/// Whether an error says that the same call will be refused again. A gateway without the provider says nothing
+/// of the others.
 fn lasts(status: &Status) -> bool {
-    matches!(
-        status.code(),
-        Code::FailedPrecondition
-            | Code::InvalidArgument
-            | Code::Aborted
-            | Code::AlreadyExists
-            | Code::NotFound
-    )
+    let without = status.code() == Code::NotFound && status.message().contains("no providers/");
+    !without
+        && matches!(
+            status.code(),
+            Code::FailedPrecondition
+                | Code::InvalidArgument
+                | Code::Aborted
+                | Code::AlreadyExists
+                | Code::NotFound
+        )
 }
