@@ -146,9 +146,9 @@ pub(crate) trait Subject: Send + Sync {
         false
     }
 
-    /// Whether it shows what was bought beside what an order names as its own, in an account that is shared
-    /// with others or not.
-    fn shows_duplicates(&self, _shared: bool) -> bool {
+    /// Whether it shows what was bought beside what an order names as its own: in an account that is `shared`
+    /// with others or not, and where a restored store may lack that it was sent.
+    fn shows_duplicates(&self, _shared: bool, _may_be_lost: bool) -> bool {
         true
     }
 }

@@ -50,8 +50,13 @@ fn operation(number: usize, state: State, id: &str) -> Operation {
         Operation { name: format!("operations/id-{number}"), ..Operation::default() };
     operation.set_state(state);
     operation.upstream = Some(UpstreamRef::of(id.to_owned()));
-    operation.attempts = vec![Attempt { upstream_id: id.to_owned(), ..Attempt::default() }];
+    operation.attempts = vec![attempt(id)];
     operation
+}
+
+fn attempt(id: &str) -> Attempt {
+    let plugin_version = "acme 1.0.0".to_owned();
+    Attempt { upstream_id: id.to_owned(), plugin_version, ..Attempt::default() }
 }
 
 fn line(order: usize, wrong: bool, state: State, id: &str) -> Line {

@@ -142,9 +142,9 @@ impl Subject for ComputeStacks {
         (hazard == Hazard::EffectLag).then(|| json!({ "effect_lag_ms": 200 }))
     }
 
-    fn shows_duplicates(&self, shared: bool) -> bool {
+    fn shows_duplicates(&self, shared: bool, may_be_lost: bool) -> bool {
         // What is new there may be anybody's.
-        !shared
+        !(shared || may_be_lost)
     }
 
     fn later_step(&self, call: &str) -> Option<&'static str> {

@@ -153,9 +153,9 @@ impl Subject for Gandi {
         (entry.kind == "refund").then(|| entry.operation_id.clone())
     }
 
-    fn shows_duplicates(&self, shared: bool) -> bool {
+    fn shows_duplicates(&self, shared: bool, may_be_lost: bool) -> bool {
         // What is new there may be anybody's.
-        !shared
+        !(shared || may_be_lost)
     }
 
     fn shows_late(&self) -> bool {

@@ -125,6 +125,11 @@ impl Subject for Ovh {
         (entry.kind == "order_paid").then(|| format!("{services} for {period}"))
     }
 
+    fn shows_duplicates(&self, _shared: bool, may_be_lost: bool) -> bool {
+        // An order that the store does not know may be a person's.
+        !may_be_lost
+    }
+
     fn renews(&self) -> bool {
         true
     }

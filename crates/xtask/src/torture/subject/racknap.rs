@@ -136,7 +136,7 @@ impl Subject for RackNap {
         true
     }
 
-    fn shows_duplicates(&self, _shared: bool) -> bool {
+    fn shows_duplicates(&self, _shared: bool, _may_be_lost: bool) -> bool {
         false
     }
 }

@@ -6,7 +6,7 @@ use purveyor_sdk::v1::operation::note::Decision;
 use purveyor_sdk::v1::operation::{Attempt, Note, Result as Made, State};
 use purveyor_sdk::v1::{Operation, Status};
 
-use super::{nothing, operation, order, sale};
+use super::{attempt, nothing, operation, order, sale};
 use crate::torture::check::{Evidence, Score, check};
 use crate::torture::operator::Words;
 use crate::torture::person::Object;
@@ -55,8 +55,7 @@ fn wrong_word_may_sell_once_more_where_the_operation_tells_it() {
     let (wrong, right) = (wrong_word(), Words::default());
     let named = |state, ids: &[&str]| {
         let mut operation = operation(1, state, ids[0]);
-        let attempt = |id: &&str| Attempt { upstream_id: (*id).to_owned(), ..Attempt::default() };
-        operation.attempts = ids.iter().map(attempt).collect();
+        operation.attempts = ids.iter().map(|id| attempt(id)).collect();
         operation
     };
     let won = || operation(1, State::Succeeded, "c");
@@ -70,6 +69,9 @@ fn wrong_word_may_sell_once_more_where_the_operation_tells_it() {
     let failed = || operation(1, State::Failed, "");
     check(&wrong, denied(failed(), false, true), &["b"], [0, 0, 0, 0, 0]);
     check(&wrong, denied(failed(), false, false), &["b"], [0, 0, 1, 0, 0]);
+    // The store did not know that it was sent, and what is found may be anybody's.
+    let presumed = Operation { attempts: vec![Attempt::default()], ..failed() };
+    check(&wrong, denied(presumed, false, false), &["b"], [0, 0, 0, 0, 0]);
     // Nobody is told.
     check(&wrong, denied(won(), false, false), &twice, [1, 0, 0, 1, 0]);
     // What was overruled is sold once.
