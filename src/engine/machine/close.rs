@@ -242,7 +242,7 @@ impl Step<'_> {
         };
         let makes = matches!(self.next.op, Op::CreateOrder | Op::CreateRenewal);
         let id = view.and_then(rules::upstream).map_or("", |upstream| upstream.id());
-        if makes && self.next.attempts.is_empty() && !id.is_empty() {
+        if makes && self.nothing_applied() && !id.is_empty() {
             let kind = self.policy.id_kind.clone();
             self.claim(Some(id), &kind, Origin::Answer);
         }

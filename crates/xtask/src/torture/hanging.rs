@@ -90,7 +90,10 @@ mod tests {
     use super::{Duration, Ways};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::timeout;
     use xtask::network::{Network, Thaw};
+
+    const PATIENCE: Duration = Duration::from_secs(10);
 
     #[tokio::test]
     async fn what_is_asked_while_it_hangs_arrives_nowhere() {
@@ -99,19 +102,23 @@ mod tests {
         let mut ways = Ways::default();
         let led = ways.lead(&format!("http://{address}/api")).await.unwrap();
         let way = led.strip_prefix("http://").unwrap().strip_suffix("/api").unwrap();
-        ways.networks.iter().for_each(Network::freeze);
-        let mut asking = TcpStream::connect(way).await.unwrap();
-        asking.write_all(b"lost").await.unwrap();
-        ways.networks.iter().for_each(|network| network.thaw(Thaw::Forget));
-        let mut later = TcpStream::connect(way).await.unwrap();
-        later.write_all(b"asked").await.unwrap();
-        let read = async {
+        let read = async || {
             let (mut there, _) = listener.accept().await.unwrap();
             let mut text = [0; 5];
             there.read_exact(&mut text).await.unwrap();
-            text
+            (there, text)
         };
-        let read = tokio::time::timeout(Duration::from_secs(10), read).await.unwrap();
-        assert_eq!(&read, b"asked");
+        let mut asking = TcpStream::connect(way).await.unwrap();
+        asking.write_all(b"first").await.unwrap();
+        let (mut there, first) = timeout(PATIENCE, read()).await.unwrap();
+        assert_eq!(&first, b"first");
+        ways.networks.iter().for_each(Network::freeze);
+        asking.write_all(b"lost").await.unwrap();
+        ways.networks.iter().for_each(|network| network.thaw(Thaw::Forget));
+        let mut later = TcpStream::connect(way).await.unwrap();
+        later.write_all(b"later").await.unwrap();
+        assert_eq!(&timeout(PATIENCE, read()).await.unwrap().1, b"later");
+        let forgotten = timeout(Duration::ZERO, there.read(&mut [0; 4])).await;
+        assert!(forgotten.is_err(), "{forgotten:?}");
     }
 }

@@ -9,10 +9,10 @@ use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, Evidence, UpstreamRef};
 use uuid::Uuid;
 
-use super::table::pending;
+use super::table::{next, pending};
 use super::{SETTLE, accepted, age_at, begin, now_at, policy, start};
 use crate::engine::machine::{
-    Event, NewAttempt, Policy, Presumption, Refusal, Resolution, apply, broken_invariant,
+    Closing, Event, NewAttempt, Policy, Presumption, Refusal, Resolution, apply, broken_invariant,
 };
 use crate::store::confirmation::LostTime;
 use crate::store::operation::{Baseline, Decision, Note, Operation};
@@ -105,6 +105,11 @@ fn permit_is_refused_until_the_spend_was_searched_for() {
     assert_eq!(policy.unsearched(&again), None);
     let sent = take(&policy, &again, permit(), window).unwrap();
     assert_eq!(sent.attempts.len(), 2);
+    // What a preparation makes after that is claimed as it is without a presumed attempt.
+    let prepared = Event::Closed(Closing { spend: None, said: next("42"), contest: None });
+    let change = apply(&again, prepared, &policy, &now_at(window)).unwrap();
+    assert_eq!(change.claims[0].claim.upstream_id, "42");
+    assert_eq!(change.operation.attempts[0].outcome, Outcome::Absent);
     // Nothing was sent before, so it may be taken back.
     let cancelled = take(&policy, &gone, Event::CancelRequested, window).unwrap();
     assert_eq!(cancelled.state, State::Cancelled);

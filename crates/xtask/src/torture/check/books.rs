@@ -267,7 +267,8 @@ impl<'a> Books<'a> {
                 }
                 // What the upstream refuses, though without a declared proof, is not sent again.
                 let reason = reason(operation);
-                let sent = |it: &Attempt| it.outcome() != Outcome::NotSent;
+                let sent =
+                    |it: &Attempt| !matches!(it.outcome(), Outcome::NotSent | Outcome::Absent);
                 let kept = self.kept_from.contains(&reason) && !operation.attempts.iter().any(sent);
                 // An operator's word counts, and this one has read the ledger.
                 let proven = kept || matches!(reason, "UPSTREAM_REJECTED" | "NOT_EXECUTED");
