@@ -126,7 +126,8 @@ impl ToldPrice {
     }
 
     /// The price as it is shown. Its amount is the nearest of nine decimals, and the digits stand beside
-    /// it where that is another number; what is no amount has its digits alone.
+    /// it where that is another number; what is no amount has its digits alone, or where there are none
+    /// the text for people.
     pub fn price(&self, tax: Tax) -> Price {
         let upstream_currency = self.upstream_currency.clone();
         let shown = |display_text: &str| Price {
@@ -140,6 +141,7 @@ impl ToldPrice {
             Ok((nearest, ceiling)) => {
                 Price { amount: Some(nearest), ceiling, ..shown(&self.digits) }
             }
+            Err(_) if self.digits.is_empty() => shown(&self.text),
             Err(_) => shown(&self.digits),
         }
     }
