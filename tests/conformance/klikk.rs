@@ -204,7 +204,7 @@ impl Subject for Klikk {
         let name = ordered(caller).await?.target;
         let free = vec![purchase(caller).into()];
         let shown = GetOrderRequest { name }.into();
-        Ok(Some(Priced { digits: "227.50".to_owned(), shown, free, bound: Vec::new() }))
+        Ok(Some(Priced { digits: "75.00".to_owned(), shown, free, bound: Vec::new() }))
     }
 
     async fn misprice(&self, priced: &Priced, digits: &str) -> Outcome<()> {

@@ -196,7 +196,7 @@ impl Subject for RackNap {
     }
 
     async fn misprice(&self, priced: &Priced, digits: &str) -> Outcome<()> {
-        let from = format!(r#""first_plan_price":"{}""#, priced.digits);
+        let from = format!(r#""first_plan_price":{}"#, priced.digits);
         self.0.respell("service/planDetail", &from, &format!(r#""first_plan_price":"{digits}""#));
         Ok(())
     }

@@ -1,20 +1,18 @@
 //! A price that the upstream tells with more digits than an amount holds, or that is no number: it hides
 //! nothing beside it, and is refused where something depends on it and nowhere else.
 
-use tonic::Code;
-
 use super::caller::{ready, told};
 use super::report::{Case, Score};
 use super::request::Request;
 use super::stage::Stage;
 use super::{Caller, Failure, Outcome, Priced, Subject};
-use crate::money::{PRICE_DIGITS, PRICE_NOT_UNDERSTOOD};
+use crate::money::{PRICE_DIGITS, PRICE_NOT_UNDERSTOOD, PRICE_PATH};
 use crate::op;
 use crate::plugin::v1::Op;
-use crate::v1::operation::{Result as Came, State};
+use crate::v1::operation::Result as Came;
 use crate::v1::{
-    ListOrdersResponse, ListProductsResponse, ListRenewalOptionsResponse, Notice, Order, Price,
-    Product, RenewalOption,
+    ListOrdersResponse, ListProductsResponse, ListRenewalOptionsResponse, Notice, Operation, Order,
+    Price, Product, RenewalOption,
 };
 
 /// What a plan of an installer's own costs an hour.
@@ -115,29 +113,34 @@ fn as_told(price: &Price, case: Case, digits: &str) -> Outcome<()> {
     Err(Failure::new(format_args!("{digits} is shown as {price:?}")))
 }
 
-/// That a write which depends on the price is refused for that, before anything is sold.
+/// That a write which depends on the price is refused for that, also where it is only to be quoted, and
+/// nothing is sold.
 async fn refused<S: Subject>(stage: &Stage<'_, S>, request: Request, digits: &str) -> Outcome<()> {
     let moment = stage.moment().await;
     let mut quote = ready(request.clone());
     if let Some(frame) = quote.frame() {
         *frame.validate_only = true;
     }
-    match quote.send(&stage.caller).await {
-        Err(refusal) => refusal.must_be(Code::FailedPrecondition, UNKNOWN, "")?,
-        Ok(_) => return Err(Failure::new("it is quoted although its price is no number")),
-    }
-    let operation = ended(stage, request).await?;
+    is_refused(&stage.caller.accepted(quote).await?, digits)?;
+    is_refused(&ended(stage, request).await?, digits)?;
+    stage.nothing_since(&moment, &[]).await
+}
+
+fn is_refused(operation: &Operation, digits: &str) -> Outcome<()> {
     match &operation.result {
         Some(Came::Error(error))
-            if operation.state() == State::Failed
+            if operation.done
                 && error.reason == UNKNOWN
-                && error.metadata.get(PRICE_DIGITS).is_some_and(|told| told == digits) => {}
+                && error.metadata.get(PRICE_DIGITS).is_some_and(|told| told == digits)
+                && error.metadata.contains_key(PRICE_PATH) =>
+        {
+            Ok(())
+        }
         _ => {
-            let found = told(&operation);
-            return Err(Failure::new(format_args!("expected {UNKNOWN} {digits}, got {found}")));
+            let found = told(operation);
+            Err(Failure::new(format_args!("expected {UNKNOWN} {digits}, got {found}")))
         }
     }
-    stage.nothing_since(&moment, &[]).await
 }
 
 /// That a write which depends on the price ends, and not because of it.
@@ -152,10 +155,7 @@ async fn decided<S: Subject>(stage: &Stage<'_, S>, request: Request) -> Outcome<
     }
 }
 
-async fn ended<S: Subject>(
-    stage: &Stage<'_, S>,
-    request: Request,
-) -> Outcome<crate::v1::Operation> {
+async fn ended<S: Subject>(stage: &Stage<'_, S>, request: Request) -> Outcome<Operation> {
     let operation = stage.caller.accepted(ready(request)).await?;
     stage.caller.rests(&operation.name).await
 }

@@ -191,9 +191,9 @@ async fn a_read_that_cannot_be_understood_fails_and_says_so() {
 async fn a_price_in_any_spelling_hides_no_other_plan_or_cycle() {
     let check = async |value: &str, expected: &str, understood: bool| {
         let bench = Bench::new().await;
-        let from = r#""first_plan_price":"48.00""#.to_owned();
+        let from = r#""first_plan_price":48.00"#.to_owned();
         let fault = FaultKind::Respell { from, to: format!(r#""first_plan_price":{value}"#) };
-        bench.upstream.inject(Fault::next("service/planDetail", fault).times(u32::MAX));
+        bench.upstream.inject(Fault::next("planDetail", fault).times(u32::MAX));
         let listed = list(&bench, ListProductsRequest::default()).await.unwrap().products;
         assert_eq!(listed.len(), 2, "{value}");
         let shown = |product: &Product| -> Vec<String> {
