@@ -60,7 +60,7 @@ pub fn quoted_within(quote: &Quote, limit: &Money) -> Result<()> {
 pub fn within(price: Option<&Price>, limit: &Money) -> Result<()> {
     let unknown = |message: &str| Error::new(ErrorReason::PriceUnknown, message);
     let price = price.ok_or_else(|| unknown("the price is not known before the spend"))?;
-    let amount = price.ceiling.as_ref().or(price.amount.as_ref());
+    let amount = price.ceiling.as_deref().or(price.amount.as_ref());
     let amount = amount.ok_or_else(|| match price.display_text.as_str() {
         "" => unknown("the price has no amount"),
         digits => unknown(&format!("the price is no amount that can be compared: {digits:?}"))

@@ -138,9 +138,11 @@ impl ToldPrice {
         };
         match self.rounded() {
             Ok((nearest, None)) => Price { amount: Some(nearest), ..shown(&self.text) },
-            Ok((nearest, ceiling)) => {
-                Price { amount: Some(nearest), ceiling, ..shown(&self.digits) }
-            }
+            Ok((nearest, ceiling)) => Price {
+                amount: Some(nearest),
+                ceiling: ceiling.map(Box::new),
+                ..shown(&self.digits)
+            },
             Err(_) if self.digits.is_empty() => shown(&self.text),
             Err(_) => shown(&self.digits),
         }

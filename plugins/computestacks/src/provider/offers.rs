@@ -99,7 +99,7 @@ fn line(
         wrong.add(format!("{field}.price.amount"), "must not be negative");
     }
     let max_quantity = Some(offer.max_quantity).filter(|max| *max > 0);
-    let ceiling = offer.price.as_ref().and_then(|price| price.ceiling.clone());
+    let ceiling = offer.price.as_ref().and_then(|price| price.ceiling.as_deref().cloned());
     Some(Line { price: amount.filter(|_| currency)?, ceiling, max_quantity, regions: regions? })
 }
 

@@ -190,7 +190,7 @@ async fn respelled(value: &str) -> (Bench, Product) {
 fn prices(product: &Product) -> Vec<String> {
     let shown = product.offers.iter().map(|offer| {
         let price = offer.price.clone().unwrap();
-        let [amount, ceiling] = [price.amount, price.ceiling]
+        let [amount, ceiling] = [price.amount, price.ceiling.map(|it| *it)]
             .map(|amount| amount.map(|amount| amount.to_string()).unwrap_or_default());
         format!("{amount}|{ceiling}|{}", price.display_text)
     });

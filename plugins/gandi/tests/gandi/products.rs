@@ -101,7 +101,7 @@ async fn other_products_do_not_exist() {
 /// `amount|ceiling|text`.
 fn shown(price: Option<&Price>) -> String {
     let price = price.cloned().unwrap_or_default();
-    let [amount, ceiling] = [price.amount, price.ceiling]
+    let [amount, ceiling] = [price.amount, price.ceiling.map(|it| *it)]
         .map(|amount| amount.map(|amount| amount.to_string()).unwrap_or_default());
     format!("{amount}|{ceiling}|{}", price.display_text)
 }

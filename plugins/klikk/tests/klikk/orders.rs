@@ -142,7 +142,7 @@ async fn an_amount_due_in_any_spelling_hides_nothing_of_the_order() {
             let action = order.required_action.unwrap();
             assert_eq!((action.kind(), action.invoice.as_str()), (Action::Pay, "K-73"));
             let due = action.amount_due.unwrap();
-            let [amount, ceiling] = [due.amount, due.ceiling]
+            let [amount, ceiling] = [due.amount, due.ceiling.map(|it| *it)]
                 .map(|amount| amount.map(|amount| amount.to_string()).unwrap_or_default());
             assert_eq!(format!("{amount}|{ceiling}|{}", due.display_text), expected, "{value}");
             let mut reasons = order.notices.iter().map(|notice| notice.reason.as_str());

@@ -60,7 +60,7 @@ mod tests {
         let found = format!(
             "{}|{}|{}|{}",
             money(shown.amount).unwrap_or_default(),
-            money(shown.ceiling).unwrap_or_default(),
+            money(shown.ceiling.map(|it| *it)).unwrap_or_default(),
             shown.display_text,
             shown.upstream_currency
         );

@@ -200,7 +200,7 @@ async fn a_price_in_any_spelling_hides_no_other_plan_or_cycle() {
             let prices = product.offers.iter().map(|offer| {
                 let price = offer.price.clone().unwrap();
                 assert_eq!(price.upstream_currency, "1");
-                let [amount, ceiling] = [price.amount, price.ceiling]
+                let [amount, ceiling] = [price.amount, price.ceiling.map(|it| *it)]
                     .map(|amount| amount.map(|amount| amount.to_string()).unwrap_or_default());
                 format!("{amount}|{ceiling}|{}", price.display_text)
             });
