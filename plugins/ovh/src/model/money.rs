@@ -93,7 +93,7 @@ mod tests {
         check(r#"{"value":1e400}"#, "||1e400|", Some("price.value"));
         check(r#"{"value":"1,234.50","text":"x"}"#, "||1,234.50|", Some("price.value"));
         check(r#"{"value":null}"#, "|||", Some("price.value"));
-        check(r#"{"text":"1 €"}"#, "|||", Some("price.value"));
+        check(r#"{"text":"1 €"}"#, "||1 €|", Some("price.value"));
         check(
             r#"{"value":{"value":1},"currencyCode":7}"#,
             "||{\"value\":1}|7",
