@@ -19,7 +19,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     compiler.include_source_info(true).include_imports(true);
     compiler.open_files(&files)?;
     let mut descriptors = compiler.file_descriptor_set();
-    prost_build::Config::new().btree_map(["."]).compile_fds(descriptors.clone())?;
+    // Rarely set, and it would make every message with a price larger.
+    let ceiling = ".purveyor.v1.Price.ceiling";
+    prost_build::Config::new().btree_map(["."]).boxed(ceiling).compile_fds(descriptors.clone())?;
     // What is served by reflection needs no comments.
     for file in &mut descriptors.file {
         file.source_code_info = None;

@@ -5,11 +5,12 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use prost::Message;
+use purveyor_sdk::money::{PRICE_DIGITS, PRICE_NOT_UNDERSTOOD, PRICE_PATH};
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::{
-    CreateOrderRequest, CreateRenewalRequest, ErrorReason, Money, PayOrderRequest, Price,
-    UpdateServiceRequest,
+    CreateOrderRequest, CreateRenewalRequest, ErrorReason, Money, Notice, PayOrderRequest, Price,
+    Quote, UpdateServiceRequest,
 };
 use purveyor_sdk::{Error, Result};
 
@@ -31,11 +32,27 @@ impl Engine {
             return Err(Error::new(ErrorReason::PriceUnknown, message));
         }
         let quote = self.quote(provider, write(operation)).await?;
-        within(quote.price.as_ref(), &limit)
+        quoted_within(&quote, &limit)
     }
 }
 
-/// Whether a price is known to be within the limit.
+/// Whether a quote is known to be within the limit. Where its price is no amount, the error tells its
+/// place as far as the quote does.
+///
+/// # Errors
+///
+/// As [`within`].
+pub fn quoted_within(quote: &Quote, limit: &Money) -> Result<()> {
+    let wrong = |notice: &&Notice| notice.reason == PRICE_NOT_UNDERSTOOD;
+    within(quote.price.as_ref(), limit).map_err(|error| match quote.notices.iter().find(wrong) {
+        Some(notice) if error.metadata.contains_key(PRICE_DIGITS) => {
+            error.with_metadata(PRICE_PATH, &notice.source)
+        }
+        _ => error,
+    })
+}
+
+/// Whether a price is known to be within the limit. One that is rounded is compared by its ceiling.
 ///
 /// # Errors
 ///
@@ -43,7 +60,12 @@ impl Engine {
 pub fn within(price: Option<&Price>, limit: &Money) -> Result<()> {
     let unknown = |message: &str| Error::new(ErrorReason::PriceUnknown, message);
     let price = price.ok_or_else(|| unknown("the price is not known before the spend"))?;
-    let amount = price.amount.as_ref().ok_or_else(|| unknown("the price has no amount"))?;
+    let amount = price.ceiling.as_deref().or(price.amount.as_ref());
+    let amount = amount.ok_or_else(|| match price.display_text.as_str() {
+        "" => unknown("the price has no amount"),
+        digits => unknown(&format!("the price is no amount that can be compared: {digits:?}"))
+            .with_metadata(PRICE_DIGITS, digits),
+    })?;
     if amount.currency_code.is_empty() {
         return Err(unknown("the upstream does not say in which currency it charges"));
     }
@@ -82,4 +104,39 @@ pub fn limit(operation: &Operation) -> Result<Option<Money>> {
     decoded.map_err(|error| {
         Error::new(ErrorReason::Internal, "a stored request cannot be decoded").with_source(error)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use purveyor_sdk::money::ToldPrice;
+    use purveyor_sdk::v1::price::Tax;
+    use purveyor_sdk::v1::{ErrorReason, Money, Quote};
+
+    use super::quoted_within;
+
+    #[test]
+    fn a_price_beyond_nine_decimals_is_compared_by_its_ceiling() {
+        fn check(digits: &str, limit: &str, expected: Result<(), ErrorReason>) {
+            let told = ToldPrice::new("rows[0].price", digits, "EUR");
+            let notices = Vec::from_iter(told.notice());
+            let quote =
+                Quote { price: Some(told.price(Tax::Included)), notices, ..Quote::default() };
+            let found = quoted_within(&quote, &Money::parse("EUR", limit).unwrap());
+            let place = found.as_ref().err().and_then(|error| error.metadata.get("path").cloned());
+            assert_eq!(place.is_some(), expected == Err(ErrorReason::PriceUnknown), "{digits}");
+            assert_eq!(found.map_err(|error| error.reason), expected, "{digits} {limit}");
+        }
+        check("10", "10", Ok(()));
+        check("1e1", "10", Ok(()));
+        check("10.0000000000", "10", Ok(()));
+        // Shown as 10, and more than that.
+        check("10.0000000001", "10", Err(ErrorReason::PriceLimit));
+        check("10.0000000001", "10.000000001", Ok(()));
+        check("9.9999999999", "10", Ok(()));
+        check("9.9999999999", "9.999999999", Err(ErrorReason::PriceLimit));
+        check("-1", "0", Ok(()));
+        for none in ["n/a", "1e400", "NaN", "1,234.50"] {
+            check(none, "1000000", Err(ErrorReason::PriceUnknown));
+        }
+    }
 }

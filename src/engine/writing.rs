@@ -235,7 +235,7 @@ impl Engine {
             }
         }
         if let Some(limit) = max_price {
-            price::within(quote.price.as_ref(), limit)?;
+            price::quoted_within(&quote, limit)?;
         }
         Ok(quote)
     }

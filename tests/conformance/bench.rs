@@ -199,6 +199,12 @@ impl<P> Bench<P> {
         let _none = std::fs::remove_file(self.asked());
     }
 
+    /// Lets the answers to a call tell another text where a text stands first.
+    pub(crate) fn respell(&self, call: &str, from: &str, to: &str) {
+        let kind = FaultKind::Respell { from: from.to_owned(), to: to.to_owned() };
+        self.upstream.inject(Fault::next(self.theirs(call), kind).times(u32::MAX));
+    }
+
     /// Arms any fault for the next request of a call.
     pub(crate) fn fail(&self, call: &str, kind: FaultKind) {
         self.upstream.inject(Fault::next(self.theirs(call), kind));

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use purveyor_sdk::conformance::{
-    Caller, Case, Disturbance, Failure, Happening, Outcome, Rejection, Report, Request, Sale,
-    Subject, Violation, run,
+    Caller, Case, Disturbance, Failure, Happening, Outcome, Priced, Rejection, Report, Request,
+    Sale, Subject, Violation, run,
 };
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::prost_types::FieldMask;
@@ -15,7 +15,7 @@ use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::product::{Offer, Package, Resource, ResourceKind, Shape};
 use purveyor_sdk::v1::{
     CheckProviderRequest, CreateProductRequest, DeleteProductRequest, GetProductRequest,
-    ListProductsRequest, Money, Price, Product, UpdateProductRequest,
+    ListProductsRequest, ListView, Money, Price, Product, UpdateProductRequest,
 };
 use purveyor_simulators::computestacks::{ComputeStacks as Upstream, Mode, Options};
 use purveyor_simulators::{FaultKind, Simulator};
@@ -208,6 +208,42 @@ impl Subject for ComputeStacks {
             Disturbance::EffectLag(_) => Ok(true),
             _ => self.bench.disturb(call, Disturbance::LoseAfterCommit),
         }
+    }
+
+    /// What a product costs in euros, which no other does.
+    async fn priced(&self, caller: &Caller) -> Outcome<Option<Priced>> {
+        let units = 1000 + i64::try_from(self.labels.load(Ordering::Relaxed)).unwrap_or_default();
+        let mut creation = self.creation(caller);
+        let offers = vec![offer("EUR", units), offer("USD", 6)];
+        creation.product.get_or_insert_default().offers = offers;
+        let Some(Came::Product(made)) = caller.perform(creation).await?.result else {
+            return Err(Failure::new("the operation shows no product"));
+        };
+        let update = |product: Product, path: &str| -> Request {
+            let product = Some(Product { name: made.name.clone(), ..product });
+            let update_mask = Some(FieldMask { paths: vec![path.to_owned()] });
+            UpdateProductRequest { product, update_mask, ..Default::default() }.into()
+        };
+        let renamed = Product { display_name: format!("{units}"), ..Product::default() };
+        let further = Product { offers: vec![offer("GBP", 7)], ..Product::default() };
+        let same = Product { offers: vec![offer("EUR", units)], ..Product::default() };
+        let (parent, view) = (caller.parent(), ListView::Full.into());
+        Ok(Some(Priced {
+            digits: format!("{units}.0"),
+            shown: ListProductsRequest { parent, view, ..Default::default() }.into(),
+            free: vec![
+                update(renamed, "display_name"),
+                update(further, "offers"),
+                self.creation(caller).into(),
+            ],
+            bound: vec![update(same, "offers")],
+        }))
+    }
+
+    async fn misprice(&self, priced: &Priced, digits: &str) -> Outcome<()> {
+        let price = |digits: &str| format!(r#""price":"{digits}""#);
+        self.bench.respell("billing_plans.get", &price(&priced.digits), &price(digits));
+        Ok(())
     }
 
     async fn happens(&self, happening: Happening<'_>) -> Outcome<()> {

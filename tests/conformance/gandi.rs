@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
 use purveyor_sdk::Period;
 use purveyor_sdk::conformance::{
-    Caller, Case, Disturbance, Failure, Happening, Outcome, Rejection, Report, Request, Sale,
-    Subject, Violation, run,
+    Caller, Case, Disturbance, Failure, Happening, Outcome, Priced, Rejection, Report, Request,
+    Sale, Subject, Violation, run,
 };
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::prost_types::{FieldMask, Struct, Value, value};
@@ -18,7 +18,7 @@ use purveyor_sdk::v1::{
     CancelOrderRequest, CheckProviderRequest, CreateOrderRequest, CreateRenewalRequest,
     GetOrderRequest, GetProductRequest, GetRenewalRequest, GetServiceRequest, ListOrdersRequest,
     ListProductsRequest, ListRenewalOptionsRequest, ListRenewalsRequest, ListServicesRequest,
-    Operation, Order, OrderItem, Payment, Renewal, Service, ServiceRef, Term,
+    Money, Operation, Order, OrderItem, Payment, Renewal, Service, ServiceRef, Term,
     TerminateServiceRequest, UpdateServiceRequest,
 };
 use purveyor_simulators::gandi::{AccountSeed, Gandi as Upstream, Mode, Options, PersonCommand};
@@ -80,6 +80,7 @@ pub(crate) async fn show(artifacts: &Artifacts) -> Result<Report> {
     let provider = |upstream: &purveyor_simulators::Simulator<Upstream>| {
         // Every upstream knows the account by one name and counts its objects from one number.
         let provider = Provider::new("gandi", upstream.url()).account("separate");
+        let provider = provider.setting("prices_include_tax", true);
         bench::timed(provider.credential("api-key", API_KEY))
     };
     let (_gateway, benches) = bench::serve(artifacts, upstreams, provider, CALLS)?;
@@ -256,6 +257,29 @@ impl Subject for Gandi {
             Disturbance::EffectLag(_) => Ok(true),
             _ => self.0.disturb(call, disturbance),
         }
+    }
+
+    /// What a unit of disk costs a month.
+    async fn priced(&self, caller: &Caller) -> Outcome<Option<Priced>> {
+        let (parent, limit) = (caller.parent(), Money::parse("EUR", "1000").ok());
+        let of_disk = |limit: Option<Money>| -> Outcome<Request> {
+            let mut request = CreateOrderRequest { max_price: limit, ..purchase(caller) };
+            item(&mut request)?.product = caller.name("products", "disk");
+            Ok(request.into())
+        };
+        let other = CreateOrderRequest { max_price: limit.clone(), ..purchase(caller) };
+        Ok(Some(Priced {
+            digits: "0.12".to_owned(),
+            shown: ListProductsRequest { parent, ..Default::default() }.into(),
+            free: vec![other.into(), of_disk(None)?],
+            bound: vec![of_disk(limit)?],
+        }))
+    }
+
+    async fn misprice(&self, priced: &Priced, digits: &str) -> Outcome<()> {
+        let from = format!("<double>{}</double>", priced.digits);
+        self.0.respell("catalog.list", &from, &format!("<string>{digits}</string>"));
+        Ok(())
     }
 
     async fn happens(&self, happening: Happening<'_>) -> Outcome<()> {

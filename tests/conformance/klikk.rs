@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use purveyor_sdk::conformance::{
-    Caller, Case, Disturbance, Failure, Happening, Outcome, Rejection, Report, Request, Sale,
-    Subject, Violation, run,
+    Caller, Case, Disturbance, Failure, Happening, Outcome, Priced, Rejection, Report, Request,
+    Sale, Subject, Violation, run,
 };
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::prost_types::value::Kind;
@@ -40,6 +40,10 @@ const REFUSED: &str = "Ugyldig bestilling";
 /// Characters of a name that leave nothing of our mark.
 const UNMARKED: usize = 11;
 
+/// What an account begins with, and what all cases together leave of it.
+const FULL_CREDIT: Cents = Cents::new(1_000_000_000);
+const CREDIT: Cents = Cents::new(500_000_000);
+
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The configured catalogue's products.
@@ -53,7 +57,7 @@ pub(crate) async fn show(artifacts: &Artifacts) -> Result<Report> {
     for _ in 0..UPSTREAMS {
         let account = AccountSeed {
             account_token: ACCOUNT_TOKEN.to_owned(),
-            credit: Cents::new(1_000_000_000),
+            credit: FULL_CREDIT,
             ..AccountSeed::default()
         };
         let options = Options { accounts: vec![account], ..Options::default() };
@@ -194,6 +198,23 @@ impl Subject for Klikk {
         }
     }
 
+    /// What is due for an order that the credit is not enough for. Nothing else tells a price.
+    async fn priced(&self, caller: &Caller) -> Outcome<Option<Priced>> {
+        self.credit(Cents::ZERO)?;
+        let name = ordered(caller).await?.target;
+        let free = vec![purchase(caller).into()];
+        let shown = GetOrderRequest { name }.into();
+        Ok(Some(Priced { digits: "75.00".to_owned(), shown, free, bound: Vec::new() }))
+    }
+
+    async fn misprice(&self, priced: &Priced, digits: &str) -> Outcome<()> {
+        let due = |digits: &str| format!(r#""amount_due":"{digits}""#);
+        for call in ["order_create", "order_status", "order_list"] {
+            self.0.respell(call, &due(&priced.digits), &due(digits));
+        }
+        Ok(())
+    }
+
     async fn happens(&self, happening: Happening<'_>) -> Outcome<()> {
         let upstream = &self.0.upstream;
         let order = |sale: &Sale| sale.id.parse::<u64>().map_err(Failure::new);
@@ -234,6 +255,18 @@ impl Subject for Klikk {
     async fn calm(&self) {
         self.0.calm();
         self.0.upstream.set_mode(Mode::default());
+        if self.0.upstream.credit(ACCOUNT_TOKEN) < Some(CREDIT) {
+            // There is such an account.
+            let _ = self.credit(FULL_CREDIT);
+        }
+    }
+}
+
+impl Klikk {
+    fn credit(&self, credit: Cents) -> Outcome<()> {
+        let account_token = ACCOUNT_TOKEN.to_owned();
+        let account = AccountSeed { account_token, credit, ..AccountSeed::default() };
+        self.0.upstream.put_account(account).map_err(Failure::new)
     }
 }
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use anyhow::{Context, Result};
 use purveyor_sdk::Period;
 use purveyor_sdk::conformance::{
-    Caller, Case, Disturbance, Failure, Happening, Outcome, Rejection, Report, Request, Sale,
-    Subject, Violation, run,
+    Caller, Case, Disturbance, Failure, Happening, Outcome, Priced, Rejection, Report, Request,
+    Sale, Subject, Violation, run,
 };
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::prost_types::FieldMask;
@@ -17,8 +17,8 @@ use purveyor_sdk::v1::payment::Choice;
 use purveyor_sdk::v1::{
     CheckProviderRequest, CreateRenewalRequest, GetOrderRequest, GetOrderSecretsRequest,
     GetRenewalRequest, GetServiceRequest, ListOrdersRequest, ListPaymentMethodsRequest,
-    ListRenewalOptionsRequest, ListRenewalsRequest, ListServicesRequest, PayOrderRequest, Payment,
-    PaymentMethod, Renewal, RenewalPolicy, ResumeServiceRequest, Service, ServiceRef,
+    ListRenewalOptionsRequest, ListRenewalsRequest, ListServicesRequest, Money, PayOrderRequest,
+    Payment, PaymentMethod, Renewal, RenewalPolicy, ResumeServiceRequest, Service, ServiceRef,
     SuspendServiceRequest, Term, TerminateServiceRequest, UpdateServiceRequest,
 };
 use purveyor_simulators::ovh::{
@@ -256,6 +256,32 @@ impl Subject for Ovh {
             Disturbance::EffectLag(_) => Ok(true),
             _ => self.bench.disturb(call, disturbance),
         }
+    }
+
+    /// What a server costs for three months: as a way to renew it, and with tax as an order of it.
+    async fn priced(&self, caller: &Caller) -> Outcome<Option<Priced>> {
+        let unpaid = self.renewal(caller).await?;
+        let paid = CreateRenewalRequest { payment: Some(paypal()), ..self.renewal(caller).await? };
+        let max_price = Money::parse("EUR", "1000").ok();
+        let limited = self.renewal(caller).await?;
+        let limited = CreateRenewalRequest { payment: Some(paypal()), max_price, ..limited };
+        let parent = self.fresh(caller);
+        Ok(Some(Priced {
+            digits: "14.97".to_owned(),
+            shown: ListRenewalOptionsRequest { parent, ..Default::default() }.into(),
+            free: vec![unpaid.into(), paid.into()],
+            bound: vec![limited.into()],
+        }))
+    }
+
+    async fn misprice(&self, priced: &Priced, digits: &str) -> Outcome<()> {
+        let to = format!(r#""value":"{digits}""#);
+        let from = format!(r#""value":{}"#, priced.digits);
+        self.bench.respell("service.renewals", &from, &to);
+        for call in ["service.renew", "order.get"] {
+            self.bench.respell(call, r#""value":17.96"#, &to);
+        }
+        Ok(())
     }
 
     async fn happens(&self, happening: Happening<'_>) -> Outcome<()> {

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use purveyor_sdk::Period;
 use purveyor_sdk::conformance::{
-    Caller, Disturbance, Failure, Outcome, Rejection, Report, Request, Sale, Subject, Violation,
-    run,
+    Caller, Disturbance, Failure, Outcome, Priced, Rejection, Report, Request, Sale, Subject,
+    Violation, run,
 };
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::prost_types::{Struct, Value, value};
@@ -182,6 +182,23 @@ impl Subject for RackNap {
 
     async fn disturb(&self, call: &str, disturbance: Disturbance) -> Outcome<bool> {
         self.0.disturb(call, disturbance)
+    }
+
+    /// What the first plan costs in its first month. What an order costs, its caller says.
+    async fn priced(&self, caller: &Caller) -> Outcome<Option<Priced>> {
+        let parent = caller.parent();
+        Ok(Some(Priced {
+            digits: "48.00".to_owned(),
+            shown: ListProductsRequest { parent, ..Default::default() }.into(),
+            free: vec![purchase(caller).into()],
+            bound: Vec::new(),
+        }))
+    }
+
+    async fn misprice(&self, priced: &Priced, digits: &str) -> Outcome<()> {
+        let from = format!(r#""first_plan_price":{}"#, priced.digits);
+        self.0.respell("service/planDetail", &from, &format!(r#""first_plan_price":"{digits}""#));
+        Ok(())
     }
 
     async fn struck(&self) -> bool {

@@ -25,6 +25,7 @@ mod effects;
 mod judge;
 mod leaves;
 mod losses;
+mod prices;
 mod probe;
 mod reads;
 mod report;
@@ -153,6 +154,21 @@ pub trait Subject {
     /// When the upstream has it and cannot be brought to it.
     fn disturb(&self, call: &str, disturbance: Disturbance) -> impl Future<Output = Outcome<bool>>;
 
+    /// A price that the upstream tells, with requests that have to do with it and each of which is new.
+    /// `None` where it tells none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::sample`].
+    fn priced(&self, caller: &Caller) -> impl Future<Output = Outcome<Option<Priced>>>;
+
+    /// Lets the upstream tell that price in these digits, wherever it tells it, until [`Subject::calm`].
+    ///
+    /// # Errors
+    ///
+    /// When the upstream cannot be brought to it.
+    fn misprice(&self, priced: &Priced, digits: &str) -> impl Future<Output = Outcome<()>>;
+
     /// Lets something happen at the upstream that no call of the gateway asks for.
     ///
     /// # Errors
@@ -263,6 +279,19 @@ impl Violation {
     }
 }
 
+/// A price that the upstream tells.
+#[derive(Debug, Clone)]
+pub struct Priced {
+    /// Its digits as the upstream tells them now.
+    pub digits: String,
+    /// A read that shows it: a list of products, of ways to renew or of orders, or one order.
+    pub shown: Request,
+    /// Writes that it has no say in, in the order in which they are sent: each of them succeeds.
+    pub free: Vec<Request>,
+    /// Writes that it has a say in, and that are refused where it is no number.
+    pub bound: Vec<Request>,
+}
+
 /// A request that the upstream rejects.
 #[derive(Debug, Clone)]
 pub struct Rejection {
@@ -340,6 +369,8 @@ enum Job {
     Claims,
     /// Everything about a read.
     Read(Op),
+    /// A price that is hard to read.
+    Price(Case),
     /// A write when nothing goes wrong, and what is refused.
     Write(Op),
     /// One way for a write to go wrong.
@@ -355,6 +386,7 @@ fn first_jobs() -> VecDeque<Job> {
     [Job::Claims]
         .into_iter()
         .chain(reads.map(|info| Job::Read(info.op)))
+        .chain([Case::PriceBeyond, Case::PriceUnread].map(Job::Price))
         .chain(writes.map(|info| Job::Write(info.op)))
         .collect()
 }
@@ -377,6 +409,7 @@ async fn drain<S: Subject>(
             match job {
                 Job::Claims => Box::pin(claims::run(stage, &mut score)).await,
                 Job::Read(op) => Box::pin(reads::run(stage, op, &mut score)).await,
+                Job::Price(case) => Box::pin(prices::run(stage, case, &mut score)).await,
                 Job::Write(op) => traces.extend(Box::pin(writes::run(stage, op, &mut score)).await),
                 Job::Loss(trace, loss) => {
                     Box::pin(losses::run(stage, &trace, &loss, &mut score)).await;

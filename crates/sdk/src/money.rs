@@ -1,14 +1,15 @@
-//! Amounts between decimal text and [`Money`], never through a float. More than nine decimals,
-//! exponents and amounts out of range are errors: nothing is rounded.
+//! Amounts between decimal text and [`Money`], never through a float. What a caller or a configuration
+//! writes is taken in one spelling and never rounded; what an upstream tells is a [`ToldPrice`].
+
+mod decimal;
+mod told;
 
 use std::cmp::Ordering;
 use std::error::Error as StdError;
 use std::fmt;
 
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
-
+pub use self::decimal::Decimal;
+pub use self::told::{PRICE_DIGITS, PRICE_NOT_UNDERSTOOD, PRICE_PATH, ToldPrice};
 use crate::v1::{Money, Price, price::Tax};
 
 /// The billionths of one unit.
@@ -32,6 +33,10 @@ pub enum MoneyError {
     Inconsistent,
     /// The currencies differ.
     Currency,
+    /// Nothing is told.
+    Missing,
+    /// Longer than any amount.
+    TooLong,
 }
 
 impl Money {
@@ -166,29 +171,6 @@ fn nanos_of(text: &str) -> Result<i128, MoneyError> {
     Ok(if text.starts_with('-') { -nanos } else { nanos })
 }
 
-/// A decimal in a JSON document, a number or a string, with its digits as they came. It cannot be a
-/// member of an untagged or flattened type, because those keep no text.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct DecimalText(String);
-
-impl DecimalText {
-    /// The digits as they came.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl<'de> Deserialize<'de> for DecimalText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        match raw.get().as_bytes().first() {
-            Some(b'"') => serde_json::from_str(raw.get()).map(Self).map_err(D::Error::custom),
-            Some(b'-' | b'0'..=b'9') => Ok(Self(raw.get().to_owned())),
-            _ => Err(D::Error::custom("expected a number or a string with one")),
-        }
-    }
-}
-
 impl fmt::Display for MoneyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -198,6 +180,8 @@ impl fmt::Display for MoneyError {
             Self::Overflow => "the amount is out of range",
             Self::Inconsistent => "units and nanos of the amount contradict each other",
             Self::Currency => "the amounts are in different currencies",
+            Self::Missing => "there is no amount",
+            Self::TooLong => "the text is longer than any amount",
         })
     }
 }

@@ -27,7 +27,8 @@ pub enum Value {
     Boolean(bool),
     /// A whole number, of four or eight bytes.
     Int(i64),
-    /// A number as its decimal text; never through a float.
+    /// A number as its decimal text; never through a float. What was read need not be one: `nan`, or
+    /// whatever the upstream wrote. Only a number is written.
     Double(String),
     /// Text.
     String(String),
@@ -88,7 +89,7 @@ impl Value {
         }
     }
 
-    /// The digits of a number, whole or not.
+    /// The digits of a number, whole or not; whatever a double says.
     pub fn as_decimal(&self) -> Option<String> {
         match self {
             Self::Int(number) => Some(number.to_string()),

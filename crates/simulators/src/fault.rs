@@ -5,6 +5,7 @@ mod table;
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -96,6 +97,14 @@ pub enum FaultKind {
         /// The HTTP status.
         #[serde(default = "FaultKind::ok")]
         status: u16,
+    },
+    /// The call takes effect; its answer has another text where a text stands first, byte by byte. An
+    /// answer without that text is the honest one.
+    Respell {
+        /// What stands there: `"price":"2.0"`.
+        from: String,
+        /// What stands there instead: `"price":"n/a"`.
+        to: String,
     },
     /// The provider's own form of an error.
     Fault {
@@ -241,6 +250,11 @@ pub(crate) async fn play(
         FaultKind::CutAfterCommit { bytes } => {
             responder.send(commit.await.delivered(Delivery::Cut(bytes)));
         }
+        FaultKind::Respell { from, to } => {
+            let reply = commit.await;
+            let body = respelled(&reply.body, from.as_bytes(), to.as_bytes());
+            responder.send(Reply { body, ..reply });
+        }
         FaultKind::LateCommit { ms } => {
             // The pause begins before the caller can know of it.
             let pause = clock.pause(Duration::from_millis(ms));
@@ -268,9 +282,30 @@ pub(crate) async fn play(
     }
 }
 
+/// A body with one text in the place of the first other one.
+fn respelled(body: &Bytes, from: &[u8], to: &[u8]) -> Bytes {
+    let length = from.len().max(1);
+    match body.windows(length).position(|window| window == from) {
+        Some(at) => [&body[..at], to, &body[at + length..]].concat().into(),
+        None => body.clone(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{Fault, FaultKind, Faults};
+    use super::{Bytes, Fault, FaultKind, Faults, respelled};
+
+    #[test]
+    fn a_text_is_respelled_once() {
+        fn check(body: &'static str, from: &str, to: &str, expected: &str) {
+            let found = respelled(&Bytes::from(body), from.as_bytes(), to.as_bytes());
+            assert_eq!(found, expected, "{body} {from}");
+        }
+        check("a 2.0 b 2.0", "2.0", "1e400", "a 1e400 b 2.0");
+        check("2.0", "2.0", "", "");
+        check("a", "2.0", "x", "a");
+        check("", "", "x", "");
+    }
 
     #[test]
     fn faults_strike_in_order_and_only_so_often() {

@@ -2,6 +2,7 @@
 //! be understood is an error; an answer to a spend that proves nothing is unknown. Nothing here is
 //! sent twice, and no meaning is given to what is read.
 
+use purveyor_sdk::money::ToldPrice;
 use purveyor_sdk::prost_types::Timestamp;
 use purveyor_sdk::secrecy::{ExposeSecret, SecretString};
 use purveyor_sdk::time::Zone;
@@ -12,7 +13,7 @@ use purveyor_sdk::{Cx, Error, Result};
 use crate::config::Spelling;
 use crate::error::{self, Verdict, proof};
 use crate::model::{
-    Account, Action, Balance, Catalog, Duration, Kind, Operation, not_understood, text,
+    Account, Action, Catalog, Duration, Kind, Operation, balance, not_understood, text,
 };
 
 /// Operations and prices of one page: what the upstream answers when it is not told.
@@ -62,8 +63,8 @@ impl Client {
     }
 
     /// `contact.balance`: the prepaid account; `None` where there is none.
-    pub(crate) async fn balance(&self, cx: &Cx) -> Result<Option<Balance>> {
-        Balance::read(&self.read(cx, "contact.balance", &[]).await?)
+    pub(crate) async fn balance(&self, cx: &Cx) -> Result<Option<ToldPrice>> {
+        Ok(balance(&self.read(cx, "contact.balance", &[]).await?))
     }
 
     /// `hosting.account.info`.

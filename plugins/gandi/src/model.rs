@@ -8,7 +8,7 @@ mod field;
 mod operation;
 mod term;
 
-pub(crate) use account::{Account, Balance, Owned};
+pub(crate) use account::{Account, Owned, balance};
 pub(crate) use catalog::{Action, Catalog};
 pub(crate) use field::{not_understood, text};
 pub(crate) use operation::{Kind, Operation, Stage};

@@ -10,7 +10,7 @@ mod strategy;
 mod time;
 
 pub(crate) use json::{document, to_struct};
-pub(crate) use money::{Amount, price};
+pub(crate) use money::{Amount, notices, price};
 pub(crate) use order::{Detail, Extension, Order, Secrets, Status};
 pub(crate) use payment::{Mean, MeanKind, Method, needs_id};
 pub(crate) use service::{Infos, Service, segments};

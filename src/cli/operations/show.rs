@@ -222,8 +222,13 @@ fn asked_for(operation: &Operation) -> Vec<String> {
 }
 
 fn cost(price: &Price) -> String {
-    let amount = price.amount.as_ref().map(ToString::to_string);
-    let amount = amount.unwrap_or_else(|| price.display_text.clone());
+    let digits = &price.display_text;
+    let amount = match (&price.amount, &price.ceiling) {
+        (None, _) => digits.clone(),
+        (Some(amount), None) => amount.to_string(),
+        // Where it is rounded, the exact digits stand beside it.
+        (Some(amount), Some(_)) => format!("{amount}, exactly {digits}"),
+    };
     match price.tax() {
         Tax::Unspecified => amount,
         Tax::Excluded => format!("{amount} without tax"),

@@ -83,6 +83,24 @@ fn conditions() {
 }
 
 #[test]
+fn a_number_out_of_range_hides_nothing_beside_it() {
+    let amounts = r#"{"rows": [{"price": 1e400}, {"price": -1e999}, {"price": 5}], "id": 7}"#;
+    let rows = json!([{"price": "1e400"}, {"price": "-1e999"}, {"price": 5}]);
+    let read = |text: &str| document(BodyFormat::Json, text.as_bytes());
+    assert_eq!(read(amounts), Ok(json!({ "rows": rows, "id": 7 })));
+    for wrong in [
+        r#"{"a": 1e400, "a": 1}"#,
+        r#"[{"a": 1e400, "a": 1}]"#,
+        "[1e400",
+        "[1e400] []",
+        "[01, 1e400]",
+        &format!("{}1e400{}", "[".repeat(40), "]".repeat(40)),
+    ] {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn word_matches_in_any_case_and_as_the_whole_text() {
     fn check(json: &str, expected: bool) {
         let document = document(BodyFormat::Json, json.as_bytes()).unwrap();

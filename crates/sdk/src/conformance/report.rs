@@ -77,11 +77,15 @@ pub enum Case {
     Paging,
     /// A page token that was not made for this list is refused.
     ForgedToken,
+    /// A price with more than nine decimals is shown rounded and told exactly, and nothing else changes.
+    PriceBeyond,
+    /// A price that is no number hides nothing beside it, and is refused where something depends on it.
+    PriceUnread,
 }
 
 impl Case {
     /// Every case, in the order of the table.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 34] = [
         Self::Claims,
         Self::HappyPath,
         Self::Repeat,
@@ -114,6 +118,8 @@ impl Case {
         Self::Deadline,
         Self::Paging,
         Self::ForgedToken,
+        Self::PriceBeyond,
+        Self::PriceUnread,
     ];
 
     /// What the table calls it.
@@ -151,6 +157,8 @@ impl Case {
             Self::Deadline => "deadline passes",
             Self::Paging => "paging",
             Self::ForgedToken => "forged page token",
+            Self::PriceBeyond => "price beyond nine decimals",
+            Self::PriceUnread => "price that is no number",
         }
     }
 }

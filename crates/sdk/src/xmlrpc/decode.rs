@@ -296,16 +296,19 @@ fn scalar(kind: &str, text: String) -> Result<Value, XmlRpcError> {
     let trimmed = text.trim_ascii();
     match kind {
         "string" => Ok(Value::String(text)),
-        "int" | "i4" | "i8" | "ex:i8" => {
-            trimmed.parse().map(Value::Int).map_err(|_| XmlRpcError::Scalar("whole number"))
-        }
+        "int" | "i4" | "i8" | "ex:i8" => match trimmed.parse() {
+            Ok(number) => Ok(Value::Int(number)),
+            // A number all the same, by its digits.
+            Err(_) if is_whole(trimmed) => Ok(Value::Double(trimmed.to_owned())),
+            Err(_) => Err(XmlRpcError::Scalar("whole number")),
+        },
         "boolean" => match trimmed {
             "0" => Ok(Value::Boolean(false)),
             "1" => Ok(Value::Boolean(true)),
             _ => Err(XmlRpcError::Scalar("boolean")),
         },
-        "double" if super::encode::is_number(trimmed) => Ok(Value::Double(trimmed.to_owned())),
-        "double" => Err(XmlRpcError::Scalar("number")),
+        // One that is no number must not hide what stands beside it; servers write `nan` and `inf`.
+        "double" => Ok(Value::Double(trimmed.to_owned())),
         "dateTime.iso8601" if super::encode::is_date_time(trimmed) => {
             Ok(Value::DateTime(trimmed.to_owned()))
         }
@@ -320,4 +323,9 @@ fn scalar(kind: &str, text: String) -> Result<Value, XmlRpcError> {
         "nil" | "ex:nil" => Err(XmlRpcError::Scalar("nil")),
         other => Err(XmlRpcError::Type(other.to_owned())),
     }
+}
+
+fn is_whole(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use purveyor_sdk::money::ToldPrice;
 use purveyor_sdk::prost_types::{self, ListValue, Struct, Timestamp, Value as Field, value::Kind};
 use purveyor_sdk::serde::Deserialize;
 use purveyor_sdk::serde_json::value::RawValue;
@@ -56,6 +57,18 @@ impl Fields {
         self.raw(name).map(digits).transpose()
     }
 
+    /// A price. One that is no amount hides nothing beside it.
+    pub(crate) fn price(&self, name: &str, at: &str, currency: &str) -> ToldPrice {
+        let member = self.0.get(name).map(AsRef::as_ref);
+        ToldPrice::of_json(format!("{at}.{name}"), member, currency)
+    }
+
+    /// The text of a string, and anything else as it was written.
+    pub(crate) fn written(&self, name: &str) -> Option<String> {
+        let raw = self.raw(name)?;
+        Some(serde_json::from_str(raw).unwrap_or_else(|_| raw.to_owned()))
+    }
+
     /// A moment; `None` where nothing is told, or not as a moment that can be read.
     pub(crate) fn moment(&self, name: &str) -> Option<Timestamp> {
         let text: String = serde_json::from_str(self.raw(name)?).ok()?;
@@ -84,7 +97,9 @@ impl Fields {
     pub(crate) fn rest(&self, placed: &[&str]) -> Struct {
         let left = self.0.keys().filter(|name| !placed.contains(&name.as_str()));
         let told = left.filter_map(|name| {
-            let value: Value = serde_json::from_str(self.raw(name)?).ok()?;
+            let raw = self.raw(name)?;
+            // What no machine number holds is text.
+            let value = serde_json::from_str(raw).unwrap_or_else(|_| Value::String(raw.to_owned()));
             Some((name.clone(), attribute(value)))
         });
         Struct { fields: told.collect() }
@@ -170,6 +185,7 @@ mod tests {
         check("9007199254740993", Some(Kind::StringValue("9007199254740993".to_owned())));
         check("\"a\"", Some(Kind::StringValue("a".to_owned())));
         check("true", Some(Kind::BoolValue(true)));
+        check("1e400", Some(Kind::StringValue("1e400".to_owned())));
         assert!(fields("1").rest(&["x"]).fields.is_empty());
     }
 

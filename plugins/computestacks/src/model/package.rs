@@ -1,6 +1,7 @@
 //! The package of a product: as it is told, as it is wanted, as it is sent. It is always sent
 //! whole, because the upstream makes it anew with every change.
 
+use purveyor_sdk::money::Decimal;
 use purveyor_sdk::plugin::v1::FieldViolation;
 use purveyor_sdk::serde_json::{Value, json};
 use purveyor_sdk::v1::Money;
@@ -196,7 +197,7 @@ impl PackageValues {
 
 /// Whether two decimals are one number: `2.50` and `2.5`.
 fn equal(left: &str, right: &str) -> bool {
-    match (Money::parse("", left), Money::parse("", right)) {
+    match (Decimal::parse(left), Decimal::parse(right)) {
         (Ok(left), Ok(right)) => left == right,
         _ => left == right,
     }

@@ -80,6 +80,7 @@ impl ComputeStacks {
         let mut product = row.show(self.name.product(row.id)?);
         if let Some(plan) = plan {
             product.offers = plan.offers(row.id);
+            product.notices.extend(plan.notices(row.id));
             let unshown = plan.unshown(row.id);
             if !unshown.is_empty() {
                 let values =

@@ -9,6 +9,9 @@ use super::ComputeStacks;
 
 const API_VERSION: &str = "API_VERSION";
 
+/// The most prices that are no amounts and have a finding each.
+const MAX_PRICES: usize = 10;
+
 pub(super) async fn check(
     stacks: &ComputeStacks,
     cx: &Cx,
@@ -46,7 +49,13 @@ pub(super) async fn check(
             return Ok(answer);
         }
     }
-    answer.findings.push(match stacks.billing_plan(cx).await {
+    let plan = stacks.billing_plan(cx).await;
+    if let Ok(Some(plan)) = &plan {
+        let wrong = plan.all_notices().into_iter().take(MAX_PRICES);
+        let wrong = wrong.map(|it| finding(&it.reason, Severity::Warning, &it.message));
+        answer.findings.extend(wrong);
+    }
+    answer.findings.push(match plan {
         Ok(Some(_)) => finding("BILLING_PLAN", Severity::Ok, "the billing plan is there"),
         Ok(None) => {
             let message = "no billing plan is configured: products are made without price rules";

@@ -16,6 +16,8 @@ pub(super) const FINAL: &str = "final";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Line {
     pub(super) price: Money,
+    /// Set where the caller gives back a price that was shown rounded.
+    pub(super) ceiling: Option<Money>,
     pub(super) max_quantity: Option<i32>,
     /// Identifiers, in order.
     pub(super) regions: Vec<i64>,
@@ -97,7 +99,8 @@ fn line(
         wrong.add(format!("{field}.price.amount"), "must not be negative");
     }
     let max_quantity = Some(offer.max_quantity).filter(|max| *max > 0);
-    Some(Line { price: amount.filter(|_| currency)?, max_quantity, regions: regions? })
+    let ceiling = offer.price.as_ref().and_then(|price| price.ceiling.as_deref().cloned());
+    Some(Line { price: amount.filter(|_| currency)?, ceiling, max_quantity, regions: regions? })
 }
 
 /// The regions of an offer; all that are configured where it names none.
@@ -160,8 +163,13 @@ mod tests {
         let product = Product { offers: vec![one, offer("2")], ..Product::default() };
         let price = |text| Money::parse("EUR", text).unwrap();
         let expected = [
-            Line { price: price("0.00535"), max_quantity: Some(5), regions: vec![7] },
-            Line { price: price("2"), max_quantity: None, regions: vec![2, 7] },
+            Line {
+                price: price("0.00535"),
+                ceiling: None,
+                max_quantity: Some(5),
+                regions: vec![7],
+            },
+            Line { price: price("2"), ceiling: None, max_quantity: None, regions: vec![2, 7] },
         ];
         assert_eq!(lines(&config(), &product).unwrap(), expected);
     }

@@ -46,10 +46,12 @@ impl Lack {
 /// # Errors
 ///
 /// STATE_CONFLICT where the plan holds the product in a way that was not made here: more than once,
-/// without a final phase, or at another price.
+/// without a final phase, or at another price. PRICE_UNKNOWN where the price that stands in the place
+/// of a wanted one is no amount.
 pub(super) fn lacks(plan: &Plan, product: i64, lines: &[Line]) -> Result<Vec<Lack>> {
     let mut resources = plan.resources.iter().filter(|it| it.product == Some(product));
     let Some(resource) = resources.next() else {
+        lines.iter().enumerate().try_for_each(|(offer, line)| not_rounded(offer, line))?;
         let rules = lines.iter().enumerate().map(|(offer, line)| Lack::Rule {
             place: None,
             offer,
@@ -73,20 +75,30 @@ pub(super) fn lacks(plan: &Plan, product: i64, lines: &[Line]) -> Result<Vec<Lac
             .flat_map(|rule| rule.regions.iter().map(move |(region, _)| (*region, rule)))
             .filter(|(region, _)| line.regions.contains(region))
             .collect();
-        if let Some((region, rule)) = there.iter().find(|(_, rule)| rule.price != line.price) {
-            return Err(Error::state(format!(
-                "price rule {} is {} in region {region} already, and not {}; it has to be deleted upstream first",
-                rule.id, rule.price, line.price
-            )));
+        for (region, rule) in &there {
+            if !rule.price.is(&line.price, line.ceiling.as_ref())? {
+                return Err(Error::state(format!(
+                    "price rule {} is {} in region {region} already, and not {}; it has to be deleted upstream first",
+                    rule.id, rule.price, line.price
+                )));
+            }
         }
         let missing = |region: &&i64| there.iter().all(|(there, _)| there != *region);
         let regions: Vec<i64> = line.regions.iter().filter(missing).copied().collect();
         if !regions.is_empty() {
+            not_rounded(offer, line)?;
             let place = Some((resource.id, phase.id));
             lacks.push(Lack::Rule { place, offer, regions });
         }
     }
     Ok(lacks)
+}
+
+/// Refuses to make a rule of a price that was shown rounded: it would be another price.
+fn not_rounded(offer: usize, line: &Line) -> Result<()> {
+    let field = format!("product.offers[{offer}].price.ceiling");
+    let message = "is of a rounded price, which no rule can be made of";
+    line.ceiling.as_ref().map_or(Ok(()), |_| Err(Error::field(field, message)))
 }
 
 /// Whether the plan shows what a step was to make.
@@ -245,11 +257,11 @@ mod tests {
     use super::{Lack, Line, Plan, Task, before, lacks};
     use crate::checkpoint::Before;
     use purveyor_sdk::serde_json;
-    use purveyor_sdk::v1::Money;
+    use purveyor_sdk::v1::{ErrorReason, Money};
 
     fn line(price: &str, max_quantity: Option<i32>, regions: &[i64]) -> Line {
         let price = Money::parse("EUR", price).unwrap();
-        Line { price, max_quantity, regions: regions.to_vec() }
+        Line { price, ceiling: None, max_quantity, regions: regions.to_vec() }
     }
 
     fn plan(rules: &str) -> Plan {
@@ -296,12 +308,32 @@ mod tests {
         check(&rule("EUR", "\"5.0\"", "1.0", 1), line("1", None, &[1]), Some(&[1]));
         check(&rule("EUR", "\"5.0\"", "1.0", 1), line("1", Some(5), &[1]), None);
         check(&rule("EUR", "\"5.5\"", "1.0", 1), line("1", Some(5), &[1]), Some(&[1]));
+        check(&rule("EUR", "\"0.5e1\"", "1.0000000000", 1), line("1", Some(5), &[1]), None);
+        check(&rule("EUR", "null", "1e0", 1), line("1", None, &[1]), None);
+        // What is no amount stands in the way of nothing but its own place.
+        check(&rule("USD", "null", "n/a", 1), line("1", None, &[1]), Some(&[1]));
+        check(&rule("EUR", "\"many\"", "n/a", 1), line("1", None, &[1]), Some(&[1]));
     }
 
     #[test]
     fn what_contradicts_is_left_to_people() {
         let other = lacks(&plan(&rule("EUR", "null", "2.0", 1)), 9, &[line("1", None, &[1])]);
         assert!(other.unwrap_err().message.contains("price rule 8 is 2 EUR in region 1"));
+        let near = rule("EUR", "null", "1.0000000001", 1);
+        let other = lacks(&plan(&near), 9, &[line("1", None, &[1])]).unwrap_err();
+        assert!(other.message.contains("price rule 8 is 1.0000000001 EUR"), "{other}");
+        let shown =
+            Line { ceiling: Money::parse("EUR", "1.000000001").ok(), ..line("1", None, &[1]) };
+        assert!(lacks(&plan(&near), 9, std::slice::from_ref(&shown)).unwrap().is_empty());
+        for without in [plan(""), Plan::read(&Default::default()).unwrap()] {
+            let refused = lacks(&without, 9, std::slice::from_ref(&shown)).unwrap_err();
+            assert_eq!(refused.violations[0].field, "product.offers[0].price.ceiling");
+        }
+        let none = lacks(&plan(&rule("EUR", "null", "n/a", 1)), 9, &[line("1", None, &[1])]);
+        let none = none.unwrap_err();
+        assert_eq!(none.reason, ErrorReason::PriceUnknown);
+        let path = "billing_resources/4/billing_phases/6/billing_resource_prices/8.price";
+        assert_eq!((&*none.metadata["path"], &*none.metadata["digits"]), (path, "n/a"));
         let mut twice = plan("");
         twice.resources.extend(plan("").resources);
         assert!(lacks(&twice, 9, &[]).unwrap_err().message.contains("more than once"));

@@ -1,13 +1,14 @@
 //! Price rules: a product that can be sold when its creation has succeeded, one that is left half
 //! made, and how that is completed.
 
+use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::plugin::v1::poll_outcome::Outcome as Polled;
 use purveyor_sdk::plugin::v1::resource;
 use purveyor_sdk::plugin::v1::step_outcome::Outcome as Stepped;
 use purveyor_sdk::serde_json::json;
 use purveyor_sdk::testing::{Ended, Position};
 use purveyor_sdk::v1::term::Kind as TermKind;
-use purveyor_sdk::v1::{ErrorReason, Product};
+use purveyor_sdk::v1::{CheckProviderRequest, CheckProviderResponse, ErrorReason, Product};
 use purveyor_sdk::{Error, Standing};
 use purveyor_simulators::computestacks::Mode;
 use purveyor_simulators::{Fault, FaultKind, Kind};
@@ -173,4 +174,112 @@ async fn fields_and_offers_go_together() {
     let changed = bench.run(&update(wanted, &["display_name", "offers"])).await.product();
     assert_eq!((changed.display_name.as_str(), changed.offers.len()), ("t", 2));
     assert_eq!(changed.etag, bench.get(&made.name).await.unwrap().etag);
+}
+
+/// A product that is sold for 0.00535 EUR and 6 USD, the first in another spelling of the upstream.
+async fn respelled(value: &str) -> (Bench, Product) {
+    let bench = Bench::new().await;
+    let made = bench.make(sold("s")).await;
+    let (from, to) = (r#""price":"0.00535""#.to_owned(), format!(r#""price":{value}"#));
+    let fault = Fault::next(PLAN, FaultKind::Respell { from, to });
+    bench.upstream.inject(fault.times(u32::MAX));
+    (bench, made)
+}
+
+/// `amount|ceiling|text` of each offer.
+fn prices(product: &Product) -> Vec<String> {
+    let shown = product.offers.iter().map(|offer| {
+        let price = offer.price.clone().unwrap();
+        let [amount, ceiling] = [price.amount, price.ceiling.map(|it| *it)]
+            .map(|amount| amount.map(|amount| amount.to_string()).unwrap_or_default());
+        format!("{amount}|{ceiling}|{}", price.display_text)
+    });
+    shown.collect()
+}
+
+#[tokio::test]
+async fn a_price_in_any_spelling_hides_nothing_and_renaming_goes_on() {
+    let check = async |value: &str, expected: &str, understood: bool| {
+        let (bench, made) = respelled(value).await;
+        let shown = bench.get(&made.name).await.unwrap();
+        assert_eq!(prices(&shown), [expected, "6 USD||"], "{value}");
+        let wrong: Vec<_> =
+            shown.notices.iter().filter(|it| it.reason == "PRICE_NOT_UNDERSTOOD").collect();
+        assert_eq!(wrong.is_empty(), understood, "{value}");
+        let wanted =
+            Product { display_name: "t".to_owned(), name: made.name, ..Product::default() };
+        let changed = bench.run(&update(wanted, &["display_name"])).await.product();
+        assert_eq!((changed.display_name.as_str(), changed.offers.len()), ("t", 2), "{value}");
+        // Another product is made, with price rules of its own.
+        let other = bench.make(sold("other")).await;
+        assert_eq!(other.offers.len(), 2, "{value}");
+        let request = CheckProviderRequest { name: "providers/test".to_owned() };
+        let checked: CheckProviderResponse =
+            bench.plugin.read(Op::CheckProvider, &request, "").await.unwrap();
+        let found = checked.findings.iter().filter(|it| it.reason == "PRICE_NOT_UNDERSTOOD");
+        assert_eq!(found.count() == 0, understood, "{value}");
+    };
+    let rounded = "0.000136986 EUR|0.000136987 EUR|";
+    for digits in ["0.0001369863", "0.1369863e-3"] {
+        check(&format!("{digits:?}"), &format!("{rounded}{digits}"), true).await;
+    }
+    check(r#""0.1000000000""#, "0.1 EUR||", true).await;
+    check("1e1", "10 EUR||", true).await;
+    for none in ["n/a", "NaN", "1,234.50"] {
+        check(&format!("{none:?}"), &format!("||{none}"), false).await;
+    }
+    check("1e400", "||1e400", false).await;
+    check("null", "||", false).await;
+    check("[1]", "||[1]", false).await;
+}
+
+#[tokio::test]
+async fn only_what_depends_on_a_price_that_is_none_is_refused() {
+    let (bench, made) = respelled(r#""n/a""#).await;
+    let before = bench.done().len();
+    let depends = |amount: &str| Product {
+        offers: vec![offer("EUR", amount, &["fra"])],
+        name: made.name.clone(),
+        ..Product::default()
+    };
+    for write in [depends("0.00535"), depends("1")].map(|it| update(it, &["offers"])) {
+        let quoted = bench.plugin.quote(&write).await.unwrap_err();
+        let error = bench.run(&write).await.error();
+        for error in [quoted, error] {
+            assert_eq!(error.reason, ErrorReason::PriceUnknown);
+            let path = "billing_resources/1/billing_phases/1/billing_resource_prices/1.price";
+            assert_eq!((&*error.metadata["digits"], &*error.metadata["path"]), ("n/a", path));
+        }
+    }
+    assert_eq!(bench.done().len(), before);
+    let wanted = Product {
+        offers: vec![offer("GBP", "5", &["fra"])],
+        name: made.name.clone(),
+        ..Product::default()
+    };
+    let changed = bench.run(&update(wanted, &["offers"])).await.product();
+    assert_eq!(prices(&changed), ["||n/a", "6 USD||", "5 GBP||"]);
+}
+
+#[tokio::test]
+async fn a_rounded_price_that_is_given_back_is_the_one_that_is_there() {
+    let (bench, made) = respelled(r#""0.0001369863""#).await;
+    let mut shown = bench.get(&made.name).await.unwrap();
+    let before = bench.done().len();
+    // As a caller does who reads, changes a field and sends everything.
+    shown.display_name = "t".to_owned();
+    let changed = bench.run(&update(shown.clone(), &[])).await.product();
+    assert_eq!(changed.display_name, "t");
+    assert_eq!(bench.done()[before..], [Kind::ProductUpdate]);
+    // The rounded amount alone is another price, and no rule is made of a rounded one.
+    shown.offers.truncate(1);
+    let price = shown.offers[0].price.as_mut().unwrap();
+    let ceiling = price.ceiling.take();
+    let error = bench.run(&update(shown.clone(), &["offers"])).await.error();
+    assert_eq!(error.reason, ErrorReason::StateConflict);
+    let price = shown.offers[0].price.as_mut().unwrap();
+    price.ceiling = ceiling;
+    shown.offers[0].max_quantity = 7;
+    let error = bench.run(&update(shown, &["offers"])).await.error();
+    assert_eq!(fields(&error), ["product.offers[0].price.ceiling"]);
 }

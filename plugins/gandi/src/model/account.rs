@@ -1,6 +1,7 @@
 //! The hosting account: who it is, and the products that it has. What may be done with a product is
 //! the upstream's word, in its lists of errors.
 
+use purveyor_sdk::money::ToldPrice;
 use purveyor_sdk::prost_types::{Struct, Timestamp};
 use purveyor_sdk::time::Zone;
 use purveyor_sdk::v1::ErrorReason;
@@ -40,14 +41,6 @@ pub(crate) struct Owned {
     pub(crate) errors_for_renewing: Option<Vec<String>>,
     /// All other members.
     pub(crate) attributes: Struct,
-}
-
-/// The prepaid account.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Balance {
-    /// The digits as they came.
-    pub(crate) amount: String,
-    pub(crate) currency: String,
 }
 
 impl Account {
@@ -130,25 +123,19 @@ impl Owned {
     }
 }
 
-impl Balance {
-    /// Reads the prepaid account of a contact; `None` where the contact has none.
-    ///
-    /// # Errors
-    ///
-    /// UPSTREAM_UNAVAILABLE where it cannot be understood.
-    pub(crate) fn read(contact: &Value) -> Result<Option<Self>> {
-        let Some(prepaid) = field::present(contact, "prepaid") else { return Ok(None) };
-        let Some(amount) = field::decimal(prepaid, "amount")? else { return Ok(None) };
-        let currency = field::text(prepaid, "currency")?.unwrap_or_default().to_owned();
-        Ok(Some(Self { amount, currency }))
-    }
+/// The prepaid account of a contact; `None` where the contact has none.
+pub(crate) fn balance(contact: &Value) -> Option<ToldPrice> {
+    let prepaid = field::present(contact, "prepaid")?;
+    let currency = field::present(prepaid, "currency").map(field::written).unwrap_or_default();
+    field::price(prepaid, "amount", "contact.balance.prepaid", &currency)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Account, Balance};
+    use super::{Account, balance};
     use purveyor_sdk::time::Zone;
     use purveyor_sdk::v1::ErrorReason;
+    use purveyor_sdk::v1::price::Tax;
     use purveyor_sdk::xmlrpc::Value;
 
     fn product(more: &[(&str, Value)]) -> Value {
@@ -224,16 +211,22 @@ mod tests {
     #[test]
     fn balances() {
         fn check(contact: Value, expected: Option<(&str, &str)>) {
-            let balance = Balance::read(&contact).unwrap();
-            let found = balance.as_ref().map(|it| (it.amount.as_str(), it.currency.as_str()));
+            let found = balance(&contact).map(|told| {
+                let shown = told.price(Tax::Unspecified);
+                let amount = shown.amount.map(|amount| amount.to_decimal().unwrap());
+                (amount.unwrap_or(shown.display_text), shown.upstream_currency)
+            });
+            let found = found.as_ref().map(|(amount, word)| (amount.as_str(), word.as_str()));
             assert_eq!(found, expected, "{contact:?}");
         }
         let prepaid = |amount: Value, currency: Value| {
             Value::from([("prepaid", Value::from([("amount", amount), ("currency", currency)]))])
         };
         check(prepaid("1337.42".into(), "EUR".into()), Some(("1337.42", "EUR")));
-        check(prepaid(Value::Double("0.10".to_owned()), "EUR".into()), Some(("0.10", "EUR")));
+        check(prepaid(Value::Double("0.10".to_owned()), "EUR".into()), Some(("0.1", "EUR")));
         check(prepaid(Value::Int(5), Value::Nil), Some(("5", "")));
+        check(prepaid(Value::from("1,337.42"), "EUR".into()), Some(("1,337.42", "EUR")));
+        check(prepaid(Value::Boolean(true), Value::Int(1)), Some(("true", "1")));
         check(prepaid(Value::Nil, "EUR".into()), None);
         check(Value::from([("prepaid", Value::from(""))]), None);
     }

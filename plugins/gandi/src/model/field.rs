@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use purveyor_sdk::money::ToldPrice;
 use purveyor_sdk::prost_types::{Struct, Timestamp, Value as Field, value::Kind};
 use purveyor_sdk::time::Zone;
-use purveyor_sdk::xmlrpc::Value;
+use purveyor_sdk::xmlrpc::{self, Response, Value};
 use purveyor_sdk::{Error, Result, prost_types};
 
 /// The largest whole number that a double holds exactly; what is larger is shown as text.
@@ -32,12 +33,19 @@ pub(crate) fn int(value: &Value, name: &str) -> Result<Option<i64>> {
     member.map(|member| whole(member).ok_or_else(|| not_understood(name))).transpose()
 }
 
-/// The digits of a number, written as a number or as text.
-pub(crate) fn decimal(value: &Value, name: &str) -> Result<Option<String>> {
-    let digits =
-        |member: &Value| member.as_decimal().or_else(|| member.as_str().map(str::to_owned));
-    let member = present(value, name);
-    member.map(|member| digits(member).ok_or_else(|| not_understood(name))).transpose()
+/// A price, written as a number or as text; what is written otherwise is no amount, and hides nothing
+/// beside it.
+pub(crate) fn price(value: &Value, name: &str, at: &str, currency: &str) -> Option<ToldPrice> {
+    let digits = written(present(value, name)?);
+    Some(ToldPrice::new(format!("{at}.{name}"), &digits, currency))
+}
+
+/// A value as text.
+pub(crate) fn written(value: &Value) -> String {
+    let text = value.as_decimal().or_else(|| value.as_str().map(str::to_owned));
+    text.unwrap_or_else(|| {
+        xmlrpc::to_json(&Response::Value(value.clone()))["params"][0].to_string()
+    })
 }
 
 /// True or false; an int stands for it where it is 0 or 1.
@@ -88,9 +96,10 @@ pub(crate) fn attribute(value: &Value) -> Field {
         Value::Int(number) if number.abs() < EXACT => Kind::NumberValue(*number as f64),
         Value::Int(number) => Kind::StringValue(number.to_string()),
         // Quantities of resources; money never comes here.
-        Value::Double(digits) => {
-            digits.parse().map_or_else(|_| Kind::StringValue(digits.clone()), Kind::NumberValue)
-        }
+        Value::Double(digits) => match digits.parse::<f64>() {
+            Ok(number) if number.is_finite() => Kind::NumberValue(number),
+            _ => Kind::StringValue(digits.clone()),
+        },
         Value::String(text) | Value::DateTime(text) => Kind::StringValue(text.clone()),
         Value::Array(values) => {
             let values = values.iter().map(attribute).collect();
@@ -117,8 +126,9 @@ pub(crate) fn not_understood(name: &str) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{Value, decimal, int, moment, present, text, texts, truth};
+    use super::{Value, int, moment, present, price, text, texts, truth};
     use purveyor_sdk::time::Zone;
+    use purveyor_sdk::v1::price::Tax;
 
     /// One struct with one member.
     fn of(member: Value) -> Value {
@@ -131,13 +141,32 @@ mod tests {
             let value = of(nothing);
             assert_eq!(text(&value, "x").unwrap(), None);
             assert_eq!(int(&value, "x").unwrap(), None);
-            assert_eq!(decimal(&value, "x").unwrap(), None);
+            assert_eq!(price(&value, "x", "catalog", "EUR"), None);
             assert_eq!(truth(&value, "x").unwrap(), None);
             assert_eq!(texts(&value, "x").unwrap(), None);
             assert_eq!(moment(&value, "x", &Zone::UTC).unwrap(), None);
             assert_eq!(present(&value, "x"), None);
         }
         assert_eq!(int(&Value::Nil, "x").unwrap(), None);
+    }
+
+    #[test]
+    fn prices_are_numbers_or_text_and_anything_else_is_shown() {
+        fn check(member: Value, amount: Option<&str>, display_text: &str) {
+            let told = price(&of(member), "x", "catalog", "EUR").unwrap();
+            let shown = told.price(Tax::Included);
+            let found = shown.amount.map(|amount| amount.to_decimal().unwrap());
+            assert_eq!((found.as_deref(), shown.display_text.as_str()), (amount, display_text));
+            let source = told.notice().map(|notice| notice.source);
+            assert_eq!(source.as_deref(), amount.is_none().then_some("catalog.x"));
+        }
+        check(Value::Int(12), Some("12"), "");
+        check(Value::Double("1e-05".to_owned()), Some("0.00001"), "");
+        check(Value::from("1337.42"), Some("1337.42"), "");
+        check(Value::Double("0.0001369863".to_owned()), Some("0.000136986"), "0.0001369863");
+        check(Value::Double("nan".to_owned()), None, "nan");
+        check(Value::Boolean(true), None, "true");
+        check(Value::Array(vec![Value::Int(1)]), None, "[1]");
     }
 
     #[test]

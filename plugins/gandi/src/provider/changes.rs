@@ -35,7 +35,7 @@ pub(super) async fn update(
         Some(_) => gandi.change_price(cx, service, change.quantity).await?,
         None => None,
     };
-    let price = price.map(|amount| gandi.price(amount));
+    let price = price.map(|told| gandi.price(&told));
     let spent = gandi.client.update(cx, change.service, change.quantity, price).await?;
     gandi.changing(cx, &account, change.service, spent)
 }

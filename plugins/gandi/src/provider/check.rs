@@ -3,6 +3,7 @@
 
 use purveyor_sdk::prost_types::Struct;
 use purveyor_sdk::v1::check_provider_response::{Finding, finding::Severity};
+use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::{CheckProviderRequest, CheckProviderResponse, ErrorReason};
 use purveyor_sdk::{Cx, Error, Result};
 
@@ -47,7 +48,12 @@ pub(super) async fn check(
         Err(error) => answer.findings.push(refused("PRODUCT_API", error)?),
     }
     match gandi.balance(cx).await {
-        Ok(Some(balance)) => answer.balance = Some(balance),
+        Ok(Some(balance)) => {
+            let wrong = balance.notice();
+            let wrong = wrong.map(|notice| finding("BALANCE", Severity::Warning, &notice.message));
+            answer.findings.extend(wrong);
+            answer.balance = Some(balance.price(Tax::Unspecified));
+        }
         Ok(None) => {
             let message = "the upstream tells no balance of a prepaid account";
             answer.findings.push(finding("BALANCE", Severity::Warning, message));

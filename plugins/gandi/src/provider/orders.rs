@@ -182,15 +182,16 @@ impl Gandi {
         }
         let catalog = self.catalog(cx, Action::Add, &self.config.currency).await?;
         let amount = |it: &Line| self.amount(&catalog, it.product, it.duration, it.quantity.into());
-        let total = sum(lines.iter().map(amount).collect::<Result<Vec<_>>>()?)?;
-        let price = total.clone().map(|amount| self.price(amount));
+        let total = sum(&lines.iter().map(amount).collect::<Vec<_>>());
+        let price = total.as_ref().map(|told| self.price(told));
         if !judges_credit {
             return Ok(price);
         }
-        let balance = self.balance(cx).await?.and_then(|balance| balance.amount);
-        let (Some(total), Some(balance)) = (total, balance) else { return Ok(price) };
-        // In another currency nothing can be said.
-        if balance.compare(&total).is_ok_and(|order| order.is_lt()) {
+        let (Some(total), Some(balance)) = (total, self.balance(cx).await?) else {
+            return Ok(price);
+        };
+        // In another currency, and of what is no amount, nothing can be said.
+        if balance.is_less(&total) == Some(true) {
             let message = format!("the order costs {total}, and the prepaid account has {balance}");
             return Err(Error::new(ErrorReason::InsufficientCredit, message));
         }

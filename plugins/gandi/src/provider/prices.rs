@@ -1,8 +1,9 @@
 //! What things cost: catalogue prices times quantities. Where the catalogue has no price, there is
 //! none: nothing is guessed.
 
-use purveyor_sdk::v1::{Money, Price};
-use purveyor_sdk::{Cx, Error, Result};
+use purveyor_sdk::money::ToldPrice;
+use purveyor_sdk::v1::{Notice, Price};
+use purveyor_sdk::{Cx, Result};
 
 use super::Gandi;
 use crate::model::{Action, Catalog, Duration, Owned, PRODUCTS, term_of};
@@ -22,9 +23,9 @@ impl Gandi {
         product: &str,
         duration: Duration,
         quantity: i64,
-    ) -> Result<Option<Money>> {
-        let unit = catalog.price(self.config.description(product), duration)?;
-        unit.map(|unit| unit.checked_mul(quantity).map_err(out_of_range)).transpose()
+    ) -> Option<ToldPrice> {
+        let unit = catalog.price(self.config.description(product), duration);
+        unit.map(|unit| unit.times(quantity))
     }
 
     /// What so many of a service cost, for a whole term, beyond those that it has: how the upstream
@@ -34,7 +35,7 @@ impl Gandi {
         cx: &Cx,
         service: &Owned,
         quantity: i32,
-    ) -> Result<Option<Money>> {
+    ) -> Result<Option<ToldPrice>> {
         let catalog = self.catalog(cx, Action::Update, &self.config.currency).await?;
         let period = service.duration.as_deref().map(|word| term_of(word).period);
         let duration =
@@ -42,7 +43,7 @@ impl Gandi {
         let added = service.quantity.map(|now| i64::from(quantity) - now);
         match (duration, added) {
             (Some(duration), Some(added @ 1..)) => {
-                self.amount(&catalog, &service.name, duration, added)
+                Ok(self.amount(&catalog, &service.name, duration, added))
             }
             _ => Ok(None),
         }
@@ -54,40 +55,32 @@ impl Gandi {
         cx: &Cx,
         service: &Owned,
         duration: Duration,
-    ) -> Result<Option<Money>> {
+    ) -> Result<Option<ToldPrice>> {
         let Some(quantity) = service.quantity else { return Ok(None) };
         let catalog = self.catalog(cx, Action::Renew, &self.config.currency).await?;
-        self.amount(&catalog, &service.name, duration, quantity)
+        Ok(self.amount(&catalog, &service.name, duration, quantity))
     }
 
-    /// An amount as a price of the catalogue.
-    pub(super) fn price(&self, amount: Money) -> Price {
-        Price::of(amount, self.config.tax())
+    /// A price of the catalogue as it is shown.
+    pub(super) fn price(&self, told: &ToldPrice) -> Price {
+        told.price(self.config.tax())
     }
 
-    /// The prepaid account as a price; none where the upstream tells none.
-    pub(super) async fn balance(&self, cx: &Cx) -> Result<Option<Price>> {
-        let Some(balance) = self.client.balance(cx).await? else { return Ok(None) };
-        let amount = Money::parse(balance.currency, &balance.amount).map_err(|error| {
-            Error::unavailable("the upstream's balance cannot be understood").with_source(error)
-        })?;
-        Ok(Some(Price { amount: Some(amount), ..Price::default() }))
+    /// The prepaid account; none where the upstream tells none.
+    pub(super) async fn balance(&self, cx: &Cx) -> Result<Option<ToldPrice>> {
+        self.client.balance(cx).await
     }
 }
 
 /// The sum; none where one of them is not known.
-pub(super) fn sum(amounts: impl IntoIterator<Item = Option<Money>>) -> Result<Option<Money>> {
-    let mut total: Option<Money> = None;
-    for amount in amounts {
-        let Some(amount) = amount else { return Ok(None) };
-        total = Some(match total {
-            None => amount,
-            Some(total) => total.checked_add(&amount).map_err(out_of_range)?,
-        });
-    }
-    Ok(total)
+pub(super) fn sum(prices: &[Option<ToldPrice>]) -> Option<ToldPrice> {
+    let known: Option<Vec<&ToldPrice>> = prices.iter().map(Option::as_ref).collect();
+    ToldPrice::sum(known?)
 }
 
-fn out_of_range(error: purveyor_sdk::money::MoneyError) -> Error {
-    Error::unavailable("the price is out of range").with_source(error)
+/// What a reader should know of prices that are no amounts, each once.
+pub(super) fn notices<'a>(prices: impl IntoIterator<Item = &'a ToldPrice>) -> Vec<Notice> {
+    let mut notices: Vec<Notice> = prices.into_iter().filter_map(ToldPrice::notice).collect();
+    notices.dedup();
+    notices
 }

@@ -1,6 +1,7 @@
 //! The five products, each for a month and for a year. They are the documents' own list: the upstream
 //! tells only their prices.
 
+use purveyor_sdk::money::ToldPrice;
 use purveyor_sdk::names::ProductName;
 use purveyor_sdk::v1::product::{Offer, Shape};
 use purveyor_sdk::v1::product::{Resource, ResourceKind};
@@ -11,6 +12,7 @@ use purveyor_sdk::{Cx, Error, Result, etag, page};
 
 use super::Gandi;
 use super::declare::spending_notices;
+use super::prices;
 use crate::model::{Action, Catalog, Duration, PRODUCTS};
 
 pub(super) async fn list(
@@ -49,17 +51,20 @@ impl Gandi {
     }
 
     fn product(&self, id: &str, catalog: &Catalog) -> Result<Product> {
-        let offer = |duration: Duration| {
-            let price = self.amount(catalog, id, duration, 1)?.map(|amount| self.price(amount));
-            Ok(Offer { term: Some(duration.term()), price, ..Offer::default() })
+        let told = Duration::ALL.map(|duration| self.amount(catalog, id, duration, 1));
+        let notices = prices::notices(told.iter().flatten());
+        let offer = |(duration, told): (Duration, &Option<ToldPrice>)| Offer {
+            term: Some(duration.term()),
+            price: told.as_ref().map(|told| self.price(told)),
+            ..Offer::default()
         };
         Ok(etag::seal(Product {
             name: self.name.product(id)?,
             display_name: id.to_owned(),
             group: "hosting".to_owned(),
             shape: resource(id),
-            offers: Duration::ALL.into_iter().map(offer).collect::<Result<_>>()?,
-            notices: spending_notices(),
+            offers: Duration::ALL.into_iter().zip(&told).map(offer).collect(),
+            notices: spending_notices().into_iter().chain(notices).collect(),
             upstream: Some(UpstreamRef::of(id.to_owned())),
             ..Product::default()
         }))

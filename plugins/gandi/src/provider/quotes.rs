@@ -1,9 +1,11 @@
 //! What a write would do and cost, told by the catalogue and the account. It refuses what the write
 //! would be refused for, as far as reading can tell.
 
+use purveyor_sdk::money::ToldPrice;
+use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::quote::Step;
 use purveyor_sdk::v1::{
-    CancelOrderRequest, CreateOrderRequest, CreateRenewalRequest, Effect, Money, Notice, Quote,
+    CancelOrderRequest, CreateOrderRequest, CreateRenewalRequest, Effect, Notice, Quote,
     TerminateServiceRequest, UpdateServiceRequest,
 };
 use purveyor_sdk::{Cx, Error, Result, Write, WriteRequest};
@@ -11,7 +13,7 @@ use purveyor_sdk::{Cx, Error, Result, Write, WriteRequest};
 use super::Gandi;
 use super::changes::{change, terminated};
 use super::declare::{DEPRECATED, notice, spending_notices};
-use super::prices::sum;
+use super::prices::{self, sum};
 use super::renewals::{check_payment, check_renewable};
 use super::services::{check_allowed, owned};
 use crate::model::Action;
@@ -46,14 +48,14 @@ impl Gandi {
         );
         for line in &lines {
             let quantity = line.quantity.into();
-            now.push(self.amount(&new, line.product, line.duration, quantity)?);
-            later.push(self.amount(&further, line.product, line.duration, quantity)?);
+            now.push(self.amount(&new, line.product, line.duration, quantity));
+            later.push(self.amount(&further, line.product, line.duration, quantity));
         }
         // A sum of months and years would be the price of no term.
         let one_term = lines.iter().all(|line| line.duration == lines[0].duration);
-        let later = if one_term { sum(later)? } else { None };
+        let later = if one_term { sum(&later) } else { None };
         let steps = steps("product.create", lines.len());
-        self.quote(cx, (sum(now)?, later), steps, spending_notices()).await
+        self.quote(cx, (sum(&now), later), steps, spending_notices()).await
     }
 
     async fn quote_cancel(
@@ -109,16 +111,18 @@ impl Gandi {
     async fn quote(
         &self,
         cx: &Cx,
-        (now, later): (Option<Money>, Option<Money>),
+        (now, later): (Option<ToldPrice>, Option<ToldPrice>),
         steps: Vec<Step>,
-        notices: Vec<Notice>,
+        mut notices: Vec<Notice>,
     ) -> Result<Quote> {
+        let balance = self.balance(cx).await?;
+        notices.extend(prices::notices([&now, &later, &balance].into_iter().flatten()));
         Ok(Quote {
-            price: now.map(|amount| self.price(amount)),
-            recurring_price: later.map(|amount| self.price(amount)),
+            price: now.map(|told| self.price(&told)),
+            recurring_price: later.map(|told| self.price(&told)),
             steps,
             upstream_asked: true,
-            balance: self.balance(cx).await?,
+            balance: balance.map(|told| told.price(Tax::Unspecified)),
             notices,
             ..Quote::default()
         })

@@ -14,6 +14,7 @@ use purveyor_sdk::{Cx, Error, Result, Step, etag, page};
 
 use super::declare::spending_notices;
 use super::order_view::failure;
+use super::prices;
 use super::progress::first_look;
 use super::services::{check_allowed, owned};
 use super::{Gandi, upstream_id};
@@ -44,7 +45,7 @@ pub(super) async fn create(
         Some(_) => gandi.renewal_price(cx, service, extension.duration).await?,
         None => None,
     };
-    let price = price.map(|amount| gandi.price(amount));
+    let price = price.map(|told| gandi.price(&told));
     match gandi.client.renew(cx, extension.service, extension.duration, price).await? {
         Spent::Accepted(operation) => gandi.renewal_pending(&extension, &operation),
         Spent::Refused { proof, error } => Ok(Step::rejected(proof, error)),
@@ -63,15 +64,14 @@ pub(super) async fn options(
     check_allowed(service.errors_for_renewing.as_deref(), "renewed")?;
     let catalog = gandi.catalog(cx, Action::Renew, &gandi.config.currency).await?;
     let option = |duration: Duration| {
-        let price = match service.quantity {
-            Some(quantity) => gandi.amount(&catalog, &service.name, duration, quantity)?,
-            None => None,
-        };
+        let told = service.quantity;
+        let told = told.and_then(|it| gandi.amount(&catalog, &service.name, duration, it));
+        let notices = prices::notices(told.as_ref());
         Ok(RenewalOption {
             term: Some(duration.term()),
             services: vec![gandi.service_ref(service)?],
-            price: price.map(|amount| gandi.price(amount)),
-            notices: spending_notices(),
+            price: told.map(|told| gandi.price(&told)),
+            notices: spending_notices().into_iter().chain(notices).collect(),
             ..RenewalOption::default()
         })
     };

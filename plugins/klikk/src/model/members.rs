@@ -44,6 +44,11 @@ impl Members {
         Some(text)
     }
 
+    /// Takes what says something, as it was written.
+    pub(crate) fn take_raw(&mut self, name: &str) -> Option<Box<RawValue>> {
+        if self.0.get(name)?.get() == "null" { None } else { self.0.remove(name) }
+    }
+
     /// Takes an identifier: a positive whole number, or text of one.
     ///
     /// # Errors

@@ -1,9 +1,9 @@
 //! Orders, as order_status and order_list tell of them.
 
 use purveyor_sdk::Result;
+use purveyor_sdk::money::ToldPrice;
 use purveyor_sdk::prost_types::{Struct, Timestamp};
 use purveyor_sdk::time::Zone;
-use purveyor_sdk::v1::{Money, Price};
 
 use super::{Members, not_understood};
 
@@ -41,7 +41,7 @@ pub(crate) struct Item {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Due {
     pub(crate) invoice: Option<String>,
-    pub(crate) amount: Option<Price>,
+    pub(crate) amount: Option<ToldPrice>,
     pub(crate) until: Option<Timestamp>,
 }
 
@@ -94,18 +94,17 @@ impl Due {
     }
 }
 
-/// An amount that is no decimal number stands as the upstream wrote it.
-fn take_amount(members: &mut Members) -> Option<Price> {
-    let digits = members.take_text("amount_due")?;
+/// What is due; what is no amount hides nothing beside it.
+fn take_amount(members: &mut Members) -> Option<ToldPrice> {
+    let amount = members.take_raw("amount_due")?;
     let currency = members.take_text("currency").unwrap_or_default();
-    let amount = Money::parse(currency.as_str(), &digits).ok();
-    let display_text = if amount.is_none() { digits } else { String::new() };
-    Some(Price { amount, display_text, upstream_currency: currency, ..Price::default() })
+    Some(ToldPrice::of_json("amount_due", Some(&amount), &currency))
 }
 
 #[cfg(test)]
 mod tests {
     use purveyor_sdk::time::Zone;
+    use purveyor_sdk::v1::price::Tax;
 
     use super::{Members, Order};
 
@@ -128,16 +127,28 @@ mod tests {
     }
 
     #[test]
-    fn amounts_are_never_floats() {
-        fn check(json: &str, expected: (Option<i32>, &str)) {
-            let price = read(&format!("{{\"order_id\":1,{json}}}")).unwrap().due.amount.unwrap();
-            let nanos = price.amount.map(|amount| amount.nanos);
-            assert_eq!((nanos, price.display_text.as_str()), expected, "{json}");
+    fn amounts_in_any_spelling() {
+        fn check(json: &str, amount: Option<&str>, display_text: &str) {
+            let order = read(&format!("{{\"order_id\":1,{json}}}")).unwrap();
+            let told = order.due.amount.unwrap();
+            let price = told.price(Tax::Unspecified);
+            let found = price.amount.map(|amount| amount.to_string());
+            assert_eq!(found.as_deref(), amount, "{json}");
+            assert_eq!(price.display_text, display_text, "{json}");
+            assert_eq!(told.notice().is_some(), amount.is_none(), "{json}");
         }
-        check(r#""amount_due":0.1"#, (Some(100_000_000), ""));
-        check(r#""amount_due":"0.30","currency":"NOK""#, (Some(300_000_000), ""));
-        check(r#""amount_due":"1 200,-""#, (None, "1 200,-"));
-        check(r#""amount_due":1e3"#, (None, "1e3"));
+        check(r#""amount_due":0.1"#, Some("0.1"), "");
+        check(r#""amount_due":"0.30","currency":"NOK""#, Some("0.3 NOK"), "");
+        check(r#""amount_due":"0.30","currency":"kr""#, Some("0.3"), "");
+        check(r#""amount_due":1e3"#, Some("1000"), "");
+        check(r#""amount_due":-99.00"#, Some("-99"), "");
+        check(r#""amount_due":"99.0000000001""#, Some("99"), "99.0000000001");
+        check(r#""amount_due":"1 200,-""#, None, "1 200,-");
+        check(r#""amount_due":"""#, None, "");
+        check(r#""amount_due":"NaN""#, None, "NaN");
+        check(r#""amount_due":1e400"#, None, "1e400");
+        check(r#""amount_due":{"nok":99}"#, None, r#"{"nok":99}"#);
+        assert_eq!(read(r#"{"order_id":1,"amount_due":null}"#).unwrap().due.amount, None);
     }
 
     #[test]

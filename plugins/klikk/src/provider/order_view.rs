@@ -1,9 +1,11 @@
 //! Orders as they are shown. What a status means together with the servers that are there is said here
 //! and nowhere else.
 
+use purveyor_sdk::money::ToldPrice;
 use purveyor_sdk::prost_types::value::Kind as Field;
 use purveyor_sdk::prost_types::{Struct, Value};
 use purveyor_sdk::v1::order::State;
+use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::required_action::Kind as Action;
 use purveyor_sdk::v1::{
     CancelPolicy, CreateOrderRequest, ErrorReason, Notice, Order, OrderItem, RequiredAction,
@@ -125,13 +127,14 @@ fn asking(mut order: Order, due: &Due, message: &str) -> Order {
     order.required_action = Some(RequiredAction {
         kind: Action::Pay.into(),
         message: message.to_owned(),
-        amount_due: due.amount.clone(),
+        amount_due: due.amount.as_ref().map(|told| told.price(Tax::Unspecified)),
         due_time: due.until,
         invoice: due.invoice.clone().unwrap_or_default(),
     });
     order.expire_time = due.until;
     let invoice_exists: Notice = notice(INVOICE_EXISTS);
     order.notices.push(invoice_exists);
+    order.notices.extend(due.amount.as_ref().and_then(ToldPrice::notice));
     order
 }
 

@@ -129,6 +129,45 @@ async fn an_order_that_asks_for_payment_is_made_and_waits_for_a_person() {
 }
 
 #[tokio::test]
+async fn an_amount_due_in_any_spelling_hides_nothing_of_the_order() {
+    let check = async |value: &str, expected: &str, understood: bool| {
+        let bench = Bench::poor(Mode::default()).await;
+        let (from, to) =
+            (r#""amount_due":"325.00""#.to_owned(), format!(r#""amount_due":{value}"#));
+        let fault = Fault::next("order_*", FaultKind::Respell { from, to });
+        bench.upstream.inject(fault.times(u32::MAX));
+        let made = bench.buy(&["a"]).await;
+        let read = bench.get_order("73").await.unwrap();
+        for order in [made, read] {
+            let action = order.required_action.unwrap();
+            assert_eq!((action.kind(), action.invoice.as_str()), (Action::Pay, "K-73"));
+            let due = action.amount_due.unwrap();
+            let [amount, ceiling] = [due.amount, due.ceiling.map(|it| *it)]
+                .map(|amount| amount.map(|amount| amount.to_string()).unwrap_or_default());
+            assert_eq!(format!("{amount}|{ceiling}|{}", due.display_text), expected, "{value}");
+            let mut reasons = order.notices.iter().map(|notice| notice.reason.as_str());
+            assert_eq!(reasons.all(|it| it != "PRICE_NOT_UNDERSTOOD"), understood, "{value}");
+        }
+        let parent = parent();
+        let request = ListOrdersRequest { parent, ..ListOrdersRequest::default() };
+        let listed: ListOrdersResponse =
+            bench.plugin.read(Op::ListOrders, &request, "").await.unwrap();
+        assert!(listed.orders.iter().any(|it| it.name.ends_with("orders/73")), "{value}");
+        assert!(listed.orders.len() > 1, "{value}");
+    };
+    check("325.0000000001", "325 NOK|325.000000001 NOK|325.0000000001", true).await;
+    check("3.25e2", "325 NOK||", true).await;
+    check(r#""0.1000000000""#, "0.1 NOK||", true).await;
+    check("-325", "-325 NOK||", true).await;
+    for none in ["1 200,-", "NaN", "1,234.50"] {
+        check(&format!("{none:?}"), &format!("||{none}"), false).await;
+    }
+    check("1e400", "||1e400", false).await;
+    check(r#""""#, "||", false).await;
+    check("true", "||true", false).await;
+}
+
+#[tokio::test]
 async fn an_unpaid_order_lapses() {
     let bench = Bench::poor(Mode::default()).await;
     bench.buy(&["a"]).await;

@@ -1,9 +1,9 @@
 //! The ways to renew: periods, the services that go together, and what they cost.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use purveyor_sdk::serde::Deserialize;
-use purveyor_sdk::serde_json::{self, Map, Value};
+use purveyor_sdk::serde_json::{self, Map, Value, value::RawValue};
 use purveyor_sdk::v1::Term;
 use purveyor_sdk::{Answer, Period, Result};
 
@@ -16,6 +16,8 @@ pub(crate) struct Strategy {
     pub(crate) services: Vec<i64>,
     pub(crate) details: Vec<Renewable>,
     pub(crate) price: Option<Amount>,
+    /// Where it stands in the answer.
+    pub(crate) at: String,
     /// Every member, as it came.
     pub(crate) members: Map<String, Value>,
 }
@@ -50,7 +52,7 @@ struct Told {
 #[derive(Deserialize)]
 #[serde(crate = "purveyor_sdk::serde")]
 struct Raw {
-    strategies: Vec<Map<String, Value>>,
+    strategies: Vec<BTreeMap<String, Box<RawValue>>>,
 }
 
 impl Strategy {
@@ -65,9 +67,18 @@ impl Strategy {
         let raw: Vec<Raw> = serde_json::from_slice(&answer.body)
             .map_err(|error| answer.not_understood().with_source(error))?;
         let mut all = Vec::new();
-        for (description, raw) in typed.into_iter().zip(raw) {
-            for (told, members) in description.strategies.into_iter().zip(raw.strategies) {
+        for (index, (description, raw)) in typed.into_iter().zip(raw).enumerate() {
+            let rows = description.strategies.into_iter().zip(raw.strategies).enumerate();
+            for (row, (told, members)) in rows {
+                // What no machine number holds is text.
+                let value = |raw: &RawValue| {
+                    let raw = raw.get();
+                    serde_json::from_str(raw).unwrap_or_else(|_| Value::String(raw.to_owned()))
+                };
+                let members =
+                    members.iter().map(|(name, raw)| (name.clone(), value(raw))).collect();
                 all.push(Self {
+                    at: format!("renew[{index}].strategies[{row}]"),
                     period: description.renew_period.clone(),
                     services: told.services,
                     details: told.services_details,

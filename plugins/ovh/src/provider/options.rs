@@ -14,7 +14,7 @@ use purveyor_sdk::{Cx, Error, Period, Result, page};
 use super::Ovh;
 use super::declare::{AUTO_RENEWS, notice};
 use crate::error;
-use crate::model::{self, Strategy, price, term_of, to_struct};
+use crate::model::{self, Strategy, notices, price, term_of, to_struct};
 
 /// Members of a strategy that have a field of their own; `priceInUcents` is the price once more.
 const MAPPED: &[&str] = &["services", "servicesDetails", "price", "priceInUcents"];
@@ -62,12 +62,13 @@ impl Ovh {
     }
 
     fn option(&self, strategy: &Strategy, known: &Known) -> Result<RenewalOption> {
-        let price = strategy.price.as_ref().map(|amount| price(amount, Tax::Unspecified));
+        let (amount, at) = (strategy.price.as_ref(), format!("{}.price", strategy.at));
+        let wrong = notices(&[(amount, &at)]);
         Ok(RenewalOption {
             term: Some(term_of(&strategy.period)),
             services: self.references(strategy, known)?,
-            price: price.transpose()?,
-            notices: vec![notice(AUTO_RENEWS)],
+            price: price(amount, &at, Tax::Unspecified),
+            notices: [notice(AUTO_RENEWS)].into_iter().chain(wrong).collect(),
             attributes: Some(to_struct(&strategy.members, MAPPED)),
         })
     }

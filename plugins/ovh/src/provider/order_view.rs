@@ -6,14 +6,19 @@ use purveyor_sdk::serde_json::{Map, Value};
 use purveyor_sdk::v1::order::State;
 use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::required_action::Kind as Need;
-use purveyor_sdk::v1::{ErrorReason, Order, OrderItem, Price, RequiredAction, UpstreamRef};
+use purveyor_sdk::v1::{ErrorReason, Notice, Order, OrderItem, Price, RequiredAction, UpstreamRef};
 use purveyor_sdk::{Cx, Result, etag};
 
 use super::Ovh;
-use crate::model::{self, Amount, Detail, Extension, Status, moment, price, term_of, to_struct};
+use crate::model::{self, Detail, Extension, Status, moment, notices, price, term_of, to_struct};
 
 /// The most details of one order that are read.
 const MAX_DETAILS: usize = 50;
+
+/// Where the prices of an order stand.
+const WITH_TAX: &str = "order.priceWithTax";
+const WITHOUT_TAX: &str = "order.priceWithoutTax";
+const TAX: &str = "order.tax";
 
 /// A line of an order with what it is for, where the region tells.
 #[derive(Debug)]
@@ -72,7 +77,11 @@ impl Ovh {
     pub(super) fn shown(&self, seen: &Seen, lines: &[Line]) -> Result<Order> {
         let name = self.name.order(seen.id)?;
         let state = seen.order_state();
-        let order = Order {
+        let prices = lines.iter().map(|line| {
+            let at = line.price_path();
+            notices(&[(line.detail.total_price.as_ref(), &at)])
+        });
+        let mut order = Order {
             name: name.clone(),
             aliases: vec![name],
             state: state.into(),
@@ -82,15 +91,17 @@ impl Ovh {
             has_secrets: true,
             ..self.priced(&seen.order)?
         };
+        order.notices.extend(prices.flatten());
         Ok(etag::seal(order))
     }
 
     /// What an answer tells of an order by itself: prices and dates.
     pub(super) fn priced(&self, order: &model::Order) -> Result<Order> {
         Ok(Order {
-            price_with_tax: cost(order.price_with_tax.as_ref(), Tax::Included)?,
-            price_without_tax: cost(order.price_without_tax.as_ref(), Tax::Excluded)?,
-            tax: cost(order.tax.as_ref(), Tax::Unspecified)?,
+            price_with_tax: cost(order),
+            price_without_tax: price(order.price_without_tax.as_ref(), WITHOUT_TAX, Tax::Excluded),
+            tax: price(order.tax.as_ref(), TAX, Tax::Unspecified),
+            notices: price_notices(order),
             create_time: self.time(order.date.as_ref())?,
             expire_time: self.time(order.expiration_date.as_ref())?,
             retraction_time: self.time(order.retraction_date.as_ref())?,
@@ -104,7 +115,7 @@ impl Ovh {
             State::AwaitingPayment => Some(RequiredAction {
                 kind: Need::Pay.into(),
                 message: "the upstream waits for payment".to_owned(),
-                amount_due: cost(seen.order.price_with_tax.as_ref(), Tax::Included)?,
+                amount_due: cost(&seen.order),
                 due_time: self.time(seen.order.expiration_date.as_ref())?,
                 ..RequiredAction::default()
             }),
@@ -119,6 +130,13 @@ impl Ovh {
 
     fn time(&self, text: Option<&String>) -> Result<Option<Timestamp>> {
         text.map(|text| moment(&self.client.zone, text)).transpose()
+    }
+}
+
+impl Line {
+    /// Where its price stands.
+    fn price_path(&self) -> String {
+        format!("order.details[{}].totalPrice", self.detail.id)
     }
 }
 
@@ -145,9 +163,18 @@ impl Seen {
     }
 }
 
-/// What an amount of an answer costs.
-pub(super) fn cost(amount: Option<&Amount>, tax: Tax) -> Result<Option<Price>> {
-    amount.map(|amount| price(amount, tax)).transpose()
+/// What an order costs, with tax: what is paid for it.
+pub(super) fn cost(order: &model::Order) -> Option<Price> {
+    price(order.price_with_tax.as_ref(), WITH_TAX, Tax::Included)
+}
+
+/// What a reader should know of prices of an order that are no amounts.
+pub(super) fn price_notices(order: &model::Order) -> Vec<Notice> {
+    notices(&[
+        (order.price_with_tax.as_ref(), WITH_TAX),
+        (order.price_without_tax.as_ref(), WITHOUT_TAX),
+        (order.tax.as_ref(), TAX),
+    ])
 }
 
 fn item(line: &Line, state: State) -> Result<OrderItem> {
@@ -159,7 +186,7 @@ fn item(line: &Line, state: State) -> Result<OrderItem> {
         quantity: detail.quantity.parse().unwrap_or_default(),
         term: told.and_then(Extension::duration).map(term_of),
         display_name: detail.description.clone(),
-        price: cost(detail.total_price.as_ref(), Tax::Unspecified)?,
+        price: price(detail.total_price.as_ref(), &line.price_path(), Tax::Unspecified),
         state: state.into(),
         upstream: Some(UpstreamRef {
             ids: vec![detail.id.to_string()],

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use purveyor_sdk::names::{self, ServiceName};
 use purveyor_sdk::v1::payment::Choice;
-use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::{
     ErrorReason, ListPaymentMethodsRequest, ListPaymentMethodsResponse, Order, PayOrderRequest,
     Payment, PaymentMethod, ServiceRef,
@@ -61,7 +60,7 @@ pub(super) async fn pay(ovh: &Ovh, cx: &Cx, request: &PayOrderRequest) -> Result
     ovh.check_ends(cx, &followed).await?;
     ovh.check_free(cx, &names_of(&lines).unwrap_or_default(), Some(id)).await?;
     let means = ovh.means(cx, &seen, &choice, "payment.method").await?;
-    let price = cost(seen.order.price_with_tax.as_ref(), Tax::Included)?;
+    let price = cost(&seen.order);
     Ok(match ovh.client.pay(cx, id, &means, price).await? {
         Spent::Accepted => {
             let view = Some(ovh.shown(&Seen { status: None, ..seen }, &lines)?);
@@ -201,8 +200,9 @@ impl Ovh {
 
     async fn default_mean(&self, cx: &Cx, seen: &Seen) -> Result<Pay> {
         let offered = self.registered_means(cx, seen.id).await?;
-        let total = self.priced(&seen.order)?.price_with_tax.and_then(|price| price.amount);
-        let free = total.is_some_and(|amount| amount.is_zero());
+        // An amount that is rounded to nothing is not nothing.
+        let total = cost(&seen.order).filter(|price| price.ceiling.is_none());
+        let free = total.and_then(|price| price.amount).is_some_and(|amount| amount.is_zero());
         let found = offered.iter().find(|method| match free {
             true => method.r#type == FREE,
             false => method.is_default,

@@ -1,7 +1,6 @@
 //! What a write would do and cost. It refuses what the write would be refused for, as far as reading
 //! and a dry run can tell.
 
-use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::quote::Step;
 use purveyor_sdk::v1::{
     CreateRenewalRequest, Effect, PayOrderRequest, Quote, UpdateServiceRequest,
@@ -11,7 +10,7 @@ use purveyor_sdk::{Cx, Error, Result, Write, WriteRequest};
 use super::Ovh;
 use super::changes::{Wanted, check_act, target, wanted};
 use super::declare::{AUTO_RENEWS, notice};
-use super::order_view::cost;
+use super::order_view::{cost, price_notices};
 use super::orders::number;
 use super::payments::{check_unpaid, choice, payment_required};
 use crate::config::PaymentApi;
@@ -54,8 +53,8 @@ impl Ovh {
             });
         }
         Ok(Quote {
-            price: cost(order.price_with_tax.as_ref(), Tax::Included)?,
-            notices: vec![notice(AUTO_RENEWS)],
+            price: cost(&order),
+            notices: [notice(AUTO_RENEWS)].into_iter().chain(price_notices(&order)).collect(),
             order: Some(told),
             ..asked(steps)
         })
@@ -74,7 +73,8 @@ impl Ovh {
         check_unpaid(&seen)?;
         self.means(cx, &seen, &choice, "payment.method").await?;
         Ok(Quote {
-            price: cost(seen.order.price_with_tax.as_ref(), Tax::Included)?,
+            price: cost(&seen.order),
+            notices: price_notices(&seen.order),
             ..asked(vec![step(self.pay_call(), Effect::Spend)])
         })
     }

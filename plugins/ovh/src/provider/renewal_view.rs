@@ -2,13 +2,12 @@
 
 use purveyor_sdk::prost_types::value::Kind;
 use purveyor_sdk::prost_types::{ListValue, Struct, Timestamp, Value as Attribute};
-use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::renewal::State;
 use purveyor_sdk::v1::{ErrorReason, Renewal, ServiceRef};
 use purveyor_sdk::{Cx, Level, Result, etag};
 
 use super::Ovh;
-use super::order_view::{Line, Seen, attributes, cost};
+use super::order_view::{Line, Seen, attributes, cost, price_notices};
 use super::renewals::Extension;
 use crate::error;
 use crate::model::{self, term_of};
@@ -55,7 +54,8 @@ impl Ovh {
             state: seen.renewal_state().into(),
             upstream: Some(seen.upstream()),
             order: self.name.order(seen.id)?,
-            price: cost(seen.order.price_with_tax.as_ref(), Tax::Included)?,
+            price: cost(&seen.order),
+            notices: price_notices(&seen.order),
             required_action: self.needed(seen)?,
             create_time: priced.create_time,
             ..Renewal::default()

@@ -5,7 +5,6 @@
 use purveyor_sdk::names;
 use purveyor_sdk::prost_types::Timestamp;
 use purveyor_sdk::v1::payment::Choice;
-use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::{
     CreateRenewalRequest, ErrorReason, ListRenewalsRequest, ListRenewalsResponse, Renewal,
 };
@@ -185,11 +184,7 @@ impl Ovh {
         if !pays {
             return Ok(Step::Done(view));
         }
-        Ok(Step::Next {
-            handle: encode(&followed)?,
-            view: Some(view),
-            price: cost(seen.order.price_with_tax.as_ref(), Tax::Included)?,
-        })
+        Ok(Step::Next { handle: encode(&followed)?, view: Some(view), price: cost(&seen.order) })
     }
 
     /// The second step: the payment.
@@ -213,7 +208,7 @@ impl Ovh {
         let names = self.guard(cx, extension).await?;
         self.check_free(cx, &names, Some(order)).await?;
         let means = self.means(cx, &seen, choice, "payment.method").await?;
-        let price = cost(seen.order.price_with_tax.as_ref(), Tax::Included)?;
+        let price = cost(&seen.order);
         match self.client.pay(cx, order, &means, price).await? {
             Spent::Accepted => self.paid(extension, Seen { status: None, ..seen }, earlier),
             Spent::Refused { proof, error } => Ok(Step::rejected(proof, error)),

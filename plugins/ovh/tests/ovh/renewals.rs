@@ -9,11 +9,12 @@ use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::renewal::State;
 use purveyor_sdk::v1::required_action::Kind as Need;
 use purveyor_sdk::v1::{
-    CreateRenewalRequest, Effect, ErrorReason, ListRenewalsRequest, ListRenewalsResponse, Renewal,
-    Term,
+    CreateRenewalRequest, Effect, ErrorReason, ListRenewalsRequest, ListRenewalsResponse, Notice,
+    Price, Renewal, Term,
 };
 use purveyor_sdk::{Period, Resource, Result, Standing};
 use purveyor_simulators::ovh::{Lapsed, Mode};
+use purveyor_simulators::{Fault, FaultKind};
 
 use super::driver::{Bench, PAY, RENEW, amount, day, method, reason, service_name};
 use super::lost::prepared;
@@ -269,4 +270,79 @@ async fn renewals_made_elsewhere() {
     let all = ListRenewalsRequest { parent: "providers/test".to_owned(), ..Default::default() };
     assert_eq!(list(all).await.renewals, []);
     assert_eq!(bench.renewal("123456789").await.unwrap().state(), State::AwaitingPayment);
+}
+
+/// `amount|ceiling|text`.
+fn shown(price: Option<&Price>) -> String {
+    let price = price.cloned().unwrap_or_default();
+    let [amount, ceiling] = [price.amount, price.ceiling.map(|it| *it)]
+        .map(|amount| amount.map(|amount| amount.to_string()).unwrap_or_default());
+    format!("{amount}|{ceiling}|{}", price.display_text)
+}
+
+/// Every answer to a call has another value where a value stands first.
+fn respell(bench: &Bench, call: &str, from: &str, to: &str) {
+    let (from, to) = (format!("\"value\":{from}"), format!("\"value\":{to}"));
+    let fault = Fault::next(call, FaultKind::Respell { from, to });
+    bench.upstream.inject(fault.times(u32::MAX));
+}
+
+fn is_wrong(notices: &[Notice]) -> bool {
+    notices.iter().any(|notice| notice.reason == "PRICE_NOT_UNDERSTOOD")
+}
+
+const SPELLINGS: [(&str, &str, bool); 8] = [
+    ("37.870000000000005", "37.87|37.870000001|37.870000000000005", true),
+    ("1e1", "10||", true),
+    ("1e-05", "0.00001||", true),
+    ("\"0.1000000000\"", "0.1||", true),
+    ("1e400", "||1e400", false),
+    ("\"n/a\"", "||n/a", false),
+    ("null", "||", false),
+    ("{}", "||{}", false),
+];
+
+#[tokio::test]
+async fn a_price_in_any_spelling_hides_no_other_way_to_renew() {
+    for (value, expected, understood) in SPELLINGS {
+        let bench = Bench::new().await;
+        respell(&bench, "GET /service/{serviceId}/renew", "4.99", value);
+        let ways = bench.options("12345", false).await.unwrap().renewal_options;
+        let prices: Vec<_> = ways.iter().map(|way| shown(way.price.as_ref())).collect();
+        assert_eq!(prices, [expected, "14.97||", "59.88||"], "{value}");
+        let wrong: Vec<_> = ways.iter().map(|way| is_wrong(&way.notices)).collect();
+        assert_eq!(wrong, [!understood, false, false], "{value}");
+        // The way itself does not depend on its price, which the order tells anew.
+        let request = bench.request(&["12345"], 1).await;
+        let renewal = bench.run(Op::CreateRenewal, &request, "").await.renewal();
+        assert_eq!(renewal.state(), State::AwaitingPayment, "{value}");
+    }
+}
+
+#[tokio::test]
+async fn an_order_whose_price_is_none_is_shown_and_can_be_paid_without_a_limit() {
+    for (value, expected, understood) in SPELLINGS {
+        let bench = Bench::new().await;
+        let request = bench.paid_request(&["12345"], 3).await;
+        respell(&bench, "GET /me/order/{orderId}", "17.96", value);
+        respell(&bench, RENEW, "17.96", value);
+        let mut parts: Vec<_> = expected.split('|').map(str::to_owned).collect();
+        for amount in parts[..2].iter_mut().filter(|amount| !amount.is_empty()) {
+            amount.push_str(" EUR");
+        }
+        if parts[2].is_empty() {
+            parts[2] = "17.96 €".to_owned();
+        }
+        let expected = parts.join("|");
+        let quote = bench.plugin.quote(&write(Op::CreateRenewal, &request, "")).await.unwrap();
+        assert_eq!(shown(quote.price.as_ref()), expected, "{value}");
+        assert_eq!(is_wrong(&quote.notices), !understood, "{value}");
+        let renewal = bench.run(Op::CreateRenewal, &request, "").await.renewal();
+        assert_eq!(renewal.state(), State::Completed, "{value}");
+        let order = bench.order(renewal.upstream.unwrap().id()).await.unwrap();
+        assert_eq!(shown(order.price_with_tax.as_ref()), expected, "{value}");
+        assert_eq!(shown(order.price_without_tax.as_ref()), "14.97 EUR||14.97 €", "{value}");
+        assert_eq!(is_wrong(&order.notices), !understood, "{value}");
+        assert_eq!(bench.made_and_paid(), (1, 1), "{value}");
+    }
 }

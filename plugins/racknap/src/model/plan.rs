@@ -2,13 +2,15 @@
 //! and everything else an attribute, so that nothing is dropped and no amount goes where none belongs.
 //!
 //! Assumptions: an amount is a number, or a text with a digit in it, below a member whose name speaks of
-//! money or is a billing cycle; its cycle is that name, or stands beside it as `billingcycle`; the
-//! plan's name is `name` or `plan_name`.
+//! money or is a billing cycle, or any text that says something and whose own name ends in a word for
+//! money; its cycle is that name, or stands beside it as `billingcycle`; the plan's name is `name` or
+//! `plan_name`.
 
+use purveyor_sdk::money::ToldPrice;
 use purveyor_sdk::prost_types::Struct;
 use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::product::Offer;
-use purveyor_sdk::v1::{Money, Price, Term};
+use purveyor_sdk::v1::{Notice, Price, Term};
 
 use super::{Cycle, Tree};
 
@@ -23,6 +25,8 @@ const PLACED: [&str; 4] = ["status", "message", "name", "plan_name"];
 pub(crate) struct Plan {
     pub(crate) name: String,
     pub(crate) offers: Vec<Offer>,
+    /// What a reader should know of prices that are no amounts.
+    pub(crate) notices: Vec<Notice>,
     pub(crate) attributes: Struct,
 }
 
@@ -43,6 +47,8 @@ struct Around<'a> {
     cycle: Option<&'a str>,
     /// Whether the value itself is named by its cycle.
     keyed: bool,
+    /// Whether the value's own name says that it is an amount.
+    own: bool,
 }
 
 impl Plan {
@@ -55,30 +61,43 @@ impl Plan {
             if PLACED.contains(&name.as_str()) && value.text().is_some() {
                 continue;
             }
-            if let Some(rest) = plan.take(value, named(name, around), currency) {
+            if let Some(rest) = plan.take(value, named(name, around), name, currency) {
                 plan.attributes.fields.insert(name.clone(), rest.shown());
             }
         }
         plan
     }
 
-    /// Takes the amounts out of a value and answers what is left, if anything is.
-    fn take(&mut self, value: &Tree, around: Around<'_>, currency: &Currency<'_>) -> Option<Tree> {
+    /// Takes the amounts out of the value at a place and answers what is left, if anything is.
+    fn take(
+        &mut self,
+        value: &Tree,
+        around: Around<'_>,
+        at: &str,
+        currency: &Currency<'_>,
+    ) -> Option<Tree> {
         match value {
             Tree::Number(text) | Tree::Text(text) if is_amount(text, around) => {
-                self.offers.push(offer(text, around, currency));
+                let told = ToldPrice::new(at, text, currency.code);
+                self.notices.extend(told.notice());
+                self.offers.push(offer(&told, around, currency));
                 None
             }
             Tree::List(values) => {
-                let left: Vec<_> =
-                    values.iter().filter_map(|value| self.take(value, around, currency)).collect();
+                let rows = values.iter().enumerate();
+                let left: Vec<_> = rows
+                    .filter_map(|(row, value)| {
+                        self.take(value, around, &format!("{at}[{row}]"), currency)
+                    })
+                    .collect();
                 (left.is_empty() == values.is_empty()).then_some(Tree::List(left))
             }
             Tree::Object(members) => {
                 let (inside, offers) = (within(value, around), self.offers.len());
                 let mut left = Vec::new();
                 for (name, value) in members {
-                    let rest = self.take(value, named(name, inside), currency);
+                    let at = format!("{at}.{name}");
+                    let rest = self.take(value, named(name, inside), &at, currency);
                     left.extend(rest.map(|rest| (name.clone(), rest)));
                 }
                 // The cycle went with the amounts that stood beside it.
@@ -96,17 +115,18 @@ impl Plan {
 fn within<'a>(object: &'a Tree, around: Around<'a>) -> Around<'a> {
     let cycle = object.members().iter().find(|(name, _)| is_cycle_member(name));
     let cycle = cycle.and_then(|(_, value)| value.text()).or(around.cycle);
-    Around { cycle, keyed: false, ..around }
+    Around { cycle, keyed: false, own: false, ..around }
 }
 
 /// What stands around the value of a member.
 fn named<'a>(name: &'a str, around: Around<'a>) -> Around<'a> {
     if Cycle::of_word(name).is_some() {
-        return Around { cycle: Some(name), keyed: true, ..around };
+        return Around { cycle: Some(name), keyed: true, own: around.money.is_some(), ..around };
     }
     let lower = name.to_lowercase();
     let money = MONEY.iter().any(|part| lower.contains(part)).then_some(name);
-    Around { money: money.or(around.money), ..around }
+    let own = MONEY.iter().any(|part| lower.ends_with(part));
+    Around { money: money.or(around.money), own, ..around }
 }
 
 fn is_cycle_member(name: &str) -> bool {
@@ -114,17 +134,15 @@ fn is_cycle_member(name: &str) -> bool {
 }
 
 fn is_amount(text: &str, around: Around<'_>) -> bool {
-    (around.money.is_some() || around.keyed) && text.bytes().any(|byte| byte.is_ascii_digit())
+    let speaks = around.money.is_some() || around.keyed;
+    let has_digit = text.bytes().any(|byte| byte.is_ascii_digit());
+    (speaks && has_digit) || (around.own && !text.trim().is_empty())
 }
 
-/// An amount as an offer, under the upstream's name of it. What is written in another way than as plain
-/// digits stays the text that it is.
-fn offer(text: &str, around: Around<'_>, currency: &Currency<'_>) -> Offer {
-    let mut price = match Money::parse(currency.code, text) {
-        Ok(amount) => Price::of(amount, currency.tax),
-        Err(_) => Price { display_text: text.to_owned(), ..Price::default() },
-    };
-    price.upstream_currency = currency.number.to_string();
+/// An amount as an offer, under the upstream's name of it.
+fn offer(told: &ToldPrice, around: Around<'_>, currency: &Currency<'_>) -> Offer {
+    let upstream_currency = currency.number.to_string();
+    let price = Price { upstream_currency, ..told.price(currency.tax) };
     let term: Option<Term> = around.cycle.map(Cycle::term_of);
     let phase = around.money.unwrap_or_default().to_owned();
     Offer { term, price: Some(price), phase, ..Offer::default() }
@@ -188,10 +206,34 @@ mod tests {
     }
 
     #[test]
-    fn an_amount_that_is_not_plain_stays_as_it_was_written() {
-        check(r#"{"price": "₹ 48.00"}"#, &["||price|₹ 48.00"], &[]);
-        check(r#"{"price": 1e3}"#, &["||price|1e3"], &[]);
-        check(r#"{"price": "0.1234567891"}"#, &["||price|0.1234567891"], &[]);
+    fn an_amount_in_any_spelling_is_read_or_shown() {
+        fn spelled(value: &str, expected: &str, notice: Option<&str>) {
+            let json = format!(r#"{{"pricing": [{{"price": {value}}}, {{"price": 5}}]}}"#);
+            let rows = [format!("||price|{expected}"), "||price|5 INR".to_owned()];
+            check(&json, &rows.each_ref().map(String::as_str), &[]);
+            let places: Vec<_> = read(&json).notices.into_iter().map(|it| it.source).collect();
+            assert_eq!(places, Vec::from_iter(notice), "{json}");
+        }
+        let place = Some("pricing[0].price");
+        spelled("1e3", "1000 INR", None);
+        spelled(r#""48.0000000000""#, "48 INR", None);
+        spelled("-0.5", "-0.5 INR", None);
+        spelled("0.1234567891", "0.123456789 INR", None);
+        spelled(r#""₹ 48.00""#, "₹ 48.00", place);
+        spelled(r#""1,234.50""#, "1,234.50", place);
+        spelled(r#""n/a""#, "n/a", place);
+        spelled(r#""NaN""#, "NaN", place);
+        spelled("1e400", "1e400", place);
+        let rounded = read(r#"{"price": "0.1234567891"}"#).offers[0].price.clone().unwrap();
+        assert_eq!(rounded.display_text, "0.1234567891");
+        assert_eq!(rounded.ceiling.unwrap().to_string(), "0.12345679 INR");
+        check(
+            r#"{"price": {"Monthly": "n/a", "sku": "a"}}"#,
+            &["P1M|Monthly|price|n/a"],
+            &["price"],
+        );
+        // What says nothing is no amount that is not understood.
+        check(r#"{"price": "", "fee": null}"#, &[], &["fee", "price"]);
     }
 
     #[test]

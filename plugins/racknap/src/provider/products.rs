@@ -86,6 +86,7 @@ impl RackNap {
             name: self.name.product(plan)?,
             display_name: read.name,
             offers: read.offers,
+            notices: read.notices,
             options_schema: OPTIONS_SCHEMA.to_owned(),
             upstream: Some(UpstreamRef { ids: vec![id], state, message, ..UpstreamRef::default() }),
             attributes: Some(read.attributes),

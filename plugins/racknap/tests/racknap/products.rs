@@ -10,7 +10,7 @@ use purveyor_sdk::{Result, etag};
 use purveyor_simulators::racknap::{AmountStyle, Mode, Options, PlanSeed};
 use purveyor_simulators::{Fault, FaultKind};
 
-use super::driver::{Bench, configuration, reason, with};
+use super::driver::{Bench, configuration, create, order, reason, with};
 
 async fn get(bench: &Bench, request: GetProductRequest) -> Result<Product> {
     let id = request.name.rsplit('/').next().unwrap_or_default().to_owned();
@@ -185,4 +185,42 @@ async fn a_read_that_cannot_be_understood_fails_and_says_so() {
         assert_eq!(reason(read), ErrorReason::UpstreamUnavailable, "{kind:?}");
     }
     assert!(get(&bench, of("172")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_price_in_any_spelling_hides_no_other_plan_or_cycle() {
+    let check = async |value: &str, expected: &str, understood: bool| {
+        let bench = Bench::new().await;
+        let from = r#""first_plan_price":48.00"#.to_owned();
+        let fault = FaultKind::Respell { from, to: format!(r#""first_plan_price":{value}"#) };
+        bench.upstream.inject(Fault::next("planDetail", fault).times(u32::MAX));
+        let listed = list(&bench, ListProductsRequest::default()).await.unwrap().products;
+        assert_eq!(listed.len(), 2, "{value}");
+        let shown = |product: &Product| -> Vec<String> {
+            let prices = product.offers.iter().map(|offer| {
+                let price = offer.price.clone().unwrap();
+                assert_eq!(price.upstream_currency, "1");
+                let [amount, ceiling] = [price.amount, price.ceiling.map(|it| *it)]
+                    .map(|amount| amount.map(|amount| amount.to_string()).unwrap_or_default());
+                format!("{amount}|{ceiling}|{}", price.display_text)
+            });
+            prices.collect()
+        };
+        let others = ["48 INR||", "528.14 INR||", "528.14 INR||"];
+        assert_eq!(shown(&listed[0]), [&[expected][..], &others].concat(), "{value}");
+        assert_eq!(listed[0].notices.is_empty(), understood, "{value}");
+        assert!(listed[1].notices.is_empty() && listed[1].offers.len() == 4, "{value}");
+        // What an order costs, its caller says.
+        bench.run(&create(order())).await.order();
+    };
+    check("0.0001369863", "0.000136986 INR|0.000136987 INR|0.0001369863", true).await;
+    check(r#""48.0000000000""#, "48 INR||", true).await;
+    check("4.8e1", "48 INR||", true).await;
+    check("-0.5", "-0.5 INR||", true).await;
+    for none in ["n/a", "NaN", "1,234.50"] {
+        check(&format!("{none:?}"), &format!("||{none}"), false).await;
+    }
+    check("1e400", "||1e400", false).await;
+    let huge = "9".repeat(40);
+    check(&huge, &format!("||{huge}"), false).await;
 }
