@@ -66,6 +66,10 @@ pub fn within(price: Option<&Price>, limit: &Money) -> Result<()> {
         digits => unknown(&format!("the price is no amount that can be compared: {digits:?}"))
             .with_metadata(PRICE_DIGITS, digits),
     })?;
+    if amount.units < 0 || amount.nanos < 0 {
+        return Err(unknown("the price is negative, which no purchase is")
+            .with_metadata(PRICE_DIGITS, amount.to_decimal().unwrap_or_default()));
+    }
     if amount.currency_code.is_empty() {
         return Err(unknown("the upstream does not say in which currency it charges"));
     }
@@ -134,7 +138,10 @@ mod tests {
         check("10.0000000001", "10.000000001", Ok(()));
         check("9.9999999999", "10", Ok(()));
         check("9.9999999999", "9.999999999", Err(ErrorReason::PriceLimit));
-        check("-1", "0", Ok(()));
+        let credit = ToldPrice::new("rows[0].price", "-1", "EUR").price(Tax::Included);
+        let credit = Quote { price: Some(credit), ..Quote::default() };
+        let refused = quoted_within(&credit, &Money::parse("EUR", "10").unwrap()).unwrap_err();
+        assert_eq!(refused.reason, ErrorReason::PriceUnknown);
         for none in ["n/a", "1e400", "NaN", "1,234.50"] {
             check(none, "1000000", Err(ErrorReason::PriceUnknown));
         }
