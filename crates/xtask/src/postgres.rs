@@ -187,7 +187,8 @@ impl Server {
     /// # Errors
     /// When a statement of it fails.
     pub fn restore(&self, database: &str, dump: &[u8]) -> Result<()> {
-        let file = self.folder.join("dump.sql");
+        // Others may be restored at the same time.
+        let file = self.folder.join(format!("{database}.sql"));
         fs::write(&file, dump)?;
         self.give(&file)?;
         let mut restore = self.client("psql", database);
