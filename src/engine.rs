@@ -36,6 +36,7 @@ pub mod providers;
 pub mod reading;
 pub mod records;
 pub mod renewals;
+mod repeat;
 mod replicas;
 pub mod retention;
 pub mod services;

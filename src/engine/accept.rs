@@ -9,16 +9,15 @@ use prost::Message;
 use purveyor_sdk::plugin::v1::{CallContext, CallKind, Op, PlanRequest, Write};
 use purveyor_sdk::v1::{ErrorReason, Quote};
 use purveyor_sdk::{Error, Result};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::account::AccountOf;
 use super::machine;
-use super::{Caller, Engine, policy};
+use super::{Caller, Engine, policy, repeat};
 use crate::failpoint::{self, Place};
 use crate::plugin::Provider;
 use crate::store::operation::Operation;
-use crate::store::{Accepted, Lease, NewOperation, Pruned, StoreError};
+use crate::store::{Accepted, Lease, NewOperation, StoreError};
 
 /// A write, checked and ready to be stored.
 #[derive(Clone)]
@@ -90,7 +89,7 @@ impl Engine {
 
     async fn accept(&self, submission: Submission) -> Result<Operation> {
         let held = self.held();
-        let mut operation = self.new_operation(submission);
+        let mut operation = self.new_operation(submission)?;
         operation.message.extend(held.as_deref());
         let policy = self.policy(&operation);
         // Who accepts carries out, if there is a place: so the inline wait is local.
@@ -127,12 +126,8 @@ impl Engine {
                 }
                 Ok(operation)
             }
-            Accepted::Exists(stored) if stored.fingerprint == operation.fingerprint => Ok(*stored),
-            Accepted::Exists(_) => Err(Error::new(
-                ErrorReason::RequestIdReused,
-                "the request_id belongs to another request",
-            )),
-            Accepted::Pruned(pruned) => Err(removed(&pruned, &operation)),
+            Accepted::Exists(stored) => repeat::same(*stored, &operation),
+            Accepted::Pruned(pruned) => Err(repeat::removed(&pruned, &operation)),
             Accepted::Held { lock, by } => Err(self.in_the_way(&operation, &lock, by).await?),
             Accepted::Outdated => {
                 Err(Error::new(ErrorReason::Internal, "a write without records is outdated"))
@@ -170,14 +165,15 @@ impl Engine {
         })
     }
 
-    fn new_operation(&self, submission: Submission) -> Operation {
+    fn new_operation(&self, submission: Submission) -> Result<Operation> {
         let now = self.wall();
         let start_before = submission
             .start_before
             .unwrap_or_else(|| now.checked_add(self.inner.config.start_within).unwrap_or(now));
         let safety = policy::safety(&submission.provider, submission.op);
-        Operation {
-            fingerprint: fingerprint(&submission),
+        let Submission { caller, op, request, .. } = &submission;
+        Ok(Operation {
+            fingerprint: repeat::fingerprint(&caller.owner, *op, request)?,
             safety,
             owner: submission.caller.owner,
             actor: submission.caller.actor,
@@ -196,7 +192,7 @@ impl Engine {
                 now,
                 self.age(),
             )
-        }
+        })
     }
 
     /// A lease that begins now. It decides who tries, so an age that is stale does no harm.
@@ -207,16 +203,6 @@ impl Engine {
     }
 }
 
-/// Whether two requests are the same: caller, method and content.
-fn fingerprint(submission: &Submission) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    hash.update((submission.caller.owner.len() as u64).to_be_bytes());
-    hash.update(&submission.caller.owner);
-    hash.update((submission.op as i32).to_be_bytes());
-    hash.update(&submission.request);
-    hash.finalize().into()
-}
-
 /// What a caller is told whose write may be accepted.
 fn acceptance_unknown(request_id: Uuid, error: StoreError) -> Error {
     let message = "whether the write was accepted is not known, because the store did not acknowledge its \
@@ -224,22 +210,4 @@ fn acceptance_unknown(request_id: Uuid, error: StoreError) -> Error {
     Error::new(ErrorReason::AcceptanceUnknown, message)
         .with_metadata("operation", format!("operations/{request_id}"))
         .with_source(error)
-}
-
-/// A request id stays taken after its operation was removed, so that repeating the request never buys
-/// again.
-pub(super) fn removed(pruned: &Pruned, request: &Operation) -> Error {
-    let message = if pruned.fingerprint == request.fingerprint {
-        format!(
-            "the request_id was used: its operation ended at {} as {}, and was removed since; nothing is \
-             sent again",
-            pruned.end_time,
-            pruned.state.as_str_name()
-        )
-    } else {
-        "the request_id belongs to another request, whose operation was removed".to_owned()
-    };
-    Error::new(ErrorReason::RequestIdReused, message)
-        .with_metadata("state", pruned.state.as_str_name())
-        .with_metadata("end_time", pruned.end_time.to_string())
 }

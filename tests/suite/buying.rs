@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use jiff::Timestamp;
-use purveyor_sdk::prost_types;
+use purveyor_sdk::prost_types::{self, Struct, Value, value};
 use purveyor_sdk::v1::operation::{Result as Came, State};
 use purveyor_sdk::v1::order::State as OrderState;
-use purveyor_sdk::v1::{CancelOrderRequest, CreateOrderRequest, Operation};
+use purveyor_sdk::v1::{CancelOrderRequest, CreateOrderRequest, Operation, OrderPricing};
 use purveyor_simulators::gandi::{AccountSeed, CatalogStyle, Gandi, Mode, Options};
 use purveyor_simulators::{Cents, Fault, FaultKind, Kind, Simulator};
 use tonic::Code;
@@ -164,6 +164,28 @@ async fn the_same_request_again_is_the_same_operation() {
     assert_eq!(asked(&shop.upstream, CREATE), 1);
 }
 
+/// A caller reckons its deadline anew for each try, and a library fills in what is empty.
+#[tokio::test]
+async fn repeat_with_another_deadline_and_empty_fields_is_the_same_operation() {
+    let shop = Shop::open().await;
+    let request = purchase("gandi", &[("shares", 2)]);
+    let first = succeeded(shop.client.ordered(request.clone()).await);
+    let mut again = request.clone();
+    again.start_before = Some(prost_types::Timestamp { seconds: 1, nanos: 0 });
+    let item = &mut again.order.get_or_insert_default().items[0];
+    item.pricing = Some(OrderPricing::default());
+    let null = Value { kind: Some(value::Kind::NullValue(0)) };
+    item.options = Some(Struct { fields: [("nothing".to_owned(), null)].into() });
+    assert_eq!(shop.client.order(again).await.expect("the same operation"), first);
+    // What it may cost is content.
+    let dearer = CreateOrderRequest { max_price: euros(1000), ..request };
+    let refused = shop.client.order(dearer).await.expect_err("another request");
+    assert_eq!(told(&refused).1, "REQUEST_ID_REUSED");
+    assert!(refused.message().contains("max_price"), "{refused:?}");
+    assert!(refused.message().contains(&first.name), "{refused:?}");
+    assert_eq!(asked(&shop.upstream, CREATE), 1);
+}
+
 #[tokio::test]
 async fn the_same_request_twenty_times_at_once_is_one_sale() {
     let shop = Shop::open().await;
@@ -187,6 +209,7 @@ async fn a_request_id_is_never_used_for_something_else() {
     let status = shop.client.order(other).await.expect_err("another body");
     assert_eq!(told(&status), reused);
     assert!(!status.message().contains("shares"), "it shows what the other was");
+    assert!(status.message().contains("order.items[0].quantity"), "{status:?}");
     let mut method = end(&service);
     method.request_id.clone_from(&request.request_id);
     let status =

@@ -8,17 +8,16 @@ use purveyor_sdk::plugin::v1::{Op, Resource, resource};
 use purveyor_sdk::v1::operation::State;
 use purveyor_sdk::v1::{AdoptServiceRequest, ErrorReason, Service, UpstreamRef};
 use purveyor_sdk::{Error, Result};
-use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::engine::Engine;
-use crate::engine::accept::removed;
 use crate::engine::account::AccountOf;
 use crate::engine::call::{Call, Written};
 use crate::engine::fields::{Mistakes, request_id};
 use crate::engine::naming::{SERVICES_TOLD_BY, Source, parse, source};
 use crate::engine::reading::naming;
 use crate::engine::records::{after, recorded};
+use crate::engine::repeat;
 use crate::plugin::Provider;
 use crate::store::operation::Operation;
 use crate::store::{Accepted, NewOperation, ServiceRecord, StoreError};
@@ -43,7 +42,7 @@ pub(super) async fn adopt(
         ..AdoptServiceRequest::default()
     }
     .encode_to_vec();
-    let mut operation = operation(engine, call, &provider, service, content);
+    let mut operation = operation(engine, call, &provider, service, content)?;
     if let Some(request_id) = request_id {
         operation.request_id = request_id;
         if let Some(stored) = engine.accepted_before(request_id).await? {
@@ -93,7 +92,7 @@ async fn store(engine: &Engine, mut operation: Operation) -> Result<Written> {
             Ok(Accepted::Stored) => Ok(Written::Operation(Box::new(operation))),
             Ok(Accepted::Exists(stored)) => same(*stored, &operation),
             Ok(Accepted::Outdated) => continue,
-            Ok(Accepted::Pruned(pruned)) => Err(removed(&pruned, &operation)),
+            Ok(Accepted::Pruned(pruned)) => Err(repeat::removed(&pruned, &operation)),
             Ok(Accepted::Held { by, .. }) => Err(Error::new(
                 ErrorReason::Internal,
                 format!("an adoption is held by operations/{by}"),
@@ -108,11 +107,7 @@ async fn store(engine: &Engine, mut operation: Operation) -> Result<Written> {
 }
 
 fn same(stored: Operation, operation: &Operation) -> Result<Written> {
-    if stored.fingerprint == operation.fingerprint {
-        return Ok(Written::Operation(Box::new(stored)));
-    }
-    let message = "the request_id belongs to another request";
-    Err(Error::new(ErrorReason::RequestIdReused, message))
+    repeat::same(stored, operation).map(|stored| Written::Operation(Box::new(stored)))
 }
 
 /// What a caller may say of a service that nobody can read.
@@ -174,11 +169,11 @@ fn operation(
     provider: &Provider,
     service: Service,
     request: Vec<u8>,
-) -> Operation {
+) -> Result<Operation> {
     let now: Timestamp = engine.wall();
     let upstream = service.upstream.clone().unwrap_or_default();
     let account = provider.account().as_ref().map(AccountOf::new).unwrap_or_default();
-    Operation {
+    Ok(Operation {
         owner: call.caller.owner.clone(),
         actor: call.caller.actor.clone(),
         trace_id: call.trace_id.clone(),
@@ -186,7 +181,7 @@ fn operation(
         account_key: account.key,
         target: service.name.clone(),
         upstream_target: upstream.ids.clone(),
-        fingerprint: fingerprint(&call.caller.owner, &request),
+        fingerprint: repeat::fingerprint(&call.caller.owner, ADOPTION, &request)?,
         request,
         state: State::Succeeded,
         start_before: now,
@@ -194,15 +189,5 @@ fn operation(
         upstream,
         view: Some(Resource { kind: Some(resource::Kind::Service(service)) }),
         ..Operation::new(Uuid::nil(), ADOPTION, provider.id().to_owned(), now, engine.age())
-    }
-}
-
-/// Another than that of any write which a plugin carries out.
-fn fingerprint(owner: &str, request: &[u8]) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    for part in [b"Services.AdoptService", owner.as_bytes(), request] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    hash.finalize().into()
+    })
 }
