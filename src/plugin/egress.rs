@@ -23,6 +23,7 @@ mod breaker;
 mod classify;
 mod connect;
 mod credential;
+mod decode;
 mod evidence;
 mod limit;
 mod read;

@@ -19,11 +19,11 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
-use super::answer::{Collector, Exchange};
+use super::answer::{Collector, Exchange, MAX_ANSWER_HEADERS};
 use super::connect::Stream;
 use super::limit::Priority;
 use super::request::Prepared;
-use super::{Egress, Reply, classify, evidence};
+use super::{Egress, Reply, classify, decode, evidence};
 use crate::failpoint::{self, Place};
 use crate::plugin::permits::{Permit, PermitRequest, Permits};
 use crate::plugin::spend::{Seen, Spend};
@@ -60,7 +60,10 @@ impl SpendTask {
     async fn go(self) -> Spend {
         let begin = Instant::now();
         let (exchange, error) = match self.attempt().await {
-            Ok(exchange) => (exchange, None),
+            Ok(exchange) => {
+                let now = self.egress.clock.wall();
+                (decode::exchange(exchange, self.egress.max_answer_bytes, now), None)
+            }
             Err(stopped) => (Exchange::NotWritten(stopped.reason), stopped.error),
         };
         let (egress, call) = (&self.egress, &self.prepared.call);
@@ -100,7 +103,10 @@ impl SpendTask {
             work_slot::tell(self.slot.as_ref(), false, sending.elapsed());
             stopped(reason)
         })?;
-        let handshake = http1::handshake::<_, Body>(TokioIo::new(stream)).await;
+        let handshake = http1::Builder::new()
+            .max_headers(MAX_ANSWER_HEADERS)
+            .handshake::<_, Body>(TokioIo::new(stream))
+            .await;
         let (sender, connection) = handshake.map_err(|error| stopped(error.to_string()))?;
         failpoint::pass(Place::Connected);
         let permit = self.permit().await?;
