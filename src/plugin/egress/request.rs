@@ -112,6 +112,11 @@ impl Prepared {
         target.parse().map_err(|error| Error::fault("the target is no uri").with_source(error))
     }
 
+    /// The token that it presents, if it presents one.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix(BEARER)
+    }
+
     /// Host and port as the `Host` header says them.
     pub(super) fn authority(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();

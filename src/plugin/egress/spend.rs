@@ -26,6 +26,7 @@ use super::request::Prepared;
 use super::{Egress, Reply, classify, decode, evidence};
 use crate::failpoint::{self, Place};
 use crate::plugin::permits::{Permit, PermitRequest, Permits};
+use crate::plugin::sanitize::Sanitizer;
 use crate::plugin::spend::{Seen, Spend};
 use crate::plugin::work_slot::{self, WorkSlot};
 
@@ -71,13 +72,14 @@ impl SpendTask {
             egress.note_status(received.status.into());
         }
         let seen = classify::classify(call, &egress.manifest.proofs, &exchange);
+        let seen = redacted(seen, &egress.sanitizer);
         super::told(word(&seen), begin);
         let spend = Spend {
             call: call.name.clone(),
             effect: call.effect(),
             attempt: attempt(&self.permitted),
             seen,
-            answer: evidence::keep(call, &egress.manifest, &egress.credentials, &exchange),
+            answer: evidence::keep(call, &egress.manifest, &egress.sanitizer, &exchange),
         };
         if spend.attempt.is_some() {
             self.permits.observed(&spend).await;
@@ -238,6 +240,16 @@ fn reply(
             Err(Error::unavailable(message).with_source(reason))
         }
     }
+}
+
+/// An identifier is read from the answer itself, and the plugin's is cleaned: both have to be the same.
+fn redacted(mut seen: Seen, sanitizer: &Sanitizer) -> Seen {
+    if let Seen::Success { upstream_id: Some(id), .. }
+    | Seen::PaymentDue { upstream_id: Some(id), .. } = &mut seen
+    {
+        *id = sanitizer.redacted(id).into_owned();
+    }
+    seen
 }
 
 fn stopped(reason: String) -> Stopped {
