@@ -125,9 +125,27 @@ impl Sanitizer {
         text
     }
 
+    /// Bytes whose form must not change, with every secret covered; `None` where there is none.
+    pub(super) fn covered(&self, bytes: &[u8], with_tokens: bool) -> Option<Vec<u8>> {
+        let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
+        let tokens = tokens.iter().filter(|_| with_tokens).map(|(_, token)| &**token);
+        let mut covered = None;
+        for redactor in std::iter::once(&self.secrets).chain(tokens) {
+            if redactor.is_in(bytes) {
+                redactor.cover(covered.get_or_insert_with(|| bytes.to_vec()));
+            }
+        }
+        covered
+    }
+
     /// A text for people.
     pub(super) fn text(&self, text: &str) -> String {
-        bounded(&plain(&self.redacted(text)), TEXT_BYTES[0]).into_owned()
+        bounded(&self.plain(text), TEXT_BYTES[0]).into_owned()
+    }
+
+    /// A text of any length without secrets and what deceives.
+    pub(super) fn plain(&self, text: &str) -> String {
+        plain(&self.redacted(text)).into_owned()
     }
 
     /// An error of the host's that quotes the plugin.
@@ -218,7 +236,7 @@ impl Pass<'_> {
                 Ok((cleaned != text).then(|| cleaned.into_owned().into_bytes()))
             }
             // Bytes of the plugin's own, and what a newer contract has: their lengths must not change.
-            Some((_, Kind::Bytes)) | None => Ok(self.covered(bytes)),
+            Some((_, Kind::Bytes)) | None => Ok(self.sanitizer.covered(bytes, true)),
             Some(_) => Ok(None),
         }
     }
@@ -237,16 +255,6 @@ impl Pass<'_> {
             return redacted;
         }
         Cow::Owned(bounded(&plain(&redacted), self.max_text).into_owned())
-    }
-
-    fn covered(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let tokens = self.sanitizer.tokens.read().unwrap_or_else(PoisonError::into_inner);
-        let all = [&self.sanitizer.secrets].into_iter().chain(tokens.iter().map(|(_, it)| &**it));
-        let mut covered = None;
-        for redactor in all.filter(|redactor| redactor.is_in(bytes)) {
-            redactor.cover(covered.get_or_insert_with(|| bytes.to_vec()));
-        }
-        covered
     }
 }
 

@@ -140,7 +140,7 @@ async fn unknown_symbol_is_answered_and_the_stream_goes_on() {
         "purveyor.v1.Order.nothing",
         "purveyor.v1.Order.items",
         ".purveyor.v1.Operation.State",
-        "purveyor.v1.Operation.SUCCEEDED",
+        "purveyor.v1.Operation.STATE_SUCCEEDED",
         "purveyor.v1.Operation.result",
     ];
     let found = [false, true, false, false, true, true, true, true];

@@ -51,3 +51,4 @@ mod store;
 mod support;
 mod tidy;
 mod watching;
+mod wire;

@@ -1,5 +1,5 @@
 //! Makes an answer plain before anybody reads it: the content encoding is undone, the text is UTF-8
-//! without a byte order mark, and `retry-after` is a number of seconds. The classifier, the evidence and
+//! without a byte order mark, `retry-after` is a number of seconds, and credentials are covered. The classifier, the evidence and
 //! the plugin see the same bytes, so none of them decodes for itself.
 
 use std::io::Read;
@@ -15,20 +15,26 @@ use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
 use super::answer::{Exchange, Received};
+use crate::plugin::sanitize::Sanitizer;
 
 /// How far into a document its XML declaration is looked for.
 const DECLARATION_BYTES: usize = 256;
 
 /// An exchange whose answer, if there is one, is plain. What cannot be decoded is no complete answer.
-pub(super) fn exchange(exchange: Exchange, max_bytes: usize, now: Timestamp) -> Exchange {
+pub(super) fn exchange(
+    exchange: Exchange,
+    sanitizer: &Sanitizer,
+    max_bytes: usize,
+    now: Timestamp,
+) -> Exchange {
     match exchange {
         Exchange::NotWritten(_) | Exchange::Broken(_, None) => exchange,
         Exchange::Broken(reason, Some(partial)) => {
             // What came of it is evidence, as far as it can be decoded.
-            let (partial, _) = plain(partial, max_bytes, now);
+            let (partial, _) = plain(partial, sanitizer, max_bytes, now);
             Exchange::Broken(reason, Some(partial))
         }
-        Exchange::Complete(received) => match plain(received, max_bytes, now) {
+        Exchange::Complete(received) => match plain(received, sanitizer, max_bytes, now) {
             (received, None) => Exchange::Complete(received),
             (received, Some(reason)) => Exchange::Broken(reason, Some(received)),
         },
@@ -38,6 +44,7 @@ pub(super) fn exchange(exchange: Exchange, max_bytes: usize, now: Timestamp) -> 
 /// The answer with plain bytes; beside it, why they are not all of it.
 pub(super) fn plain(
     mut received: Received,
+    sanitizer: &Sanitizer,
     max_bytes: usize,
     now: Timestamp,
 ) -> (Received, Option<String>) {
@@ -56,7 +63,23 @@ pub(super) fn plain(
         reason = Some(too_long(max_bytes));
     }
     seconds_to_wait(&mut received.headers, now);
+    cover(&mut received, sanitizer);
     (received, reason)
+}
+
+/// Covers credentials that the upstream repeats: a plugin that shortens a text could leave a piece of one,
+/// which nobody would find. Only a refusal has no use for a token, which others may tell anew.
+fn cover(received: &mut Received, sanitizer: &Sanitizer) {
+    let refused = received.status >= 400;
+    if let Some(body) = sanitizer.covered(&received.body, refused) {
+        received.body = body.into();
+    }
+    for value in received.headers.values_mut() {
+        let covered = sanitizer.covered(value.as_bytes(), refused);
+        if let Some(covered) = covered.and_then(|it| HeaderValue::from_bytes(&it).ok()) {
+            *value = covered;
+        }
+    }
 }
 
 /// Takes the encoding that was applied last, which is the first to be undone.

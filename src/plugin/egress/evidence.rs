@@ -27,7 +27,7 @@ pub(super) fn keep(
         Exchange::Complete(received) => (received, true),
     };
     let text = text(call, manifest, received);
-    let text = sanitizer.redacted(&text);
+    let text = sanitizer.plain(&text);
     let kept = shorten(&text);
     Some(Answer {
         status: received.status,

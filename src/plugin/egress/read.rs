@@ -141,7 +141,8 @@ pub(super) async fn send(
         });
         let received = received.and_then(|received| {
             let now = egress.clock.wall();
-            let (received, reason) = decode::plain(received, egress.max_answer_bytes, now);
+            let (received, reason) =
+                decode::plain(received, &egress.sanitizer, egress.max_answer_bytes, now);
             reason.map_or(Ok(received), Err)
         });
         egress.breaker.record(received.is_ok());

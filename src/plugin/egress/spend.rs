@@ -63,7 +63,8 @@ impl SpendTask {
         let (exchange, error) = match self.attempt().await {
             Ok(exchange) => {
                 let now = self.egress.clock.wall();
-                (decode::exchange(exchange, self.egress.max_answer_bytes, now), None)
+                let (sanitizer, max) = (&self.egress.sanitizer, self.egress.max_answer_bytes);
+                (decode::exchange(exchange, sanitizer, max, now), None)
             }
             Err(stopped) => (Exchange::NotWritten(stopped.reason), stopped.error),
         };

@@ -6,9 +6,19 @@ use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use http::header::{HeaderName, HeaderValue};
 
+use crate::plugin::config::ProviderConfig;
+use crate::plugin::sanitize::Sanitizer;
+
 use super::{Bytes, Received, Timestamp, plain};
 
 const MAX: usize = 1000;
+
+fn sanitizer() -> Sanitizer {
+    let endpoint = "http://upstream.example/".parse().unwrap();
+    let mut config = ProviderConfig::new("test", "faulty", endpoint);
+    config.credentials.insert("key".to_owned(), "topsecret".to_owned().into());
+    Sanitizer::new(&config).unwrap()
+}
 
 fn answer(headers: &[(&str, &str)], body: impl Into<Bytes>) -> Received {
     let mut received = Received { status: 200, body: body.into(), ..Received::default() };
@@ -21,7 +31,7 @@ fn answer(headers: &[(&str, &str)], body: impl Into<Bytes>) -> Received {
 
 fn read(headers: &[(&str, &str)], body: impl Into<Bytes>) -> (String, Option<String>) {
     let now = Timestamp::from_second(1_445_412_000).unwrap();
-    let (received, reason) = plain(answer(headers, body), MAX, now);
+    let (received, reason) = plain(answer(headers, body), &sanitizer(), MAX, now);
     (String::from_utf8_lossy(&received.body).into_owned(), reason)
 }
 
@@ -68,7 +78,7 @@ fn compressed_answer_is_inflated_within_the_limit() {
 fn decoded_answer_does_not_tell_its_old_encoding() {
     let now = Timestamp::UNIX_EPOCH;
     let headers = [("content-encoding", "gzip"), ("content-length", "5"), ("x-id", "1")];
-    let (received, _) = plain(answer(&headers, gzip(b"{}")), MAX, now);
+    let (received, _) = plain(answer(&headers, gzip(b"{}")), &sanitizer(), MAX, now);
     let names: Vec<_> = received.headers.keys().map(HeaderName::as_str).collect();
     assert_eq!(names, ["x-id"]);
 }
@@ -103,7 +113,7 @@ fn retry_after_is_told_in_seconds() {
     let check = |headers: &[(&str, &str)], expected: Option<&str>| {
         // 21 October 2015, 07:20:00.
         let now = Timestamp::from_second(1_445_412_000).unwrap();
-        let (received, _) = plain(answer(headers, Bytes::new()), MAX, now);
+        let (received, _) = plain(answer(headers, Bytes::new()), &sanitizer(), MAX, now);
         let found = received.headers.get("retry-after").map(|it| it.to_str().unwrap());
         assert_eq!(found, expected, "{headers:?}");
     };
@@ -114,4 +124,20 @@ fn retry_after_is_told_in_seconds() {
     check(&[("retry-after", "120")], Some("120"));
     check(&[("retry-after", "soon")], Some("soon"));
     check(&[], None);
+}
+
+#[test]
+fn repeated_credential_is_covered_before_the_plugin_can_shorten_it() {
+    let sanitizer = sanitizer();
+    sanitizer.learn("token-1");
+    let covered = |status: u16| {
+        let headers = [("x-key", "topsecret")];
+        let body = r#"{"key":"topsecret","b64":"dG9wc2VjcmV0","token":"token-1"}"#;
+        let received = Received { status, ..answer(&headers, body) };
+        let (received, _) = plain(received, &sanitizer, MAX, Timestamp::UNIX_EPOCH);
+        assert_eq!(received.headers["x-key"], "*********");
+        String::from_utf8(received.body.to_vec()).unwrap()
+    };
+    assert_eq!(covered(200), r#"{"key":"*********","b64":"************","token":"token-1"}"#);
+    assert_eq!(covered(400), r#"{"key":"*********","b64":"************","token":"*******"}"#);
 }
