@@ -76,23 +76,6 @@ async fn purchase_answered_with_megabytes_of_text_stays_readable() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn step_outcome_with_a_large_text_is_cut_with_a_mark() {
-    let (upstream, provider) = klikk().await;
-    for configuration in both_stores(&configuration().provider("klikk", provider)).await {
-        let program = Program::start(configuration);
-        let client = program.client().await;
-        upstream.clear_faults();
-        let text = "n".repeat(1_000_000);
-        upstream.inject(Fault::next(KLIKK_CREATE, FaultKind::Fault { code: 400, text }));
-        let accepted = client.order(server()).await.expect("accepted");
-        let ended = client.done(&accepted.name).await;
-        let shown = format!("{ended:?}");
-        assert!(shown.len() < 256 * 1024, "{} bytes", shown.len());
-        everything(&client, &program, &accepted.name).await;
-    }
-}
-
 /// A server whose options have 200 kB.
 fn large() -> CreateOrderRequest {
     let mut request = server();
