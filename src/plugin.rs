@@ -16,6 +16,9 @@ mod services;
 
 mod egress;
 
+mod redact;
+mod sanitize;
+
 mod loader;
 
 mod account;

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use prost::Message;
 use purveyor_sdk::v1;
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::v1::operation::Result as Outcome;
@@ -12,6 +13,7 @@ use tonic::{Request, Response, Status};
 use tracing::Span;
 
 use crate::api::arrival::Arrival;
+use crate::api::codec::fits;
 use crate::api::limits::{WAIT_DEFAULT, WAIT_MARGIN, WAIT_MAX};
 use crate::api::operations::shown::shown;
 use crate::api::status;
@@ -30,8 +32,9 @@ pub(crate) fn arrived<T>(mut request: Request<T>) -> (Arrival, T) {
     (arrival, request.into_inner())
 }
 
-/// A result as it leaves.
-pub(crate) fn answer<T>(result: Result<T>) -> Answer<T> {
+/// A result as it leaves, unless it is too large to leave.
+pub(crate) fn answer<T: Message>(result: Result<T>) -> Answer<T> {
+    let result = result.and_then(|message| fits(message.encoded_len()).map(|()| message));
     result.map(Response::new).map_err(|error| status::grpc(&error))
 }
 

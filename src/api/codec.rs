@@ -98,7 +98,7 @@ where
     type Error = Status;
 
     fn encode(&mut self, item: T, buf: &mut EncodeBuf<'_>) -> std::result::Result<(), Status> {
-        fits(item.encoded_len())?;
+        fits(item.encoded_len()).map_err(|error| status::grpc(&error))?;
         item.encode(buf).map_err(|error| {
             let error = Error::new(ErrorReason::Internal, "the answer cannot be encoded")
                 .with_source(error);
@@ -153,7 +153,7 @@ impl Encoder for Raw {
     type Error = Status;
 
     fn encode(&mut self, item: Bytes, buf: &mut EncodeBuf<'_>) -> std::result::Result<(), Status> {
-        fits(item.len())?;
+        fits(item.len()).map_err(|error| status::grpc(&error))?;
         buf.put(item);
         Ok(())
     }
@@ -168,13 +168,14 @@ impl Decoder for Raw {
     }
 }
 
-/// Refuses an answer that is too large here, where it can be said in words of this API.
-fn fits(bytes: usize) -> std::result::Result<(), Status> {
+/// Refuses an answer that is too large. Handlers ask before they answer: an error of an encoder reaches
+/// the caller as INTERNAL, without its reason.
+pub(crate) fn fits(bytes: usize) -> Result<()> {
     if bytes <= ENCODING_MAX_BYTES {
         return Ok(());
     }
     let message = format!(
         "the answer has {bytes} bytes and may have {ENCODING_MAX_BYTES}; ask for a smaller page"
     );
-    Err(status::grpc(&Error::new(ErrorReason::Overloaded, message)))
+    Err(Error::new(ErrorReason::Overloaded, message))
 }

@@ -9,6 +9,12 @@ pub const DECODING_MAX_BYTES: usize = 256 * 1024;
 /// The largest answer: a page of 200 rows of 20 KiB.
 pub const ENCODING_MAX_BYTES: usize = 4 * 1024 * 1024;
 
+/// A page ends before the row with which it would have more bytes. What is no row has room beside it.
+pub const PAGE_MAX_BYTES: usize = 2 * 1024 * 1024;
+
+/// An operation with more bytes is shown without the upstream's answers to its older attempts.
+pub const OPERATION_MAX_BYTES: usize = 1024 * 1024;
+
 /// Message and details of an error together, as they travel. Some clients refuse trailers over
 /// 8 KiB.
 pub const ERROR_MAX_BYTES: usize = 4 * 1024;

@@ -8,6 +8,7 @@ mod watch;
 use std::pin::Pin;
 use std::str::FromStr as _;
 
+use prost::Message as _;
 use purveyor_sdk::names::OperationName;
 use purveyor_sdk::v1::{
     self, CancelOperationRequest, GetOperationRequest, ListOperationsRequest,
@@ -16,7 +17,7 @@ use purveyor_sdk::v1::{
 };
 use purveyor_sdk::{Error, Result};
 use tokio_stream::Stream;
-use tonic::{Request, Status};
+use tonic::{Request, Response, Status};
 use tracing::Span;
 use uuid::Uuid;
 
@@ -25,7 +26,8 @@ use self::token::fingerprint;
 use self::watch::Watch;
 use crate::api::answer::{Answer, answer, arrived, duration, wait_for};
 use crate::api::arrival::Arrival;
-use crate::api::limits::{WAIT_MARGIN, WAIT_OPERATION_DEFAULT};
+use crate::api::codec::fits;
+use crate::api::limits::{PAGE_MAX_BYTES, WAIT_MARGIN, WAIT_OPERATION_DEFAULT};
 use crate::api::served::operations_server;
 use crate::api::status;
 use crate::engine::Engine;
@@ -67,12 +69,23 @@ impl Operations {
         query.after = token::open_page(&self.tokens, &list, &request.page_token)?;
         let limit = query.limit;
         let operations = self.engine.operations(&call.caller, query).await?;
-        let next = operations.last().filter(|_| operations.len() >= limit);
+        let mut bytes = 0;
+        let shown = operations.iter().map(|each| self.shown(call, each));
+        // The first row stands on the page whatever its size, or the list would never go on.
+        let shown = shown.take_while(|row| {
+            let is_first = bytes == 0;
+            bytes += row.encoded_len();
+            is_first || bytes <= PAGE_MAX_BYTES
+        });
+        let rows: Vec<_> = shown.collect();
+        let goes_on = operations.len() >= limit || rows.len() < operations.len();
+        let next = rows.len().checked_sub(1).and_then(|last| operations.get(last));
+        let next = next.filter(|_| goes_on);
         Ok(ListOperationsResponse {
             next_page_token: next
                 .map(|last| token::seal_page(&self.tokens, &list, last))
                 .unwrap_or_default(),
-            operations: operations.iter().map(|each| self.shown(call, each)).collect(),
+            operations: rows,
         })
     }
 
@@ -146,12 +159,16 @@ impl operations_server::Operations for Operations {
             Ok(watch) => watch.begin(&request.resume_token).await,
             Err(error) => Err(error),
         };
-        answer(begun.map(|events| {
+        let begun = begun.map(|events| {
             let events = tokio_stream::StreamExt::map(events, |event: Result<_>| {
+                let event = event.and_then(|event: WatchOperationsResponse| {
+                    fits(event.encoded_len()).map(|()| event)
+                });
                 event.map_err(|error| status::grpc(&error))
             });
-            Box::pin(events) as Self::WatchOperationsStream
-        }))
+            Response::new(Box::pin(events) as Self::WatchOperationsStream)
+        });
+        begun.map_err(|error| status::grpc(&error))
     }
 
     async fn cancel_operation(

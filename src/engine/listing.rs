@@ -35,6 +35,8 @@ use crate::plugin::Provider;
 const WINDOW: usize = 8;
 /// How long one provider of several may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The most bytes of a page's rows: half of what an answer may have.
+pub(super) const PAGE_BYTES: usize = 2 * 1024 * 1024;
 /// What is left of the caller's deadline to put the answer together.
 const MARGIN: Duration = Duration::from_millis(100);
 
@@ -185,6 +187,7 @@ pub(super) async fn list<R, F>(
     page_of: F,
 ) -> Result<Rows<R>>
 where
+    R: Message,
     F: Fn(PageOf) -> BoxFuture<'static, Result<Page<R>>>,
 {
     let size = page::size(asked.page_size)?;
@@ -198,14 +201,15 @@ where
         Parent::Provider(name) => {
             let (provider, source) = engine.readable(&name, asked.op, asked.made_by)?;
             let (cursor, deadline) = (token.unwrap_or_default(), call.deadline);
-            let page = page_of(PageOf { provider, name, source, size, cursor, deadline }).await?;
+            let page = PageOf { provider, name, source, size, cursor, deadline };
+            let page = bounded(page, &page_of).await?;
             let next_page_token = page.next.map(|next| sealed(&next)).unwrap_or_default();
             Ok(Rows { rows: page.rows, next_page_token, missed: Vec::new() })
         }
         Parent::All => {
             let from = token.map(|token| Place::decode(&token)).transpose()?.unwrap_or_default();
             let (window, then) = window(engine, &asked, &from);
-            let merged = ask(call, window, size, &from, then, page_of).await;
+            let merged = ask(call, window, size, &from, then, &page_of).await;
             let next_page_token = merged.1.map(|next| sealed(&next.encode())).unwrap_or_default();
             Ok(Rows { next_page_token, ..merged.0 })
         }
@@ -261,15 +265,41 @@ fn window(
     (window, None)
 }
 
+/// A page with rows of at most [`PAGE_BYTES`], or of one row. A page that is larger is asked for again
+/// with fewer rows: a cursor for the middle of an upstream's page nobody can make up.
+async fn bounded<R, F>(mut page: PageOf, page_of: &F) -> Result<Page<R>>
+where
+    R: Message,
+    F: Fn(PageOf) -> BoxFuture<'static, Result<Page<R>>>,
+{
+    loop {
+        let answered = page_of(page.clone()).await?;
+        match fewer_rows(page.size, bytes_of(&answered.rows)) {
+            Some(size) if answered.rows.len() > 1 => page.size = size,
+            _ => return Ok(answered),
+        }
+    }
+}
+
+/// How many rows a page has to be asked for that had too many bytes.
+pub(super) fn fewer_rows(size: usize, bytes: usize) -> Option<usize> {
+    (bytes > PAGE_BYTES && size > 1).then_some(size / 2)
+}
+
+fn bytes_of<R: Message>(rows: &[R]) -> usize {
+    rows.iter().map(Message::encoded_len).sum()
+}
+
 async fn ask<R, F>(
     call: &Call,
     window: Vec<(ProviderName, Candidate)>,
     size: usize,
     from: &Place,
     then: Option<Place>,
-    page_of: F,
+    page_of: &F,
 ) -> (Rows<R>, Option<Place>)
 where
+    R: Message,
     F: Fn(PageOf) -> BoxFuture<'static, Result<Page<R>>>,
 {
     let patience = Instant::now() + PATIENCE;
@@ -287,7 +317,7 @@ where
                 cursor,
                 deadline: Some(until),
             };
-            (provider, page_of(page))
+            (provider, bounded(page, page_of))
         });
         async move {
             let answered = match page {
@@ -307,17 +337,20 @@ where
 ///
 /// An answer that does not fit whole is asked for again with the next page, so that no cursor has to
 /// be made up for the middle of an upstream's page.
-fn merge<R>(
+fn merge<R: Message>(
     answers: Vec<(String, Result<Page<R>, Missed>)>,
     size: usize,
     then: Option<Place>,
 ) -> (Rows<R>, Option<Place>) {
     let mut merged = Rows { rows: Vec::new(), next_page_token: String::new(), missed: Vec::new() };
+    let mut bytes = 0;
     for (provider, answer) in answers {
         match answer {
             Err(missed) => merged.missed.push(missed),
             Ok(page) => {
-                if !merged.rows.is_empty() && merged.rows.len() + page.rows.len() > size {
+                let rows = merged.rows.len() + page.rows.len();
+                bytes += bytes_of(&page.rows);
+                if !merged.rows.is_empty() && (rows > size || bytes > PAGE_BYTES) {
                     return (merged, Some(Place { provider, cursor: Vec::new() }));
                 }
                 merged.rows.extend(page.rows);

@@ -21,7 +21,7 @@ use purveyor_sdk::{Error, Result};
 use super::Engine;
 use super::call::{Call, Written};
 use super::fields::{Mistakes, masked};
-use super::listing::{Asked, ListRequest, Listed, Page, PageOf, list};
+use super::listing::{Asked, ListRequest, Listed, Page, PageOf, fewer_rows, list};
 use super::naming::{parse, require};
 use super::page_token::PageTokens;
 use super::reading::{about, read, read_raw};
@@ -165,8 +165,15 @@ impl Products {
         let provider = self.engine.able(name, Op::ListProducts)?;
         let fingerprint = request.fingerprint();
         let cursor = self.tokens.upstream_cursor(LIST, &fingerprint, &request.page_token)?;
-        let asked = request.for_page(name.to_string(), size, cursor).encode_to_vec();
-        let answer = read_raw(&provider, Op::ListProducts, &asked, &[], call.deadline).await?;
+        let mut size = size;
+        let answer = loop {
+            let asked = request.for_page(name.to_string(), size, cursor.clone()).encode_to_vec();
+            let answer = read_raw(&provider, Op::ListProducts, &asked, &[], call.deadline).await?;
+            match fewer_rows(size, answer.len()) {
+                Some(fewer) => size = fewer,
+                None => break answer,
+            }
+        };
         sealing::with_token(answer, |cursor| self.tokens.seal(LIST, &fingerprint, cursor))
     }
 

@@ -15,6 +15,7 @@ use super::account::AccountKey;
 use super::clock::Clock;
 use super::config::ProviderConfig;
 use super::provider::PluginInfo;
+use super::sanitize::Sanitizer;
 use super::scope::Scope;
 use super::timing::Timing;
 
@@ -23,6 +24,7 @@ mod breaker;
 mod classify;
 mod connect;
 mod credential;
+mod decode;
 mod evidence;
 mod limit;
 mod read;
@@ -61,6 +63,7 @@ pub(super) struct Egress {
     manifest: Arc<Manifest>,
     endpoint: Endpoint,
     credentials: Credentials,
+    sanitizer: Sanitizer,
     dial: Dial,
     reader: Reader,
     limiter: RwLock<Arc<Limiter>>,
@@ -109,6 +112,7 @@ impl Egress {
     ) -> Result<Self, EgressError> {
         let endpoint = Endpoint::new(&config.endpoint)?;
         let credentials = Credentials::new(&manifest.credentials, &config.credentials)?;
+        let sanitizer = Sanitizer::new(config).map_err(|_| CredentialError::TooLong)?;
         let addresses = resolve::Addresses::new(config, resolver);
         addresses.check_literal(&config.endpoint)?;
         let tls = endpoint.is_tls().then(|| tls::client(config.ca_file.as_deref())).transpose()?;
@@ -121,6 +125,7 @@ impl Egress {
             plugin,
             endpoint,
             credentials,
+            sanitizer,
             dial,
             reader,
             limiter: RwLock::new(limiter),
@@ -144,14 +149,23 @@ impl Egress {
         let call = call.ok_or_else(|| {
             Refused::Breach(format!("the manifest declares no call {:?}", request.call))
         })?;
-        request::prepare(
+        let prepared = request::prepare(
             call,
             request,
             body,
             &self.endpoint,
             &self.credentials,
             self.attempt_timeout,
-        )
+        )?;
+        if let Some(token) = prepared.token() {
+            self.sanitizer.learn(token);
+        }
+        Ok(prepared)
+    }
+
+    /// What cleans everything that the plugin says.
+    pub(super) fn sanitizer(&self) -> &Sanitizer {
+        &self.sanitizer
     }
 
     /// From here on shares the turns of this account with every provider that has the same.

@@ -247,9 +247,9 @@ impl Provider {
             Some(begun) => Some(ended(begun).await),
             None => None,
         };
-        let said = self
-            .settle(&instance, &scope, op, answer, None)
-            .and_then(|bytes| StepOutcome::decode(bytes).map_err(answers::undecodable));
+        let said = self.settle(&instance, &scope, op, answer, None).and_then(|bytes| {
+            StepOutcome::decode(bytes).map_err(|error| answers::undecodable(error.to_string()))
+        });
         self.note_rejection(said.as_ref().ok());
         Ok(Stepped { said, spend })
     }
@@ -267,7 +267,7 @@ impl Provider {
             self.lifecycle.panicked(instance, message);
         }
         if let Some(breach) = scope.breach() {
-            return Err(breach);
+            return Err(instance.sanitizer().error(breach));
         }
         answer.map_err(|fault| match fault {
             Fault::Said(error) => self.note_credential_error(error),
@@ -277,6 +277,7 @@ impl Provider {
             }
             Fault::TimedOut => Error::fault("the plugin did not answer in time"),
             Fault::Panic(message) => Error::fault("the plugin panicked").with_source(message),
+            Fault::Undecodable(message) => answers::undecodable(message),
             Fault::Broken(message) => {
                 Error::fault("the plugin broke the boundary's contract").with_source(message)
             }

@@ -107,8 +107,10 @@ impl Services for HostServices {
     }
 
     fn log(&self, level: Level, call: u64, target: &str, message: &str) {
-        let (provider, target) = (&self.inner.provider, printable(target, MAX_TARGET_BYTES));
-        let message = printable(message, MAX_LOG_BYTES);
+        let sanitizer = self.inner.egress.sanitizer();
+        let provider = &self.inner.provider;
+        let target = printable(&sanitizer.text(target), MAX_TARGET_BYTES);
+        let message = printable(&sanitizer.text(message), MAX_LOG_BYTES);
         match level {
             Level::ERROR => tracing::error!(provider, call, target, message, "plugin"),
             Level::WARN => tracing::warn!(provider, call, target, message, "plugin"),
@@ -134,7 +136,8 @@ impl Inner {
         let name = request.call.clone();
         let admitted = self.admit(parent_call, request, body);
         let (scope, prepared, turn) = admitted.inspect_err(|error| {
-            let provider = &self.provider;
+            let (provider, sanitizer) = (&self.provider, self.egress.sanitizer());
+            let (name, error) = (sanitizer.text(&name), sanitizer.text(&error.to_string()));
             tracing::warn!(provider, call = name, %error, "a request of a plugin was refused");
         })?;
         match turn {

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use purveyor_sdk::conformance::{Disturbance, Failure, Outcome, Sale};
-use purveyor_simulators::{Fault, FaultKind, Simulator};
+use purveyor_simulators::{Dress, Encoding, Fault, FaultKind, Simulator};
 use tempfile::TempDir;
 use xtask::artifacts::Artifacts;
 use xtask::configuration::{Configuration, Provider};
@@ -33,6 +35,10 @@ pub(crate) struct Calls {
     pub(crate) unknown_word: fn() -> FaultKind,
     /// A complete 400 that nobody declares.
     pub(crate) undeclared: fn() -> FaultKind,
+    /// The code of a refusal that has a text.
+    pub(crate) echo: i32,
+    /// What the provider is configured with, as the upstream could repeat it.
+    pub(crate) credentials: &'static [&'static str],
     /// The answer to too many requests; `None` where the upstream has no such answer.
     pub(crate) rate_limit: fn() -> Option<FaultKind>,
 }
@@ -48,6 +54,9 @@ pub(crate) struct Bench<P> {
     errors: PathBuf,
     calls: Calls,
 }
+
+/// Stands in a refusal for every spelling of the credentials.
+const ECHO: &str = "ECHO-OF-CREDENTIALS";
 
 /// How long an effect is awaited: longer than the suite lets one lag.
 const EFFECT_LAG_MS: u64 = 1500;
@@ -164,6 +173,21 @@ impl<P> Bench<P> {
             Disturbance::UnknownWord => {
                 return Ok(self.commit(call, (self.calls.unknown_word)()));
             }
+            Disturbance::Encoded => {
+                self.upstream.set_dress(Dress {
+                    byte_order_mark: true,
+                    compression: Some(Encoding::Gzip),
+                    ..Dress::default()
+                });
+                return Ok(true);
+            }
+            Disturbance::Echo => {
+                self.upstream.set_dress(Dress {
+                    put: vec![(ECHO.to_owned(), self.echo())],
+                    ..Dress::default()
+                });
+                FaultKind::Fault { code: self.calls.echo, text: ECHO.to_owned() }
+            }
             Disturbance::RateLimit => match (self.calls.rate_limit)() {
                 Some(kind) => kind,
                 None => return Ok(false),
@@ -171,6 +195,15 @@ impl<P> Bench<P> {
         };
         self.fail(call, kind);
         Ok(true)
+    }
+
+    /// Every spelling of the credentials that an upstream could answer.
+    fn echo(&self) -> String {
+        let spellings = self.calls.credentials.iter().flat_map(|credential| {
+            [(*credential).to_owned(), STANDARD.encode(credential), hex::encode(credential)]
+        });
+        let spellings = spellings.chain(["{authorization}".to_owned()]);
+        spellings.map(|spelling| format!("(({spelling})) ")).collect()
     }
 
     /// Whether every fault that was armed has struck.
@@ -195,6 +228,7 @@ impl<P> Bench<P> {
     /// Takes back every disturbance that has not struck.
     pub(crate) fn calm(&self) {
         self.upstream.clear_faults();
+        self.upstream.set_dress(Dress::default());
         // There is none, unless one was asked for.
         let _none = std::fs::remove_file(self.asked());
     }

@@ -46,6 +46,8 @@ const CALLS: Calls = Calls {
     ],
     unknown_word: || fault(409),
     undeclared: || FaultKind::Status { status: 400 },
+    echo: 422,
+    credentials: &[CREDENTIAL, "correct-horse"],
     rate_limit: || Some(fault(429)),
 };
 

@@ -47,6 +47,8 @@ const CALLS: Calls = Calls {
     // Neither the caller's mistake nor the server's.
     unknown_word: || fault(610_150),
     undeclared: || FaultKind::Status { status: 400 },
+    echo: 610_150,
+    credentials: &[API_KEY],
     rate_limit: || Some(fault(510_135)),
 };
 

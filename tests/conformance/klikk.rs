@@ -31,6 +31,8 @@ const CALLS: Calls = Calls {
     names: &[],
     unknown_word: || FaultKind::Fault { code: 400, text: "Betaling mislukt".to_owned() },
     undeclared: || FaultKind::Fault { code: 400, text: "Ukjent feil".to_owned() },
+    echo: 400,
+    credentials: &[ACCOUNT_TOKEN],
     rate_limit: || None,
 };
 

@@ -71,6 +71,12 @@ const CALLS: Calls = Calls {
     ],
     unknown_word: || FaultKind::Fault { code: 400, text: "This order is already paid".to_owned() },
     undeclared: || FaultKind::Fault { code: 400, text: "Something else is wrong".to_owned() },
+    echo: 400,
+    credentials: &[
+        "applicationkey01",
+        "applicationsecretapplicationsec1",
+        "consumerkeyconsumerkeyconsumerk1",
+    ],
     rate_limit: || Some(FaultKind::Fault { code: 429, text: "Too many requests".to_owned() }),
 };
 

@@ -42,6 +42,8 @@ const CALLS: Calls = Calls {
     ],
     unknown_word: || FaultKind::Word { word: "Completed".into(), status: 200 },
     undeclared: || FaultKind::Status { status: 400 },
+    echo: 400,
+    credentials: &[TOKEN],
     rate_limit: || None,
 };
 

@@ -8,9 +8,9 @@ use purveyor::api::health::Health;
 use purveyor::api::limits::Limits;
 use purveyor::api::reflection;
 use tokio_stream::StreamExt as _;
-use tonic::Status;
 use tonic::service::Routes;
 use tonic::transport::Channel;
+use tonic::{Code, Status};
 use tonic_reflection::pb::v1::ServerReflectionRequest;
 use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
@@ -122,5 +122,58 @@ async fn whatever_an_answer_or_an_error_holds_can_be_looked_up() {
     }
     assert!(known.contains_key("google/protobuf/any.proto"));
     let boundary = MessageRequest::FileContainingSymbol("purveyor.plugin.v1.Write".to_owned());
-    ask(&channel, boundary).await.unwrap_err();
+    let answer = ask(&channel, boundary).await.unwrap();
+    assert!(matches!(answer, MessageResponse::ErrorResponse(_)), "{answer:?}");
+}
+
+#[tokio::test]
+async fn unknown_symbol_is_answered_and_the_stream_goes_on() {
+    use v1alpha::server_reflection_client::ServerReflectionClient as Older;
+    use v1alpha::server_reflection_request::MessageRequest as OlderRequest;
+    use v1alpha::server_reflection_response::MessageResponse as OlderResponse;
+    let rig = rig().await;
+    let channel = rig.channel().await;
+    let symbols = [
+        "purveyor.v1.Nothing",
+        "purveyor.v1.Order",
+        "",
+        "purveyor.v1.Order.nothing",
+        "purveyor.v1.Order.items",
+        ".purveyor.v1.Operation.State",
+        "purveyor.v1.Operation.STATE_SUCCEEDED",
+        "purveyor.v1.Operation.result",
+    ];
+    let found = [false, true, false, false, true, true, true, true];
+    let questions = symbols.map(|symbol| MessageRequest::FileContainingSymbol(symbol.to_owned()));
+    let questions = questions.map(|question| ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(question),
+    });
+    let mut client = ServerReflectionClient::new(channel.clone());
+    let asked = client.server_reflection_info(tokio_stream::iter(questions.clone())).await;
+    let mut answers = asked.unwrap().into_inner();
+    for (question, found) in questions.into_iter().zip(found) {
+        let answer = answers.next().await.expect("an answer to each question").unwrap();
+        assert_eq!(answer.original_request.as_ref(), Some(&question));
+        match answer.message_response.unwrap() {
+            MessageResponse::FileDescriptorResponse(_) => assert!(found, "{question:?}"),
+            MessageResponse::ErrorResponse(error) => {
+                assert!(!found, "{question:?}");
+                assert_eq!(error.error_code, i32::from(Code::NotFound));
+                assert!(error.error_message.starts_with("there is no symbol"), "{error:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(answers.next().await.is_none());
+
+    let older = ["purveyor.v1.Nothing", "purveyor.v1.Order"].map(|symbol| {
+        let message_request = Some(OlderRequest::FileContainingSymbol(symbol.to_owned()));
+        v1alpha::ServerReflectionRequest { host: String::new(), message_request }
+    });
+    let asked = Older::new(channel).server_reflection_info(tokio_stream::iter(older)).await;
+    let mut answers = asked.unwrap().into_inner();
+    let mut next = async || answers.next().await.unwrap().unwrap().message_response.unwrap();
+    assert!(matches!(next().await, OlderResponse::ErrorResponse(_)));
+    assert!(matches!(next().await, OlderResponse::FileDescriptorResponse(_)));
 }

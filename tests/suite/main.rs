@@ -52,3 +52,4 @@ mod store;
 mod support;
 mod tidy;
 mod watching;
+mod wire;

@@ -61,6 +61,13 @@ async fn what_comes_back_is_classified_and_sent_once() {
         ("spend=busy", "refusable busy"),
         ("spend=other-4xx", "unproven"),
         ("spend=5xx-proof", "unproven"),
+        ("spend=gzip", "success Some(\"77\")"),
+        ("spend=deflate", "success Some(\"77\")"),
+        ("spend=byte-order-mark", "success Some(\"77\")"),
+        ("spend=many-headers", "success Some(\"77\")"),
+        ("spend=damaged-gzip", "unproven"),
+        ("spend=gzip-bomb", "unproven"),
+        ("spend=brotli", "unproven"),
         ("setting", "success None"),
         ("setting=until-close-empty", "unproven"),
     ];
@@ -92,6 +99,41 @@ async fn reads_fail_where_there_is_no_complete_answer() {
         read(&provider, &format!("read={mode} fail")).await.unwrap();
     }
     assert_eq!(upstream.requests().len(), before + 4, "a redirect is an answer, not a way");
+}
+
+/// The upstream closes a kept connection just when the next request comes over it.
+#[tokio::test]
+async fn read_on_a_closed_pooled_connection_is_repeated_once() {
+    let upstream = Upstream::start().await;
+    let provider = open(account(&upstream)).await;
+    read(&provider, "read=stale fail").await.unwrap();
+    read(&provider, "read=stale fail").await.unwrap();
+    assert_eq!((upstream.requests().len(), upstream.connections()), (3, 2));
+    read(&provider, "read fail").await.unwrap();
+    let before = upstream.requests().len();
+    let error = read(&provider, "read=eof fail").await.unwrap_err();
+    assert_eq!(error.reason, ErrorReason::UpstreamUnavailable);
+    assert_eq!(upstream.requests().len(), before + 2, "once again, and not more");
+    read(&provider, "read fail").await.unwrap();
+    let before = upstream.requests().len();
+    let permits = Arc::<TestPermits>::default();
+    let stepped = provider.step(Op::CreateOrder, b"", &script("prepare=eof fail"), permits).await;
+    assert_eq!(stepped.said.unwrap_err().reason, ErrorReason::UpstreamUnavailable);
+    assert_eq!(upstream.requests().len(), before + 1, "a PREPARE is sent once");
+}
+
+#[tokio::test]
+async fn requests_ask_for_answers_as_they_are() {
+    let upstream = Upstream::start().await;
+    let provider = open(account(&upstream)).await;
+    read(&provider, "read=gzip fail").await.unwrap();
+    spend(&provider, "spend").await;
+    for seen in upstream.requests() {
+        let head = seen.head.to_lowercase();
+        assert_eq!(head.matches("accept-encoding: identity").count(), 1, "{head}");
+    }
+    let error = read(&provider, "read=damaged-gzip fail").await.unwrap_err();
+    assert!(error.source.unwrap().to_string().contains("gzip is damaged"));
 }
 
 #[tokio::test]

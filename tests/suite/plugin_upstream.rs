@@ -1,9 +1,12 @@
 //! An upstream for tests of the plugin boundary: raw sockets, so that every way in which an answer
 //! can go wrong is really on the wire. It counts connections and keeps what it was sent.
 
+use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use flate2::Compression;
+use flate2::write::{GzEncoder, ZlibEncoder};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -56,7 +59,7 @@ impl Upstream {
                         None => serve_plain(stream, &record).await,
                         Some(tls) => {
                             if let Ok(mut stream) = tls.accept(stream).await {
-                                while serve(&mut stream, &record).await.is_some() {}
+                                while serve(&mut stream, &record, 0).await.is_some() {}
                             }
                         }
                     }
@@ -107,7 +110,10 @@ impl Drop for Upstream {
 }
 
 async fn serve_plain(mut stream: TcpStream, record: &Record) {
-    while let Some(true) = serve(&mut stream, record).await {}
+    let mut served = 0;
+    while let Some(true) = serve(&mut stream, record, served).await {
+        served += 1;
+    }
     if record.requests.lock().unwrap().last().is_some_and(|seen| mode(seen) == "reset") {
         // Closing with no time to linger sends RST instead of FIN.
         stream.set_zero_linger().unwrap();
@@ -115,9 +121,17 @@ async fn serve_plain(mut stream: TcpStream, record: &Record) {
 }
 
 /// One request; `None` when the client has gone, `false` when the connection ends.
-async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, record: &Record) -> Option<bool> {
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    record: &Record,
+    served: usize,
+) -> Option<bool> {
     let seen = receive(stream, record).await?;
-    let mode = mode(&seen);
+    let mut mode = mode(&seen);
+    // As a connection that the upstream has given up just before the request came.
+    if mode == "stale" && served > 0 {
+        mode = "eof".to_owned();
+    }
     record.requests.lock().unwrap().push(seen);
     let hangs = mode == "hang" || mode == "half";
     let (bytes, keep) = answer(&mode);
@@ -161,6 +175,27 @@ async fn receive<S: AsyncRead + Unpin>(stream: &mut S, record: &Record) -> Optio
     }
 }
 
+/// An answer with a body that is encoded already.
+fn encoded(encoding: &str, body: Vec<u8>) -> Vec<u8> {
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 201 Created\r\nContent-Encoding: {encoding}\r\nContent-Length: {length}\r\n\r\n"
+    );
+    [head.into_bytes(), body].concat()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn zlib(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
 /// The bytes of an answer, and whether the connection stays.
 fn answer(mode: &str) -> (Vec<u8>, bool) {
     let json = |status: &str, body: &str| {
@@ -200,6 +235,17 @@ fn answer(mode: &str) -> (Vec<u8>, bool) {
         "refused" => (json("403 Forbidden", "{}"), true),
         "5xx-proof" => (json("500 Oops", r#"{"code":"NO_CREDIT"}"#), true),
         "secret" => (json("500 Oops", r#"{"note":"key topsecretkey","password":"hunter2"}"#), true),
+        "gzip" => (encoded("gzip", gzip(made.as_bytes())), true),
+        "damaged-gzip" => (encoded("gzip", gzip(made.as_bytes())[..20].to_vec()), true),
+        "gzip-bomb" => (encoded("gzip", gzip(&vec![b' '; 64 * 1024 * 1024])), true),
+        "deflate" => (encoded("deflate", zlib(made.as_bytes())), true),
+        "brotli" => (encoded("br", made.into()), true),
+        "byte-order-mark" => (json("201 Created", &format!("\u{feff}{made}")), true),
+        "many-headers" => {
+            let headers: String = (0..640).map(|at| format!("X-{at}: {:90}\r\n", "-")).collect();
+            let end = format!("Content-Length: {}\r\n\r\n{made}", made.len());
+            (format!("HTTP/1.1 201 Created\r\n{headers}{end}").into_bytes(), true)
+        }
         "huge" => (json("200 OK", &" ".repeat(5 * 1024 * 1024)), true),
         _ => (json("201 Created", made), true),
     }

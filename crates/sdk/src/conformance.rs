@@ -223,6 +223,11 @@ pub enum Disturbance {
     Unpaid,
     /// The upstream's own answer to too many requests.
     RateLimit,
+    /// Every answer is compressed and begins with a byte order mark, until [`Subject::calm`].
+    Encoded,
+    /// A refusal in the form of this upstream's, that repeats the credential of the request: each spelling
+    /// of it between `((` and `))`.
+    Echo,
     /// The call takes effect, and its answer comes so much later.
     Stall(Duration),
     /// The call succeeds, and the plugin fails afterwards. It is the gateway that goes wrong here, so an

@@ -37,7 +37,7 @@ pub struct Answer {
     pub status: u16,
     /// The exact URL that was asked, without credentials.
     pub url: String,
-    /// The body, as it came.
+    /// The body, uncompressed and in UTF-8; credentials that the upstream repeats are covered in it.
     pub body: Body,
     headers: Vec<HttpField>,
 }

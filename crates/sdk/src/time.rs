@@ -16,7 +16,13 @@ use crate::v1::Date;
 
 /// The spellings of a time without a zone that are read, in the order of trying.
 const FORMATS: &[&str] =
-    &["%Y%m%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y%m%dT%H%M%S"];
+    &["%Y%m%dT%H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y%m%dT%H%M%S%.f"];
+
+/// The spellings of an offset from UTC, in the order of trying.
+const OFFSETS: &[&str] = &["%:z", "%z"];
+
+/// The shortest text before an offset: what comes earlier is a hyphen of the date.
+const DAY_BYTES: usize = "20110324T".len();
 
 /// The spelling of a time in XML-RPC.
 const XML_RPC: &str = "%Y%m%dT%H:%M:%S";
@@ -48,17 +54,23 @@ impl Zone {
         self.0.iana_name().unwrap_or("UTC")
     }
 
-    /// The moment that a time without a zone means here: `20110324T15:49:50`,
-    /// `2011-03-24 15:49:50`, with `T` or a space between, and with a fraction in the long form.
+    /// The moment that a time means here: `20110324T15:49:50`, `2011-03-24 15:49:50`, with `T` or a space
+    /// between, and with a fraction or without. A text that ends in `Z` or an offset means the same
+    /// everywhere.
     ///
     /// # Errors
     ///
-    /// UPSTREAM_UNAVAILABLE for a text that is no such time; one with a zone is refused as well.
+    /// UPSTREAM_UNAVAILABLE for a text that is no such time.
     pub fn moment(&self, text: &str) -> Result<Timestamp> {
-        let parsed = FORMATS.iter().find_map(|format| DateTime::strptime(format, text).ok());
+        let (local, offset) = split_offset(text);
+        let parsed = FORMATS.iter().find_map(|format| DateTime::strptime(format, local).ok());
         let parsed = parsed.ok_or_else(|| not_understood("time"))?;
+        let zone = match offset {
+            None => self.0.clone(),
+            Some(offset) => fixed(offset).ok_or_else(|| not_understood("time"))?,
+        };
         let zoned =
-            self.0.to_zoned(parsed).map_err(|error| not_understood("time").with_source(error))?;
+            zone.to_zoned(parsed).map_err(|error| not_understood("time").with_source(error))?;
         Ok(to_wire(zoned.timestamp()))
     }
 
@@ -166,6 +178,26 @@ impl From<civil::Date> for Date {
     fn from(date: civil::Date) -> Self {
         Self { year: date.year().into(), month: date.month().into(), day: date.day().into() }
     }
+}
+
+/// A time and the offset at its end, if one is there.
+fn split_offset(text: &str) -> (&str, Option<&str>) {
+    let zulu = text.len().checked_sub(1).filter(|_| text.ends_with(['Z', 'z']));
+    let sign = text.rfind(['+', '-']).filter(|&at| at >= DAY_BYTES);
+    match zulu.or(sign) {
+        Some(at) => (&text[..at], Some(&text[at..])),
+        None => (text, None),
+    }
+}
+
+fn fixed(offset: &str) -> Option<TimeZone> {
+    if offset.eq_ignore_ascii_case("z") {
+        return Some(TimeZone::UTC);
+    }
+    // An offset of whole hours may stand without its minutes.
+    let whole = if offset.len() == "+01".len() { format!("{offset}00") } else { offset.to_owned() };
+    let parsed = OFFSETS.iter().find_map(|format| strtime::parse(format, &whole).ok())?;
+    parsed.offset().map(TimeZone::fixed)
 }
 
 /// FIELD_VIOLATION for more than a calendar can hold.

@@ -176,7 +176,7 @@ pub enum XmlRpcError {
     },
     /// Text where only elements may stand.
     Text,
-    /// An attribute, which XML-RPC does not have.
+    /// An attribute in a call, which XML-RPC does not have.
     Attribute,
     /// A value of a type that XML-RPC does not have.
     Type(String),
@@ -206,7 +206,7 @@ impl fmt::Display for XmlRpcError {
                 write!(f, "found the element {found:?} instead of {expected}")
             }
             Self::Text => f.write_str("there is text where only elements may stand"),
-            Self::Attribute => f.write_str("there is an attribute"),
+            Self::Attribute => f.write_str("there is an attribute in a call"),
             Self::Type(name) => write!(f, "{name:?} is no type of a value"),
             Self::Scalar(kind) => write!(f, "a value is no {kind}"),
             Self::DuplicateMember(name) => write!(f, "the member {name:?} is there twice"),

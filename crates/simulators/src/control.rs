@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use crate::fault::{Fault, Table};
 use crate::rig::Rig;
-use crate::server::{Reply, Request, Responder, Server, Site};
+use crate::server::{Dress, Reply, Request, Responder, Server, Site};
 
 /// What only this provider can be told.
 pub(crate) trait Levers {
@@ -99,6 +99,7 @@ impl<P: Levers> Control<P> {
             }
             "POST /fault-table" => self.set_table(&request.body),
             "POST /idle" => self.close_idle(&request.body),
+            "POST /dress" => self.set_dress(&request.body),
             "POST /clock/advance" => self.advance(&request.body),
             command => self.provider.pull(command, &request.body).unwrap_or_else(|| {
                 Err(Refusal::new(StatusCode::NOT_FOUND, format!("no command {command:?}")))
@@ -112,6 +113,14 @@ impl<P: Levers> Control<P> {
         let table: Table = serde_json::from_value(Value::Object(fields))
             .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, error.to_string()))?;
         self.rig.faults().set_table(table);
+        Ok(json!({}))
+    }
+
+    fn set_dress(&self, body: &Bytes) -> Result<Value, Refusal> {
+        let dress: Dress = read(body)?;
+        if let Some(server) = self.server.upgrade() {
+            server.set_dress(dress);
+        }
         Ok(json!({}))
     }
 

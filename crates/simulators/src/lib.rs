@@ -25,5 +25,5 @@ pub use clock::Clock;
 pub use fault::{Fault, FaultKind, Row, Table};
 pub use ledger::{Entry, Kind, Ledger, LedgerError, Sale};
 pub use money::Cents;
-pub use server::ConnectionCount;
+pub use server::{ConnectionCount, Dress, Encoding};
 pub use simulator::{Instruments, Simulator, StartError};

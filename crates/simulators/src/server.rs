@@ -2,6 +2,7 @@
 //! cut an answer short or deliver it slowly. It knows nothing of providers and must stay so.
 
 mod body;
+mod dress;
 mod wire;
 
 use std::io;
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderName, HeaderValue};
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -25,6 +26,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use body::ReplyBody;
+pub use dress::{Dress, Encoding};
 use wire::{Fate, Wire};
 
 /// The largest request read. No provider's call comes near it, and a simulator must not be the
@@ -129,6 +131,7 @@ pub struct ConnectionCount {
 pub(crate) struct Server {
     address: SocketAddr,
     tally: Arc<Tally>,
+    dress: Arc<Mutex<Dress>>,
     work: Arc<Work>,
     accepting: JoinHandle<()>,
 }
@@ -159,9 +162,11 @@ impl Server {
     ) -> io::Result<Self> {
         let address = listener.local_addr()?;
         let (tally, work) = (Arc::<Tally>::default(), Arc::<Work>::default());
-        let desk = Desk { site, tls: tls.map(TlsAcceptor::from), work: work.clone() };
+        let dress = Arc::<Mutex<Dress>>::default();
+        let tls = tls.map(TlsAcceptor::from);
+        let desk = Desk { site, tls, dress: dress.clone(), work: work.clone() };
         let accepting = tokio::spawn(accept(listener, Arc::new(desk), tally.clone()));
-        Ok(Self { address, tally, work, accepting })
+        Ok(Self { address, tally, dress, work, accepting })
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -172,6 +177,11 @@ impl Server {
     pub(crate) fn close_idle(&self, after: Duration) {
         let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
         self.tally.idle_ms.store(ms, Ordering::SeqCst);
+    }
+
+    /// From now on answers go out so.
+    pub(crate) fn set_dress(&self, dress: Dress) {
+        *self.dress.lock().unwrap_or_else(PoisonError::into_inner) = dress;
     }
 
     pub(crate) fn connections(&self) -> ConnectionCount {
@@ -201,6 +211,7 @@ impl Work {
 struct Desk<S> {
     site: Arc<S>,
     tls: Option<TlsAcceptor>,
+    dress: Arc<Mutex<Dress>>,
     work: Arc<Work>,
 }
 
@@ -289,9 +300,15 @@ async fn exchange<S: Site>(
         peer,
         body: body.to_bytes(),
     };
+    let authorization = request.headers.get(AUTHORIZATION).and_then(|it| it.to_str().ok());
+    let authorization = authorization.unwrap_or_default();
+    let (_, authorization) = authorization.split_once(' ').unwrap_or(("", authorization));
+    let authorization = authorization.to_owned();
     let (sender, receiver) = oneshot::channel();
     desk.work.spawn(desk.site.clone().answer(request, Responder(sender)));
     let reply = receiver.await.map_err(|_| Ended)?;
+    let dress = desk.dress.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let reply = dress.put_on(reply, &authorization).map_err(|_| Ended)?;
     match reply.delivery {
         Delivery::Close => Err(Ended),
         Delivery::Reset => {

@@ -14,7 +14,7 @@ use crate::control::{Control, Levers};
 use crate::fault::{Fault, Table};
 use crate::ledger::{Entry, Ledger};
 use crate::rig::Rig;
-use crate::server::{ConnectionCount, Server, Site};
+use crate::server::{ConnectionCount, Dress, Server, Site};
 
 /// A provider's simulator, serving until it is dropped or shut down.
 #[derive(Debug)]
@@ -111,6 +111,11 @@ impl<P> Simulator<P> {
     /// Disarms every fault, the table too.
     pub fn clear_faults(&self) {
         self.rig.faults().clear();
+    }
+
+    /// Lets the answers of the provider's API look like this from now on.
+    pub fn set_dress(&self, dress: Dress) {
+        self.server.set_dress(dress);
     }
 
     /// Moves the simulated time on.

@@ -1,6 +1,7 @@
 //! An operation as a caller sees it. Plain conversion: what is stored, in the contract's words.
 
 use jiff::Timestamp;
+use prost::Message as _;
 use purveyor_sdk::Error;
 use purveyor_sdk::op;
 use purveyor_sdk::plugin::v1::resource::Kind;
@@ -8,6 +9,7 @@ use purveyor_sdk::v1;
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::v1::operation::{Result as Outcome, State};
 
+use crate::api::limits::OPERATION_MAX_BYTES;
 use crate::api::status;
 use crate::engine::Caller;
 use crate::engine::outcome::resource;
@@ -16,6 +18,8 @@ use crate::store::operation::{Attempt, Baseline, Decision, Note, Operation};
 
 /// What is said of an object that was bought for an operation beside its own one.
 pub(crate) const BOUGHT_AS_WELL: &str = "was bought for this operation as well";
+/// Stands for an answer that is not shown.
+const LEFT_OUT: &str = "[left out: the operation has too many large answers]";
 /// The most identifiers of a baseline that are shown.
 const PRESENT_IDS_MAX: usize = 100;
 
@@ -28,7 +32,7 @@ pub(crate) fn shown(
 ) -> v1::Operation {
     let attempt = |each: &Attempt| shown_attempt(each, caller);
     let duplicates = operation.duplicates.iter().map(shown_duplicate);
-    v1::Operation {
+    let shown = v1::Operation {
         name: name(operation.request_id),
         done: operation.done(),
         state: operation.state.into(),
@@ -50,7 +54,22 @@ pub(crate) fn shown(
         notes: operation.notes.iter().filter(|_| caller.operator).map(shown_note).collect(),
         result: outcome(operation),
         etag: operation.version.to_string(),
+    };
+    bounded(shown)
+}
+
+/// The operation without the upstream's older answers, where it is too large with them.
+fn bounded(mut shown: v1::Operation) -> v1::Operation {
+    let mut bytes = shown.encoded_len();
+    let older = shown.attempts.len().saturating_sub(1);
+    for attempt in &mut shown.attempts[..older] {
+        if bytes <= OPERATION_MAX_BYTES {
+            break;
+        }
+        bytes -= attempt.answer.len();
+        attempt.answer = LEFT_OUT.to_owned();
     }
+    shown
 }
 
 /// An operation's name.

@@ -3,7 +3,7 @@
 use purveyor_sdk::Error;
 use purveyor_sdk::v1::{ErrorReason, ListOrdersRequest, ListView};
 
-use super::{ListRequest, Missed, Page, Place, merge};
+use super::{ListRequest, Missed, PAGE_BYTES, Page, Place, fewer_rows, merge};
 
 type Answer = (&'static str, Result<(&'static [u8], Option<&'static str>), ()>);
 
@@ -12,7 +12,8 @@ fn merged(answers: &[Answer], then: Option<&str>) -> (Vec<u8>, Option<(String, S
     let answers = answers.iter().map(|(provider, answer)| {
         let answer = match answer {
             Ok((rows, next)) => {
-                Ok(Page { rows: rows.to_vec(), next: next.map(|next| next.as_bytes().to_vec()) })
+                let rows = rows.iter().copied().map(u32::from).collect();
+                Ok(Page { rows, next: next.map(|next| next.as_bytes().to_vec()) })
             }
             Err(()) => Err(Missed {
                 provider: format!("providers/{provider}"),
@@ -24,7 +25,8 @@ fn merged(answers: &[Answer], then: Option<&str>) -> (Vec<u8>, Option<(String, S
     let then = then.map(|provider| Place { provider: provider.to_owned(), cursor: Vec::new() });
     let (rows, next) = merge(answers.collect(), 4, then);
     let text = |cursor: Vec<u8>| String::from_utf8(cursor).unwrap();
-    (rows.rows, next.map(|next| (next.provider, text(next.cursor))), rows.missed.len())
+    let shown = rows.rows.iter().map(|&row: &u32| row as u8).collect();
+    (shown, next.map(|next| (next.provider, text(next.cursor))), rows.missed.len())
 }
 
 #[test]
@@ -106,4 +108,23 @@ fn a_token_is_bound_to_everything_but_the_page() {
     ] {
         assert_ne!(request.fingerprint(), other.fingerprint(), "{other:?}");
     }
+}
+
+#[test]
+fn page_ends_before_the_answer_that_makes_it_too_large() {
+    let row = "x".repeat(PAGE_BYTES / 2);
+    let answers = ["a", "b", "c"].map(|provider| {
+        let page = Page { rows: vec![row.clone()], next: None };
+        (provider.to_owned(), Ok::<_, Missed>(page))
+    });
+    let (rows, next) = merge(answers.into(), 200, None);
+    assert_eq!(rows.rows.len(), 1);
+    assert_eq!(next, Some(Place { provider: "b".to_owned(), cursor: Vec::new() }));
+}
+
+#[test]
+fn page_that_is_too_large_is_asked_for_with_fewer_rows() {
+    assert_eq!(fewer_rows(200, PAGE_BYTES), None);
+    assert_eq!(fewer_rows(200, PAGE_BYTES + 1), Some(100));
+    assert_eq!(fewer_rows(1, PAGE_BYTES + 1), None);
 }

@@ -8,6 +8,9 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use purveyor_sdk::plugin::v1::{HttpField, HttpResponse};
 
+/// The most headers of one answer: 64 kB of short ones. Beyond 100 the parser would allocate anyway.
+pub(super) const MAX_ANSWER_HEADERS: usize = 1024;
+
 /// An answer as far as it came.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Received {

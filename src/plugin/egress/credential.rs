@@ -11,12 +11,6 @@ use purveyor_sdk::plugin::v1::{Credential, Grant};
 use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
 
-/// The fewest bytes of a secret that is looked for in answers: a shorter one would cut out words.
-const MIN_CUT_BYTES: usize = 6;
-
-/// What stands where a secret stood.
-pub(super) const CUT: &str = "[secret]";
-
 /// Why the credentials of an account cannot be used.
 #[derive(Debug, Error)]
 pub enum CredentialError {
@@ -32,6 +26,9 @@ pub enum CredentialError {
     /// The manifest names no header for it.
     #[error("the manifest names no header for the credential {0}")]
     NoHeader(String),
+    /// All together they cannot be looked for in what the plugin says.
+    #[error("the credentials are too long")]
+    TooLong,
     /// Basic needs a user and a password.
     #[error("the credential {0} is not of the form user:password")]
     NotBasic(String),
@@ -83,19 +80,6 @@ impl Credentials {
         let (name, value) = header(declared, value).map_err(|error| error.to_string())?;
         headers.insert(name, value);
         Ok(())
-    }
-
-    /// Replaces every secret that stands in a text as it is.
-    pub(super) fn cut(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for secret in self.values.values().map(ExposeSecret::expose_secret) {
-            // Of Basic the password alone is secret enough to be looked for.
-            let parts = [secret, secret.split_once(':').map_or("", |(_, password)| password)];
-            for part in parts.iter().filter(|part| part.len() >= MIN_CUT_BYTES) {
-                text = text.replace(part, CUT);
-            }
-        }
-        text
     }
 }
 

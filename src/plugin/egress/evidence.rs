@@ -7,7 +7,8 @@ use purveyor_sdk::plugin::v1::{BodyFormat, Call, Manifest};
 use serde_json::Value;
 
 use super::answer::{Exchange, Received};
-use super::credential::{CUT, Credentials};
+use crate::plugin::redact::CUT;
+use crate::plugin::sanitize::Sanitizer;
 use crate::plugin::spend::Answer;
 
 /// Stands for a body in which secrets could not be found.
@@ -17,7 +18,7 @@ const LEFT_OUT: &str = "[left out: it cannot be parsed, so its secrets cannot be
 pub(super) fn keep(
     call: &Call,
     manifest: &Manifest,
-    credentials: &Credentials,
+    sanitizer: &Sanitizer,
     exchange: &Exchange,
 ) -> Option<Answer> {
     let (received, whole) = match exchange {
@@ -25,7 +26,8 @@ pub(super) fn keep(
         Exchange::Broken(_, Some(received)) => (received, false),
         Exchange::Complete(received) => (received, true),
     };
-    let text = credentials.cut(&text(call, manifest, received));
+    let text = text(call, manifest, received);
+    let text = sanitizer.plain(&text);
     let kept = shorten(&text);
     Some(Answer {
         status: received.status,

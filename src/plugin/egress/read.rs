@@ -1,22 +1,26 @@
-//! Requests that cost nothing, over a pool of connections. A read that fails may be asked again by
-//! whoever asked it; nothing here does so.
+//! Requests that cost nothing, over a pool of connections. One thing is repeated here: a READ on a pooled
+//! connection that the upstream closed without an answer, once, on a fresh one. Anything else may be
+//! asked again by whoever asked it.
+
+mod pooled;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use purveyor_sdk::Error;
+use purveyor_sdk::v1::Effect;
 use reqwest::redirect;
 use rustls::ClientConfig;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
-use super::answer::Received;
+use super::answer::{MAX_ANSWER_HEADERS, Received};
 use super::connect::STAGE_LIMIT;
 use super::limit::Priority;
 use super::request::Prepared;
 use super::resolve::Addresses;
-use super::{Egress, EgressError, Reply};
+use super::{Egress, EgressError, Reply, decode};
 use crate::plugin::scope::Scope;
 use crate::plugin::work_slot;
 
@@ -30,6 +34,15 @@ const MAX_IDLE: usize = 8;
 #[derive(Debug)]
 pub(super) struct Reader {
     client: reqwest::Client,
+    /// Makes a connection for each request.
+    fresh: reqwest::Client,
+}
+
+/// Why a request has no complete answer.
+struct Failed {
+    reason: String,
+    /// A pooled connection was closed before an answer began.
+    stale: bool,
 }
 
 impl Reader {
@@ -42,42 +55,68 @@ impl Reader {
             Some(tls) => ClientConfig::clone(&tls),
             None => without_roots()?,
         };
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .dns_resolver(addresses)
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .referer(false)
-            .connect_timeout(STAGE_LIMIT)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(MAX_IDLE)
-            .tcp_nodelay(true)
-            .user_agent(super::USER_AGENT)
-            .build()?;
-        Ok(Self { client })
+        let builder = || {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .dns_resolver(addresses.clone())
+                .redirect(redirect::Policy::none())
+                .retry(reqwest::retry::never())
+                .no_proxy()
+                .referer(false)
+                .connect_timeout(STAGE_LIMIT)
+                .connector_layer(pooled::NoteConnects)
+                .pool_idle_timeout(IDLE)
+                .tcp_nodelay(true)
+                .http1_max_headers(MAX_ANSWER_HEADERS)
+                .user_agent(super::USER_AGENT)
+        };
+        let client = builder().pool_max_idle_per_host(MAX_IDLE).build()?;
+        let fresh = builder().pool_max_idle_per_host(0).build()?;
+        Ok(Self { client, fresh })
     }
 
+    /// One exchange, and a second one where the first met a connection that was closed meanwhile.
     async fn send(&self, prepared: &Prepared, max_bytes: usize) -> Result<Received, String> {
-        let request = self
-            .client
-            .request(prepared.method.clone(), prepared.url.clone())
-            .headers(prepared.headers.clone())
-            .body(prepared.body.clone());
-        // The URL is left out of errors: a query may hold what is nobody's business in a log.
-        let plain = |error: reqwest::Error| chain(&error.without_url());
-        let mut response = request.send().await.map_err(plain)?;
-        let status = response.status().as_u16();
-        let headers = std::mem::take(response.headers_mut());
-        let mut body = BytesMut::new();
-        while let Some(chunk) = response.chunk().await.map_err(plain)? {
-            if body.len() + chunk.len() > max_bytes {
-                return Err(format!("the answer has more than {max_bytes} bytes"));
+        match once(&self.client, prepared, max_bytes).await {
+            Err(Failed { stale: true, .. }) if prepared.call.effect() == Effect::Read => {
+                once(&self.fresh, prepared, max_bytes).await
             }
-            body.extend_from_slice(&chunk);
+            done => done,
         }
-        Ok(Received { status, headers, body: body.freeze(), until_close: false })
+        .map_err(|failed| failed.reason)
     }
+}
+
+async fn once(
+    client: &reqwest::Client,
+    prepared: &Prepared,
+    max_bytes: usize,
+) -> Result<Received, Failed> {
+    let request = client
+        .request(prepared.method.clone(), prepared.url.clone())
+        .headers(prepared.headers.clone())
+        .body(prepared.body.clone());
+    let (sent, is_pooled) = pooled::noting(request.send()).await;
+    let mut response = sent.map_err(|error| {
+        let stale = is_pooled && pooled::is_closed(&error);
+        Failed { stale, ..broken(error) }
+    })?;
+    let status = response.status().as_u16();
+    let headers = std::mem::take(response.headers_mut());
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(broken)? {
+        if body.len() + chunk.len() > max_bytes {
+            let reason = format!("the answer has more than {max_bytes} bytes");
+            return Err(Failed { reason, stale: false });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Received { status, headers, body: body.freeze(), until_close: false })
+}
+
+/// The URL is left out: a query may hold what is nobody's business in a log.
+fn broken(error: reqwest::Error) -> Failed {
+    Failed { reason: chain(&error.without_url()), stale: false }
 }
 
 /// Sends one request when its turn has come.
@@ -99,6 +138,12 @@ pub(super) async fn send(
             timeout(prepared.timeout, egress.reader.send(&prepared, egress.max_answer_bytes));
         let received = sent.await.unwrap_or_else(|_| {
             Err(format!("there was no complete answer in {:?}", prepared.timeout))
+        });
+        let received = received.and_then(|received| {
+            let now = egress.clock.wall();
+            let (received, reason) =
+                decode::plain(received, &egress.sanitizer, egress.max_answer_bytes, now);
+            reason.map_or(Ok(received), Err)
         });
         egress.breaker.record(received.is_ok());
         work_slot::tell(scope.slot.as_ref(), received.is_ok(), sending.elapsed());

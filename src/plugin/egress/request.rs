@@ -22,6 +22,7 @@ const MAX_TARGET_BYTES: usize = 8 * 1024;
 
 /// What would change where a request goes, what it means, or how it is framed.
 const DENIED_HEADERS: &[&str] = &[
+    "accept-encoding",
     "connection",
     "content-length",
     "cookie",
@@ -111,6 +112,11 @@ impl Prepared {
         target.parse().map_err(|error| Error::fault("the target is no uri").with_source(error))
     }
 
+    /// The token that it presents, if it presents one.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix(BEARER)
+    }
+
     /// Host and port as the `Host` header says them.
     pub(super) fn authority(&self) -> String {
         let host = self.url.host_str().unwrap_or_default();
@@ -137,6 +143,7 @@ pub(super) fn prepare(
     let placed = !request.credentials.is_empty();
     let headers = headers(&request.headers, placed);
     let mut headers = headers.map_err(|message| invalid(call, &message))?;
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if let Some(content_type) = content_type(call.body_format())
         && !body.is_empty()
         && !headers.contains_key(header::CONTENT_TYPE)

@@ -19,13 +19,14 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
-use super::answer::{Collector, Exchange};
+use super::answer::{Collector, Exchange, MAX_ANSWER_HEADERS};
 use super::connect::Stream;
 use super::limit::Priority;
 use super::request::Prepared;
-use super::{Egress, Reply, classify, evidence};
+use super::{Egress, Reply, classify, decode, evidence};
 use crate::failpoint::{self, Place};
 use crate::plugin::permits::{Permit, PermitRequest, Permits};
+use crate::plugin::sanitize::Sanitizer;
 use crate::plugin::spend::{Seen, Spend};
 use crate::plugin::work_slot::{self, WorkSlot};
 
@@ -60,7 +61,11 @@ impl SpendTask {
     async fn go(self) -> Spend {
         let begin = Instant::now();
         let (exchange, error) = match self.attempt().await {
-            Ok(exchange) => (exchange, None),
+            Ok(exchange) => {
+                let now = self.egress.clock.wall();
+                let (sanitizer, max) = (&self.egress.sanitizer, self.egress.max_answer_bytes);
+                (decode::exchange(exchange, sanitizer, max, now), None)
+            }
             Err(stopped) => (Exchange::NotWritten(stopped.reason), stopped.error),
         };
         let (egress, call) = (&self.egress, &self.prepared.call);
@@ -68,13 +73,14 @@ impl SpendTask {
             egress.note_status(received.status.into());
         }
         let seen = classify::classify(call, &egress.manifest.proofs, &exchange);
+        let seen = redacted(seen, &egress.sanitizer);
         super::told(word(&seen), begin);
         let spend = Spend {
             call: call.name.clone(),
             effect: call.effect(),
             attempt: attempt(&self.permitted),
             seen,
-            answer: evidence::keep(call, &egress.manifest, &egress.credentials, &exchange),
+            answer: evidence::keep(call, &egress.manifest, &egress.sanitizer, &exchange),
         };
         if spend.attempt.is_some() {
             self.permits.observed(&spend).await;
@@ -100,7 +106,10 @@ impl SpendTask {
             work_slot::tell(self.slot.as_ref(), false, sending.elapsed());
             stopped(reason)
         })?;
-        let handshake = http1::handshake::<_, Body>(TokioIo::new(stream)).await;
+        let handshake = http1::Builder::new()
+            .max_headers(MAX_ANSWER_HEADERS)
+            .handshake::<_, Body>(TokioIo::new(stream))
+            .await;
         let (sender, connection) = handshake.map_err(|error| stopped(error.to_string()))?;
         failpoint::pass(Place::Connected);
         let permit = self.permit().await?;
@@ -232,6 +241,16 @@ fn reply(
             Err(Error::unavailable(message).with_source(reason))
         }
     }
+}
+
+/// An identifier is read from the answer itself, and the plugin's is cleaned: both have to be the same.
+fn redacted(mut seen: Seen, sanitizer: &Sanitizer) -> Seen {
+    if let Seen::Success { upstream_id: Some(id), .. }
+    | Seen::PaymentDue { upstream_id: Some(id), .. } = &mut seen
+    {
+        *id = sanitizer.redacted(id).into_owned();
+    }
+    seen
 }
 
 fn stopped(reason: String) -> Stopped {

@@ -49,11 +49,46 @@ pub(super) fn check(op: Op, answer: &[u8]) -> Result<(), Error> {
         | Op::TerminateService
         | Op::CreateRenewal => decode::<StepOutcome>(answer),
     };
-    decoded.map_err(undecodable)
+    decoded.map_err(|error| undecodable(error.to_string()))
+}
+
+/// The full name of the message that answers `op`; `None` for ops that no plugin is asked.
+pub(super) fn message(op: Op) -> Option<&'static str> {
+    Some(match op {
+        Op::Unspecified | Op::AdoptService => return None,
+        Op::ListProducts => "purveyor.v1.ListProductsResponse",
+        Op::GetProduct => "purveyor.v1.Product",
+        Op::GetOrder => "purveyor.v1.Order",
+        Op::ListOrders => "purveyor.v1.ListOrdersResponse",
+        Op::ListPaymentMethods => "purveyor.v1.ListPaymentMethodsResponse",
+        Op::GetOrderSecrets => "purveyor.v1.OrderSecrets",
+        Op::ListServices => "purveyor.v1.ListServicesResponse",
+        Op::GetService => "purveyor.v1.Service",
+        Op::ListRenewalOptions => "purveyor.v1.ListRenewalOptionsResponse",
+        Op::GetRenewal => "purveyor.v1.Renewal",
+        Op::ListRenewals => "purveyor.v1.ListRenewalsResponse",
+        Op::CheckProvider => "purveyor.v1.CheckProviderResponse",
+        Op::Identify => "purveyor.plugin.v1.IdentifyResponse",
+        Op::Plan => "purveyor.v1.Quote",
+        Op::Baseline => "purveyor.plugin.v1.BaselineResponse",
+        Op::Poll => "purveyor.plugin.v1.PollResponse",
+        Op::Find => "purveyor.plugin.v1.FindResponse",
+        Op::CreateProduct
+        | Op::UpdateProduct
+        | Op::DeleteProduct
+        | Op::CreateOrder
+        | Op::CancelOrder
+        | Op::PayOrder
+        | Op::UpdateService
+        | Op::SuspendService
+        | Op::ResumeService
+        | Op::TerminateService
+        | Op::CreateRenewal => "purveyor.plugin.v1.StepOutcome",
+    })
 }
 
 /// The error of an answer that cannot be decoded.
-pub(super) fn undecodable(error: DecodeError) -> Error {
+pub(super) fn undecodable(error: String) -> Error {
     Error::fault("the plugin's answer cannot be decoded").with_source(error)
 }
 

@@ -15,6 +15,7 @@ use purveyor_sdk::v1::ErrorReason;
 use super::{Provider, answers};
 use crate::plugin::account::{Account, Accounts};
 use crate::plugin::clock::{BootInstant, Clock};
+use crate::plugin::redact::CUT;
 use crate::plugin::work_slot::pause_work;
 
 /// How long an identity that the upstream told counts before a spend: a credential can be pointed to
@@ -133,12 +134,20 @@ impl Provider {
         let answer =
             self.call(CallKind::Read, Op::Identify, &request, &CallContext::default()).await;
         let account = match answer {
-            Ok(bytes) => IdentifyResponse::decode(bytes).map_err(answers::undecodable)?.account,
+            Ok(bytes) => {
+                IdentifyResponse::decode(bytes)
+                    .map_err(|error| answers::undecodable(error.to_string()))?
+                    .account
+            }
             Err(error) if error.reason == ErrorReason::CapabilityUnsupported => return Ok(None),
             Err(error) => return Err(error),
         };
         if account.is_empty() {
             return Err(Error::fault("the plugin told an empty account"));
+        }
+        if account.contains(CUT) {
+            // Accounts that differ in nothing but their secret would be taken for one.
+            return Err(Error::fault("the plugin told an account that holds a credential"));
         }
         Ok(Some(account))
     }

@@ -14,9 +14,11 @@ use purveyor_sdk::plugin::v1::{self, CallContext, CallKind, Manifest, Op};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
+use super::answers;
 use crate::plugin::clock::Clock;
 use crate::plugin::egress::Egress;
 use crate::plugin::permits::Permits;
+use crate::plugin::sanitize::{self, Sanitizer};
 use crate::plugin::scope::polling::{self, InCall};
 use crate::plugin::scope::{OpenScope, Scopes};
 use crate::plugin::services::{HostServices, Tasks};
@@ -31,6 +33,7 @@ pub(super) struct Instance {
     scopes: Arc<Scopes>,
     tasks: Arc<Tasks>,
     clock: Arc<dyn Clock>,
+    egress: Arc<Egress>,
     broken: AtomicBool,
 }
 
@@ -53,6 +56,8 @@ pub(super) enum Fault {
     UnknownOp,
     TimedOut,
     Panic(String),
+    /// Its answer is none of the op's.
+    Undecodable(String),
     /// Anything else that a plugin of the SDK does not do.
     Broken(String),
 }
@@ -81,10 +86,13 @@ impl Instance {
         spawned.map_err(|error| format!("no thread can be made to open the plugin: {error}"))?;
         match tokio::time::timeout(OPEN_LIMIT, opened).await {
             Ok(Ok(Ok(abi))) => {
-                let clock = Arc::clone(&opening.clock);
-                Ok(Self { abi, scopes, tasks, clock, broken: AtomicBool::new(false) })
+                let (clock, egress) = (Arc::clone(&opening.clock), Arc::clone(&opening.egress));
+                Ok(Self { abi, scopes, tasks, clock, egress, broken: AtomicBool::new(false) })
             }
-            Ok(Ok(Err(fault))) => Err(refusal(fault)),
+            Ok(Ok(Err(fault))) => {
+                let sanitizer = opening.egress.sanitizer();
+                Err(refusal(Fault::from(fault).sanitized(sanitizer)))
+            }
             Ok(Err(_)) => Err("the thread that opened the plugin died".to_owned()),
             Err(_) => Err(format!("the plugin did not open in {OPEN_LIMIT:?}")),
         }
@@ -102,8 +110,30 @@ impl Instance {
         self.scopes.open(kind, op, manifest, deadline, permits)
     }
 
-    /// Calls the plugin and waits for its answer, until `until` at most; the call is dropped then.
+    /// What cleans everything that the plugin says.
+    pub(super) fn sanitizer(&self) -> &Sanitizer {
+        self.egress.sanitizer()
+    }
+
+    /// Calls the plugin and waits for its answer, until `until` at most; the call is dropped then. What it
+    /// says is clean.
     pub(super) async fn run(
+        &self,
+        scope: &OpenScope,
+        kind: CallKind,
+        op: Op,
+        context: &CallContext,
+        request: &[u8],
+        until: Instant,
+    ) -> Result<Bytes, Fault> {
+        let answer = self.answer(scope, kind, op, context, request, until).await;
+        let answer = answer.map_err(|fault| fault.sanitized(self.sanitizer()))?;
+        let Some(name) = answers::message(op) else { return Ok(answer) };
+        let stored = kind != CallKind::Read;
+        self.sanitizer().message(name, answer, stored).map_err(Fault::Undecodable)
+    }
+
+    async fn answer(
         &self,
         scope: &OpenScope,
         kind: CallKind,
@@ -157,6 +187,27 @@ impl Drop for Instance {
     }
 }
 
+impl Fault {
+    fn sanitized(self, sanitizer: &Sanitizer) -> Self {
+        match self {
+            Self::Said(error) => {
+                let encoded = v1::Error::from(error).encode_to_vec();
+                let cleaned = sanitizer.message(sanitize::ERROR, encoded.into(), true);
+                let decoded =
+                    cleaned.and_then(|it| v1::Error::decode(it).map_err(|it| it.to_string()));
+                match decoded {
+                    Ok(error) => Self::Said(error.into()),
+                    Err(error) => Self::Broken(format!("its error cannot be read: {error}")),
+                }
+            }
+            Self::Panic(message) => Self::Panic(sanitizer.text(&message)),
+            Self::Broken(message) => Self::Broken(sanitizer.text(&message)),
+            Self::Undecodable(message) => Self::Undecodable(sanitizer.text(&message)),
+            Self::UnknownOp | Self::TimedOut => self,
+        }
+    }
+}
+
 impl From<Foreign> for Fault {
     fn from(fault: Foreign) -> Self {
         match fault {
@@ -172,8 +223,8 @@ impl From<Foreign> for Fault {
 }
 
 /// Why an instance was not opened, for a person.
-fn refusal(fault: Foreign) -> String {
-    match Fault::from(fault) {
+fn refusal(fault: Fault) -> String {
+    match fault {
         Fault::Said(error) => {
             let violations = error.violations.iter();
             let fields: Vec<_> =
@@ -181,7 +232,9 @@ fn refusal(fault: Foreign) -> String {
             if fields.is_empty() { error.message } else { fields.join("; ") }
         }
         Fault::Panic(message) => format!("the plugin panicked when it was opened: {message}"),
-        Fault::Broken(message) => format!("the plugin could not be opened: {message}"),
+        Fault::Broken(message) | Fault::Undecodable(message) => {
+            format!("the plugin could not be opened: {message}")
+        }
         Fault::UnknownOp | Fault::TimedOut => "the plugin could not be opened".to_owned(),
     }
 }

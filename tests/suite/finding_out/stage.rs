@@ -14,7 +14,7 @@ use xtask::configuration::Provider;
 
 use crate::support::requests::purchase;
 
-const TOKEN: &str = "testtesttesttesttesttest";
+pub(crate) const TOKEN: &str = "testtesttesttesttesttest";
 
 pub(crate) const KLIKK_CREATE: &str = "order_create";
 pub(crate) const RACKNAP_CREATE: &str = "create";

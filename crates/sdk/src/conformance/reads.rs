@@ -48,6 +48,8 @@ pub(super) async fn run<S: Subject>(stage: &Stage<'_, S>, op: Op, score: &mut Sc
         // Told from the gateway's own records.
         return;
     }
+    score.note_some(Case::Encoded, method, encoded(stage, sample.clone(), calls).await.transpose());
+    score.note_some(Case::Echo, method, echoed(stage, sample.clone(), calls).await.transpose());
     let limited = rate_limited(stage, sample.clone(), calls).await;
     score.note_some(Case::RateLimit, method, limited);
     let hung_up = given_up(stage, sample.clone(), calls, None).await;
@@ -61,6 +63,57 @@ async fn answers<S: Subject>(stage: &Stage<'_, S>, request: Request) -> Outcome<
     let moment = stage.moment().await;
     request.send(&stage.caller).await?;
     stage.nothing_since(&moment, &[]).await
+}
+
+/// That compressed answers with a byte order mark are read like others.
+async fn encoded<S: Subject>(
+    stage: &Stage<'_, S>,
+    request: Request,
+    calls: &[String],
+) -> Outcome<Option<()>> {
+    let Some(call) = calls.first() else { return Ok(None) };
+    stage.subject.calm().await;
+    if !stage.subject.disturb(call, Disturbance::Encoded).await? {
+        return Ok(None);
+    }
+    let read = request.send(&stage.caller).await;
+    stage.subject.calm().await;
+    read?;
+    Ok(Some(()))
+}
+
+/// That a caller sees nothing of a credential which the upstream repeats.
+async fn echoed<S: Subject>(
+    stage: &Stage<'_, S>,
+    request: Request,
+    calls: &[String],
+) -> Outcome<Option<()>> {
+    let mut any = None;
+    for call in calls {
+        stage.subject.calm().await;
+        if !stage.subject.disturb(call, Disturbance::Echo).await? {
+            continue;
+        }
+        // A read that does not come to this call is answered without it.
+        let told = request.clone().send(&stage.caller).await;
+        let shown = told.map_or_else(|refusal| format!("{refusal:?}"), |_| String::new());
+        stage.subject.calm().await;
+        hidden(&shown)?;
+        any = Some(());
+    }
+    Ok(any)
+}
+
+/// That whatever stands between the marks of [`Disturbance::Echo`] was cut.
+fn hidden(text: &str) -> Outcome<()> {
+    for part in text.split("((").skip(1) {
+        let (shown, _) = part.split_once("))").unwrap_or((part, ""));
+        let is_cut = shown.starts_with('*') || "[secret]".starts_with(shown);
+        if !shown.is_empty() && !is_cut {
+            return Err(Failure::new(format_args!("the caller is shown {shown:?} in {text}")));
+        }
+    }
+    Ok(())
 }
 
 /// That a walk with pages of one row sees what one page shows.

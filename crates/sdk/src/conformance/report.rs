@@ -67,6 +67,10 @@ pub enum Case {
     /// A call was answered with an object that another operation was answered, and the gateway ended before
     /// that was stored.
     Contested,
+    /// Answers come compressed and with a byte order mark.
+    Encoded,
+    /// The upstream repeats the credential in a refusal, and the caller sees none of it.
+    Echo,
     /// The upstream wants fewer calls: a read says so, a write waits and ends.
     RateLimit,
     /// The caller hangs up: a read leaves no connection open, a write goes on.
@@ -113,6 +117,8 @@ impl Case {
         Self::PluginError,
         Self::TakenOver,
         Self::Contested,
+        Self::Encoded,
+        Self::Echo,
         Self::RateLimit,
         Self::HangUp,
         Self::Deadline,
@@ -152,6 +158,8 @@ impl Case {
             Self::PluginError => "plugin errs",
             Self::TakenOver => "answered after take-over",
             Self::Contested => "contested before a crash",
+            Self::Encoded => "compressed, with a mark",
+            Self::Echo => "credential echoed",
             Self::RateLimit => "rate limit",
             Self::HangUp => "caller hangs up",
             Self::Deadline => "deadline passes",

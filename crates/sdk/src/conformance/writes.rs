@@ -10,7 +10,7 @@ use super::losses::{Trace, traced};
 use super::report::{Case, Score};
 use super::request::Request;
 use super::stage::Stage;
-use super::{Failure, Outcome, Rejection, Subject, Violation};
+use super::{Disturbance, Failure, Outcome, Rejection, Subject, Violation};
 use crate::op;
 use crate::plugin::v1::Op;
 use crate::v1::operation::{Result as Came, State};
@@ -41,10 +41,29 @@ pub(super) async fn run<S: Subject>(
     score.note(Case::Repeat, method, repeated(stage, &trace, &sample).await);
     score.note(Case::ReusedId, method, reused(stage, &trace, sample.clone()).await);
     score.note(Case::Violation, method, violated(stage, &trace, sample).await);
+    score.note_some(Case::Encoded, method, encoded(stage, &trace).await.transpose());
     score.note_some(Case::BoughtAgain, method, bought_again(stage, &trace).await);
     score.note_some(Case::Rejection, method, rejected(stage, op).await);
     stage.subject.calm().await;
     Some(trace)
+}
+
+/// That a write succeeds whose answers come compressed and with a byte order mark.
+async fn encoded<S: Subject>(stage: &Stage<'_, S>, trace: &Trace) -> Outcome<Option<()>> {
+    let sample = stage.sample(trace.op).await?;
+    let Some(call) = trace.calls.first() else { return Ok(None) };
+    if !stage.subject.disturb(&call.name, Disturbance::Encoded).await? {
+        return Ok(None);
+    }
+    let moment = stage.moment().await;
+    let performed = stage.caller.perform(sample).await;
+    stage.subject.calm().await;
+    performed?;
+    let sold = super::losses::kinds(&stage.sold_since(&moment).await);
+    if sold != trace.sold {
+        return Err(Failure::new(format_args!("sold {sold:?} and not {:?}", trace.sold)));
+    }
+    Ok(Some(()))
 }
 
 /// The calls of a quote that cost nothing and lapse by themselves.

@@ -17,7 +17,7 @@ use super::{MAX_DEPTH, Response, Value, XmlRpcError};
 ///
 /// Why the bytes are no call.
 pub fn decode_call(bytes: &[u8]) -> Result<(String, Vec<Value>), XmlRpcError> {
-    let mut document = Document::new(bytes)?;
+    let mut document = Document::new(bytes, Origin::Ours)?;
     document.open("methodCall")?;
     document.open("methodName")?;
     let name = document.text_to_end()?;
@@ -53,7 +53,7 @@ pub fn method_name(bytes: &[u8]) -> Result<String, XmlRpcError> {
 ///
 /// Why the bytes are no response.
 pub fn decode_response(bytes: &[u8]) -> Result<Response, XmlRpcError> {
-    let mut document = Document::new(bytes)?;
+    let mut document = Document::new(bytes, Origin::Upstream)?;
     document.open("methodResponse")?;
     let response = match document.element()?.as_deref() {
         Some("params") => {
@@ -91,6 +91,16 @@ struct Document<'a> {
     reader: Reader<&'a [u8]>,
     /// Whether anything but the declaration was read.
     begun: bool,
+    origin: Origin,
+}
+
+/// Whose document it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// A call, which has nothing but what it needs: it decides what is spent.
+    Ours,
+    /// A response. Attributes and processing instructions change no value and are passed over.
+    Upstream,
 }
 
 /// The next tag.
@@ -101,13 +111,13 @@ enum Tag {
 }
 
 impl<'a> Document<'a> {
-    fn new(bytes: &'a [u8]) -> Result<Self, XmlRpcError> {
+    fn new(bytes: &'a [u8], origin: Origin) -> Result<Self, XmlRpcError> {
         let text = std::str::from_utf8(bytes).map_err(|_| XmlRpcError::NotUtf8)?;
         let mut reader = Reader::from_str(text);
         let config = reader.config_mut();
         config.expand_empty_elements = true;
         config.check_comments = true;
-        Ok(Self { reader, begun: false })
+        Ok(Self { reader, begun: false, origin })
     }
 
     /// The value whose `<value>` was just opened, to its end.
@@ -219,11 +229,12 @@ impl<'a> Document<'a> {
                 Event::Text(part) => text.push_str(&part.xml10_content()),
                 Event::CData(part) => text.push_str(&part.xml10_content()),
                 Event::GeneralRef(part) => text.push(character(&part)?),
-                Event::Start(start) => return Ok((text, Tag::Open(name(&start)?))),
+                Event::Start(start) => return Ok((text, Tag::Open(name(&start, self.origin)?))),
                 Event::End(_) => return Ok((text, Tag::Close)),
                 Event::Eof => return Ok((text, Tag::End)),
                 Event::Decl(declaration) if first => check_encoding(&declaration)?,
                 Event::Comment(_) => {}
+                Event::PI(_) if self.origin == Origin::Upstream => {}
                 Event::DocType(_) => return Err(XmlRpcError::DocType),
                 Event::Decl(_) | Event::PI(_) | Event::Empty(_) => {
                     return Err(XmlRpcError::Xml("an instruction is in the way".to_owned()));
@@ -247,12 +258,12 @@ fn only_space(text: &str) -> Result<(), XmlRpcError> {
     if space { Ok(()) } else { Err(XmlRpcError::Text) }
 }
 
-/// The name of an element, which has no attributes but declarations of namespaces.
-fn name(start: &BytesStart<'_>) -> Result<String, XmlRpcError> {
+/// The name of an element. In a call it has no attributes but declarations of namespaces.
+fn name(start: &BytesStart<'_>, origin: Origin) -> Result<String, XmlRpcError> {
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|error| XmlRpcError::Xml(error.to_string()))?;
         let key: &str = attribute.key.as_ref();
-        if key != "xmlns" && !key.starts_with("xmlns:") {
+        if origin == Origin::Ours && key != "xmlns" && !key.starts_with("xmlns:") {
             return Err(XmlRpcError::Attribute);
         }
     }
