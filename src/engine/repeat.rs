@@ -315,7 +315,7 @@ mod tests {
             let of = |request: &[u8]| fingerprint("ann", Op::CreateOrder, request).unwrap();
             assert_eq!(of(&first), of(&other));
         };
-        check(changed(|request, _| request.start_before = Some(Timestamp::UNIX_EPOCH).map(at)));
+        check(changed(|request, _| request.start_before = Some(at(Timestamp::UNIX_EPOCH))));
         check(changed(|request, _| request.wait = Some(Duration { seconds: 7, nanos: 0 })));
         check(changed(|_, item| item.term = Some(Term::default())));
         check(changed(|_, item| {

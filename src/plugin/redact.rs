@@ -14,6 +14,12 @@ use secrecy::{ExposeSecret, SecretString};
 /// The fewest bytes of a spelling that is looked for: a shorter one would cut out words.
 const MIN_BYTES: usize = 6;
 
+/// The fewest bytes of a spelling that is looked for in what programs read, and of one that is a number: a
+/// short one would change identifiers and amounts that have nothing to do with it (`123456` is a part of
+/// `123456789`).
+const MIN_READ_BYTES: usize = 8;
+const MIN_READ_DIGITS: usize = 12;
+
 /// What stands in a text where a secret stood.
 pub(super) const CUT: &str = "[secret]";
 
@@ -58,11 +64,20 @@ impl Redactor {
 
     /// The text without secrets.
     pub(super) fn cut<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.cut_where(text, |_| true)
+    }
+
+    /// What programs compare, without secrets: those that are a part of it by chance stay.
+    pub(super) fn cut_from_identifier<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.cut_where(text, |found| found == text || is_no_chance(found.as_bytes()))
+    }
+
+    fn cut_where<'a>(&self, text: &'a str, counts: impl Fn(&str) -> bool) -> Cow<'a, str> {
         match &self.spellings {
             Some(spellings) if spellings.is_match(text) => {
                 let mut kept = String::with_capacity(text.len());
-                spellings.replace_all_with(text, &mut kept, |_, _, kept| {
-                    kept.push_str(CUT);
+                spellings.replace_all_with(text, &mut kept, |_, found, kept| {
+                    kept.push_str(if counts(found) { CUT } else { found });
                     true
                 });
                 Cow::Owned(kept)
@@ -74,7 +89,8 @@ impl Redactor {
     /// Covers every secret in bytes that have a form of their own, whose lengths must not change.
     pub(super) fn cover(&self, bytes: &mut [u8]) {
         let Some(spellings) = &self.spellings else { return };
-        let found: Vec<_> = spellings.find_iter(&*bytes).map(|found| found.range()).collect();
+        let found = spellings.find_iter(&*bytes).map(|found| found.range());
+        let found: Vec<_> = found.filter(|range| is_no_chance(&bytes[range.clone()])).collect();
         for range in found {
             bytes[range].fill(b'*');
         }
@@ -85,6 +101,12 @@ impl fmt::Debug for Redactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Redactor").finish_non_exhaustive()
     }
+}
+
+/// Whether bytes that spell a secret are hardly a part of something else.
+fn is_no_chance(found: &[u8]) -> bool {
+    let min = if found.iter().all(u8::is_ascii_digit) { MIN_READ_DIGITS } else { MIN_READ_BYTES };
+    found.len() >= min
 }
 
 /// Every spelling of a secret: in an alphabet of its own, and each of those as the texts write it that it
@@ -223,6 +245,17 @@ mod tests {
         for spelling in ["f39/Pj4+Pz8/", "f39_Pj4-Pz8_", "f39\\/Pj4+Pz8\\/", "f39%2fPj4%2bPz8%2f"] {
             assert_eq!(secrets.cut(spelling), "[secret]", "{spelling}");
         }
+    }
+
+    #[test]
+    fn short_secret_changes_nothing_that_programs_read() {
+        let secrets = redactor("123456");
+        let mut body = b"{\"order\": 123456789}".to_vec();
+        secrets.cover(&mut body);
+        assert_eq!(body, b"{\"order\": 123456789}");
+        assert_eq!(secrets.cut_from_identifier("123456789"), "123456789");
+        assert_eq!(secrets.cut_from_identifier("123456"), "[secret]");
+        assert_eq!(secrets.cut("no access for 123456"), "no access for [secret]");
     }
 
     #[test]

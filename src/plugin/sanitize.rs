@@ -115,8 +115,16 @@ impl Sanitizer {
 
     /// A text without secrets.
     pub(super) fn redacted<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.without_tokens(self.secrets.cut(text))
+    }
+
+    /// As [`Sanitizer::redacted`], of what programs compare.
+    pub(super) fn redacted_identifier<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.without_tokens(self.secrets.cut_from_identifier(text))
+    }
+
+    fn without_tokens<'a>(&self, mut text: Cow<'a, str>) -> Cow<'a, str> {
         let tokens = self.tokens.read().unwrap_or_else(PoisonError::into_inner);
-        let mut text = self.secrets.cut(text);
         for (_, token) in &*tokens {
             if token.is_in(text.as_bytes()) {
                 text = Cow::Owned(token.cut(&text).into_owned());
@@ -242,12 +250,12 @@ impl Pass<'_> {
     }
 
     fn string<'a>(&self, name: &str, text: &'a str) -> Cow<'a, str> {
-        let redacted = self.sanitizer.redacted(text);
         let is_identifier =
             IDENTIFIERS.contains(&name) || IDENTIFIER_ENDS.iter().any(|end| name.ends_with(end));
         if is_identifier {
-            return redacted;
+            return self.sanitizer.redacted_identifier(text);
         }
+        let redacted = self.sanitizer.redacted(text);
         if SCHEMAS.contains(&name) {
             return if redacted.len() > SCHEMA_BYTES { Cow::Borrowed("") } else { redacted };
         }

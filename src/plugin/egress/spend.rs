@@ -248,7 +248,7 @@ fn redacted(mut seen: Seen, sanitizer: &Sanitizer) -> Seen {
     if let Seen::Success { upstream_id: Some(id), .. }
     | Seen::PaymentDue { upstream_id: Some(id), .. } = &mut seen
     {
-        *id = sanitizer.redacted(id).into_owned();
+        *id = sanitizer.redacted_identifier(id).into_owned();
     }
     seen
 }
