@@ -12,10 +12,12 @@ use purveyor_sdk::FILE_DESCRIPTOR_SET;
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::{Error, Result};
 use tokio_stream::{Stream, StreamExt as _};
-use tonic::{Code, Request, Response, Status, Streaming};
+use tonic::{Request, Response, Status, Streaming};
 use tonic_reflection::pb;
 use tonic_reflection::server::v1::{ServerReflection, ServerReflectionServer};
 use tonic_reflection::server::v1alpha;
+
+use crate::api::status::NOT_FOUND;
 
 /// The package of the public contract.
 const PACKAGE: &str = "purveyor.v1";
@@ -182,7 +184,7 @@ macro_rules! serve {
                     let request = request?;
                     let answer = answer(request.message_request.as_ref());
                     let answer = answer.unwrap_or_else(|Unknown(error_message)| {
-                        let error_code = Code::NotFound.into();
+                        let error_code = NOT_FOUND;
                         Answer::ErrorResponse(ErrorResponse { error_code, error_message })
                     });
                     Ok(ServerReflectionResponse {

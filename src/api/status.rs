@@ -34,6 +34,9 @@ pub const MORE_VIOLATIONS: &str = "more_violations";
 /// The name of the detail that says when to try again.
 const RETRY_INFO: &str = "RetryInfo";
 
+/// The code of what is not there, where a protocol other than gRPC's own tells it.
+pub(crate) const NOT_FOUND: i32 = Code::NotFound as i32;
+
 /// What every word of ErrorReason begins with in the proto.
 const PREFIX: &str = "ERROR_REASON_";
 
