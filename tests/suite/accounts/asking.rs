@@ -90,7 +90,9 @@ async fn identify_asks_again_after_an_hour_and_after_a_credential_was_refused() 
     assert_eq!((error.reason, asked(&upstream, WHO)), (ErrorReason::UpstreamCredentials, 3));
     assert!(identified(4).await.asked);
     // Any other failure says nothing of the account.
-    upstream.inject(Fault::next("hosting.account.info", FaultKind::DropBeforeCommit));
+    // A read on a pooled connection is sent once more.
+    let dropped = Fault::next("hosting.account.info", FaultKind::DropBeforeCommit);
+    upstream.inject(dropped.times(2));
     read().await.expect_err("no answer");
     assert!(!identified(5).await.asked);
     // While it cannot be asked, what it told last is known, and is not told as fresh.
