@@ -138,7 +138,7 @@ fn list(examined: &Examination, out: &mut dyn Write) -> Result<(), Failure> {
         Some(seen) => writeln!(out, "its witness knows of change {seen}")?,
         None => writeln!(out, "it has no witness: nobody knows how many changes there were")?,
     }
-    if let Some(lost) = &examined.lost {
+    if let Some(lost) = examined.lost.as_ref().filter(|lost| lost.until > Timestamp::now()) {
         writeln!(out, "searched for before they spend: operations until {}", lost.until)?;
         writeln!(out, "  commits since {} may be missing", lost.from)?;
     }

@@ -252,6 +252,15 @@ impl Engine {
         }
     }
 
+    /// What was gone before this, and is there again, may be what the request made: a window before it was
+    /// sent. One that a restored store lacks may have been sent as soon as that time began.
+    fn gone_since(&self, operation: &Operation, policy: &Policy) -> Age {
+        let presumed = operation.current().filter(|last| last.is_presumed());
+        let lost = presumed.and(policy.lost.as_ref()).map(|lost| lost.from_age);
+        let sent = || operation.current().map_or(operation.create_age, |last| last.permit_age);
+        lost.unwrap_or_else(sent) - policy.settle - self.inner.store.age().slack
+    }
+
     /// What is there again under an identifier whose object was gone shortly before, or since: a listing
     /// cannot tell it from the one that stood in the baseline, so it may be what this operation made.
     async fn find_come_back(
@@ -270,8 +279,7 @@ impl Engine {
             // Absence decides nothing yet, so nothing has to be asked for one by one.
             return Ok(Vec::new());
         }
-        let sent = operation.current().map_or(operation.create_age, |last| last.permit_age);
-        let since = sent - policy.settle - self.inner.store.age().slack;
+        let since = self.gone_since(operation, &policy);
         let mut candidates = Vec::new();
         for id in self.inner.store.closed_ids(&policy.gate, since).await? {
             let request = FindRequest { upstream_id: id.clone(), ..request.clone() };
@@ -338,29 +346,27 @@ impl Engine {
     }
 
     pub(super) async fn find_request(&self, operation: &Operation) -> Result<FindRequest> {
-        let Policy { gate, aliases, legacy_gate, settle, id_kind, lost, .. } =
-            self.policy(operation);
+        let policy = self.policy(operation);
+        let gone_since = self.gone_since(operation, &policy);
+        let Policy { gate, aliases, legacy_gate, id_kind, lost, .. } = policy;
         let slack = self.inner.store.age().slack;
         // What was claimed shortly before may have been missing from the list that is compared with. What
         // was claimed earlier stood there, unless it is gone and its identifier has come back.
         let provider = self.inner.providers.get(&operation.provider);
         let lag = provider.map_or(SETTLE_DEFAULT, |provider| listing_lag(&provider));
         let since = operation.create_age - lag - slack;
-        // What was gone a window before the request was sent, and is there again, may be ours.
-        let sent = operation.current().map_or(operation.create_age, |last| last.permit_age);
-        let closed_since = sent - settle - slack;
         let store = &self.inner.store;
         let witness_ids = store.newest_claims(&gate, &id_kind, since, WITNESSES).await?;
         let presumed = operation.current().is_some_and(store::operation::Attempt::is_presumed);
         // What is new since the lost time began is explained by whoever claimed it since.
         let lost = lost.filter(|_| presumed).map(|lost| lost.from_age - LOST_MARGIN - slack);
-        let (since, closed_since) = lost.map_or((since, closed_since), |lost| (lost, lost));
+        let since = lost.unwrap_or(since);
         let undecided =
             [State::Running, State::OutcomeUnknown, State::Reconciling, State::NeedsOperator];
         let others = self.of_the_account(operation, &undecided).await?;
         let other_request_ids = others.iter().map(|it| it.request_id.to_string()).collect();
         let accounts = std::iter::once(gate).chain(aliases).chain(legacy_gate);
-        let mut claimed_ids = self.claimed_ids(operation, accounts, since, closed_since).await?;
+        let mut claimed_ids = self.claimed_ids(operation, accounts, since, gone_since).await?;
         if presumed {
             // Earlier steps made them.
             claimed_ids.extend(operation.own_ids());

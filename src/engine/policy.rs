@@ -40,7 +40,8 @@ impl Engine {
             policy.effect_lag = policy.effect_lag.max(safety.effect_lag);
         }
         policy.settle = failpoint::settle(policy.settle);
-        policy.lost = self.lost_time();
+        policy.lost = self.inner.store.lost_time();
+        policy.lost_lasts = self.lost_time().is_some();
         policy.ends = matches!(operation.op, Op::TerminateService | Op::DeleteProduct);
         policy
     }
@@ -126,6 +127,7 @@ fn of(provider: &Provider, operation: &Operation, config: &EngineConfig) -> Poli
         account_shared: provider.config().account_shared,
         settle: settle(provider.timing()).unwrap_or(SETTLE_DEFAULT),
         lost: None,
+        lost_lasts: false,
         effect_lag: provider.effect_lag(op).unwrap_or(SETTLE_DEFAULT),
         retry: config.retry,
         look: config.look,
@@ -221,6 +223,7 @@ fn without_provider(operation: &Operation, config: &EngineConfig) -> Policy {
         absence_is_proof: false,
         account_shared: false,
         lost: None,
+        lost_lasts: false,
         settle: SETTLE_DEFAULT,
         effect_lag: SETTLE_DEFAULT,
         retry: config.retry,

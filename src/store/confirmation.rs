@@ -57,7 +57,14 @@ impl Confirmation {
     /// The time that the store lacks from now on, as far as anybody knows; `age` is the store's age at the
     /// confirmation, and `earlier` what an earlier one said. What was missing then is still missing.
     pub(super) fn lost_time(&self, age: Age, earlier: Option<LostTime>) -> Option<LostTime> {
-        let Decision::Lost { from, until } = self.decision else { return None };
+        let Decision::Lost { from, until } = self.decision else {
+            // It is over; what was searched for because of it, and is not decided, still is.
+            return earlier.map(|earlier| LostTime {
+                until: earlier.until.min(self.time),
+                until_age: earlier.until_age.min(age),
+                ..earlier
+            });
+        };
         // The age advances no faster than time, so it was not less than this at `from`.
         let from_age = age - length(from, self.time);
         let until_age = age + length(self.time, until);
@@ -135,6 +142,9 @@ mod tests {
         assert_eq!((both.from, both.until_age, both.confirmed_age), (from, age(1500), age(600)));
         let alone = later.lost_time(age(1500), Some(lost)).unwrap();
         assert_eq!((alone.from, alone.until_age), (at(90), age(1600)));
-        assert_eq!(confirmation(Decision::NothingLost).lost_time(age(500), Some(lost)), None);
+        let nothing = confirmation(Decision::NothingLost);
+        let over = nothing.lost_time(age(700), Some(lost)).unwrap();
+        assert!(!over.lasts(age(700)) && over.from_age == lost.from_age);
+        assert_eq!(nothing.lost_time(age(500), None), None);
     }
 }

@@ -31,8 +31,11 @@ pub struct Policy {
     pub absence_is_proof: bool,
     /// Whether somebody else may buy on the same account.
     pub account_shared: bool,
-    /// The time that the store may lack: what was sent then is not known. `None`: it lacks nothing.
+    /// The time that the store lacks, or has lacked: what was sent then is not known. `None`: it never
+    /// lacked anything.
     pub lost: Option<LostTime>,
+    /// Whether operations are still searched for because of it.
+    pub lost_lasts: bool,
     /// From a lost answer until absence counts.
     pub settle: Duration,
     /// How long the effect may lag behind the upstream's final word.
@@ -56,7 +59,7 @@ impl Policy {
         let may_be_another =
             |lost: &LostTime| self.ends && operation.create_age < lost.confirmed_age;
         let doubtful = |lost: &&LostTime| self.effect == Effect::Spend || may_be_another(lost);
-        let lost = self.lost.as_ref().filter(doubtful)?;
+        let lost = self.lost.as_ref().filter(|_| self.lost_lasts).filter(doubtful)?;
         let known = operation.attempts.iter().any(|attempt| {
             attempt.outcome != Outcome::NotSent && attempt.permit_age >= lost.confirmed_age
         });
@@ -66,7 +69,7 @@ impl Policy {
     /// Whether what is new since an attempt's baseline may have been made by a request that the store lacks.
     pub fn may_be_of_lost(&self, attempt: &Attempt) -> bool {
         let before = |lost: &LostTime| attempt.permit_age < lost.confirmed_age;
-        self.lost.as_ref().is_some_and(|lost| attempt.is_presumed() || before(lost))
+        attempt.is_presumed() || (self.lost_lasts && self.lost.as_ref().is_some_and(before))
     }
 }
 

@@ -59,6 +59,7 @@ pub(super) fn policy(evidence: Evidence) -> Policy {
         absence_is_proof: evidence != Evidence::None,
         account_shared: false,
         lost: None,
+        lost_lasts: false,
         ends: false,
         settle: SETTLE,
         effect_lag: EFFECT_LAG,

@@ -1,6 +1,8 @@
 //! What was bought in the time that a restored store lacks, at each kind of evidence: by its mark, by the state,
 //! by a listing, and where nothing can be asked. What is new is bought.
 
+use std::time::{Duration, Instant};
+
 use purveyor_sdk::v1::operation::{Outcome, Result as Came, State};
 use purveyor_sdk::v1::price::Tax;
 use purveyor_sdk::v1::product::{Offer, Package, Shape};
@@ -20,7 +22,10 @@ use crate::renewing_by_order::stage as renewing;
 use crate::support::client::{Client, succeeded};
 use crate::support::program::{Program, confirm_with};
 use crate::support::requests::{purchase, quantity, renewal, request_id};
-use crate::support::{configuration, gandi, sold};
+use crate::support::{configuration, gandi, sold, until};
+
+/// Longer than the settle window of an upstream with the times of these tests.
+const LONG_GONE: Duration = Duration::from_secs(8);
 
 /// A gateway whose store is backed up, and the moment from which on everything is lost.
 struct Lost {
@@ -370,6 +375,35 @@ async fn end_whose_id_came_back_is_for_an_operator() {
     let kept = GetProductRequest { name: product, ..GetProductRequest::default() };
     let kept = client.products().get_product(kept).await.expect("it is there").into_inner();
     assert_eq!(kept.display_name, "the second");
+}
+
+/// A product was deleted before the backup, and its id is that of the one which was made after it.
+#[tokio::test(flavor = "multi_thread")]
+async fn product_whose_id_came_back_is_for_an_operator() {
+    let (upstream, provider) = computestacks().await;
+    upstream.set_mode(Mode { reuse_ids: true, ..Mode::default() });
+    let begin = Instant::now();
+    let earlier = async |client: &Client| {
+        let first = succeeded(made(client, package("an earlier one")).await);
+        let request = DeleteProductRequest {
+            name: product_of(&first),
+            request_id: request_id(),
+            ..DeleteProductRequest::default()
+        };
+        let end = client.products().delete_product(request).await.expect("it is accepted");
+        succeeded(client.done(&end.into_inner().name).await);
+        // Long gone, as far as a request is concerned that is sent from now on.
+        until("it is long gone", async || begin.elapsed() > LONG_GONE).await;
+    };
+    let lost = Lost::begin(Home::Sqlite, ("computestacks", provider), earlier).await;
+    let request = package("a lost one");
+    succeeded(made(&lost.client().await, request.clone()).await);
+    let count = sales(&upstream).len();
+    let program = lost.restored().await;
+    let doubtful = made(&program.client().await, request).await;
+    assert_eq!(doubtful.state(), State::NeedsOperator, "{doubtful:#?}");
+    assert_eq!(candidates(&doubtful).len(), 1);
+    assert_eq!(sales(&upstream).len(), count);
 }
 
 /// Switches whether the gateway of a folder sends anything.

@@ -30,7 +30,7 @@ fn lost(evidence: Evidence) -> Policy {
         until: at(UNTIL),
         until_age: age_at(UNTIL),
     };
-    Policy { lost: Some(lost), ..policy(evidence) }
+    Policy { lost: Some(lost), lost_lasts: true, ..policy(evidence) }
 }
 
 fn permit() -> Event {
@@ -127,6 +127,19 @@ fn what_is_found_by_comparison_is_for_an_operator() {
     let doubtful = shown(Evidence::Difference);
     assert_eq!(doubtful.state, State::NeedsOperator);
     assert_eq!(doubtful.candidates, [UpstreamRef::of("a")]);
+}
+
+/// Nobody has decided it by then.
+#[test]
+fn presumed_attempt_is_compared_as_carefully_when_the_lost_time_is_over() {
+    let lasting = lost(Evidence::Difference);
+    let unknown = presumed(&lasting, Ok(()), 150);
+    let over = Policy { lost_lasts: false, ..lasting };
+    let shown = take(&over, &unknown, found("a"), 150).unwrap();
+    assert_eq!(shown.state, State::NeedsOperator);
+    // What is sent by now is not searched for before.
+    let begun = take(&over, &accepted(), begin("A1"), 150).unwrap();
+    assert_eq!(over.unsearched(&begun), None);
 }
 
 /// Its baseline is from before the confirmation, and what is new since may be of requests that are lost.
