@@ -65,6 +65,9 @@ impl Now {
 /// The kind of identifier of what an order became, whatever its plugin calls it.
 pub const SERVICE_KIND: &str = "service";
 
+/// The metadata key of the HTTP status that the upstream answered the last attempt with.
+pub const UPSTREAM_STATUS: &str = "upstream_status";
+
 /// What follows.
 ///
 /// The version is left as it is; who commits raises it. Requires: the event is about this
@@ -221,6 +224,7 @@ impl Step<'_> {
 
     fn deferred(&mut self, error: &Error) {
         self.next.blocked_by = None;
+        self.next.message = error.to_string();
         if !self.too_late(None) {
             self.again_later(error.to_string());
         }
@@ -235,25 +239,34 @@ impl Step<'_> {
         late
     }
 
-    /// What was never sent has failed, and the error names what it waited for. What was sent ends with what
-    /// became of that: a refusal as any refusal, and what is proven absent is looked for once more after
-    /// the end.
+    /// What was never sent has failed, and the error says why. What was sent ends with what the upstream said
+    /// last: a refusal as any refusal, and what is proven absent is looked for once more after the end.
     fn not_started(&mut self, waited_for: Option<&Blocker>) {
         let start_before = self.next.start_before;
         let sent = self.next.current().filter(|it| it.outcome != Outcome::NotSent);
-        if let Some(sent) = sent {
-            let message = format!("{}; nothing was sent again before {start_before}", sent.message);
-            if sent.outcome == Outcome::Absent {
-                return self.fail(Error::unavailable(message));
-            }
-            self.next.blocked_by = None;
-            return self.fail_unless_seen(Error::new(ErrorReason::UpstreamRejected, message));
+        let Some(sent) = sent else { return self.never_sent(waited_for) };
+        let message = format!("{}; nothing was sent again before {start_before}", sent.message);
+        if sent.outcome == Outcome::Absent {
+            let error = with_status(Error::new(ErrorReason::NotExecuted, message), sent);
+            return self.fail(error);
         }
-        let message = format!("nothing was sent before {start_before}");
-        self.fail(match waited_for {
-            Some(blocker) => blocker.not_started(message),
-            None => Error::new(ErrorReason::NotStarted, message),
-        });
+        let error = with_status(Error::new(ErrorReason::UpstreamRejected, message), sent);
+        self.next.blocked_by = None;
+        self.fail_unless_seen(error);
+    }
+
+    fn never_sent(&mut self, waited_for: Option<&Blocker>) {
+        let message = format!("nothing was sent before {}", self.next.start_before);
+        if let Some(blocker) = waited_for {
+            return self.fail(blocker.not_started(message));
+        }
+        let last = self.next.attempts.last().map(|it| it.message.as_str());
+        let causes = [self.next.message.as_str(), last.unwrap_or_default()];
+        let message = match causes.into_iter().find(|cause| !cause.is_empty()) {
+            Some(cause) => format!("{message}: {cause}"),
+            None => message,
+        };
+        self.fail(Error::new(ErrorReason::NotStarted, message));
     }
 
     fn unblocked(&mut self) {
@@ -572,6 +585,14 @@ impl Step<'_> {
 
     fn refusal(&self, event: &Event, reason: &'static str) -> Refusal {
         Refusal { event: event.name(), state: self.next.state.as_str_name(), reason }
+    }
+}
+
+/// An error that the answer to an attempt led to, with that answer's status.
+fn with_status(error: Error, attempt: &Attempt) -> Error {
+    match attempt.answer_status {
+        0 => error,
+        status => error.with_metadata(UPSTREAM_STATUS, status),
     }
 }
 

@@ -117,8 +117,10 @@ pub(crate) fn of_write(answer: &Answer, asked: Asked, proofs: &[&'static str]) -
     match proven(answer.status, &told, proofs) {
         Some(proof) => Spent::Refused { proof, error: of_read(answer, asked) },
         None => {
-            let text = short(told.message.as_deref().unwrap_or_default());
-            Spent::Unknown(format!("status {} proves nothing: {text}", answer.status))
+            let text = short(told.message.as_deref().unwrap_or("no reason is given"));
+            let code = told.error_code.as_deref().or(told.class.as_deref());
+            let code = code.map(|code| format!(" ({})", short(code))).unwrap_or_default();
+            Spent::Unknown(format!("status {}{code}: {text}", answer.status))
         }
     }
 }

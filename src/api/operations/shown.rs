@@ -10,7 +10,7 @@ use purveyor_sdk::v1::operation::{Result as Outcome, State};
 
 use crate::api::status;
 use crate::engine::Caller;
-use crate::engine::outcome::resource;
+use crate::engine::outcome::{resource, upstream};
 use crate::store::age::Age;
 use crate::store::operation::{Attempt, Baseline, Decision, Note, Operation};
 
@@ -37,7 +37,7 @@ pub(crate) fn shown(
         caller: operation.owner.clone(),
         trace_id: operation.trace_id.clone(),
         blocked_by: operation.blocked_by.map(name).unwrap_or_default(),
-        upstream: Some(operation.upstream.clone()),
+        upstream: Some(upstream(operation)),
         attempts: operation.attempts.iter().map(attempt).collect(),
         create_time: Some(time(operation.create_time)),
         update_time: Some(time(operation.update_time)),
