@@ -16,7 +16,7 @@ use purveyor_sdk::v1::{
 };
 use purveyor_sdk::{Error, Result};
 use tokio_stream::Stream;
-use tonic::{Request, Status};
+use tonic::{Request, Response, Status};
 use tracing::Span;
 use uuid::Uuid;
 
@@ -112,7 +112,7 @@ impl Operations {
 impl operations_server::Operations for Operations {
     async fn get_operation(&self, request: Request<GetOperationRequest>) -> Answer<v1::Operation> {
         let (arrival, request) = arrived(request);
-        answer(self.get(&arrival.call(), request).await)
+        answer(&arrival, self.get(&arrival.call(), request).await)
     }
 
     async fn list_operations(
@@ -120,7 +120,7 @@ impl operations_server::Operations for Operations {
         request: Request<ListOperationsRequest>,
     ) -> Answer<ListOperationsResponse> {
         let (arrival, request) = arrived(request);
-        answer(self.list(&arrival.call(), request).await)
+        answer(&arrival, self.list(&arrival.call(), request).await)
     }
 
     async fn wait_operation(
@@ -128,7 +128,7 @@ impl operations_server::Operations for Operations {
         request: Request<WaitOperationRequest>,
     ) -> Answer<v1::Operation> {
         let (arrival, request) = arrived(request);
-        answer(self.wait(&arrival, &arrival.call(), request).await)
+        answer(&arrival, self.wait(&arrival, &arrival.call(), request).await)
     }
 
     type WatchOperationsStream =
@@ -139,6 +139,7 @@ impl operations_server::Operations for Operations {
         request: Request<WatchOperationsRequest>,
     ) -> Answer<Self::WatchOperationsStream> {
         let (arrival, request) = arrived(request);
+        let subject = arrival.subject.clone();
         let (store, clock) = (self.engine.store().clone(), self.engine.clock().clone());
         let watch = Watch::new(store, clock, self.tokens.clone(), arrival, request.filter)
             .map(|watch| watch.at_all_ids(&self.engine));
@@ -146,12 +147,11 @@ impl operations_server::Operations for Operations {
             Ok(watch) => watch.begin(&request.resume_token).await,
             Err(error) => Err(error),
         };
-        answer(begun.map(|events| {
-            let events = tokio_stream::StreamExt::map(events, |event: Result<_>| {
-                event.map_err(|error| status::grpc(&error))
-            });
-            Box::pin(events) as Self::WatchOperationsStream
-        }))
+        let begun = begun.map_err(|error| status::grpc(&subject.stamp(error)))?;
+        let events = tokio_stream::StreamExt::map(begun, move |event: Result<_>| {
+            event.map_err(|error| status::grpc(&subject.stamp(error)))
+        });
+        Ok(Response::new(Box::pin(events) as Self::WatchOperationsStream))
     }
 
     async fn cancel_operation(
@@ -159,7 +159,7 @@ impl operations_server::Operations for Operations {
         request: Request<CancelOperationRequest>,
     ) -> Answer<v1::Operation> {
         let (arrival, request) = arrived(request);
-        answer(self.cancel(&arrival.call(), request).await)
+        answer(&arrival, self.cancel(&arrival.call(), request).await)
     }
 
     async fn resolve_operation(
@@ -167,7 +167,7 @@ impl operations_server::Operations for Operations {
         request: Request<ResolveOperationRequest>,
     ) -> Answer<v1::Operation> {
         let (arrival, request) = arrived(request);
-        answer(self.resolve(&arrival.call(), request).await)
+        answer(&arrival, self.resolve(&arrival.call(), request).await)
     }
 }
 

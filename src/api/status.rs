@@ -28,6 +28,15 @@ pub const DOMAIN: &str = "purveyor";
 /// The metadata key of the resource that an error is about, as a name of this API.
 pub const RESOURCE: &str = "resource";
 
+/// The metadata key of the provider that an error is about.
+pub const PROVIDER: &str = "provider";
+
+/// The metadata key of the operation that is in the way, else of the one that failed.
+pub const OPERATION: &str = "operation";
+
+/// The metadata key of the order that a renewal has made, which may still wait for payment.
+pub const ORDER: &str = "order";
+
 /// The metadata key that says how many violations were left out.
 pub const MORE_VIOLATIONS: &str = "more_violations";
 
@@ -312,8 +321,15 @@ impl Content<'_> {
 
     /// What the error is about: a resource, else a provider, else this server.
     fn subject(&self) -> String {
-        [RESOURCE, "operation", "provider"]
-            .iter()
+        let keys = match self.error.reason {
+            ErrorReason::RequestIdReused
+            | ErrorReason::OperationNotFound
+            | ErrorReason::OperationState => [OPERATION, RESOURCE, PROVIDER],
+            // The upstream counts the calls of an account.
+            ErrorReason::UpstreamRateLimit => [PROVIDER, RESOURCE, OPERATION],
+            _ => [RESOURCE, OPERATION, PROVIDER],
+        };
+        keys.iter()
             .find_map(|key| self.metadata.get(*key))
             .cloned()
             .unwrap_or_else(|| DOMAIN.to_owned())

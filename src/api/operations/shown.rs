@@ -9,6 +9,7 @@ use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::v1::operation::{Result as Outcome, State};
 
 use crate::api::status;
+use crate::api::subject::Subject;
 use crate::engine::Caller;
 use crate::engine::outcome::{resource, upstream};
 use crate::store::age::Age;
@@ -61,7 +62,8 @@ fn name(request_id: uuid::Uuid) -> String {
 /// What came of it: the error of one that failed, else the resource as it was last seen.
 fn outcome(operation: &Operation) -> Option<Outcome> {
     if let (State::Failed, Some(error)) = (operation.state, &operation.error) {
-        return Some(Outcome::Error(status::ended(&error.clone().into())));
+        let error = Subject::of_operation(operation).stamp(error.clone().into());
+        return Some(Outcome::Error(status::ended(&error)));
     }
     let resource = resource(operation).unwrap_or_else(|error| {
         // The operation itself is still worth showing.
@@ -84,7 +86,7 @@ fn problem(operation: &Operation) -> Option<v1::Status> {
         Some(error) if operation.state == State::NeedsOperator => error.clone().into(),
         _ => Error::new(ErrorReason::DuplicateDetected, bought_as_well(operation)?),
     };
-    Some(status::ended(&error))
+    Some(status::ended(&Subject::of_operation(operation).stamp(error)))
 }
 
 /// What was bought beside what the operation shows as its own, for a person. The operation's own message

@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use prost::Message;
 use purveyor_sdk::Error;
-use purveyor_sdk::plugin::v1::FieldViolation;
-use purveyor_sdk::v1::ErrorReason;
+use purveyor_sdk::plugin::v1::{FieldViolation, Op};
+use purveyor_sdk::v1::{self, ErrorReason};
 use tonic::Code;
 use tonic_types::pb;
 
 use super::{DOMAIN, MORE_VIOLATIONS, complete, ended, grpc, value};
 use crate::api::limits::ERROR_MAX_BYTES;
+use crate::api::subject::Subject;
+use crate::store::age::Age;
+use crate::store::operation::Operation;
 
 /// The contract itself: its comments are the table.
 const CONTRACT: &str = include_str!("../../../proto/purveyor/v1/error.proto");
@@ -211,4 +214,101 @@ fn what_the_transport_says_gets_our_details() {
     check(tonic::Status::internal("Missing request message."), invalid);
     let own = grpc(&Error::new(ErrorReason::ResumeTokenExpired, "text"));
     check(own, (Code::OutOfRange, "RESUME_TOKEN_EXPIRED"));
+}
+
+/// The subjects that the details of an error name.
+fn subjects(error: &Error) -> Vec<String> {
+    let subjects = |detail: &prost_types::Any| {
+        let bytes = detail.value.as_slice();
+        match detail.type_url.rsplit('.').next().unwrap() {
+            "PreconditionFailure" => {
+                let failure = pb::PreconditionFailure::decode(bytes).unwrap();
+                failure.violations.into_iter().map(|it| it.subject).collect()
+            }
+            "QuotaFailure" => {
+                let failure = pb::QuotaFailure::decode(bytes).unwrap();
+                failure.violations.into_iter().map(|it| it.subject).collect()
+            }
+            "ResourceInfo" => vec![pb::ResourceInfo::decode(bytes).unwrap().resource_name],
+            _ => Vec::new(),
+        }
+    };
+    value(error).details.iter().flat_map(subjects).collect()
+}
+
+#[test]
+fn no_detail_of_a_known_resource_is_about_this_server() {
+    let name = "providers/acme/orders/7";
+    let id = "5F0A1B52-6D0C-4A43-9D0E-000000000001";
+    let request =
+        v1::PayOrderRequest { name: name.into(), request_id: id.into(), ..Default::default() };
+    let now = jiff::Timestamp::UNIX_EPOCH;
+    let id = uuid::Uuid::parse_str(id).unwrap();
+    let new = Operation::new(id, Op::PayOrder, "acme", now, Age::from_nanos(0));
+    let operation = Operation { target: name.to_owned(), ..new };
+    let ours = format!("operations/{id}");
+    for reason in reasons() {
+        let stamped = Subject::of_request(&request).stamp(Error::new(reason, "text"));
+        assert_eq!(stamped.metadata["resource"], name, "{reason:?}");
+        assert_eq!(stamped.metadata["provider"], "providers/acme", "{reason:?}");
+        let reused = reason == ErrorReason::RequestIdReused;
+        assert_eq!(stamped.metadata.get("operation"), reused.then_some(&ours), "{reason:?}");
+        for subject in subjects(&stamped) {
+            let expected = match reason {
+                ErrorReason::RequestIdReused => ours.as_str(),
+                ErrorReason::UpstreamRateLimit => "providers/acme",
+                _ => name,
+            };
+            assert_eq!(subject, expected, "{reason:?}");
+        }
+        let stamped = Subject::of_operation(&operation).stamp(Error::new(reason, "text"));
+        assert_eq!(stamped.metadata["resource"], name, "{reason:?}");
+        assert_eq!(stamped.metadata["provider"], "providers/acme", "{reason:?}");
+        assert_eq!(stamped.metadata["operation"], ours, "{reason:?}");
+        assert!(subjects(&stamped).iter().all(|subject| subject != DOMAIN), "{reason:?}");
+    }
+}
+
+#[test]
+fn what_an_error_says_of_itself_stays() {
+    let request = v1::UpdateServiceRequest {
+        service: Some(v1::Service {
+            name: "providers/acme/services/1".into(),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let error = Error::new(ErrorReason::ProductNotFound, "text")
+        .with_metadata("resource", "providers/other/products/2")
+        .with_metadata("operation", "operations/3")
+        .with_metadata("upstream_status", 403);
+    let stamped = Subject::of_request(&request).stamp(error);
+    let told = |key: &str| stamped.metadata.get(key).map(String::as_str);
+    assert_eq!(told("resource"), Some("providers/other/products/2"));
+    assert_eq!(told("provider"), Some("providers/other"));
+    assert_eq!(told("operation"), Some("operations/3"));
+    assert_eq!(told("upstream_code"), Some("403"));
+    // An answer of success is no code of a refusal.
+    let error = Error::new(ErrorReason::NotExecuted, "text").with_metadata("upstream_status", 200);
+    assert_eq!(Subject::default().stamp(error).metadata.get("upstream_code"), None);
+}
+
+#[test]
+fn a_subject_is_a_name_or_nothing() {
+    let check = |name: &str, expected: Option<&str>| {
+        let request = v1::GetOrderRequest { name: name.to_owned() };
+        let stamped = Subject::of_request(&request).stamp(Error::unavailable("text"));
+        let told = stamped.metadata.get("resource").map(String::as_str);
+        assert_eq!((told, told.is_some()), (expected, !stamped.metadata.is_empty()), "{name}");
+        let bytes = bytes::Bytes::from(request.encode_to_vec());
+        assert_eq!(Subject::of_bytes(&bytes), Subject::of_request(&request), "{name}");
+    };
+    check("providers/acme", Some("providers/acme"));
+    check("providers/acme/products/1", Some("providers/acme/products/1"));
+    check("providers/-", None);
+    check("providers/acme/orders/a/b", None);
+    check("anything\nelse", None);
+    check("", None);
+    let id = "operations/5f0a1b52-6d0c-4a43-9d0e-000000000001";
+    check(id, Some(id));
 }

@@ -21,7 +21,15 @@ impl Desk {
         assert_eq!((failed.state(), error.reason.as_str()), (State::Failed, "UPSTREAM_REJECTED"));
         let said = "status 403 (Client::Forbidden): User not granted for this request";
         assert!(error.message.contains(said), "{error:#?}");
-        assert_eq!(error.metadata["upstream_status"], "403");
+        for (key, value) in [
+            ("upstream_status", "403"),
+            ("upstream_code", "403"),
+            ("provider", "providers/ovh"),
+            ("resource", failed.target.as_str()),
+            ("operation", failed.name.as_str()),
+        ] {
+            assert_eq!(error.metadata[key], value, "{error:#?}");
+        }
         assert_eq!(outcomes(failed), [Outcome::Absent]);
         assert!(failed.attempts[0].message.contains(said), "{failed:#?}");
         let upstream = failed.upstream.as_ref().expect("the order is there");
@@ -47,4 +55,5 @@ async fn renewal_whose_payment_is_forbidden_names_the_unpaid_order() {
     let failed = desk.renewed(desk.quarter(paypal()).await).await;
     desk.ended_with_the_answer(&failed);
     assert_eq!(desk.renewal(&failed.target).await.order, ORDER);
+    assert_eq!(failure(&failed).metadata["order"], ORDER);
 }
