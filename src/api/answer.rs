@@ -92,7 +92,7 @@ async fn operation(
         Written::Quote(quote) => return Ok(unstored(Outcome::Quote(*quote))),
         Written::Refused(error) => {
             let error = arrival.subject.stamp(error);
-            return Ok(unstored(Outcome::Error(status::ended(&error))));
+            return Ok(unstored(Outcome::Error(status::value(&error))));
         }
     };
     arrival.place.give_back();

@@ -8,7 +8,7 @@ use purveyor_sdk::v1;
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::v1::operation::{Result as Outcome, State};
 
-use crate::api::status;
+use crate::api::status::{self, retry::Stage};
 use crate::api::subject::Subject;
 use crate::engine::Caller;
 use crate::engine::outcome::{resource, upstream};
@@ -63,7 +63,8 @@ fn name(request_id: uuid::Uuid) -> String {
 fn outcome(operation: &Operation) -> Option<Outcome> {
     if let (State::Failed, Some(error)) = (operation.state, &operation.error) {
         let error = Subject::of_operation(operation).stamp(error.clone().into());
-        return Some(Outcome::Error(status::ended(&error)));
+        let stage = Stage::of_failed(operation);
+        return Some(Outcome::Error(status::of_operation(&error, stage)));
     }
     let resource = resource(operation).unwrap_or_else(|error| {
         // The operation itself is still worth showing.
@@ -86,7 +87,8 @@ fn problem(operation: &Operation) -> Option<v1::Status> {
         Some(error) if operation.state == State::NeedsOperator => error.clone().into(),
         _ => Error::new(ErrorReason::DuplicateDetected, bought_as_well(operation)?),
     };
-    Some(status::ended(&Subject::of_operation(operation).stamp(error)))
+    let error = Subject::of_operation(operation).stamp(error);
+    Some(status::of_operation(&error, Stage::Problem))
 }
 
 /// What was bought beside what the operation shows as its own, for a person. The operation's own message

@@ -22,6 +22,7 @@ impl Desk {
         let said = "status 403 (Client::Forbidden): User not granted for this request";
         assert!(error.message.contains(said), "{error:#?}");
         for (key, value) in [
+            ("retry", "NEW_REQUEST_ID"),
             ("upstream_status", "403"),
             ("upstream_code", "403"),
             ("provider", "providers/ovh"),
