@@ -51,6 +51,8 @@ pub(crate) fn shown(
         notes: operation.notes.iter().filter(|_| caller.operator).map(shown_note).collect(),
         result: outcome(operation),
         etag: operation.version.to_string(),
+        // A store counts the version in 64 bits with a sign.
+        revision: i64::try_from(operation.version).unwrap_or(i64::MAX),
     }
 }
 
