@@ -15,6 +15,7 @@ mod policy;
 mod presumed;
 mod refusal;
 mod rules;
+mod start_before;
 #[cfg(test)]
 mod tests;
 mod word;
@@ -230,45 +231,6 @@ impl Step<'_> {
         }
     }
 
-    /// Whether `start_before` has passed and nothing took effect; then it is not started.
-    fn too_late(&mut self, waited_for: Option<&Blocker>) -> bool {
-        let late = self.now.wall > self.next.start_before && self.nothing_applied();
-        if late {
-            self.not_started(waited_for);
-        }
-        late
-    }
-
-    /// What was never sent has failed, and the error says why. What was sent ends with what the upstream said
-    /// last: a refusal as any refusal, and what is proven absent is looked for once more after the end.
-    fn not_started(&mut self, waited_for: Option<&Blocker>) {
-        let start_before = self.next.start_before;
-        let sent = self.next.current().filter(|it| it.outcome != Outcome::NotSent);
-        let Some(sent) = sent else { return self.never_sent(waited_for) };
-        let message = format!("{}; nothing was sent again before {start_before}", sent.message);
-        if sent.outcome == Outcome::Absent {
-            let error = with_status(Error::new(ErrorReason::NotExecuted, message), sent);
-            return self.fail(error);
-        }
-        let error = with_status(Error::new(ErrorReason::UpstreamRejected, message), sent);
-        self.next.blocked_by = None;
-        self.fail_unless_seen(error);
-    }
-
-    fn never_sent(&mut self, waited_for: Option<&Blocker>) {
-        let message = format!("nothing was sent before {}", self.next.start_before);
-        if let Some(blocker) = waited_for {
-            return self.fail(blocker.not_started(message));
-        }
-        let last = self.next.attempts.last().map(|it| it.message.as_str());
-        let causes = [self.next.message.as_str(), last.unwrap_or_default()];
-        let message = match causes.into_iter().find(|cause| !cause.is_empty()) {
-            Some(cause) => format!("{message}: {cause}"),
-            None => message,
-        };
-        self.fail(Error::new(ErrorReason::NotStarted, message));
-    }
-
     fn unblocked(&mut self) {
         self.next.blocked_by = None;
         self.next.message.clear();
@@ -285,17 +247,6 @@ impl Step<'_> {
         self.next.message = format!("waits for {by}");
         let at = self.now.age + LOOK_FOR_ONESELF;
         self.next.wake_time = Some(self.not_past_start_before(at));
-    }
-
-    /// At the latest when `start_before` has passed, as far as the wall clock tells now.
-    fn not_past_start_before(&self, at: Age) -> Age {
-        let left = self.next.start_before.duration_since(self.now.wall);
-        match Duration::try_from(left) {
-            Ok(left) if !left.is_zero() && self.nothing_applied() => {
-                at.min(self.now.age + left + Duration::from_millis(1))
-            }
-            _ => at,
-        }
     }
 
     /// Attempt n+1 exists only after one that provably moved nothing, or, for a setting, after an
@@ -585,14 +536,6 @@ impl Step<'_> {
 
     fn refusal(&self, event: &Event, reason: &'static str) -> Refusal {
         Refusal { event: event.name(), state: self.next.state.as_str_name(), reason }
-    }
-}
-
-/// An error that the answer to an attempt led to, with that answer's status.
-fn with_status(error: Error, attempt: &Attempt) -> Error {
-    match attempt.answer_status {
-        0 => error,
-        status => error.with_metadata(UPSTREAM_STATUS, status),
     }
 }
 

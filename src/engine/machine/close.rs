@@ -9,6 +9,7 @@ use purveyor_sdk::plugin::v1::{Op, PollOutcome, StepOutcome, poll_outcome};
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::v1::operation::{Outcome, State};
 
+use super::start_before::with_status;
 use super::{Closing, Contest, Step, rules};
 use crate::plugin::{ProofSeen, Seen, Spend};
 use crate::store::age::Age;
@@ -166,7 +167,7 @@ impl Step<'_> {
         let error = match self.next.current_mut() {
             Some(attempt) => {
                 attempt.answer_status = status;
-                super::with_status(error, attempt)
+                with_status(error, attempt)
             }
             None => error,
         };

@@ -12,7 +12,8 @@ use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, UpstreamRef};
 use uuid::Uuid;
 
 use super::event::Looked;
-use super::{Step, rules, with_status};
+use super::start_before::with_status;
+use super::{Step, rules};
 #[cfg(feature = "failpoints")]
 use crate::failpoint;
 use crate::store::operation::{Attempt, EndKind, Observed, Operation, Origin};
