@@ -6,7 +6,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use prost_types::{FileDescriptorProto, MethodDescriptorProto, ServiceDescriptorProto};
+use prost_types::field_descriptor_proto::Type;
+use prost_types::{
+    DescriptorProto, FileDescriptorProto, MethodDescriptorProto, ServiceDescriptorProto,
+};
 use tonic_build::manual::{Builder, Method, Service};
 
 /// The package of the public contract.
@@ -24,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (servers, clients) = (out.join("server"), out.join("client"));
     fs::create_dir_all(&servers)?;
     fs::create_dir_all(&clients)?;
-    let mut names = String::new();
+    let (mut names, mut addressed) = (String::new(), String::new());
     for file in contract(&root)? {
         for service in &file.service {
             Builder::new()
@@ -40,11 +43,36 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let message = message(method.input_type());
                 writeln!(names, "impl Named for {MESSAGES}::{message} {{")?;
                 writeln!(names, "    const NAME: &'static str = \"{PACKAGE}.{message}\";\n}}")?;
+                let input = file.message_type.iter().find(|it| it.name() == message);
+                let input = input.ok_or("a request stands in another file than its method")?;
+                addressed.push_str(&addresses(input)?);
             }
         }
     }
     fs::write(out.join("names.rs"), names)?;
+    fs::write(out.join("addressed.rs"), addressed)?;
     Ok(())
+}
+
+/// Which resource a request names, by its `name` or `parent` or by the `name` of the message that it changes, and
+/// its request id.
+fn addresses(request: &DescriptorProto) -> Result<String, std::fmt::Error> {
+    let field = |name: &str| request.field.iter().find(|field| field.name() == name);
+    let changed = request.field.iter().find(|it| it.number() == 1 && it.r#type() == Type::Message);
+    let changed = changed.filter(|_| request.name().starts_with("Update"));
+    let resource = match (field("name").or_else(|| field("parent")), changed) {
+        (Some(field), _) => format!("&self.{}", field.name()),
+        (None, Some(field)) => {
+            format!("self.{}.as_ref().map_or(\"\", |it| it.name.as_str())", field.name())
+        }
+        (None, None) => "\"\"".to_owned(),
+    };
+    let id = if field("request_id").is_some() { "&self.request_id" } else { "\"\"" };
+    let mut code = String::new();
+    writeln!(code, "impl Addressed for {MESSAGES}::{} {{", request.name())?;
+    writeln!(code, "    fn resource(&self) -> &str {{ {resource} }}")?;
+    writeln!(code, "    fn request_id(&self) -> &str {{ {id} }}\n}}")?;
+    Ok(code)
 }
 
 /// The files of the public contract that hold services.

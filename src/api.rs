@@ -7,6 +7,7 @@ pub mod limits;
 pub mod reflection;
 pub mod server;
 pub mod status;
+mod subject;
 
 pub(crate) mod operations;
 mod orders;

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use bytes::Bytes;
 use prost::Message;
 use purveyor_sdk::v1;
 use purveyor_sdk::v1::ErrorReason;
@@ -17,6 +18,7 @@ use crate::api::codec::fits;
 use crate::api::limits::{WAIT_DEFAULT, WAIT_MARGIN, WAIT_MAX};
 use crate::api::operations::shown::shown;
 use crate::api::status;
+use crate::api::subject::{Addressed, Subject};
 use crate::engine::Engine;
 use crate::engine::call::{Call, Written};
 use crate::engine::listing::Missed;
@@ -27,15 +29,25 @@ pub(crate) type Answer<T> = std::result::Result<Response<T>, Status>;
 
 /// What came with a request, and its message. Without a gate before it (nothing sends such a request
 /// but a test) the call has no deadline and no trace.
-pub(crate) fn arrived<T>(mut request: Request<T>) -> (Arrival, T) {
-    let arrival = request.extensions_mut().remove().unwrap_or_default();
-    (arrival, request.into_inner())
+pub(crate) fn arrived<T: Addressed>(request: Request<T>) -> (Arrival, T) {
+    about(request, Subject::of_request)
 }
 
-/// A result as it leaves, unless it is too large to leave.
-pub(crate) fn answer<T: Message>(result: Result<T>) -> Answer<T> {
+/// As [`arrived`], of a request that passes as bytes.
+pub(crate) fn arrived_raw(request: Request<Bytes>) -> (Arrival, Bytes) {
+    about(request, Subject::of_bytes)
+}
+
+fn about<T>(mut request: Request<T>, subject: impl FnOnce(&T) -> Subject) -> (Arrival, T) {
+    let arrival: Arrival = request.extensions_mut().remove().unwrap_or_default();
+    let message = request.into_inner();
+    (Arrival { subject: subject(&message), ..arrival }, message)
+}
+
+/// A result as it leaves, unless it is too large to leave; an error says what it is about.
+pub(crate) fn answer<T: Message>(arrival: &Arrival, result: Result<T>) -> Answer<T> {
     let result = result.and_then(|message| fits(message.encoded_len()).map(|()| message));
-    result.map(Response::new).map_err(|error| status::grpc(&error))
+    result.map(Response::new).map_err(|error| status::grpc(&arrival.subject.stamp(error)))
 }
 
 /// Runs a write, which begins only when `wait` is one, and answers with its operation: done, or as it
@@ -52,7 +64,7 @@ pub(crate) async fn write<F: Future<Output = Result<Written>>>(
 ) -> Answer<v1::Operation> {
     Span::current().record("request_id", request_id);
     let written = written(engine, request_id, write);
-    answer(operation(engine, arrival, call, wait, written).await)
+    answer(arrival, operation(engine, arrival, call, wait, written).await)
 }
 
 /// Of two that carry the same request at the same moment, one is accepted, and what it does may be
@@ -81,7 +93,10 @@ async fn operation(
     let operation = match write.await? {
         Written::Operation(operation) => *operation,
         Written::Quote(quote) => return Ok(unstored(Outcome::Quote(*quote))),
-        Written::Refused(error) => return Ok(unstored(Outcome::Error(status::ended(&error)))),
+        Written::Refused(error) => {
+            let error = arrival.subject.stamp(error);
+            return Ok(unstored(Outcome::Error(status::value(&error))));
+        }
     };
     arrival.place.give_back();
     let waited = wait_for(engine, arrival, call, operation, wanted).await?;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use crate::api::admission::Place;
 use crate::api::limits::DEADLINE_MARGIN;
+use crate::api::subject::Subject;
 use crate::engine::Caller;
 use crate::engine::call::Call;
 
@@ -31,6 +32,8 @@ pub(crate) struct Arrival {
     pub(crate) place: Arc<Place>,
     /// Turns true when the server stops; `None`: it never does.
     pub(crate) leaving: Option<watch::Receiver<bool>>,
+    /// What the request is about.
+    pub(crate) subject: Subject,
 }
 
 impl Arrival {

@@ -125,7 +125,7 @@ impl Operations {
 impl operations_server::Operations for Operations {
     async fn get_operation(&self, request: Request<GetOperationRequest>) -> Answer<v1::Operation> {
         let (arrival, request) = arrived(request);
-        answer(self.get(&arrival.call(), request).await)
+        answer(&arrival, self.get(&arrival.call(), request).await)
     }
 
     async fn list_operations(
@@ -133,7 +133,7 @@ impl operations_server::Operations for Operations {
         request: Request<ListOperationsRequest>,
     ) -> Answer<ListOperationsResponse> {
         let (arrival, request) = arrived(request);
-        answer(self.list(&arrival.call(), request).await)
+        answer(&arrival, self.list(&arrival.call(), request).await)
     }
 
     async fn wait_operation(
@@ -141,7 +141,7 @@ impl operations_server::Operations for Operations {
         request: Request<WaitOperationRequest>,
     ) -> Answer<v1::Operation> {
         let (arrival, request) = arrived(request);
-        answer(self.wait(&arrival, &arrival.call(), request).await)
+        answer(&arrival, self.wait(&arrival, &arrival.call(), request).await)
     }
 
     type WatchOperationsStream =
@@ -152,6 +152,7 @@ impl operations_server::Operations for Operations {
         request: Request<WatchOperationsRequest>,
     ) -> Answer<Self::WatchOperationsStream> {
         let (arrival, request) = arrived(request);
+        let subject = arrival.subject.clone();
         let (store, clock) = (self.engine.store().clone(), self.engine.clock().clone());
         let watch = Watch::new(store, clock, self.tokens.clone(), arrival, request.filter)
             .map(|watch| watch.at_all_ids(&self.engine));
@@ -159,16 +160,14 @@ impl operations_server::Operations for Operations {
             Ok(watch) => watch.begin(&request.resume_token).await,
             Err(error) => Err(error),
         };
-        let begun = begun.map(|events| {
-            let events = tokio_stream::StreamExt::map(events, |event: Result<_>| {
-                let event = event.and_then(|event: WatchOperationsResponse| {
-                    fits(event.encoded_len()).map(|()| event)
-                });
-                event.map_err(|error| status::grpc(&error))
+        let begun = begun.map_err(|error| status::grpc(&subject.stamp(error)))?;
+        let events = tokio_stream::StreamExt::map(begun, move |event: Result<_>| {
+            let event = event.and_then(|event: WatchOperationsResponse| {
+                fits(event.encoded_len()).map(|()| event)
             });
-            Response::new(Box::pin(events) as Self::WatchOperationsStream)
+            event.map_err(|error| status::grpc(&subject.stamp(error)))
         });
-        begun.map_err(|error| status::grpc(&error))
+        Ok(Response::new(Box::pin(events) as Self::WatchOperationsStream))
     }
 
     async fn cancel_operation(
@@ -176,7 +175,7 @@ impl operations_server::Operations for Operations {
         request: Request<CancelOperationRequest>,
     ) -> Answer<v1::Operation> {
         let (arrival, request) = arrived(request);
-        answer(self.cancel(&arrival.call(), request).await)
+        answer(&arrival, self.cancel(&arrival.call(), request).await)
     }
 
     async fn resolve_operation(
@@ -184,7 +183,7 @@ impl operations_server::Operations for Operations {
         request: Request<ResolveOperationRequest>,
     ) -> Answer<v1::Operation> {
         let (arrival, request) = arrived(request);
-        answer(self.resolve(&arrival.call(), request).await)
+        answer(&arrival, self.resolve(&arrival.call(), request).await)
     }
 }
 

@@ -38,16 +38,19 @@ impl orders_server::Orders for Orders {
 
     async fn get_order(&self, request: Request<GetOrderRequest>) -> Answer<Order> {
         let (arrival, request) = arrived(request);
-        answer(self.orders.get(&arrival.call(), request).await)
+        answer(&arrival, self.orders.get(&arrival.call(), request).await)
     }
 
     async fn list_orders(&self, request: Request<ListOrdersRequest>) -> Answer<ListOrdersResponse> {
         let (arrival, request) = arrived(request);
         let listed = self.orders.list(&arrival.call(), request).await;
-        answer(listed.map(|listed| {
-            let unreachable = unreachable(&listed.missed);
-            ListOrdersResponse { unreachable, ..listed.response }
-        }))
+        answer(
+            &arrival,
+            listed.map(|listed| {
+                let unreachable = unreachable(&listed.missed);
+                ListOrdersResponse { unreachable, ..listed.response }
+            }),
+        )
     }
 
     async fn cancel_order(&self, request: Request<CancelOrderRequest>) -> Answer<Operation> {
@@ -63,7 +66,7 @@ impl orders_server::Orders for Orders {
         request: Request<ListPaymentMethodsRequest>,
     ) -> Answer<ListPaymentMethodsResponse> {
         let (arrival, request) = arrived(request);
-        answer(self.orders.list_payment_methods(&arrival.call(), request).await)
+        answer(&arrival, self.orders.list_payment_methods(&arrival.call(), request).await)
     }
 
     async fn pay_order(&self, request: Request<PayOrderRequest>) -> Answer<Operation> {
@@ -79,6 +82,6 @@ impl orders_server::Orders for Orders {
         request: Request<GetOrderSecretsRequest>,
     ) -> Answer<OrderSecrets> {
         let (arrival, request) = arrived(request);
-        answer(self.orders.secrets(&arrival.call(), request).await)
+        answer(&arrival, self.orders.secrets(&arrival.call(), request).await)
     }
 }

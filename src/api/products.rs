@@ -9,7 +9,7 @@ use purveyor_sdk::v1::{
 };
 use tonic::Request;
 
-use crate::api::answer::{Answer, answer, arrived, unreachable, write};
+use crate::api::answer::{Answer, answer, arrived, arrived_raw, unreachable, write};
 use crate::api::served::products_server;
 use crate::engine::Engine;
 use crate::engine::listing::Listed;
@@ -32,13 +32,13 @@ impl Products {
 #[tonic::async_trait]
 impl products_server::Products for Products {
     async fn list_products(&self, request: Request<Bytes>) -> Answer<Bytes> {
-        let (arrival, request) = arrived(request);
-        answer(self.products.list_raw(&arrival.call(), request).await.map(joined))
+        let (arrival, request) = arrived_raw(request);
+        answer(&arrival, self.products.list_raw(&arrival.call(), request).await.map(joined))
     }
 
     async fn get_product(&self, request: Request<Bytes>) -> Answer<Bytes> {
-        let (arrival, request) = arrived(request);
-        answer(self.products.get_raw(&arrival.call(), request).await)
+        let (arrival, request) = arrived_raw(request);
+        answer(&arrival, self.products.get_raw(&arrival.call(), request).await)
     }
 
     async fn create_product(&self, request: Request<CreateProductRequest>) -> Answer<Operation> {

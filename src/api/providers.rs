@@ -30,12 +30,12 @@ impl providers_server::Providers for Providers {
         request: Request<ListProvidersRequest>,
     ) -> Answer<ListProvidersResponse> {
         let (arrival, request) = arrived(request);
-        answer(self.providers.list(&arrival.call(), request).await)
+        answer(&arrival, self.providers.list(&arrival.call(), request).await)
     }
 
     async fn get_provider(&self, request: Request<GetProviderRequest>) -> Answer<Provider> {
         let (arrival, request) = arrived(request);
-        answer(self.providers.get(&arrival.call(), request).await)
+        answer(&arrival, self.providers.get(&arrival.call(), request).await)
     }
 
     async fn check_provider(
@@ -43,6 +43,6 @@ impl providers_server::Providers for Providers {
         request: Request<CheckProviderRequest>,
     ) -> Answer<CheckProviderResponse> {
         let (arrival, request) = arrived(request);
-        answer(self.providers.check(&arrival.call(), request).await)
+        answer(&arrival, self.providers.check(&arrival.call(), request).await)
     }
 }

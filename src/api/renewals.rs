@@ -32,7 +32,7 @@ impl renewals_server::Renewals for Renewals {
         request: Request<ListRenewalOptionsRequest>,
     ) -> Answer<ListRenewalOptionsResponse> {
         let (arrival, request) = arrived(request);
-        answer(self.renewals.list_options(&arrival.call(), request).await)
+        answer(&arrival, self.renewals.list_options(&arrival.call(), request).await)
     }
 
     async fn create_renewal(&self, request: Request<CreateRenewalRequest>) -> Answer<Operation> {
@@ -45,7 +45,7 @@ impl renewals_server::Renewals for Renewals {
 
     async fn get_renewal(&self, request: Request<GetRenewalRequest>) -> Answer<Renewal> {
         let (arrival, request) = arrived(request);
-        answer(self.renewals.get(&arrival.call(), request).await)
+        answer(&arrival, self.renewals.get(&arrival.call(), request).await)
     }
 
     async fn list_renewals(
@@ -54,9 +54,12 @@ impl renewals_server::Renewals for Renewals {
     ) -> Answer<ListRenewalsResponse> {
         let (arrival, request) = arrived(request);
         let listed = self.renewals.list(&arrival.call(), request).await;
-        answer(listed.map(|listed| {
-            let unreachable = unreachable(&listed.missed);
-            ListRenewalsResponse { unreachable, ..listed.response }
-        }))
+        answer(
+            &arrival,
+            listed.map(|listed| {
+                let unreachable = unreachable(&listed.missed);
+                ListRenewalsResponse { unreachable, ..listed.response }
+            }),
+        )
     }
 }

@@ -34,15 +34,18 @@ impl services_server::Services for Services {
     ) -> Answer<ListServicesResponse> {
         let (arrival, request) = arrived(request);
         let listed = self.services.list(&arrival.call(), request).await;
-        answer(listed.map(|listed| {
-            let unreachable = unreachable(&listed.missed);
-            ListServicesResponse { unreachable, ..listed.response }
-        }))
+        answer(
+            &arrival,
+            listed.map(|listed| {
+                let unreachable = unreachable(&listed.missed);
+                ListServicesResponse { unreachable, ..listed.response }
+            }),
+        )
     }
 
     async fn get_service(&self, request: Request<GetServiceRequest>) -> Answer<Service> {
         let (arrival, request) = arrived(request);
-        answer(self.services.get(&arrival.call(), request).await)
+        answer(&arrival, self.services.get(&arrival.call(), request).await)
     }
 
     async fn adopt_service(&self, request: Request<AdoptServiceRequest>) -> Answer<Operation> {

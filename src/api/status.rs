@@ -2,6 +2,7 @@
 //! of our own in an operation. The only file that knows gRPC's codes. It must not decide what is an
 //! error, and never shows an error's source.
 
+pub(crate) mod retry;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use purveyor_sdk::v1::{self, ErrorReason};
 use tonic::Code;
 use tonic_types::pb;
 
+use self::retry::{Retry, Stage};
 use crate::api::limits::{ERROR_MAX_BYTES, VIOLATIONS_MAX};
 
 /// The domain of every reason.
@@ -27,6 +29,21 @@ pub const DOMAIN: &str = "purveyor";
 
 /// The metadata key of the resource that an error is about, as a name of this API.
 pub const RESOURCE: &str = "resource";
+
+/// The metadata key of the provider that an error is about.
+pub const PROVIDER: &str = "provider";
+
+/// The metadata key of the operation that is in the way, else of the one that failed.
+pub const OPERATION: &str = "operation";
+
+/// The metadata key of the order that a renewal has made, which may still wait for payment.
+pub const ORDER: &str = "order";
+
+/// The metadata key that says which retry is right.
+pub const RETRY: &str = "retry";
+
+/// The metadata key that says what to change, or to do, before a request is sent again.
+pub const CHANGE: &str = "retry_change";
 
 /// The metadata key that says how many violations were left out.
 pub const MORE_VIOLATIONS: &str = "more_violations";
@@ -58,14 +75,23 @@ pub(crate) fn grpc(error: &Error) -> tonic::Status {
         let source = error.source.as_ref().map(tracing::field::display);
         tracing::error!(reason = reason(error.reason), source, "{error}");
     }
-    let content = fit(error);
+    let content = fit(error, of_call(error));
     let details = content.encode();
     tonic::Status::with_details(code(error.reason), content.message, details)
 }
 
-/// An error as a value: what `grpc` says, with the reason and its facts as fields.
+/// An error of a call as a value: what `grpc` says, with the reason and its facts as fields.
 pub(crate) fn value(error: &Error) -> v1::Status {
-    let content = fit(error);
+    at(error, of_call(error))
+}
+
+/// The error of an operation. Repeating the call only shows the same operation.
+pub(crate) fn of_operation(error: &Error, stage: Stage) -> v1::Status {
+    at(error, stage)
+}
+
+fn at(error: &Error, stage: Stage) -> v1::Status {
+    let content = fit(error, stage);
     v1::Status {
         code: code(error.reason) as i32,
         details: content.details(),
@@ -75,12 +101,8 @@ pub(crate) fn value(error: &Error) -> v1::Status {
     }
 }
 
-/// The error of an operation that has ended: as [`value`], without RetryInfo, since repeating the
-/// call only shows the same operation.
-pub(crate) fn ended(error: &Error) -> v1::Status {
-    let mut status = value(error);
-    status.details.retain(|detail| detail.type_url != type_url(RETRY_INFO));
-    status
+fn of_call(error: &Error) -> Stage {
+    Stage::Call { passes: error.retry_after.is_some() }
 }
 
 /// Gives a status that the transport made (no such method, a request that cannot be read) the details
@@ -163,23 +185,6 @@ fn code(reason: ErrorReason) -> Code {
     }
 }
 
-/// Whether repeating the very same call is safe and may help. Each of these is answered before
-/// anything is stored or sent, but for ACCEPTANCE_UNKNOWN, where the request id makes it safe.
-fn may_repeat(error: &Error) -> bool {
-    match error.reason {
-        ErrorReason::UpstreamRateLimit
-        | ErrorReason::UpstreamUnavailable
-        | ErrorReason::StoreUnavailable
-        | ErrorReason::AcceptanceUnknown => true,
-        // An answer that is too large is too large again, an operation may wait for an operator, and a
-        // quarantined provider for a restart.
-        ErrorReason::Overloaded
-        | ErrorReason::OperationInProgress
-        | ErrorReason::ProviderUnavailable => error.retry_after.is_some(),
-        _ => false,
-    }
-}
-
 /// A reason as the wire has it. One that is not set is a defect of ours.
 fn reason(reason: ErrorReason) -> String {
     let reason = match reason {
@@ -192,17 +197,19 @@ fn reason(reason: ErrorReason) -> String {
 /// An error, cut to what may travel.
 struct Content<'a> {
     error: &'a Error,
+    retry: Retry,
     message: String,
     metadata: HashMap<String, String>,
     violations: Vec<FieldViolation>,
 }
 
 /// Cuts an error down: first the violations from the end, then the texts.
-fn fit(error: &Error) -> Content<'_> {
+fn fit(error: &Error, stage: Stage) -> Content<'_> {
+    let retry = retry::retry(error.reason, stage);
     let mut shown = error.violations.len().min(VIOLATIONS_MAX);
     let mut text = TEXT_MAX_BYTES;
     loop {
-        let content = cut(error, shown, text);
+        let content = cut(error, retry, shown, text);
         if content.travels() <= ERROR_MAX_BYTES || text == 0 {
             return content;
         }
@@ -215,7 +222,7 @@ fn fit(error: &Error) -> Content<'_> {
 }
 
 /// An error with `shown` violations and no text longer than `text` bytes.
-fn cut(error: &Error, shown: usize, text: usize) -> Content<'_> {
+fn cut(error: &Error, retry: Retry, shown: usize, text: usize) -> Content<'_> {
     let facts = error.metadata.iter().take(METADATA_MAX);
     let mut metadata: HashMap<_, _> =
         facts.map(|(key, fact)| (prefix(key, text / 4), prefix(fact, text))).collect();
@@ -223,12 +230,15 @@ fn cut(error: &Error, shown: usize, text: usize) -> Content<'_> {
     if more > 0 {
         metadata.insert(MORE_VIOLATIONS.to_owned(), more.to_string());
     }
+    metadata.insert(RETRY.to_owned(), retry.as_str().to_owned());
+    metadata.insert(CHANGE.to_owned(), retry::change(error.reason).to_owned());
     let violations = error.violations.iter().take(shown).map(|violation| FieldViolation {
         field: prefix(&violation.field, text),
         description: prefix(&violation.description, text),
     });
     Content {
         error,
+        retry,
         message: prefix(&error.message, MESSAGE_MAX_BYTES.min(text * 4)),
         violations: violations.collect(),
         metadata,
@@ -306,7 +316,7 @@ impl Content<'_> {
             )),
             _ => {}
         }
-        if may_repeat(self.error) {
+        if self.retry == Retry::SameRequest {
             let delay = self.error.retry_after.unwrap_or(RETRY_DEFAULT);
             details.push(any(RETRY_INFO, &pb::RetryInfo { retry_delay: delay.try_into().ok() }));
         }
@@ -315,8 +325,15 @@ impl Content<'_> {
 
     /// What the error is about: a resource, else a provider, else this server.
     fn subject(&self) -> String {
-        [RESOURCE, "operation", "provider"]
-            .iter()
+        let keys = match self.error.reason {
+            ErrorReason::RequestIdReused
+            | ErrorReason::OperationNotFound
+            | ErrorReason::OperationState => [OPERATION, RESOURCE, PROVIDER],
+            // The upstream counts the calls of an account.
+            ErrorReason::UpstreamRateLimit => [PROVIDER, RESOURCE, OPERATION],
+            _ => [RESOURCE, OPERATION, PROVIDER],
+        };
+        keys.iter()
             .find_map(|key| self.metadata.get(*key))
             .cloned()
             .unwrap_or_else(|| DOMAIN.to_owned())

@@ -15,6 +15,7 @@ mod policy;
 mod presumed;
 mod refusal;
 mod rules;
+mod start_before;
 #[cfg(test)]
 mod tests;
 mod word;
@@ -64,6 +65,9 @@ impl Now {
 
 /// The kind of identifier of what an order became, whatever its plugin calls it.
 pub const SERVICE_KIND: &str = "service";
+
+/// The metadata key of the HTTP status that the upstream answered the last attempt with.
+pub const UPSTREAM_STATUS: &str = "upstream_status";
 
 /// What follows.
 ///
@@ -221,39 +225,10 @@ impl Step<'_> {
 
     fn deferred(&mut self, error: &Error) {
         self.next.blocked_by = None;
+        self.next.message = error.to_string();
         if !self.too_late(None) {
             self.again_later(error.to_string());
         }
-    }
-
-    /// Whether `start_before` has passed and nothing took effect; then it is not started.
-    fn too_late(&mut self, waited_for: Option<&Blocker>) -> bool {
-        let late = self.now.wall > self.next.start_before && self.nothing_applied();
-        if late {
-            self.not_started(waited_for);
-        }
-        late
-    }
-
-    /// What was never sent has failed, and the error names what it waited for. What was sent ends with what
-    /// became of that: a refusal as any refusal, and what is proven absent is looked for once more after
-    /// the end.
-    fn not_started(&mut self, waited_for: Option<&Blocker>) {
-        let start_before = self.next.start_before;
-        let sent = self.next.current().filter(|it| it.outcome != Outcome::NotSent);
-        if let Some(sent) = sent {
-            let message = format!("{}; nothing was sent again before {start_before}", sent.message);
-            if sent.outcome == Outcome::Absent {
-                return self.fail(Error::unavailable(message));
-            }
-            self.next.blocked_by = None;
-            return self.fail_unless_seen(Error::new(ErrorReason::UpstreamRejected, message));
-        }
-        let message = format!("nothing was sent before {start_before}");
-        self.fail(match waited_for {
-            Some(blocker) => blocker.not_started(message),
-            None => Error::new(ErrorReason::NotStarted, message),
-        });
     }
 
     fn unblocked(&mut self) {
@@ -272,17 +247,6 @@ impl Step<'_> {
         self.next.message = format!("waits for {by}");
         let at = self.now.age + LOOK_FOR_ONESELF;
         self.next.wake_time = Some(self.not_past_start_before(at));
-    }
-
-    /// At the latest when `start_before` has passed, as far as the wall clock tells now.
-    fn not_past_start_before(&self, at: Age) -> Age {
-        let left = self.next.start_before.duration_since(self.now.wall);
-        match Duration::try_from(left) {
-            Ok(left) if !left.is_zero() && self.nothing_applied() => {
-                at.min(self.now.age + left + Duration::from_millis(1))
-            }
-            _ => at,
-        }
     }
 
     /// Attempt n+1 exists only after one that provably moved nothing, or, for a setting, after an

@@ -62,7 +62,7 @@ struct Content {
     /// The answer's status; 0 without an answer.
     #[prost(uint32, tag = "7")]
     status: u32,
-    /// The answer, kept where the plugin failed.
+    /// The answer's body, kept where the plugin failed.
     #[prost(bytes = "vec", tag = "8")]
     body: Vec<u8>,
     /// Whether an answer carried an identifier.
@@ -105,9 +105,9 @@ pub(super) fn of(nonce: Uuid, closing: &Closing) -> Option<Observation> {
         }
         Seen::Unproven { .. } => return None,
     };
-    if let (Some(answer), Err(_)) = (&spend.answer, said) {
+    if let Some(answer) = &spend.answer {
         content.status = answer.status.into();
-        content.body = answer.body.to_vec();
+        content.body = if said.is_err() { answer.body.to_vec() } else { Vec::new() };
     }
     content.named = upstream_id.is_some();
     let upstream_id = upstream_id.unwrap_or_default();

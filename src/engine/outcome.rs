@@ -5,7 +5,7 @@
 use purveyor_sdk::names::ProviderName;
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::plugin::v1::resource::Kind;
-use purveyor_sdk::v1::ErrorReason;
+use purveyor_sdk::v1::{ErrorReason, UpstreamRef};
 use purveyor_sdk::{Error, Result};
 
 use super::made_here::recorded;
@@ -40,4 +40,13 @@ pub fn resource(operation: &Operation) -> Result<Option<Kind>> {
         Some(Kind::Deleted(_)) | None => {}
     }
     Ok(resource)
+}
+
+/// What exists upstream: what was made or last seen, else the object that the operation is about.
+pub fn upstream(operation: &Operation) -> UpstreamRef {
+    let seen = &operation.upstream;
+    if seen.ids.is_empty() && !operation.upstream_target.is_empty() {
+        return UpstreamRef { ids: operation.upstream_target.clone(), ..seen.clone() };
+    }
+    seen.clone()
 }

@@ -47,7 +47,7 @@ pub(super) fn same(stored: Operation, given: &Operation) -> Result<Operation> {
         return Err(error("the request_id belongs to another request".to_owned()));
     }
     let name = format!("operations/{}", stored.request_id);
-    let error = |message| error(message).with_metadata("resource", &name);
+    let error = |message| error(message).with_metadata("operation", &name);
     if stored.op != given.op {
         let message =
             format!("the request_id belongs to {name}, which is of {}", method(stored.op));
@@ -392,7 +392,7 @@ mod tests {
         let other = changed(|_, item| item.quantity = 2);
         let error = same(stored(), &accepted("ann", other.clone())).unwrap_err();
         assert_eq!(error.metadata["fields"], "order.items[0].quantity");
-        assert_eq!(error.metadata["resource"], format!("operations/{}", stored().request_id));
+        assert_eq!(error.metadata["operation"], format!("operations/{}", stored().request_id));
         let error = same(stored(), &accepted("bob", other)).unwrap_err();
         assert!(error.metadata.is_empty() && !error.message.contains("operations/"), "{error:?}");
         assert!(same(stored(), &accepted("bob", order().encode_to_vec())).is_err());

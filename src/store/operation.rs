@@ -151,7 +151,7 @@ pub struct Attempt {
     pub plugin: String,
     /// SHA-256 of the plugin's file, lowercase hex.
     pub plugin_sha256: String,
-    /// The status of the answer that was kept; 0: none.
+    /// The status of the answer that was kept or refused; 0: none.
     pub answer_status: u16,
     /// The answer, kept only where the outcome is unknown; secrets are cut out.
     pub answer: Vec<u8>,

@@ -13,6 +13,7 @@ use purveyor_sdk::v1::{CancelOrderRequest, CreateOrderRequest, Operation, OrderP
 use purveyor_simulators::gandi::{AccountSeed, CatalogStyle, Gandi, Mode, Options};
 use purveyor_simulators::{Cents, Fault, FaultKind, Kind, Simulator};
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use crate::support::client::{Client, failure, order, reason, succeeded, told};
 use crate::support::requests::{end, euros, purchase, request_id};
@@ -210,6 +211,12 @@ async fn a_request_id_is_never_used_for_something_else() {
     assert_eq!(told(&status), reused);
     assert!(!status.message().contains("shares"), "it shows what the other was");
     assert!(status.message().contains("order.items[0].quantity"), "{status:?}");
+    let about = status.get_details_resource_info().expect("it is about something");
+    assert_eq!(about.resource_name, first.name);
+    let facts = status.get_details_error_info().expect("it has facts").metadata;
+    assert_eq!(facts["provider"], "providers/gandi");
+    assert_eq!(facts["resource"], "providers/gandi");
+    assert_eq!((facts["operation"].as_str(), facts["retry"].as_str()), (&*first.name, "NEVER"));
     let mut method = end(&service);
     method.request_id.clone_from(&request.request_id);
     let status =

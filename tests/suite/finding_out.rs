@@ -3,6 +3,7 @@
 
 mod later;
 mod observed;
+mod refused;
 pub(crate) mod stage;
 
 use std::fs;

@@ -6,6 +6,7 @@ mod doubt;
 mod effect;
 mod late;
 mod lost;
+mod refused;
 mod secrets;
 pub(crate) mod stage;
 mod two_providers;

@@ -1,5 +1,7 @@
 //! Watching operations: what matches, then each change in order, and going on where one left off.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use purveyor_sdk::prost_types::Duration;
 use purveyor_sdk::v1::watch_operations_response::Event;
 use purveyor_sdk::v1::{
@@ -73,8 +75,41 @@ impl Watcher {
     }
 }
 
-fn version(operation: &Operation) -> u64 {
-    operation.etag.parse().expect("a number")
+fn version(operation: &Operation) -> i64 {
+    assert!(operation.revision > 0, "{operation:#?}");
+    operation.revision
+}
+
+/// What changes with every change of an operation, and what grows with it.
+fn views(operations: &[Operation]) -> BTreeMap<i64, &str> {
+    operations.iter().map(|it| (version(it), it.etag.as_str())).collect()
+}
+
+#[tokio::test]
+async fn revision_grows_with_every_change_and_is_the_same_in_every_view() {
+    let (_gateway, client, _upstreams) = stage().await;
+    let mut watcher = Watcher::begin(&client, "").await;
+    assert_eq!(watcher.next().await.0, Event::Synchronized(true));
+    let accepted = client.order(purchase("gandi", &[("disk", 1)])).await.expect("accepted");
+    let (mut seen, _) = watcher.until_done(&accepted.name).await;
+    let last = seen.last().expect("its end").clone();
+    // One view, whichever call shows it.
+    let listed = client.all_operations().await;
+    let waited = client.waited(&accepted.name, Duration { seconds: 1, nanos: 0 }).await;
+    let shown = [client.operation(&accepted.name).await, waited, listed[0].clone()];
+    for view in &shown {
+        assert_eq!((view, version(view)), (&last, version(&last)));
+    }
+    // Two views differ exactly where their revisions do, and the later one has the larger.
+    assert!(version(&accepted) < version(&last), "{accepted:#?}");
+    seen.push(accepted);
+    let (revisions, etags) = (views(&seen), seen.iter().map(|it| it.etag.as_str()));
+    assert_eq!(revisions.len(), etags.collect::<BTreeSet<_>>().len(), "{revisions:?}");
+    assert!(revisions.len() > 1, "{revisions:?}");
+    for pair in seen[..seen.len() - 1].windows(2) {
+        let same = pair[0] == pair[1];
+        assert_eq!(version(&pair[0]) == version(&pair[1]), same, "{pair:#?}");
+    }
 }
 
 #[tokio::test]

@@ -45,7 +45,10 @@ pub(crate) fn of_write(cx: &Cx, answer: &Answer, renewable: bool) -> Verdict {
         404 if is_own(answer) => proof::MISSING,
         422 if !sentences(answer).is_empty() => proof::INVALID,
         429 if is_throttled(answer) => proof::THROTTLED,
-        status => return Verdict::Unknown(format!("the upstream answered with status {status}")),
+        status => {
+            let said = short(&sentences(answer).join("; "));
+            return Verdict::Unknown(format!("the upstream answered with status {status}: {said}"));
+        }
     };
     Verdict::Refused { proof, error: of_read(cx, answer) }
 }

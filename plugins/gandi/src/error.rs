@@ -45,14 +45,34 @@ pub(crate) fn of_write(code: i64, text: &str) -> Verdict {
     }
 }
 
-/// The error of a fault that answers a read.
+/// The error of a fault that answers a read. What it reads is the plugin's to say and no field of the caller's,
+/// so no field is wrong.
 pub(crate) fn of_read(code: i64, text: &str) -> Error {
     match parts(code) {
-        Some((5, object, cause)) => refusal(code, object, cause, text),
+        Some((5, object, cause)) => {
+            let error = refusal(code, object, cause, text);
+            match error.reason {
+                ErrorReason::FieldViolation => {
+                    let message = format!("the upstream refused: {}", short(text));
+                    Error::rejected(message).with_upstream_code(code)
+                }
+                _ => error,
+            }
+        }
         _ if code == UNSUPPORTED_METHOD => gone(code, text),
         _ => Error::unavailable(format!("the upstream failed: {}", short(text)))
             .with_upstream_code(code),
     }
+}
+
+/// FIELD_VIOLATION where the upstream refuses the currency that a caller has asked for, and not the configured one.
+pub(crate) fn of_currency(error: Error, asked: &str) -> Error {
+    let code = error.metadata.get(purveyor_sdk::UPSTREAM_CODE);
+    let object = code.and_then(|code| parts(code.parse().ok()?)).map(|(_, object, _)| object);
+    if asked.is_empty() || object != Some(object::CURRENCY) {
+        return error;
+    }
+    Error { metadata: error.metadata, ..Error::field("currency_code", error.message) }
 }
 
 /// UPSTREAM_API_GONE: the product methods answer nothing any more.
@@ -201,7 +221,13 @@ mod tests {
                 let Verdict::Refused { proof, error } = of_write(code, "text") else {
                     panic!("{code} is no refusal");
                 };
-                assert_eq!(error.reason, read.reason, "{code}");
+                // A read blames no field: the caller has sent none of them.
+                let of_read = match error.reason {
+                    ErrorReason::FieldViolation => ErrorReason::UpstreamRejected,
+                    reason => reason,
+                };
+                assert_eq!((read.reason, read.violations.len()), (of_read, 0), "{code}");
+                assert_eq!(read.metadata, error.metadata, "{code}");
                 assert_eq!(error.metadata["upstream_code"], code.to_string());
                 if let Some(expected) = reason(*cause) {
                     assert_eq!(error.reason, expected, "{code}");
@@ -230,7 +256,10 @@ mod tests {
     #[test]
     fn codes_whose_reason_depends_on_the_object() {
         fn check(code: i64, expected: ErrorReason) {
-            assert_eq!(of_read(code, "text").reason, expected, "{code}");
+            let Verdict::Refused { error, .. } = of_write(code, "text") else {
+                panic!("{code} is no refusal");
+            };
+            assert_eq!(error.reason, expected, "{code}");
         }
         check(510_150, ErrorReason::UpstreamCredentials);
         check(501_237, ErrorReason::UpstreamCredentials);
@@ -251,7 +280,10 @@ mod tests {
     #[test]
     fn fields_are_named_as_the_request_names_them() {
         fn check(code: i64, expected: &str) {
-            assert_eq!(of_read(code, "text").violations[0].field, expected);
+            let Verdict::Refused { error, .. } = of_write(code, "text") else {
+                panic!("{code} is no refusal");
+            };
+            assert_eq!(error.violations[0].field, expected);
         }
         check(571_530, "quantity");
         check(570_530, "term");

@@ -30,6 +30,7 @@ pub(crate) mod proof {
 /// The gateway's words, and the beginnings and ends that proofs are told by.
 pub(crate) const INVALID_SIGNATURE: &str = "INVALID_SIGNATURE";
 pub(crate) const QUERY_TIME_OUT: &str = "QUERY_TIME_OUT";
+const INVALID_URL: &str = "INVALID_URL";
 /// What says that the gateway in front let the request pass to nobody, with 403.
 pub(crate) const NOT_ADMITTED: &[&str] =
     &["NOT_GRANTED_CALL", "NOT_CREDENTIAL", "INVALID_KEY", "INVALID_CREDENTIAL", "FORBIDDEN"];
@@ -84,10 +85,23 @@ pub(crate) fn is_clock(answer: &Answer) -> bool {
 pub(crate) fn of_read(answer: &Answer, asked: Asked) -> Error {
     let told = told(answer);
     let text = short(told.message.as_deref().unwrap_or("no reason is given"));
-    let message = format!("the upstream refused: {text}");
-    let reason = match (answer.status, told.error_code.as_deref()) {
+    let status = answer.status;
+    let error = match reason_of(status, &told, asked) {
+        None => Error::unavailable(format!("status {status}: {text}")),
+        Some(reason @ ErrorReason::UpstreamApiGone) => {
+            Error::new(reason, format!("the upstream has no such call: {text}"))
+        }
+        Some(reason) => Error::new(reason, format!("the upstream refused: {text}")),
+    };
+    facts(answer, &told, error)
+}
+
+/// What a refusal of a read means; `None`: nothing that lasts.
+fn reason_of(status: u16, told: &Told, asked: Asked) -> Option<ErrorReason> {
+    Some(match (status, told.error_code.as_deref()) {
         (400, Some(QUERY_TIME_OUT)) => ErrorReason::UpstreamUnavailable,
         (400, Some(INVALID_SIGNATURE)) | (401 | 403, Some(_)) => ErrorReason::UpstreamCredentials,
+        (404, _) if is_no_call(told) => ErrorReason::UpstreamApiGone,
         (404, _) => match asked {
             Asked::Service => ErrorReason::ServiceNotFound,
             Asked::Order => ErrorReason::OrderNotFound,
@@ -97,11 +111,8 @@ pub(crate) fn of_read(answer: &Answer, asked: Asked) -> Error {
         (409 | 460, _) => ErrorReason::StateConflict,
         (429, _) => ErrorReason::UpstreamRateLimit,
         (400..=499, _) => ErrorReason::UpstreamRejected,
-        (status, _) => {
-            return facts(answer, &told, Error::unavailable(format!("status {status}: {text}")));
-        }
-    };
-    facts(answer, &told, Error::new(reason, message))
+        _ => return None,
+    })
 }
 
 /// What an answer to a call that changes something proves.
@@ -117,8 +128,10 @@ pub(crate) fn of_write(answer: &Answer, asked: Asked, proofs: &[&'static str]) -
     match proven(answer.status, &told, proofs) {
         Some(proof) => Spent::Refused { proof, error: of_read(answer, asked) },
         None => {
-            let text = short(told.message.as_deref().unwrap_or_default());
-            Spent::Unknown(format!("status {} proves nothing: {text}", answer.status))
+            let text = short(told.message.as_deref().unwrap_or("no reason is given"));
+            let code = told.error_code.as_deref().or(told.class.as_deref());
+            let code = code.map(|code| format!(" ({})", short(code))).unwrap_or_default();
+            Spent::Unknown(format!("status {}{code}: {text}", answer.status))
         }
     }
 }
@@ -134,18 +147,23 @@ pub(crate) fn missing<T>(result: Result<T>, not_found: impl FnOnce() -> Error) -
     })
 }
 
+/// Whether a 404 says that the upstream has no such call, as in some regions, and nothing of what was asked for.
+fn is_no_call(told: &Told) -> bool {
+    let class = told.class.as_deref().unwrap_or_default();
+    told.error_code.as_deref() == Some(INVALID_URL) || class.ends_with("::Route")
+}
+
 /// Whether the account may not make a call.
 pub(crate) fn is_not_granted(error: &Error) -> bool {
     let code = error.metadata.get(purveyor_sdk::UPSTREAM_CODE);
     code.is_some_and(|code| code == "NOT_GRANTED_CALL")
 }
 
-/// Whether a 404 says that the upstream has no such thing, and not that it has no such call, as in some
-/// regions, or nothing at all.
+/// Whether a 404 says that the upstream has no such thing, and not nothing at all.
 pub(crate) fn is_nothing_there(error: &Error) -> bool {
     let code = error.metadata.get(purveyor_sdk::UPSTREAM_CODE);
     error.reason == ErrorReason::OrderNotFound
-        && code.is_some_and(|code| code.starts_with(NOT_FOUND) && !code.ends_with("::Route"))
+        && code.is_some_and(|code| code.starts_with(NOT_FOUND))
 }
 
 /// The first proof of the call that the answer satisfies, as the manifest declares them.
@@ -206,7 +224,7 @@ fn short(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Told, proof, proven, short};
+    use super::{Asked, ErrorReason, Told, proof, proven, reason_of, short};
     use crate::client::{CHANGE_PROOFS, PAY_PROOFS};
 
     #[test]
@@ -241,6 +259,22 @@ mod tests {
         check(500, "NOT_GRANTED_CALL", "", refused, None);
         check(400, "", "", "Service is temporarily unavailable", None);
         check(404, "", "", "", None);
+    }
+
+    #[test]
+    fn call_that_the_upstream_does_not_have_is_no_missing_object() {
+        fn check(code: Option<&str>, class: Option<&str>, asked: Asked, expected: ErrorReason) {
+            let (error_code, class) = (code.map(str::to_owned), class.map(str::to_owned));
+            let told = Told { error_code, class, message: None };
+            assert_eq!(reason_of(404, &told, asked), Some(expected), "{told:?}");
+        }
+        for asked in [Asked::Service, Asked::Order, Asked::Other] {
+            check(Some("INVALID_URL"), None, asked, ErrorReason::UpstreamApiGone);
+            check(None, Some("Client::NotFound::Route"), asked, ErrorReason::UpstreamApiGone);
+        }
+        let missing = Some("Client::NotFound");
+        check(None, missing, Asked::Service, ErrorReason::ServiceNotFound);
+        check(None, missing, Asked::Order, ErrorReason::OrderNotFound);
     }
 
     #[test]

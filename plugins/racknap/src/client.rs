@@ -103,9 +103,9 @@ impl Client {
         let proof = body::proven(self.proofs, &self.refusal_words, status, bytes);
         // A refusal that names a new service contradicts itself.
         let Some(proof) = proof.filter(|_| !message.contains(BEFORE_ID)) else {
-            let word = error::short(word);
+            let (word, message) = (error::short(word), error::short(message));
             return Written::Unknown(format!(
-                "status {status} and {word:?} do not tell what was done"
+                "status {status} and {word:?} do not tell what was done: {message}"
             ));
         };
         match Tree::read(bytes) {

@@ -10,9 +10,10 @@ use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::v1::operation::{Result as Outcome, State};
 
 use crate::api::limits::OPERATION_MAX_BYTES;
-use crate::api::status;
+use crate::api::status::{self, retry::Stage};
+use crate::api::subject::Subject;
 use crate::engine::Caller;
-use crate::engine::outcome::resource;
+use crate::engine::outcome::{resource, upstream};
 use crate::store::age::Age;
 use crate::store::operation::{Attempt, Baseline, Decision, Note, Operation};
 
@@ -41,7 +42,7 @@ pub(crate) fn shown(
         caller: operation.owner.clone(),
         trace_id: operation.trace_id.clone(),
         blocked_by: operation.blocked_by.map(name).unwrap_or_default(),
-        upstream: Some(operation.upstream.clone()),
+        upstream: Some(upstream(operation)),
         attempts: operation.attempts.iter().map(attempt).collect(),
         create_time: Some(time(operation.create_time)),
         update_time: Some(time(operation.update_time)),
@@ -54,6 +55,8 @@ pub(crate) fn shown(
         notes: operation.notes.iter().filter(|_| caller.operator).map(shown_note).collect(),
         result: outcome(operation),
         etag: operation.version.to_string(),
+        // A store counts the version in 64 bits with a sign.
+        revision: i64::try_from(operation.version).unwrap_or(i64::MAX),
     };
     bounded(shown)
 }
@@ -80,7 +83,9 @@ fn name(request_id: uuid::Uuid) -> String {
 /// What came of it: the error of one that failed, else the resource as it was last seen.
 fn outcome(operation: &Operation) -> Option<Outcome> {
     if let (State::Failed, Some(error)) = (operation.state, &operation.error) {
-        return Some(Outcome::Error(status::ended(&error.clone().into())));
+        let error = Subject::of_operation(operation).stamp(error.clone().into());
+        let stage = Stage::of_failed(operation);
+        return Some(Outcome::Error(status::of_operation(&error, stage)));
     }
     let resource = resource(operation).unwrap_or_else(|error| {
         // The operation itself is still worth showing.
@@ -103,7 +108,8 @@ fn problem(operation: &Operation) -> Option<v1::Status> {
         Some(error) if operation.state == State::NeedsOperator => error.clone().into(),
         _ => Error::new(ErrorReason::DuplicateDetected, bought_as_well(operation)?),
     };
-    Some(status::ended(&error))
+    let error = Subject::of_operation(operation).stamp(error);
+    Some(status::of_operation(&error, Stage::Problem))
 }
 
 /// What was bought beside what the operation shows as its own, for a person. The operation's own message

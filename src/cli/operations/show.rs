@@ -140,7 +140,9 @@ impl Page {
             }
         }
         if attempt.answer_status != 0 {
-            self.line(&format!("the upstream answered with status {}:", attempt.answer_status));
+            let end = if attempt.answer.is_empty() { "" } else { ":" };
+            let status = attempt.answer_status;
+            self.line(&format!("the upstream answered with status {status}{end}"));
         }
         for line in attempt.answer.lines() {
             self.line(&format!("| {line}"));

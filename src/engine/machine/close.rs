@@ -9,6 +9,7 @@ use purveyor_sdk::plugin::v1::{Op, PollOutcome, StepOutcome, poll_outcome};
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::v1::operation::{Outcome, State};
 
+use super::start_before::with_status;
 use super::{Closing, Contest, Step, rules};
 use crate::plugin::{ProofSeen, Seen, Spend};
 use crate::store::age::Age;
@@ -72,7 +73,7 @@ impl Step<'_> {
                 self.lost("the upstream asks for payment and names no order", &spend);
             }
             Seen::Refusable { proofs, message } => self.refused(&spend, &proofs, &message, said),
-            Seen::Unproven { reason } => self.lost(&reason, &spend),
+            Seen::Unproven { reason } => self.lost(&read_as(said.as_ref().ok(), &reason), &spend),
         }
     }
 
@@ -149,8 +150,9 @@ impl Step<'_> {
         message: &str,
         said: Result<Said, Error>,
     ) {
-        let Ok(Said::Rejected(rejected)) = said else {
-            return self.lost(message, spend);
+        let rejected = match said {
+            Ok(Said::Rejected(rejected)) => rejected,
+            said => return self.lost(&read_as(said.as_ref().ok(), message), spend),
         };
         let Some(proof) = proofs.iter().find(|proof| proof.name == rejected.proof) else {
             let message = format!(
@@ -159,8 +161,16 @@ impl Step<'_> {
             );
             return self.lost(&message, spend);
         };
-        self.mark(Outcome::Rejected, message);
         let error = rejection(rejected.error.clone());
+        self.mark(Outcome::Rejected, &format!("{}; {message}", with_code(&error)));
+        let status = spend.answer.as_ref().map_or(0, |answer| answer.status);
+        let error = match self.next.current_mut() {
+            Some(attempt) => {
+                attempt.answer_status = status;
+                with_status(error, attempt)
+            }
+            None => error,
+        };
         if proof.may_repeat {
             return self.again_later(error.to_string());
         }
@@ -396,6 +406,27 @@ fn is_final_unsent(reason: ErrorReason) -> bool {
             | ErrorReason::PriceUnknown
             | ErrorReason::CurrencyMismatch
     )
+}
+
+/// What an answer says that proves nothing: the plugin's words where it has read them, because the host reads
+/// no text.
+fn read_as(said: Option<&Said>, seen: &str) -> String {
+    let read = match said {
+        Some(Said::Unknown(unknown)) => unknown.message.clone(),
+        Some(Said::Rejected(Rejected { error: Some(error), .. })) => {
+            with_code(&Error::from(error.clone()))
+        }
+        _ => String::new(),
+    };
+    if read.is_empty() { seen.to_owned() } else { read }
+}
+
+/// The message of an error of the upstream, with the upstream's code.
+fn with_code(error: &Error) -> String {
+    match error.metadata.get(purveyor_sdk::UPSTREAM_CODE) {
+        Some(code) if !error.message.contains(code.as_str()) => format!("{error} ({code})"),
+        _ => error.to_string(),
+    }
 }
 
 fn rejection(error: Option<purveyor_sdk::plugin::v1::Error>) -> Error {

@@ -12,6 +12,7 @@ use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, UpstreamRef};
 use uuid::Uuid;
 
 use super::event::Looked;
+use super::start_before::with_status;
 use super::{Step, rules};
 #[cfg(feature = "failpoints")]
 use crate::failpoint;
@@ -175,17 +176,19 @@ impl Step<'_> {
         effect(&self.next, absent.effects, own)
     }
 
-    /// It was not done. What the upstream refused without a declared proof is not sent again.
+    /// It was not done. What the upstream refused without a declared proof is not sent again. The attempt
+    /// keeps what the upstream said.
     fn absent(&mut self) {
         self.keep_for_later();
-        self.mark(Outcome::Absent, "not there after the settle window");
+        let last = self.next.current();
+        let seen = last.map(|it| it.message.clone()).unwrap_or_default();
+        self.mark(Outcome::Absent, &format!("{seen}; not there after the settle window"));
         self.next.settle = None;
         let refused = self.next.current().filter(|last| last.observed == Observed::Undeclared);
         if let Some(refused) = refused {
-            let (status, reason) = (refused.answer_status, refused.message.clone());
-            let message = format!("the upstream refused with status {status}: {reason}");
+            let message = format!("the upstream refused: {seen}");
             let error = Error::new(ErrorReason::UpstreamRejected, message);
-            return self.refuse_step(error.with_upstream_code(status));
+            return self.refuse_step(with_status(error, refused));
         }
         self.again_now();
     }

@@ -25,7 +25,7 @@ struct Varies {
 }
 
 /// All that may differ. What is not here has to be equal.
-const VARIES: [Varies; 11] = [
+const VARIES: [Varies; 12] = [
     Varies { key: "createTime", alike: times, bound: false },
     Varies { key: "updateTime", alike: times, bound: false },
     Varies { key: "sendTime", alike: times, bound: false },
@@ -34,6 +34,7 @@ const VARIES: [Varies; 11] = [
     Varies { key: "expectedExpireTime", alike: times, bound: true },
     Varies { key: "newExpireTime", alike: times, bound: true },
     Varies { key: "etag", alike: etags, bound: false },
+    Varies { key: "revision", alike: etags, bound: false },
     Varies { key: "sha256", alike: checksums, bound: true },
     Varies { key: "pluginSha256", alike: checksums, bound: true },
     Varies { key: "endpoint", alike: loopback, bound: true },

@@ -20,7 +20,7 @@ use crate::support::client::{Client, order, reason, succeeded};
 use crate::support::requests::{end, purchase, request_id};
 use crate::support::{Gateway, HOUR, LATER, asked, configuration, elsewhere, gandi, sold, until};
 
-const PRODUCT: &str = "POST /api/admin/products";
+pub(super) const PRODUCT: &str = "POST /api/admin/products";
 const RESOURCE: &str = "POST /api/admin/billing_plans/{id}/billing_resources";
 const TERMINATE: &str = "terminate";
 

@@ -86,6 +86,7 @@ pub(super) fn fault(code: i32, text: &str) -> Reply {
     let status = status.unwrap_or(StatusCode::NOT_IMPLEMENTED);
     let class = match status {
         StatusCode::NOT_FOUND => "Client::NotFound",
+        StatusCode::FORBIDDEN => "Client::Forbidden",
         status if status.is_server_error() => "Server::Fault",
         _ => "Client::Fault",
     };

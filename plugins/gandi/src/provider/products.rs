@@ -13,6 +13,7 @@ use purveyor_sdk::{Cx, Error, Result, etag, page};
 use super::Gandi;
 use super::declare::spending_notices;
 use super::prices;
+use crate::error;
 use crate::model::{Action, Catalog, Duration, PRODUCTS};
 
 pub(super) async fn list(
@@ -20,7 +21,7 @@ pub(super) async fn list(
     cx: &Cx,
     request: ListProductsRequest,
 ) -> Result<ListProductsResponse> {
-    let catalog = gandi.catalog(cx, Action::Add, gandi.currency(&request.currency_code)).await?;
+    let catalog = gandi.wanted_catalog(cx, &request.currency_code).await?;
     let rows = PRODUCTS.map(|id| gandi.product(id, &catalog)).into_iter().collect::<Result<_>>()?;
     let (products, next_page_token) = page::of(rows, request.page_size, &request.page_token)?;
     Ok(ListProductsResponse { products, next_page_token, ..ListProductsResponse::default() })
@@ -28,7 +29,7 @@ pub(super) async fn list(
 
 pub(super) async fn get(gandi: &Gandi, cx: &Cx, request: GetProductRequest) -> Result<Product> {
     let id = gandi.known_product(&request.name, "name")?;
-    let catalog = gandi.catalog(cx, Action::Add, gandi.currency(&request.currency_code)).await?;
+    let catalog = gandi.wanted_catalog(cx, &request.currency_code).await?;
     gandi.product(id, &catalog)
 }
 
@@ -45,9 +46,11 @@ impl Gandi {
         known.ok_or_else(|| Error::product_not_found(name))
     }
 
-    /// The currency of a request, or else of the configuration.
-    fn currency<'a>(&'a self, asked: &'a str) -> &'a str {
-        if asked.is_empty() { &self.config.currency } else { asked }
+    /// What is sold, in the currency of a request, or else of the configuration.
+    async fn wanted_catalog(&self, cx: &Cx, asked: &str) -> Result<Catalog> {
+        let currency = if asked.is_empty() { &self.config.currency } else { asked };
+        let catalog = self.catalog(cx, Action::Add, currency).await;
+        catalog.map_err(|error| error::of_currency(error, asked))
     }
 
     fn product(&self, id: &str, catalog: &Catalog) -> Result<Product> {

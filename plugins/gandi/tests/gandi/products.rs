@@ -75,7 +75,12 @@ async fn prices_are_in_the_wanted_currency_and_with_the_configured_tax() {
     assert_eq!(product.offers[0].price.as_ref().unwrap().tax(), Tax::Included);
     let product = get(&bench, "shares", "GBP").await.unwrap();
     assert_eq!(offers(&product)[0].1.as_deref(), Some("10.8 GBP"));
-    assert_eq!(reason(get(&bench, "shares", "XXX").await), ErrorReason::FieldViolation);
+    let error = get(&bench, "shares", "XXX").await.unwrap_err();
+    assert_eq!(error.violations[0].field, "currency_code");
+    // The caller has not sent the configured one.
+    let bench = Bench::with(Options::default(), json!({"currency": "XXX", "grid": "C"})).await;
+    let error = get(&bench, "shares", "").await.unwrap_err();
+    assert_eq!((error.reason, error.violations.len()), (ErrorReason::UpstreamRejected, 0));
     let bench = Bench::new().await;
     let product = get(&bench, "shares", "").await.unwrap();
     assert_eq!(product.offers[0].price.as_ref().unwrap().tax(), Tax::Unspecified);

@@ -172,7 +172,7 @@ impl Client {
     ) -> Result<Option<(Extension, Value)>> {
         let ask = Ask::get("order.extension").at(id).at(detail);
         let answer = match self.read(cx, ask, Asked::Order).await {
-            Err(error) if error.reason == ErrorReason::OrderNotFound => return Ok(None),
+            Err(error) if tells_nothing(&error) => return Ok(None),
             answer => answer?,
         };
         Ok(Some((answer.json()?, Value::Object(crate::model::document(&answer)?))))
@@ -213,7 +213,7 @@ impl Client {
         match self.read(cx, Ask::get("order.payment").at(id), Asked::Order).await {
             Ok(_) => Ok(Some(true)),
             Err(error) if error::is_nothing_there(&error) => Ok(Some(false)),
-            Err(error) if error.reason == ErrorReason::OrderNotFound => Ok(None),
+            Err(error) if tells_nothing(&error) => Ok(None),
             Err(error) if error::is_not_granted(&error) => Ok(None),
             Err(error) => Err(error),
         }
@@ -265,4 +265,9 @@ fn located(
         _ => return Err(Error::unsupported("serviceInfos of this kind of service")),
     };
     Ok(route.iter().fold(ask, |ask, segment| ask.at(segment)))
+}
+
+/// Whether a region does not have a call about an order, or has nothing for that order.
+fn tells_nothing(error: &Error) -> bool {
+    matches!(error.reason, ErrorReason::OrderNotFound | ErrorReason::UpstreamApiGone)
 }

@@ -2,7 +2,9 @@
 //! what the operation and its attempt become.
 
 use purveyor_sdk::plugin::v1::find_response::{Absent, Outcome as Finding};
-use purveyor_sdk::plugin::v1::step_outcome::{Done, Next, Outcome as Said, Pending, Rejected};
+use purveyor_sdk::plugin::v1::step_outcome::{
+    Done, Next, Outcome as Said, Pending, Rejected, Unknown,
+};
 use purveyor_sdk::plugin::v1::{FindResponse, Op, Resource, StepOutcome, resource};
 use purveyor_sdk::v1::operation::{Outcome, State};
 use purveyor_sdk::v1::{Effect, ErrorReason, Evidence, Order, Renewal, UpstreamRef};
@@ -10,8 +12,8 @@ use purveyor_sdk::{Error, Result};
 use uuid::Uuid;
 
 use super::{accepted, begin, blocked, now_at, policy};
-use crate::engine::machine::{Closing, Event, NewAttempt, apply, locks};
-use crate::plugin::{ProofSeen, Seen, Spend};
+use crate::engine::machine::{Closing, Event, NewAttempt, UPSTREAM_STATUS, apply, locks};
+use crate::plugin::{Answer, ProofSeen, Seen, Spend};
 use crate::store::Change;
 use crate::store::operation::{Baseline, Lock, Operation};
 
@@ -40,12 +42,23 @@ pub(super) fn running(evidence: Evidence) -> Operation {
 }
 
 fn close(evidence: Evidence, seen: Seen, said: Result<StepOutcome>) -> Change {
+    close_answered(evidence, seen, said, 0)
+}
+
+/// As [`close`], after a complete answer with this status; 0: none.
+fn close_answered(
+    evidence: Evidence,
+    seen: Seen,
+    said: Result<StepOutcome>,
+    status: u16,
+) -> Change {
+    let answer = Answer { status, body: "{}".into(), complete: true };
     let spend = Spend {
         call: "create".into(),
         effect: Effect::Spend,
         attempt: Some(1),
         seen,
-        answer: None,
+        answer: (status != 0).then_some(answer),
     };
     let closing = Closing { spend: Some(spend), said, contest: None };
     apply(&running(evidence), Event::Closed(closing), &policy(evidence), &now_at(2)).unwrap()
@@ -274,23 +287,93 @@ fn expired_operation_ends_whoever_works_on_it() {
     check(&close(Evidence::Difference, unproven(), panicked()).operation, false);
 }
 
+/// What a plugin reads in an answer that proves nothing.
+fn unread(text: &str) -> Result<StepOutcome> {
+    Ok(StepOutcome { outcome: Some(Said::Unknown(Unknown { message: text.into() })) })
+}
+
+fn absent(seconds: u64, operation: &Operation) -> Operation {
+    let finding = FindResponse { outcome: Some(Finding::Absent(Absent::default())) };
+    let policy = policy(Evidence::Difference);
+    apply(operation, Event::Looked(finding.into()), &policy, &now_at(seconds)).unwrap().operation
+}
+
+/// That it has failed so, and tells what the upstream answered last.
+#[track_caller]
+fn failed_with(ended: &Operation, reason: ErrorReason, message: &str, status: Option<&str>) {
+    let error = ended.error.as_ref().expect("it has failed");
+    assert_eq!((ended.state, error.reason()), (State::Failed, reason), "{error:?}");
+    assert!(error.message.starts_with(message), "{error:?}");
+    let told = error.metadata.get(UPSTREAM_STATUS).map(String::as_str);
+    assert_eq!(told, status, "{error:?}");
+}
+
 #[test]
 fn expired_operation_that_was_refused_ends_with_the_refusal() {
     let policy = policy(Evidence::Difference);
-    let refused = close(Evidence::Difference, refusable(true), rejected("fault")).operation;
+    let error = Error::rejected("no credit").with_upstream_code(521_163).into();
+    let rejected = Rejected { proof: "fault".into(), error: Some(error), ..Rejected::default() };
+    let said = Ok(StepOutcome { outcome: Some(Said::Rejected(rejected)) });
+    let refused = close_answered(Evidence::Difference, refusable(true), said, 402).operation;
     assert_eq!(refused.state, State::Accepted);
     for event in [expired(), begin("A1"), blocked(State::Running)] {
         let late = apply(&refused, event, &policy, &now_at(601)).unwrap().operation;
         // One look comes before the end, as before that of any refusal.
         assert_eq!((late.state, late.blocked_by), (State::Reconciling, None));
-        let absent = Event::Looked(
-            FindResponse { outcome: Some(Finding::Absent(Absent::default())) }.into(),
-        );
-        let ended = apply(&late, absent, &policy, &now_at(602)).unwrap().operation;
-        let error = ended.error.unwrap();
-        assert_eq!((ended.state, error.reason()), (State::Failed, ErrorReason::UpstreamRejected));
-        assert!(error.message.starts_with("fault 500000; nothing was sent again"), "{error:?}");
+        let ended = absent(602, &late);
+        let message = "no credit (521163); fault 500000; nothing was sent again before";
+        failed_with(&ended, ErrorReason::UpstreamRejected, message, Some("402"));
     }
+}
+
+#[test]
+fn refused_operation_tells_the_status_of_the_refusal() {
+    let said = rejected("fault");
+    let refused = close_answered(Evidence::Difference, refusable(false), said, 403).operation;
+    let ended = absent(3, &refused);
+    failed_with(&ended, ErrorReason::UpstreamRejected, "the upstream refused", Some("403"));
+}
+
+#[test]
+fn expired_operation_that_was_sent_in_vain_ends_as_not_executed() {
+    let policy = policy(Evidence::Difference);
+    let lost = close_answered(Evidence::Difference, unproven(), unread("fault 7: busy"), 500);
+    let again = absent(103, &lost.operation);
+    assert_eq!(again.state, State::Accepted);
+    for event in [expired(), begin("A1"), blocked(State::Running)] {
+        let ended = apply(&again, event, &policy, &now_at(601)).unwrap().operation;
+        let message = "fault 7: busy; not there after the settle window; nothing was sent again";
+        failed_with(&ended, ErrorReason::NotExecuted, message, Some("500"));
+    }
+}
+
+#[test]
+fn undeclared_refusal_ends_with_what_the_upstream_said() {
+    let said = unread("status 403 (Client::Forbidden): User not granted for this request");
+    let lost = close_answered(Evidence::Difference, unproven(), said, 403).operation;
+    assert_eq!(lost.state, State::OutcomeUnknown);
+    let message = "the upstream refused: status 403 (Client::Forbidden): User not granted for";
+    failed_with(&absent(103, &lost), ErrorReason::UpstreamRejected, message, Some("403"));
+}
+
+#[test]
+fn not_started_names_the_last_cause() {
+    let policy = policy(Evidence::Difference);
+    let check = |operation: &Operation, event: Event, cause: &str| {
+        let ended = apply(operation, event, &policy, &now_at(601)).unwrap().operation;
+        let message = format!("nothing was sent before {}{cause}", ended.start_before);
+        failed_with(&ended, ErrorReason::NotStarted, &message, None);
+        assert_eq!(ended.error.unwrap().message, message);
+    };
+    check(&accepted(), expired(), "");
+    check(&accepted(), Event::Deferred(Error::unavailable("no answer")), ": no answer");
+    let deferred = Event::Deferred(Error::unavailable("no answer"));
+    let deferred = apply(&accepted(), deferred, &policy, &now_at(1)).unwrap().operation;
+    check(&deferred, begin("A1"), ": no answer");
+    let unsent = close(Evidence::Difference, not_sent(), panicked()).operation;
+    check(&unsent, expired(), ": connection refused");
+    let begun = apply(&unsent, begin("A1"), &policy, &now_at(600)).unwrap().operation;
+    check(&begun, expired(), ": connection refused");
 }
 
 /// A renewal whose unpaid order was made and whose payment comes next.
