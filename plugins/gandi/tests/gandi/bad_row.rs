@@ -61,7 +61,7 @@ async fn product_with_a_zero_date_is_shown_with_its_gap() {
     assert_eq!(bench.get_service(other).await.unwrap(), before[1]);
     // What it does not tell leaves it out of no filter.
     let expired = services(&bench, vec![State::Expired.into()]).await;
-    assert_eq!(expired, [bad.clone()]);
+    assert_eq!(expired, std::slice::from_ref(bad));
 }
 
 #[tokio::test]

@@ -107,7 +107,9 @@ async fn lost_order_beside_a_bad_one_is_found_or_absent() {
     for (kind, committed) in [(DropAfterCommit, true), (DropBeforeCommit, false)] {
         let bench = Bench::new().await;
         bench.buy(&["bad"]).await;
-        unread_name(&bench, "bad");
+        let from = r#""name":"VPS","reference":"bad"#;
+        respelled(&bench, "order_list", from, r#""name":["VPS"],"reference":"bad"#);
+        assert_eq!(gaps(&bench.list_orders().await[1].notices), ["order_items[0].name"]);
         let write = order(&["mine"]);
         let at = bench.first(&write).await;
         bench.upstream.inject(Fault::next("order_create", kind));
