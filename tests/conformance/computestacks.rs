@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
 use purveyor_sdk::conformance::{
-    Caller, Case, Disturbance, Failure, Happening, Outcome, Priced, Rejection, Report, Request,
-    Sale, Subject, Violation, run,
+    BadRow, Caller, Case, Disturbance, Failure, Happening, Outcome, Priced, Rejection, Report,
+    Request, Sale, Subject, Violation, run,
 };
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::prost_types::FieldMask;
@@ -245,6 +245,26 @@ impl Subject for ComputeStacks {
     async fn misprice(&self, priced: &Priced, digits: &str) -> Outcome<()> {
         let price = |digits: &str| format!(r#""price":"{digits}""#);
         self.bench.respell("billing_plans.get", &price(&priced.digits), &price(digits));
+        Ok(())
+    }
+
+    async fn bad_row(&self, caller: &Caller) -> Outcome<BadRow> {
+        let make = async || match caller.perform(self.creation(caller)).await?.result {
+            Some(Came::Product(made)) => Ok(made),
+            _ => Err(Failure::new("the operation shows no product")),
+        };
+        let (bad, good) = (make().await?, make().await?);
+        let good = GetProductRequest { name: good.name, ..Default::default() }.into();
+        let shown = ListProductsRequest { parent: caller.parent(), ..Default::default() }.into();
+        let text = format!(r#""label":"{}""#, bad.display_name);
+        let free = vec![self.creation(caller).into()];
+        Ok(BadRow { name: bad.name, text, shown, good: vec![good], free })
+    }
+
+    async fn spoil(&self, bad: &BadRow) -> Outcome<()> {
+        for call in ["products.list", "products.get"] {
+            self.bench.respell(call, &bad.text, r#""label":[]"#);
+        }
         Ok(())
     }
 

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use jiff::{SignedDuration, Timestamp};
 use purveyor_sdk::Period;
 use purveyor_sdk::conformance::{
-    Caller, Case, Disturbance, Failure, Happening, Outcome, Priced, Rejection, Report, Request,
-    Sale, Subject, Violation, run,
+    BadRow, Caller, Case, Disturbance, Failure, Happening, Outcome, Priced, Rejection, Report,
+    Request, Sale, Subject, Violation, run,
 };
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::prost_types::{FieldMask, Struct, Value, value};
@@ -281,6 +281,21 @@ impl Subject for Gandi {
     async fn misprice(&self, priced: &Priced, digits: &str) -> Outcome<()> {
         let from = format!("<double>{}</double>", priced.digits);
         self.0.respell("catalog.list", &from, &format!("<string>{digits}</string>"));
+        Ok(())
+    }
+
+    async fn bad_row(&self, caller: &Caller) -> Outcome<BadRow> {
+        let good = GetServiceRequest { name: bought(caller).await?.name }.into();
+        let shown = ListServicesRequest { parent: caller.parent(), ..Default::default() }.into();
+        // The first product is free and has no end.
+        let (name, text) = (String::new(), "<string></string>".to_owned());
+        Ok(BadRow { name, text, shown, good: vec![good], free: vec![purchase(caller).into()] })
+    }
+
+    async fn spoil(&self, bad: &BadRow) -> Outcome<()> {
+        let end = |value: &str| format!("<name>date_end</name>\n<value>{value}</value>");
+        let zero = "<dateTime.iso8601>00000000T00:00:00</dateTime.iso8601>";
+        self.0.respell("hosting.account.info", &end(&bad.text), &end(zero));
         Ok(())
     }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use purveyor_sdk::conformance::{
-    Caller, Case, Disturbance, Failure, Happening, Outcome, Priced, Rejection, Report, Request,
-    Sale, Subject, Violation, run,
+    BadRow, Caller, Case, Disturbance, Failure, Happening, Outcome, Priced, Rejection, Report,
+    Request, Sale, Subject, Violation, run,
 };
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::prost_types::value::Kind;
@@ -214,6 +214,24 @@ impl Subject for Klikk {
         for call in ["order_create", "order_status", "order_list"] {
             self.0.respell(call, &due(&priced.digits), &due(digits));
         }
+        Ok(())
+    }
+
+    async fn bad_row(&self, caller: &Caller) -> Outcome<BadRow> {
+        let Some(Came::Order(bad)) = ordered(caller).await?.result else {
+            return Err(Failure::new("the operation shows no order"));
+        };
+        let item = bad.items.first().map(|item| item.id.clone()).unwrap_or_default();
+        let good = GetOrderRequest { name: ordered(caller).await?.target }.into();
+        let shown = ListOrdersRequest { parent: caller.parent(), ..Default::default() }.into();
+        let text = format!(r#""id":{item},"#);
+        let free = vec![purchase(caller).into()];
+        Ok(BadRow { name: bad.name, text, shown, good: vec![good], free })
+    }
+
+    async fn spoil(&self, bad: &BadRow) -> Outcome<()> {
+        // An object with a member twice is none.
+        self.0.respell("order_list", &bad.text, &bad.text.repeat(2));
         Ok(())
     }
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use anyhow::{Context, Result};
 use purveyor_sdk::Period;
 use purveyor_sdk::conformance::{
-    Caller, Case, Disturbance, Failure, Happening, Outcome, Priced, Rejection, Report, Request,
-    Sale, Subject, Violation, run,
+    BadRow, Caller, Case, Disturbance, Failure, Happening, Outcome, Priced, Rejection, Report,
+    Request, Sale, Subject, Violation, run,
 };
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::prost_types::FieldMask;
@@ -17,9 +17,9 @@ use purveyor_sdk::v1::payment::Choice;
 use purveyor_sdk::v1::{
     CheckProviderRequest, CreateRenewalRequest, GetOrderRequest, GetOrderSecretsRequest,
     GetRenewalRequest, GetServiceRequest, ListOrdersRequest, ListPaymentMethodsRequest,
-    ListRenewalOptionsRequest, ListRenewalsRequest, ListServicesRequest, Money, PayOrderRequest,
-    Payment, PaymentMethod, Renewal, RenewalPolicy, ResumeServiceRequest, Service, ServiceRef,
-    SuspendServiceRequest, Term, TerminateServiceRequest, UpdateServiceRequest,
+    ListRenewalOptionsRequest, ListRenewalsRequest, ListServicesRequest, ListView, Money,
+    PayOrderRequest, Payment, PaymentMethod, Renewal, RenewalPolicy, ResumeServiceRequest, Service,
+    ServiceRef, SuspendServiceRequest, Term, TerminateServiceRequest, UpdateServiceRequest,
 };
 use purveyor_simulators::ovh::{
     AccountSeed, Happening as Ordered, Mode, Options, Ovh as Upstream, ServiceSeed,
@@ -287,6 +287,22 @@ impl Subject for Ovh {
         for call in ["service.renew", "order.get"] {
             self.bench.respell(call, r#""value":17.96"#, &to);
         }
+        Ok(())
+    }
+
+    async fn bad_row(&self, caller: &Caller) -> Outcome<BadRow> {
+        let name = self.fresh(caller);
+        let service: Service = caller.ask(Op::GetService, GetServiceRequest { name }).await?;
+        let good = GetServiceRequest { name: self.fresh(caller) }.into();
+        let free = CreateRenewalRequest { payment: Some(paypal()), ..self.renewal(caller).await? };
+        let (parent, view) = (caller.parent(), ListView::Full.into());
+        let shown = ListServicesRequest { parent, view, ..Default::default() }.into();
+        let (name, text) = (service.name, format!(r#""name":"{}""#, service.display_name));
+        Ok(BadRow { name, text, shown, good: vec![good], free: vec![free.into()] })
+    }
+
+    async fn spoil(&self, bad: &BadRow) -> Outcome<()> {
+        self.bench.respell("service.get", &bad.text, r#""name":[]"#);
         Ok(())
     }
 

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result};
 use purveyor_sdk::Period;
 use purveyor_sdk::conformance::{
-    Caller, Disturbance, Failure, Outcome, Priced, Rejection, Report, Request, Sale, Subject,
-    Violation, run,
+    BadRow, Caller, Disturbance, Failure, Outcome, Priced, Rejection, Report, Request, Sale,
+    Subject, Violation, run,
 };
 use purveyor_sdk::plugin::v1::Op;
 use purveyor_sdk::prost_types::{Struct, Value, value};
@@ -200,6 +200,18 @@ impl Subject for RackNap {
     async fn misprice(&self, priced: &Priced, digits: &str) -> Outcome<()> {
         let from = format!(r#""first_plan_price":{}"#, priced.digits);
         self.0.respell("service/planDetail", &from, &format!(r#""first_plan_price":"{digits}""#));
+        Ok(())
+    }
+
+    async fn bad_row(&self, caller: &Caller) -> Outcome<BadRow> {
+        let shown = ListProductsRequest { parent: caller.parent(), ..Default::default() }.into();
+        let good = GetProductRequest { name: caller.name("products", "172"), ..Default::default() };
+        let (good, free) = (vec![good.into()], vec![purchase(caller).into()]);
+        Ok(BadRow { name: String::new(), text: String::new(), shown, good, free })
+    }
+
+    async fn spoil(&self, _: &BadRow) -> Outcome<()> {
+        self.0.fail("service/planDetail", FaultKind::Status { status: 500 });
         Ok(())
     }
 

@@ -19,6 +19,7 @@
 //! each a provider of the same gateway with an upstream of its own, share the cases among them.
 
 mod absence;
+mod bad_row;
 mod caller;
 mod claims;
 mod effects;
@@ -169,6 +170,20 @@ pub trait Subject {
     /// When the upstream cannot be brought to it.
     fn misprice(&self, priced: &Priced, digits: &str) -> impl Future<Output = Outcome<()>>;
 
+    /// A row that the upstream can be brought to tell in a way that cannot be read whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`Subject::sample`].
+    fn bad_row(&self, caller: &Caller) -> impl Future<Output = Outcome<BadRow>>;
+
+    /// Lets the upstream tell that row so, until [`Subject::calm`].
+    ///
+    /// # Errors
+    ///
+    /// When the upstream cannot be brought to it.
+    fn spoil(&self, bad: &BadRow) -> impl Future<Output = Outcome<()>>;
+
     /// Lets something happen at the upstream that no call of the gateway asks for.
     ///
     /// # Errors
@@ -297,6 +312,21 @@ pub struct Priced {
     pub bound: Vec<Request>,
 }
 
+/// A row of a list that is told badly, and requests that have to do with other rows.
+#[derive(Debug, Clone)]
+pub struct BadRow {
+    /// The row's name; empty where it may be any one.
+    pub name: String,
+    /// What the upstream tells of it and no other row has.
+    pub text: String,
+    /// The list.
+    pub shown: Request,
+    /// Reads of other rows.
+    pub good: Vec<Request>,
+    /// Purchases of others.
+    pub free: Vec<Request>,
+}
+
 /// A request that the upstream rejects.
 #[derive(Debug, Clone)]
 pub struct Rejection {
@@ -378,6 +408,8 @@ enum Job {
     Price(Case),
     /// A write when nothing goes wrong, and what is refused.
     Write(Op),
+    /// One row that cannot be read whole.
+    BadRow,
     /// One way for a write to go wrong.
     Loss(Trace, Loss),
 }
@@ -392,6 +424,7 @@ fn first_jobs() -> VecDeque<Job> {
         .into_iter()
         .chain(reads.map(|info| Job::Read(info.op)))
         .chain([Case::PriceBeyond, Case::PriceUnread].map(Job::Price))
+        .chain([Job::BadRow])
         .chain(writes.map(|info| Job::Write(info.op)))
         .collect()
 }
@@ -415,6 +448,7 @@ async fn drain<S: Subject>(
                 Job::Claims => Box::pin(claims::run(stage, &mut score)).await,
                 Job::Read(op) => Box::pin(reads::run(stage, op, &mut score)).await,
                 Job::Price(case) => Box::pin(prices::run(stage, case, &mut score)).await,
+                Job::BadRow => Box::pin(bad_row::run(stage, &mut score)).await,
                 Job::Write(op) => traces.extend(Box::pin(writes::run(stage, op, &mut score)).await),
                 Job::Loss(trace, loss) => {
                     Box::pin(losses::run(stage, &trace, &loss, &mut score)).await;

@@ -22,6 +22,7 @@ pub mod names;
 pub mod op;
 pub mod page;
 mod provider;
+pub mod rows;
 pub mod step;
 pub mod target;
 pub mod term;

@@ -60,6 +60,9 @@ pub(crate) enum Before {
         /// The gateway may lack that the product was made, and what was made since then is not in the rest.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         lost: bool,
+        /// Products had no identifier that could be read.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        nameless: bool,
     },
     /// What the step will do for the product's price rules, and all that the product lacks, in
     /// words. `there` is what stands beside what is made: the products of the plan, newest first, or the
@@ -152,7 +155,7 @@ mod tests {
         check(Handle::Rules { product: 7 }, r#"[1,{"rules":{"product":7}}]"#);
         check(Before::Setting, r#"[1,"setting"]"#);
         check(
-            Before::Products { alike: vec![3], all: None, lost: false },
+            Before::Products { alike: vec![3], all: None, lost: false, nameless: false },
             r#"[1,{"products":{"alike":[3]}}]"#,
         );
         check(
@@ -187,7 +190,7 @@ mod tests {
         );
         let all = Some(vec![(3, Identity::Package(4)), (5, Identity::Created(6))]);
         check(
-            Before::Products { alike: vec![3], all, lost: false },
+            Before::Products { alike: vec![3], all, lost: false, nameless: false },
             r#"[1,{"products":{"alike":[3],"all":[[3,{"package":4}],[5,{"created":6}]]}}]"#,
         );
         check(

@@ -42,11 +42,21 @@ pub(crate) enum Sent<T> {
 #[derive(Debug)]
 pub(crate) struct Page {
     pub(crate) rows: Vec<Row>,
+    /// Why rows have no identifier that can be read: they cannot be shown, and may be any.
+    pub(crate) nameless: Vec<Error>,
     /// Whether another page follows.
     pub(crate) more: bool,
     total: Option<usize>,
     /// Whether the version of the API that is asked for goes away.
     pub(crate) deprecated: bool,
+}
+
+/// Products of the whole catalogue.
+#[derive(Debug, Default)]
+pub(crate) struct Products {
+    pub(crate) rows: Vec<Row>,
+    /// As [`Page::nameless`].
+    pub(crate) nameless: Vec<Error>,
 }
 
 /// Which phase a price rule goes into.
@@ -94,17 +104,19 @@ impl Client {
         if !rows.has("products") {
             return Err(not_understood("products"));
         }
-        let rows: Vec<Row> =
-            rows.objects("products")?.iter().map(Row::read).collect::<Result<_>>()?;
+        let listed = rows.objects("products")?;
+        let mut nameless = Vec::new();
+        let read = listed.iter().map(Row::read);
+        let rows = read.filter_map(|row| row.map_err(|error| nameless.push(error)).ok()).collect();
         let total = answer.header("total").and_then(|total| total.trim().parse().ok());
         let linked = answer.header("link").is_some_and(|link| link.contains("rel=\"next\""));
-        let more = !rows.is_empty()
+        let more = !listed.is_empty()
             && match total {
                 Some(total) => page.saturating_mul(size) < total,
-                None => linked || rows.len() == size,
+                None => linked || listed.len() == size,
             };
         let deprecated = answer.header("api-deprecated") == Some("true");
-        Ok(Page { rows, more, total, deprecated })
+        Ok(Page { rows, nameless, more, total, deprecated })
     }
 
     /// Every product that `wanted` takes. A list that changes while it is read is read again,
@@ -113,7 +125,7 @@ impl Client {
         &self,
         cx: &Cx,
         wanted: impl Fn(&Row) -> bool,
-    ) -> Result<Vec<Row>> {
+    ) -> Result<Products> {
         for _ in 0..MAX_LISTINGS {
             if let Some(rows) = self.listing(cx, &wanted).await? {
                 return Ok(rows);
@@ -123,16 +135,17 @@ impl Client {
     }
 
     /// `None` where it changed meanwhile.
-    async fn listing(&self, cx: &Cx, wanted: &impl Fn(&Row) -> bool) -> Result<Option<Vec<Row>>> {
-        let (mut kept, mut seen, mut total) = (Vec::new(), 0, None);
+    async fn listing(&self, cx: &Cx, wanted: &impl Fn(&Row) -> bool) -> Result<Option<Products>> {
+        let (mut kept, mut seen, mut total) = (Products::default(), 0, None);
         for number in 1..=MAX_PAGES {
             let page = self.products(cx, number, PAGE).await?;
             if number > 1 && page.total != total {
                 return Ok(None);
             }
             total = page.total;
-            seen += page.rows.len();
-            kept.extend(page.rows.into_iter().filter(wanted));
+            seen += page.rows.len() + page.nameless.len();
+            kept.rows.extend(page.rows.into_iter().filter(wanted));
+            kept.nameless.extend(page.nameless);
             if !page.more {
                 return Ok(total.is_none_or(|total| total == seen).then_some(kept));
             }

@@ -89,6 +89,13 @@ pub(crate) struct Before {
     /// The gateway may lack that the spend was sent, and what was made since then is not in the rest.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) lost: bool,
+    /// How many operations and products had no identifier that could be read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) nameless: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A product as it was.

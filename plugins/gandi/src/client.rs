@@ -54,6 +54,21 @@ pub(crate) struct Listing<'a> {
     pub(crate) size: usize,
 }
 
+/// Operations that were listed.
+#[derive(Debug, Default)]
+pub(crate) struct Operations {
+    pub(crate) rows: Vec<Operation>,
+    /// Why rows have no identifier that can be read: they cannot be shown, and may be any.
+    pub(crate) nameless: Vec<Error>,
+}
+
+impl Operations {
+    /// How many rows the upstream listed.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len() + self.nameless.len()
+    }
+}
+
 impl Client {
     /// `version.info`: the API's version, verbatim.
     pub(crate) async fn version(&self, cx: &Cx) -> Result<String> {
@@ -80,7 +95,7 @@ impl Client {
     }
 
     /// `operation.list`: one page, the newest first.
-    pub(crate) async fn operations(&self, cx: &Cx, listing: Listing<'_>) -> Result<Vec<Operation>> {
+    pub(crate) async fn operations(&self, cx: &Cx, listing: Listing<'_>) -> Result<Operations> {
         let count = |number: usize| i64::try_from(number).map(Value::Int).unwrap_or(Value::Int(0));
         let words = |words: &[&str]| words.iter().map(|word| Value::from(*word)).collect();
         let mut opts = vec![
@@ -99,7 +114,14 @@ impl Client {
         }
         let value = self.read(cx, "operation.list", &[structure(opts)]).await?;
         let rows = value.as_array().ok_or_else(|| not_understood("operation.list"))?;
-        rows.iter().map(|row| Operation::read(row, &self.zone)).collect()
+        let mut listed = Operations::default();
+        for row in rows {
+            match Operation::read(row, &self.zone) {
+                Ok(operation) => listed.rows.push(operation),
+                Err(error) => listed.nameless.push(error),
+            }
+        }
+        Ok(listed)
     }
 
     /// All pages of a listing, the newest first, until one shows the operation `lowest`,
@@ -109,13 +131,14 @@ impl Client {
         cx: &Cx,
         listing: Listing<'_>,
         lowest: i64,
-    ) -> Result<Vec<Operation>> {
-        let mut all = Vec::new();
+    ) -> Result<Operations> {
+        let mut all = Operations::default();
         for page in 0..MAX_PAGES {
             let listing = Listing { page, size: PAGE, ..listing.clone() };
-            let rows = self.operations(cx, listing).await?;
-            let last = rows.len() < PAGE || rows.iter().any(|row| row.id <= lowest);
-            all.extend(rows);
+            let page = self.operations(cx, listing).await?;
+            let last = page.len() < PAGE || page.rows.iter().any(|row| row.id <= lowest);
+            all.rows.extend(page.rows);
+            all.nameless.extend(page.nameless);
             if last {
                 return Ok(all);
             }

@@ -6,7 +6,7 @@ use purveyor_sdk::body;
 use purveyor_sdk::http::Request;
 use purveyor_sdk::serde_json::{Map, Value, json};
 use purveyor_sdk::time::Zone;
-use purveyor_sdk::{Answer, Cx, Error, Proof, Result};
+use purveyor_sdk::{Answer, Cx, Error, Level, Proof, Result};
 
 use crate::error::{self, proof};
 use crate::model::{Due, Members, Order, Server, ServerStates, not_understood, rows};
@@ -57,6 +57,30 @@ pub(crate) struct Created {
     pub(crate) due: Option<Due>,
 }
 
+/// The rows of a list.
+#[derive(Debug)]
+pub(crate) struct Listed<T> {
+    pub(crate) rows: Vec<T>,
+    /// Why rows have no identifier that can be read: they cannot be shown, and may be any.
+    pub(crate) nameless: Vec<Error>,
+}
+
+impl<T> Listed<T> {
+    fn of(read: impl Iterator<Item = Result<T>>) -> Self {
+        let mut nameless = Vec::new();
+        let rows = read.filter_map(|row| row.map_err(|error| nameless.push(error)).ok()).collect();
+        Self { rows, nameless }
+    }
+
+    /// The rows that can be shown; the others are logged.
+    pub(crate) fn shown(self, cx: &Cx) -> Vec<T> {
+        for error in &self.nameless {
+            cx.log(Level::WARN, &format!("a listed row cannot be shown: {error}"));
+        }
+        self.rows
+    }
+}
+
 impl Client {
     /// `order_create`. Spends.
     pub(crate) async fn create(
@@ -102,11 +126,12 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// ORDER_NOT_FOUND.
+    /// ORDER_NOT_FOUND; UPSTREAM_UNAVAILABLE where it cannot be read whole.
     pub(crate) async fn order(&self, cx: &Cx, id: u64) -> Result<Order> {
         let body = json!({ "action": "order_status", "order_id": id });
         let answer = self.read(cx, "order_status", &body).await?;
         let order = Order::read(Members::read(&answer.body)?, &self.zone)?;
+        order.gaps.check(&format!("order {id}"))?;
         if order.id == id && order.items.is_some() {
             Ok(order)
         } else {
@@ -115,9 +140,10 @@ impl Client {
     }
 
     /// `order_list`: every order there is.
-    pub(crate) async fn orders(&self, cx: &Cx) -> Result<Vec<Order>> {
+    pub(crate) async fn orders(&self, cx: &Cx) -> Result<Listed<Order>> {
         let answer = self.read(cx, "order_list", &json!({ "action": "order_list" })).await?;
-        rows(&answer, "orders")?.into_iter().map(|row| Order::read(row, &self.zone)).collect()
+        let orders = rows(&answer, "orders")?.into_iter();
+        Ok(Listed::of(orders.map(|row| Order::read(row?, &self.zone))))
     }
 
     /// `order_cancel`: of the whole order, or of one item. May be sent again.
@@ -136,18 +162,16 @@ impl Client {
     }
 
     /// `server_list`: of one order item, or all.
-    pub(crate) async fn servers(&self, cx: &Cx, item: Option<u64>) -> Result<Vec<Server>> {
+    pub(crate) async fn servers(&self, cx: &Cx, item: Option<u64>) -> Result<Listed<Server>> {
         // 0 is the document's word for all.
         let body = json!({ "action": "server_list", "order_item_id": item.unwrap_or(0) });
         let answer = self.read(cx, "server_list", &body).await?;
         let servers = rows(&answer, "servers")?.into_iter();
-        let servers = servers.map(|row| Server::read(row, &self.zone, &self.server_states));
-        let servers = servers.collect::<Result<Vec<_>>>()?;
+        let servers = servers.map(|row| Server::read(row?, &self.zone, &self.server_states));
+        let mut servers = Listed::of(servers);
         // An upstream that does not filter must not show one server as another.
-        Ok(servers
-            .into_iter()
-            .filter(|server| item.is_none_or(|item| server.item == item))
-            .collect())
+        servers.rows.retain(|server| item.is_none_or(|item| server.item == item));
+        Ok(servers)
     }
 
     async fn read(&self, cx: &Cx, call: &str, body: &Value) -> Result<Answer> {

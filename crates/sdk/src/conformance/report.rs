@@ -85,11 +85,13 @@ pub enum Case {
     PriceBeyond,
     /// A price that is no number hides nothing beside it, and is refused where something depends on it.
     PriceUnread,
+    /// A row that cannot be read whole is shown with its gap, hides no other row and stops no purchase.
+    BadRow,
 }
 
 impl Case {
     /// Every case, in the order of the table.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 37] = [
         Self::Claims,
         Self::HappyPath,
         Self::Repeat,
@@ -126,6 +128,7 @@ impl Case {
         Self::ForgedToken,
         Self::PriceBeyond,
         Self::PriceUnread,
+        Self::BadRow,
     ];
 
     /// What the table calls it.
@@ -167,6 +170,7 @@ impl Case {
             Self::ForgedToken => "forged page token",
             Self::PriceBeyond => "price beyond nine decimals",
             Self::PriceUnread => "price that is no number",
+            Self::BadRow => "one bad row",
         }
     }
 }

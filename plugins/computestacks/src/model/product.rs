@@ -2,6 +2,7 @@
 
 use purveyor_sdk::plugin::v1::FieldViolation;
 use purveyor_sdk::prost_types::{Struct, Timestamp, Value as Field, value::Kind};
+use purveyor_sdk::rows::Gaps;
 use purveyor_sdk::serde_json::{Map, Value, json};
 use purveyor_sdk::v1::product::{Resource, ResourceKind, Shape};
 use purveyor_sdk::v1::{Product, UpstreamRef};
@@ -42,6 +43,8 @@ pub(crate) struct Row {
     pub(crate) created: Option<Timestamp>,
     updated: Option<Timestamp>,
     rest: Struct,
+    /// What of it could not be read.
+    pub(crate) gaps: Gaps,
 }
 
 /// What a request wants of a product. The outer `None` is what it does not speak of, the inner one
@@ -57,9 +60,23 @@ pub(crate) struct Changes {
 }
 
 impl Row {
+    /// Reads a product. Each member that cannot be read is a gap, and stays with what has no place.
+    ///
+    /// # Errors
+    ///
+    /// UPSTREAM_UNAVAILABLE where it has no identifier.
     pub(crate) fn read(fields: &Fields) -> Result<Self> {
-        let package = fields.object("package")?;
-        let package = package.as_ref().map(PackagePart::read).transpose()?;
+        let id = fields.id()?;
+        let mut gaps = Gaps::default();
+        let package = fields.object("package");
+        let package = package.and_then(|it| it.as_ref().map(PackagePart::read).transpose());
+        let package = gaps.keep("package", package);
+        let label = fields.text(LABEL);
+        let label = gaps.keep(LABEL, label.and_then(|it| it.ok_or_else(|| not_understood(LABEL))));
+        let group = gaps.keep("group", fields.text("group"));
+        let resource_kind = gaps.keep("resource_kind", fields.text("resource_kind"));
+        let unit = gaps.keep("unit", fields.whole("unit"));
+        let unit_type = gaps.keep("unit_type", fields.text("unit_type"));
         let (created, updated) = (fields.moment("created_at"), fields.moment("updated_at"));
         let mut placed = PLACED.to_vec();
         if package.is_none() {
@@ -68,38 +85,52 @@ impl Row {
         // A time that cannot be read stays with what has no place.
         placed.extend(created.map(|_| "created_at"));
         placed.extend(updated.map(|_| "updated_at"));
+        placed.retain(|name| !gaps.has(name));
+        let rest = fields.rest(&placed);
         Ok(Self {
-            id: fields.id()?,
-            label: fields.text("label")?.ok_or_else(|| not_understood("label"))?,
-            group: fields.text("group")?,
-            resource_kind: fields.text("resource_kind")?,
-            unit: fields.whole("unit")?,
-            unit_type: fields.text("unit_type")?,
+            id,
+            label,
+            group,
+            resource_kind,
+            unit,
+            unit_type,
             package,
             created,
             updated,
-            rest: fields.rest(&placed),
+            rest,
+            gaps,
         })
+    }
+
+    /// Refuses a write that depends on what could not be read of it.
+    ///
+    /// # Errors
+    ///
+    /// UPSTREAM_UNAVAILABLE.
+    pub(crate) fn check_whole(&self) -> Result<()> {
+        self.gaps.check(&format!("product {}", self.id))
     }
 
     /// The product without its offers, which are told elsewhere.
     pub(crate) fn show(&self, name: String) -> Product {
         let mut attributes = self.rest.clone();
         let shape = match &self.package {
+            None if self.gaps.has(PACKAGE) => None,
             Some(package) => {
                 if !package.rest.fields.is_empty() {
                     let kind = Some(Kind::StructValue(package.rest.clone()));
                     attributes.fields.insert("package".to_owned(), Field { kind });
                 }
-                Shape::Package(package.show())
+                Some(Shape::Package(package.show()))
             }
-            None => Shape::Resource(self.resource()),
+            None => Some(Shape::Resource(self.resource())),
         };
         Product {
             name,
             display_name: self.label.clone(),
             group: self.group.clone().unwrap_or_default(),
-            shape: Some(shape),
+            shape,
+            notices: self.gaps.notices(),
             create_time: self.created,
             update_time: self.updated,
             upstream: Some(self.upstream()),
@@ -123,20 +154,23 @@ impl Row {
         }
     }
 
-    /// The fields in which the product is not as a request wants it; none: it is.
+    /// The fields in which the product is not as a request wants it; none: it is. What cannot be read is
+    /// not known to be.
     pub(crate) fn differs(&self, wanted: &Changes) -> Vec<&'static str> {
-        fn other<T: PartialEq>(told: &T, wanted: Option<&T>) -> bool {
-            wanted.is_some_and(|wanted| told != wanted)
+        fn other<T: PartialEq>(told: &T, wanted: Option<&T>, unread: bool) -> bool {
+            wanted.is_some_and(|wanted| told != wanted || unread)
         }
+        let unread = |name: &str| self.gaps.has(name);
         // Nothing and an empty word are one.
         let full = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let package = wanted.package.as_ref();
+        let (kind, unit_type) = (wanted.resource_kind.as_ref(), wanted.unit_type.clone().map(Some));
         let fields = [
-            (LABEL, other(&self.label, wanted.label.as_ref())),
-            ("group", other(&full(&self.group), wanted.group.as_ref())),
-            ("kind", other(&full(&self.resource_kind), wanted.resource_kind.as_ref())),
-            ("unit", other(&self.unit, wanted.unit.map(Some).as_ref())),
-            ("unit_type", other(&self.unit_type, wanted.unit_type.clone().map(Some).as_ref())),
+            (LABEL, other(&self.label, wanted.label.as_ref(), unread(LABEL))),
+            ("group", other(&full(&self.group), wanted.group.as_ref(), unread("group"))),
+            ("kind", other(&full(&self.resource_kind), kind, unread("resource_kind"))),
+            ("unit", other(&self.unit, wanted.unit.map(Some).as_ref(), unread("unit"))),
+            ("unit_type", other(&self.unit_type, unit_type.as_ref(), unread("unit_type"))),
             (PACKAGE, package.is_some_and(|it| !self.package.as_ref().is_some_and(|p| p.is(it)))),
         ];
         fields.into_iter().filter_map(|(field, differs)| differs.then_some(field)).collect()
@@ -145,7 +179,7 @@ impl Row {
     /// As [`Row::differs`], for a product that is made: it has a package exactly if that has one.
     pub(crate) fn differs_as_made(&self, wanted: &Changes) -> Vec<&'static str> {
         let mut fields = self.differs(wanted);
-        if self.package.is_some() && wanted.package.is_none() {
+        if (self.package.is_some() || self.gaps.has(PACKAGE)) && wanted.package.is_none() {
             fields.push(PACKAGE);
         }
         fields

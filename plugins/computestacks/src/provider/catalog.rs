@@ -5,7 +5,7 @@ use purveyor_sdk::prost_types::{ListValue, Value as Field, value::Kind};
 use purveyor_sdk::v1::{
     ErrorReason, GetProductRequest, ListProductsRequest, ListProductsResponse, ListView, Product,
 };
-use purveyor_sdk::{Cx, Error, Result, etag, page};
+use purveyor_sdk::{Cx, Error, Level, Result, etag, page};
 
 use super::ComputeStacks;
 use crate::model::{Plan, Row};
@@ -36,6 +36,9 @@ pub(super) async fn list(
         let product = stacks.shown(row, plan.as_ref())?;
         Ok(if whole { product } else { Product { etag: String::new(), ..product } })
     };
+    for error in &rows.nameless {
+        cx.log(Level::WARN, &format!("a product of the catalogue cannot be shown: {error}"));
+    }
     let products = rows.rows.iter().map(show).collect::<Result<_>>()?;
     let next_page_token = if rows.more { format!("{}/{size}", number + 1) } else { String::new() };
     Ok(ListProductsResponse { products, next_page_token, ..ListProductsResponse::default() })
@@ -47,20 +50,22 @@ pub(super) async fn get(
     request: &GetProductRequest,
 ) -> Result<Product> {
     let id = stacks.product_id(&request.name, "name")?;
-    let row = stacks.row(cx, id, &request.name).await?;
+    let row = stacks.client.product(cx, id).await?;
+    let row = row.ok_or_else(|| Error::product_not_found(&request.name))?;
     let plan = stacks.billing_plan(cx).await?;
     stacks.shown(&row, plan.as_ref())
 }
 
 impl ComputeStacks {
-    /// The product of that identifier.
+    /// The product of that identifier, which a write is about.
     ///
     /// # Errors
     ///
-    /// PRODUCT_NOT_FOUND, naming `name`.
+    /// PRODUCT_NOT_FOUND, naming `name`; UPSTREAM_UNAVAILABLE where it cannot be read whole.
     pub(super) async fn row(&self, cx: &Cx, id: i64, name: &str) -> Result<Row> {
         let row = self.client.product(cx, id).await?;
-        row.ok_or_else(|| Error::product_not_found(name))
+        let row = row.ok_or_else(|| Error::product_not_found(name))?;
+        row.check_whole().map(|()| row)
     }
 
     /// The configured billing plan; `None` where none is configured.

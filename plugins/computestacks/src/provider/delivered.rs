@@ -68,7 +68,8 @@ impl ComputeStacks {
             });
         }
         let listed = self.client.every_product(cx, |row| row.id == product).await?;
-        Ok(if listed.is_empty() { Presence::Gone } else { Presence::Unsure })
+        let lacks = listed.rows.is_empty() && listed.nameless.is_empty();
+        Ok(if lacks { Presence::Gone } else { Presence::Unsure })
     }
 
     /// Whether a product exists. One answer that it does not is asked for once more.

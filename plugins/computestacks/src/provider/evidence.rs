@@ -29,7 +29,8 @@ pub(super) async fn baseline(stacks: &ComputeStacks, cx: &Cx, asked: Baseline) -
         WriteRequest::CreateProduct(request) => {
             let (wanted, _) = stacks.wanted(request)?;
             let label = wanted.label.as_deref().unwrap_or_default();
-            let mut rows = stacks.client.every_product(cx, |_| true).await?;
+            let listed = stacks.client.every_product(cx, |_| true).await?;
+            let (mut rows, nameless) = (listed.rows, !listed.nameless.is_empty());
             let lost = asked.lost_since.is_some();
             if let Some(since) = &asked.lost_since {
                 // What does not tell its date may have been made since.
@@ -44,6 +45,7 @@ pub(super) async fn baseline(stacks: &ComputeStacks, cx: &Cx, asked: Baseline) -
                     alike: alike.collect(),
                     all: Some(all),
                     lost,
+                    nameless,
                 })?,
                 similarity: format!("product {}", plain(label)),
                 without_lost: lost,

@@ -33,8 +33,9 @@ async fn decide(stacks: &ComputeStacks, cx: &Cx, find: Find) -> Result<Finding> 
         return deletion::find(stacks, cx, request, &find.evidence).await;
     }
     match decode(&find.evidence)? {
-        Before::Products { alike, all, lost } => {
-            stacks.find_product(cx, &find, &Known { lost, ..Known::new(alike, all) }).await
+        Before::Products { alike, all, lost, nameless } => {
+            let known = Known { lost, nameless, ..Known::new(alike, all) };
+            stacks.find_product(cx, &find, &known).await
         }
         Before::Rules { product, task, there, .. } => {
             stacks.find_rule(cx, &find, (product, &task), there).await
@@ -56,11 +57,13 @@ struct Known {
     all: Option<BTreeMap<i64, Identity>>,
     /// The gateway may lack that the product was made.
     lost: bool,
+    /// Products had no identifier before the request.
+    nameless: bool,
 }
 
 impl Known {
     fn new(alike: Vec<i64>, all: Option<Vec<(i64, Identity)>>) -> Self {
-        Self { alike, all: all.map(|all| all.into_iter().collect()), lost: false }
+        Self { alike, all: all.map(|all| all.into_iter().collect()), lost: false, nameless: false }
     }
 
     /// Whether a product was made since. One under an identifier that was there counts if it is another
@@ -68,13 +71,16 @@ impl Known {
     fn is_new(&self, row: &Row, wanted: &Changes) -> bool {
         let label = wanted.label.as_deref().unwrap_or_default();
         let Some(all) = &self.all else {
-            return alike(&row.label, label) && !self.alike.contains(&row.id);
+            return (alike(&row.label, label) || row.gaps.has(LABEL))
+                && !self.alike.contains(&row.id);
         };
         match all.get(&row.id).map(|before| before.compare(row)) {
             None | Some(Likeness::Other) => true,
             Some(Likeness::Same) => false,
             Some(Likeness::Unsure) => {
-                alike(&row.label, label) || is_made_but_for_its_label(row, wanted)
+                alike(&row.label, label)
+                    || is_made_but_for_its_label(row, wanted)
+                    || !row.gaps.is_empty()
             }
         }
     }
@@ -111,7 +117,16 @@ impl ComputeStacks {
             differs.retain(|field| *field != LABEL);
             return found(&row, &differs);
         }
-        let rows = self.client.every_product(cx, |_| true).await?;
+        let listed = self.client.every_product(cx, |_| true).await?;
+        if let Some(error) = listed.nameless.first() {
+            let why = format!("a product has no identifier: {}", error.message);
+            return Ok(Finding::incomplete(why));
+        }
+        if known.nameless {
+            let why = "a product had no identifier before the request, and may look new now";
+            return Ok(Finding::incomplete(why));
+        }
+        let rows = listed.rows;
         let is_claimed = |row: &&Row| find.claimed_ids.contains(&row.id.to_string());
         let new: Vec<&Row> =
             rows.iter().filter(|row| known.is_new(row, &wanted) && !is_claimed(row)).collect();
@@ -130,7 +145,10 @@ impl ComputeStacks {
         let label = wanted.label.as_deref().unwrap_or_default();
         // Where the gateway may lack other requests as well, only what is like this one can be it.
         let can_be = |row: &&&Row| {
-            !known.lost || alike(&row.label, label) || is_made_but_for_its_label(row, &wanted)
+            !known.lost
+                || alike(&row.label, label)
+                || is_made_but_for_its_label(row, &wanted)
+                || !row.gaps.is_empty()
         };
         let unexplained = new.iter().filter(can_be).map(|row| row.upstream()).collect();
         // Another label is another product, as far as anybody can tell later.

@@ -5,6 +5,7 @@
 
 mod absence;
 mod account;
+mod bad_row;
 mod bench;
 mod catalog;
 mod creation;

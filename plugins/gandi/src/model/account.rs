@@ -3,6 +3,7 @@
 
 use purveyor_sdk::money::ToldPrice;
 use purveyor_sdk::prost_types::{Struct, Timestamp};
+use purveyor_sdk::rows::Gaps;
 use purveyor_sdk::time::Zone;
 use purveyor_sdk::v1::ErrorReason;
 use purveyor_sdk::xmlrpc::Value;
@@ -17,6 +18,8 @@ pub(crate) struct Account {
     /// Billed by credits, the later model, in which products do not exist any more.
     pub(crate) rating: bool,
     products: Option<Vec<Owned>>,
+    /// Why products have no identifier that can be read: they cannot be shown, and may be any.
+    pub(crate) nameless: Vec<Error>,
     /// All members but the products.
     pub(crate) attributes: Struct,
 }
@@ -39,8 +42,10 @@ pub(crate) struct Owned {
     pub(crate) errors_for_removing: Option<Vec<String>>,
     /// Why it cannot be renewed, likewise.
     pub(crate) errors_for_renewing: Option<Vec<String>>,
-    /// All other members.
+    /// All other members, and those that could not be read.
     pub(crate) attributes: Struct,
+    /// What of it could not be read.
+    pub(crate) gaps: Gaps,
 }
 
 impl Account {
@@ -53,14 +58,19 @@ impl Account {
         if !matches!(value, Value::Struct(_)) {
             return Err(field::not_understood("hosting.account.info"));
         }
-        let products = field::present(value, "products").map(|products| {
+        let mut nameless = Vec::new();
+        let products = field::present(value, "products").map(|products| -> Result<_> {
             let products = products.as_array().ok_or_else(|| field::not_understood("products"))?;
-            products.iter().map(|product| Owned::read(product, zone)).collect::<Result<_>>()
+            let read = products.iter().map(|product| Owned::read(product, zone));
+            let read = read.filter_map(|row| row.map_err(|error| nameless.push(error)).ok());
+            Ok(read.collect::<Vec<_>>())
         });
+        let products = products.transpose()?;
         Ok(Self {
             handle: field::text(value, "handle")?.map(str::to_owned),
             rating: field::truth(value, "rating_enabled")?.unwrap_or(false),
-            products: products.transpose()?,
+            products,
+            nameless,
             attributes: field::rest(value, &["products"]),
         })
     }
@@ -99,28 +109,55 @@ impl Owned {
         "errors_for_renewing",
     ];
 
+    /// Reads a product. Each member that cannot be read is a gap, and stands in the attributes as it came.
+    ///
+    /// # Errors
+    ///
+    /// UPSTREAM_UNAVAILABLE where it has no identifier.
     fn read(value: &Value, zone: &Zone) -> Result<Self> {
         let id = field::int(value, "id")?.filter(|id| *id > 0);
-        let name = field::text(value, "product_name")?;
+        let id = id.ok_or_else(|| field::not_understood("products[].id"))?;
+        let mut gaps = Gaps::default();
+        let name = field::text(value, "product_name")
+            .and_then(|name| name.ok_or_else(|| field::not_understood("product_name")));
         // What an automatic renewal looks like is recorded nowhere but as nothing.
         let auto_renews = field::truth(value, "autorenew").ok().flatten();
-        let placed =
-            Self::PLACED.iter().filter(|name| **name != "autorenew" || auto_renews.is_some());
-        Ok(Self {
-            id: id.ok_or_else(|| field::not_understood("products[].id"))?,
-            name: name.ok_or_else(|| field::not_understood("products[].product_name"))?.to_owned(),
-            quantity: field::int(value, "quantity")?,
-            duration: field::text(value, "duration")?.map(str::to_owned),
-            created: field::moment(value, "date_created", zone)?,
-            end: field::moment(value, "date_end", zone)?,
-            in_redemption: field::truth(value, "is_in_redemption")?.unwrap_or(false),
+        let mut owned = Self {
+            id,
+            name: gaps.keep("product_name", name.map(str::to_owned)),
+            quantity: gaps.keep("quantity", field::int(value, "quantity")),
+            duration: gaps.keep("duration", field::text(value, "duration")).map(str::to_owned),
+            created: gaps.keep("date_created", field::moment(value, "date_created", zone)),
+            end: gaps.keep("date_end", field::moment(value, "date_end", zone)),
+            in_redemption: gaps
+                .keep("is_in_redemption", field::truth(value, "is_in_redemption"))
+                .unwrap_or(false),
             auto_renews,
-            errors_for_updating: field::texts(value, "errors_for_updating")?,
-            errors_for_removing: field::texts(value, "errors_for_removing")?,
-            errors_for_renewing: field::texts(value, "errors_for_renewing")?,
-            attributes: field::rest(value, &placed.copied().collect::<Vec<_>>()),
-        })
+            errors_for_updating: errors(value, "errors_for_updating", &mut gaps),
+            errors_for_removing: errors(value, "errors_for_removing", &mut gaps),
+            errors_for_renewing: errors(value, "errors_for_renewing", &mut gaps),
+            ..Self::default()
+        };
+        let is_shown =
+            |name: &&str| !gaps.has(name) && (*name != "autorenew" || auto_renews.is_some());
+        let placed: Vec<_> = Self::PLACED.into_iter().filter(|name| is_shown(name)).collect();
+        owned.attributes = field::rest(value, &placed);
+        owned.gaps = gaps;
+        Ok(owned)
     }
+
+    /// Refuses a write that depends on what could not be read of it.
+    ///
+    /// # Errors
+    ///
+    /// UPSTREAM_UNAVAILABLE.
+    pub(crate) fn check_whole(&self) -> Result<()> {
+        self.gaps.check(&format!("service {}", self.id))
+    }
+}
+
+fn errors(value: &Value, name: &str, gaps: &mut Gaps) -> Option<Vec<String>> {
+    gaps.keep(name, field::texts(value, name))
 }
 
 /// The prepaid account of a contact; `None` where the contact has none.
@@ -195,16 +232,40 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_product_is_refused() {
+    fn member_that_cannot_be_read_is_a_gap_of_its_row() {
+        fn check(name: &str, member: Value) {
+            let rows = vec![product(&[(name, member)]), product(&[("id", Value::Int(2))])];
+            let account = account(Value::Array(rows), Value::Nil);
+            let account = Account::read(&account, &Zone::UTC).unwrap();
+            let [bad, good] = account.products().unwrap() else { panic!("{account:?}") };
+            assert!((bad.id, good.id) == (11_153, 2) && good.gaps.is_empty(), "{name}");
+            let notices = bad.gaps.notices();
+            assert_eq!((notices.len(), notices[0].source.as_str()), (1, name));
+            assert!(bad.attributes.fields.contains_key(name), "{name}");
+        }
+        let zero = || Value::DateTime("00000000T00:00:00".to_owned());
+        check("date_created", zero());
+        check("date_end", zero());
+        check("date_end", Value::Int(5));
+        check("quantity", Value::from("12"));
+        check("duration", Value::Int(12));
+        check("is_in_redemption", Value::from("no"));
+        check("product_name", Value::Nil);
+        for name in ["errors_for_updating", "errors_for_removing", "errors_for_renewing"] {
+            check(name, Value::Boolean(false));
+        }
+    }
+
+    #[test]
+    fn product_without_an_identifier_hides_no_other() {
         fn check(value: Value) {
-            let account = account(Value::Array(vec![value]), Value::Nil);
-            assert!(Account::read(&account, &Zone::UTC).is_err(), "{account:?}");
+            let account = account(Value::Array(vec![value, product(&[])]), Value::Nil);
+            let account = Account::read(&account, &Zone::UTC).unwrap();
+            assert_eq!((account.products().unwrap().len(), account.nameless.len()), (1, 1));
         }
         check(Value::Nil);
-        check(Value::from([("id", Value::Int(1))]));
+        check(Value::from([("product_name", "shares".into())]));
         check(product(&[("id", Value::from("x"))]));
-        check(product(&[("errors_for_removing", Value::Boolean(false))]));
-        check(product(&[("date_end", Value::Int(5))]));
         assert!(Account::read(&Value::Nil, &Zone::UTC).is_err());
     }
 

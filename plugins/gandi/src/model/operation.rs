@@ -3,6 +3,7 @@
 
 use purveyor_sdk::Result;
 use purveyor_sdk::prost_types::{Struct, Timestamp};
+use purveyor_sdk::rows::Gaps;
 use purveyor_sdk::time::Zone;
 use purveyor_sdk::v1::UpstreamRef;
 use purveyor_sdk::xmlrpc::Value;
@@ -53,8 +54,10 @@ pub(crate) struct Operation {
     pub(crate) subject_id: Option<i64>,
     pub(crate) quantity: Option<i64>,
     pub(crate) duration: Option<String>,
-    /// All other members.
+    /// All other members, and those that could not be read.
     pub(crate) attributes: Struct,
+    /// What of it could not be read.
+    pub(crate) gaps: Gaps,
 }
 
 impl Kind {
@@ -73,27 +76,37 @@ impl Operation {
     /// The members that have a place in [`UpstreamRef`].
     const PLACED: [&str; 4] = ["id", "type", "step", "last_error"];
 
-    /// Reads an operation struct.
+    /// Reads an operation struct. Each member that cannot be read is a gap, and stands in the attributes as
+    /// it came.
     ///
     /// # Errors
     ///
-    /// UPSTREAM_UNAVAILABLE where it cannot be understood.
+    /// UPSTREAM_UNAVAILABLE where it has no identifier.
     pub(crate) fn read(value: &Value, zone: &Zone) -> Result<Self> {
         let id = field::int(value, "id")?.filter(|id| *id > 0);
-        let owned = |text: Option<&str>| text.map(str::to_owned);
+        let id = id.ok_or_else(|| field::not_understood("id"))?;
         // Of these the documents tell nothing: what is of an unexpected type there is not told, and
         // stands in the attributes as it came.
         let inside = |name: &str| value.get(name).unwrap_or(&Value::Nil);
         let (infos, params) = (inside("infos"), inside("params"));
         let int = |value: &Value, name: &str| field::int(value, name).ok().flatten();
-        let text = |value: &Value, name: &str| owned(field::text(value, name).ok().flatten());
+        let text =
+            |value: &Value, name: &str| field::text(value, name).ok().flatten().map(str::to_owned);
+        let mut gaps = Gaps::default();
+        let mut word =
+            |name: &str| gaps.keep(name, field::text(value, name)).unwrap_or_default().to_owned();
+        let (kind, step, last_error) = (word("type"), word("step"), word("last_error"));
+        let created = gaps.keep("date_created", field::moment(value, "date_created", zone));
+        // A text that is no time must not be compared with times.
+        let created_text = field::moment_text(value, "date_created").ok().flatten();
+        let placed: Vec<_> = Self::PLACED.into_iter().filter(|name| !gaps.has(name)).collect();
         Ok(Self {
-            id: id.ok_or_else(|| field::not_understood("id"))?,
-            kind: owned(field::text(value, "type")?).unwrap_or_default(),
-            step: owned(field::text(value, "step")?).unwrap_or_default(),
-            last_error: owned(field::text(value, "last_error")?).unwrap_or_default(),
-            created: field::moment(value, "date_created", zone)?,
-            created_text: owned(field::moment_text(value, "date_created")?),
+            id,
+            kind,
+            step,
+            last_error,
+            created,
+            created_text: created_text.filter(|_| created.is_some()).map(str::to_owned),
             updated: field::moment(value, "date_updated", zone).ok().flatten(),
             eta: int(value, "eta"),
             product_name: text(params, "product_name").or_else(|| text(infos, "product_name")),
@@ -101,7 +114,8 @@ impl Operation {
             subject_id: int(infos, "id"),
             quantity: int(params, "quantity").or_else(|| int(infos, "quantity")),
             duration: text(params, "duration"),
-            attributes: field::rest(value, &Self::PLACED),
+            attributes: field::rest(value, &placed),
+            gaps,
         })
     }
 
@@ -112,6 +126,11 @@ impl Operation {
 
     pub(crate) fn is(&self, kind: Kind) -> bool {
         self.kind == kind.word()
+    }
+
+    /// Whether it may be of this kind: what it is cannot be read.
+    pub(crate) fn may_be_any(&self) -> bool {
+        self.gaps.has("type")
     }
 
     pub(crate) fn stage(&self) -> Stage {
@@ -168,7 +187,8 @@ impl Operation {
         let mut all = self.attributes.clone();
         for (name, text) in [("id", id), ("type", r#type), ("step", state), ("last_error", message)]
         {
-            all.fields.insert(name.to_owned(), field::attribute(&Value::from(text)));
+            let told = || field::attribute(&Value::from(text));
+            all.fields.entry(name.to_owned()).or_insert_with(told);
         }
         field::nested("operation", all)
     }
@@ -263,7 +283,23 @@ mod tests {
         check(Value::Double("0.5".to_owned()));
         check(Value::from([("id", Value::from("637366"))]));
         check(Value::from([("id", Value::Int(0))]));
-        check(Value::from([("id", Value::Int(1)), ("step", Value::Int(3))]));
-        check(Value::from([("id", Value::Int(1)), ("date_created", Value::from("soon"))]));
+    }
+
+    #[test]
+    fn member_that_cannot_be_read_is_a_gap() {
+        fn check(name: &str, member: Value) {
+            let value = Value::from([("id", Value::Int(1)), (name, member)]);
+            let operation = Operation::read(&value, &Zone::UTC).unwrap();
+            let notices = operation.gaps.notices();
+            assert_eq!((notices.len(), notices[0].source.as_str()), (1, name));
+            assert!(operation.attributes.fields.contains_key(name), "{name}");
+            assert_eq!((operation.created, operation.created_text), (None, None));
+        }
+        check("type", Value::Int(3));
+        check("step", Value::Int(3));
+        check("last_error", Value::Int(3));
+        check("date_created", Value::from("soon"));
+        check("date_created", Value::DateTime("00000000T00:00:00".to_owned()));
+        check("date_created", Value::DateTime("99999999T99:99:99".to_owned()));
     }
 }

@@ -5,7 +5,7 @@ use purveyor_sdk::v1::{Service, TerminateServiceRequest, UpdateServiceRequest};
 use purveyor_sdk::{Cx, Error, Result, Step};
 
 use super::progress::first_look;
-use super::services::{check_allowed, owned};
+use super::services::{check_allowed, owned_whole, product};
 use super::{Gandi, upstream_id};
 use crate::checkpoint::{Sent, encode};
 use crate::client::Spent;
@@ -29,7 +29,7 @@ pub(super) async fn update(
 ) -> Result<Step<Service>> {
     let change = change(request, cx.upstream_id())?;
     let account = gandi.client.account(cx).await?;
-    let service = owned(&account, change.service, &change.name)?;
+    let service = owned_whole(&account, change.service, &change.name)?;
     check_allowed(service.errors_for_updating.as_deref(), "changed")?;
     let price = match &request.max_price {
         Some(_) => gandi.change_price(cx, service, change.quantity).await?,
@@ -47,7 +47,7 @@ pub(super) async fn terminate(
 ) -> Result<Step<Service>> {
     let id = terminated(request, cx.upstream_id())?;
     let account = gandi.client.account(cx).await?;
-    let service = owned(&account, id, &request.name)?;
+    let service = owned_whole(&account, id, &request.name)?;
     check_allowed(service.errors_for_removing.as_deref(), "terminated")?;
     let spent = gandi.client.delete(cx, id).await?;
     gandi.changing(cx, &account, id, spent)
@@ -104,8 +104,7 @@ impl Gandi {
         id: i64,
         operation: &Operation,
     ) -> Result<Step<Service>> {
-        let found = account.products()?.iter().find(|owned| owned.id == id);
-        let view = match found {
+        let view = match product(account, id)? {
             Some(owned) => self.service(owned, &cx.now(), Some(operation))?,
             None => self.gone_service(id, operation)?,
         };

@@ -10,10 +10,11 @@ use purveyor_sdk::{
 };
 
 use super::changes::{change, terminated};
+use super::services::product;
 use super::wanted::{Wanted, is_for_sale, names_product};
 use super::{Gandi, cancellations, upstream_id};
 use crate::checkpoint::{Before, Snapshot, decode, encode};
-use crate::client::{Listing, PAGE};
+use crate::client::{Listing, Operations, PAGE};
 use crate::model::{Account, Duration, Kind, Operation, Owned};
 
 /// How far before the newest operation that was listed a new one can be dated: an hour that a zone's
@@ -38,7 +39,11 @@ pub(super) async fn baseline(gandi: &Gandi, cx: &Cx, asked: Baseline) -> Result<
     let account = gandi.client.account(cx).await?;
     let mut before = Before { gone: account.is_gone(), ..Before::default() };
     before.products = snapshots(&account);
+    before.nameless = account.nameless.len();
     let wanted = gandi.wanted(&asked.write, &asked.handle, &before)?;
+    if let Some(target) = wanted.product.map(|id| product(&account, id)).transpose()?.flatten() {
+        target.check_whole()?;
+    }
     let of_kind = gandi.listed_before(cx, wanted.kind, &mut before).await?;
     Ok(Evidence {
         evidence: encode(&before)?,
@@ -66,7 +71,11 @@ pub(super) async fn find(gandi: &Gandi, cx: &Cx, find: Find) -> Result<Finding> 
         return gandi.pointed_out(cx, &find, &before, wanted.kind, &account).await;
     }
     let listing = Listing { after: before.since.clone(), ..Listing::default() };
-    let listed = gandi.client.all_operations(cx, listing, 0).await?;
+    let listing = gandi.client.all_operations(cx, listing, 0).await?;
+    if let Some(unread) = unread(&wanted, &before, &account, &listing) {
+        return Ok(Finding::incomplete(unread));
+    }
+    let listed = listing.rows;
     let products = match account.products() {
         Ok(products) => products,
         Err(error) => return Ok(Finding::incomplete(error.message)),
@@ -94,7 +103,7 @@ pub(super) async fn find(gandi: &Gandi, cx: &Cx, find: Find) -> Result<Finding> 
     }
     if before.lost {
         // Whatever else is new was made for a request that the gateway lacks, or by somebody else.
-        let incomplete = gandi.incomplete(cx, &find, &before, &listed).await?;
+        let incomplete = gandi.incomplete(cx, &find, &before, &listed, &account).await?;
         return Ok(Finding::Absent(of_lost(&wanted, &fitting, &made, effects, incomplete)));
     }
     // Each row explains one product, and so does each earlier item that was not done before this one.
@@ -109,7 +118,7 @@ pub(super) async fn find(gandi: &Gandi, cx: &Cx, find: Find) -> Result<Finding> 
     Ok(Finding::Absent(Traces {
         alike_ids: alike.map(|it| it.id.to_string()).collect(),
         unexplained: rows.iter().map(|it| it.upstream()).chain(unexplained).collect(),
-        incomplete: gandi.incomplete(cx, &find, &before, &listed).await?,
+        incomplete: gandi.incomplete(cx, &find, &before, &listed, &account).await?,
         effects: effects.max(0),
         ..Traces::default()
     }))
@@ -127,6 +136,7 @@ impl Gandi {
         let earlier: Vec<i64> =
             products.iter().filter(|it| dated(it.created)).map(|it| it.id).collect();
         before.products = snapshots(&account);
+        before.nameless = account.nameless.len();
         before.products.retain(|product| earlier.contains(&product.id));
         let of_kind = self.listed_before_lost(cx, since, limit, &mut before).await?;
         let wanted = self.wanted(&asked.write, &asked.handle, &before)?;
@@ -159,7 +169,7 @@ impl Gandi {
     ) -> Result<Vec<Operation>> {
         let earlier = |it: &&Operation| it.created.is_some_and(|at| at.seconds < limit);
         let newest =
-            self.client.operations(cx, Listing { size: PAGE, ..Listing::default() }).await?;
+            self.client.operations(cx, Listing { size: PAGE, ..Listing::default() }).await?.rows;
         // A whole listing shows one that was there before.
         let shown = newest.iter().filter(earlier).filter_map(|it| it.created_text.as_deref()).max();
         let by_clock = self.client.before(since, CLOCK_MARGIN_SECONDS)?;
@@ -168,7 +178,9 @@ impl Gandi {
             None => by_clock,
         };
         let listing = Listing { after: Some(after.clone()), ..Listing::default() };
-        let mut listed = self.client.all_operations(cx, listing, 0).await?;
+        let listing = self.client.all_operations(cx, listing, 0).await?;
+        before.nameless += listing.nameless.len();
+        let mut listed = listing.rows;
         listed.sort_unstable_by_key(|operation| std::cmp::Reverse(operation.id));
         // Numbers only grow: whatever is below the lowest new one is old, however it is dated.
         let lowest = listed.iter().filter(|it| !earlier(it)).map(|it| it.id).min();
@@ -192,7 +204,9 @@ impl Gandi {
         before: &mut Before,
     ) -> Result<Vec<Operation>> {
         let listing = Listing { size: PAGE, ..Listing::default() };
-        let mut listed = self.client.operations(cx, listing.clone()).await?;
+        let newest = self.client.operations(cx, listing.clone()).await?;
+        before.nameless += newest.nameless.len();
+        let mut listed = newest.rows;
         // The spelling of times sorts as they do.
         let newest = listed.iter().filter_map(|operation| operation.created_text.as_deref()).max();
         if let Some(newest) = newest {
@@ -209,19 +223,24 @@ impl Gandi {
         before.operations = highest.chain(known).map(|operation| operation.id).collect();
         listed.retain(|operation| operation.is(kind));
         if listed.is_empty() {
-            listed = self.client.operations(cx, Listing { kind: Some(kind), ..listing }).await?;
+            let listing = Listing { kind: Some(kind), ..listing };
+            listed = self.client.operations(cx, listing).await?.rows;
         }
         Ok(listed)
     }
 
-    /// Why the list of operations is not whole; empty: it is.
+    /// Why the lists of operations and products are not whole; empty: they are.
     async fn incomplete(
         &self,
         cx: &Cx,
         find: &Find,
         before: &Before,
         listed: &[Operation],
+        account: &Account,
     ) -> Result<String> {
+        if let Some(unread) = nameless("a product", &account.nameless) {
+            return Ok(unread);
+        }
         let mut known = before.operations.clone();
         known.sort_unstable_by(|one, other| other.cmp(one));
         let known: Vec<String> = known.iter().map(i64::to_string).collect();
@@ -337,6 +356,37 @@ fn of_lost(
         effects: effects.max(0),
         ..Traces::default()
     }
+}
+
+/// Why a row that may be the request's own cannot be told from others; `None`: all can. A row that is known,
+/// or tells that it is of another kind, is none of its own, whatever else it does not tell.
+fn unread(
+    wanted: &Wanted,
+    before: &Before,
+    account: &Account,
+    listed: &Operations,
+) -> Option<String> {
+    if before.nameless > 0 {
+        return Some("a row had no identifier before the request, and may look new now".to_owned());
+    }
+    let target = wanted.product.map(|id| product(account, id));
+    if let Some(Ok(Some(target))) = target {
+        target.check_whole().err().map(|error| error.message)
+    } else if wanted.product.is_some() {
+        nameless("a product", &account.nameless)
+    } else {
+        None
+    }
+    .or_else(|| nameless("an operation", &listed.nameless))
+    .or_else(|| {
+        let may_be = |it: &&Operation| it.may_be_any() && it.id > before.highest();
+        let one = listed.rows.iter().find(may_be)?;
+        Some(format!("what operation {} does cannot be read", one.id))
+    })
+}
+
+fn nameless(what: &str, errors: &[Error]) -> Option<String> {
+    errors.first().map(|error| format!("{what} has no identifier: {}", error.message))
 }
 
 fn snapshots(account: &Account) -> Vec<Snapshot> {

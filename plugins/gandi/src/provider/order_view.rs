@@ -68,11 +68,12 @@ impl Gandi {
 
     /// One item, as its operation tells of it.
     fn item(&self, operation: &Operation) -> Result<OrderItem> {
-        let product = operation.product_name.as_deref();
+        // A name that is none of ours stands in the attributes.
+        let product = operation.product_name.as_deref().map(|name| self.name.product(name));
         let failed = operation.stage() == Stage::Error;
         Ok(OrderItem {
             id: operation.id.to_string(),
-            product: product.map(|name| self.name.product(name)).transpose()?.unwrap_or_default(),
+            product: product.and_then(Result::ok).unwrap_or_default(),
             quantity: quantity(operation.quantity),
             term: operation.duration.as_deref().map(term_of),
             state: item_state(operation.stage()).into(),
@@ -97,6 +98,7 @@ impl Gandi {
             }),
             create_time: created.min_by_key(|moment| (moment.seconds, moment.nanos)),
             attributes: attributes(operations),
+            notices: operations.iter().flat_map(|it| it.gaps.notices()).collect(),
             upstream: Some(upstream),
             items,
             ..Order::default()

@@ -8,7 +8,7 @@ use purveyor_sdk::v1::{
     CreateOrderRequest, ErrorReason, GetOrderRequest, ListOrdersRequest, ListOrdersResponse, Order,
     OrderItem, Price,
 };
-use purveyor_sdk::{CarryOn, Cx, Error, Result, Step, page};
+use purveyor_sdk::{CarryOn, Cx, Error, Level, Result, Step, page, rows};
 
 use super::order_view::Read;
 use super::prices::sum;
@@ -67,13 +67,14 @@ pub(super) async fn list(
     request: &ListOrdersRequest,
 ) -> Result<ListOrdersResponse> {
     let wanted = |order: &Order| {
-        (request.states.is_empty() || request.states.contains(&order.state))
-            && request.customer.is_empty()
+        rows::is_incomplete(&order.notices)
+            || (request.states.is_empty() || request.states.contains(&order.state))
+                && request.customer.is_empty()
     };
-    let (rows, next_page_token) = gandi
+    let (listed, next_page_token) = gandi
         .listed(cx, Kind::Add, &request.page_token, request.page_size, request.create_after)
         .await?;
-    let orders = rows.iter().map(|operation| gandi.order(&[operation]));
+    let orders = listed.iter().map(|operation| gandi.order(&[operation]));
     let orders =
         orders.filter(|order| order.as_ref().map_or(true, wanted)).collect::<Result<_>>()?;
     Ok(ListOrdersResponse { orders, next_page_token, ..ListOrdersResponse::default() })
@@ -283,10 +284,14 @@ impl Gandi {
         });
         let after = after.transpose()?;
         let listing = Listing { kind: Some(kind), after, page, size, ..Listing::default() };
-        let mut rows = self.client.operations(cx, listing).await?;
-        let next = if rows.len() < size { String::new() } else { (offset + size).to_string() };
-        rows.retain(|operation| operation.is(kind));
-        Ok((rows, next))
+        let listed = self.client.operations(cx, listing).await?;
+        for error in &listed.nameless {
+            cx.log(Level::WARN, &format!("a listed operation cannot be shown: {error}"));
+        }
+        let next = if listed.len() < size { String::new() } else { (offset + size).to_string() };
+        // The upstream was asked for this kind alone.
+        let is_listed = |it: &Operation| it.is(kind) || it.may_be_any();
+        Ok((listed.rows.into_iter().filter(is_listed).collect(), next))
     }
 }
 

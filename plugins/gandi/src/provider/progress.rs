@@ -13,6 +13,7 @@ use purveyor_sdk::{
 
 use super::delivery::{Reading, deliver};
 use super::order_view::{Read, failure};
+use super::services::product;
 use super::wanted::Wanted;
 use super::{Gandi, cancellations};
 use crate::checkpoint::{Before, CancelProgress, OrderProgress, Sent, decode, encode};
@@ -52,7 +53,7 @@ pub(super) async fn poll(gandi: &Gandi, cx: &Cx, items: Vec<PollItem>) -> Result
     let mut look = Look { operations, finished: Vec::new(), account: None };
     if let Some(lowest) = items.iter().filter_map(|item| look.lowest_maker(item)).min() {
         let listing = Listing { kind: Some(Kind::Add), steps: &["DONE"], ..Listing::default() };
-        look.finished = gandi.client.all_operations(cx, listing, lowest).await?;
+        look.finished = gandi.client.all_operations(cx, listing, lowest).await?.rows;
     }
     // After the operations: what those that are done have made is among the products.
     if look.operations.values().flatten().any(|it| !it.is_under_way())
@@ -108,7 +109,7 @@ impl Gandi {
         for ids in ids.chunks(PAGE) {
             let listing = Listing { ids, size: PAGE, ..Listing::default() };
             let listed = self.client.operations(cx, listing).await?;
-            found.extend(listed.into_iter().map(|operation| (operation.id, Ok(operation))));
+            found.extend(listed.rows.into_iter().map(|operation| (operation.id, Ok(operation))));
         }
         for id in ids {
             if !found.contains_key(id) {
@@ -272,7 +273,7 @@ impl Look {
     }
 
     fn product(&self, id: i64) -> Result<Option<&Owned>> {
-        Ok(self.account()?.products()?.iter().find(|owned| owned.id == id))
+        product(self.account()?, id)
     }
 }
 
@@ -285,7 +286,7 @@ fn ended(order: Order, read: &Read<'_>, untold: bool) -> Progress {
                 .to_owned(),
             source: "hosting.account.info".to_owned(),
         };
-        let notices = untold.then_some(notice).into_iter().collect();
+        let notices = order.notices.iter().cloned().chain(untold.then_some(notice)).collect();
         return Progress::Done(etag::seal(Order { notices, ..order }).into());
     }
     let first = read.operations.values().copied().find(|it| it.has_ended());

@@ -15,7 +15,7 @@ use super::changes::{change, terminated};
 use super::declare::{DEPRECATED, notice, spending_notices};
 use super::prices::{self, sum};
 use super::renewals::{check_payment, check_renewable};
-use super::services::{check_allowed, owned};
+use super::services::{check_allowed, owned_whole};
 use crate::model::Action;
 
 pub(super) async fn plan(gandi: &Gandi, cx: &Cx, write: Write) -> Result<Quote> {
@@ -77,7 +77,7 @@ impl Gandi {
     ) -> Result<Quote> {
         let change = change(request, upstream)?;
         let account = self.client.account(cx).await?;
-        let service = owned(&account, change.service, &change.name)?;
+        let service = owned_whole(&account, change.service, &change.name)?;
         check_allowed(service.errors_for_updating.as_deref(), "changed")?;
         let amount = self.change_price(cx, service, change.quantity).await?;
         let steps = steps("product.update", 1);
@@ -92,7 +92,7 @@ impl Gandi {
     ) -> Result<Quote> {
         let id = terminated(request, upstream)?;
         let account = self.client.account(cx).await?;
-        let service = owned(&account, id, &request.name)?;
+        let service = owned_whole(&account, id, &request.name)?;
         check_allowed(service.errors_for_removing.as_deref(), "terminated")?;
         let steps = steps("product.delete", 1);
         self.quote(cx, (None, None), steps, vec![notice(DEPRECATED)]).await

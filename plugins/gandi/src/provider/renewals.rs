@@ -10,13 +10,13 @@ use purveyor_sdk::v1::{
     ListRenewalOptionsResponse, ListRenewalsRequest, ListRenewalsResponse, Payment, Renewal,
     RenewalOption, RequiredAction, ServiceRef,
 };
-use purveyor_sdk::{Cx, Error, Result, Step, etag, page};
+use purveyor_sdk::{Cx, Error, Result, Step, etag, page, rows};
 
 use super::declare::spending_notices;
 use super::order_view::failure;
 use super::prices;
 use super::progress::first_look;
-use super::services::{check_allowed, owned};
+use super::services::{check_allowed, owned_whole};
 use super::{Gandi, upstream_id};
 use crate::checkpoint::{Sent, encode};
 use crate::client::Spent;
@@ -60,7 +60,7 @@ pub(super) async fn options(
 ) -> Result<ListRenewalOptionsResponse> {
     let id = gandi.service_id(&request.parent, "parent")?;
     let account = gandi.client.account(cx).await?;
-    let service = owned(&account, id, &request.parent)?;
+    let service = owned_whole(&account, id, &request.parent)?;
     check_allowed(service.errors_for_renewing.as_deref(), "renewed")?;
     let catalog = gandi.catalog(cx, Action::Renew, &gandi.config.currency).await?;
     let option = |duration: Duration| {
@@ -98,15 +98,18 @@ pub(super) async fn list(
             renewal.service == service || renewal.services.iter().any(|it| it.service == service)
         };
         // An operation that does not tell its service cannot be left out for it.
-        (request.states.is_empty() || request.states.contains(&renewal.state))
+        let state = rows::is_incomplete(&renewal.notices)
+            || request.states.is_empty()
+            || request.states.contains(&renewal.state);
+        state
             && (request.service.is_empty()
                 || renewal.service.is_empty()
                 || of_service(&request.service))
     };
-    let (rows, next_page_token) = gandi
+    let (listed, next_page_token) = gandi
         .listed(cx, Kind::Renew, &request.page_token, request.page_size, request.create_after)
         .await?;
-    let renewals = rows.iter().map(|operation| gandi.renewal(operation));
+    let renewals = listed.iter().map(|operation| gandi.renewal(operation));
     let renewals =
         renewals.filter(|row| row.as_ref().map_or(true, wanted)).collect::<Result<_>>()?;
     Ok(ListRenewalsResponse { renewals, next_page_token, ..ListRenewalsResponse::default() })
@@ -142,7 +145,7 @@ pub(super) fn check_renewable<'a>(
     account: &'a Account,
     extension: &Extension,
 ) -> Result<&'a Owned> {
-    let service = owned(account, extension.service, &extension.name)?;
+    let service = owned_whole(account, extension.service, &extension.name)?;
     if service.end.is_some() && extension.expected_end.is_none() {
         let field = "renewal.services[0].expected_expire_time";
         return Err(Error::field(field, "is missing, and the upstream tells an expiry"));
@@ -250,6 +253,7 @@ impl Gandi {
             }),
             create_time: operation.created,
             attributes: Some(operation.as_attribute()),
+            notices: operation.gaps.notices(),
             ..Renewal::default()
         }))
     }

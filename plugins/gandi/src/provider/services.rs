@@ -4,11 +4,12 @@ use std::cmp::Ordering;
 
 use purveyor_sdk::names::ServiceName;
 use purveyor_sdk::prost_types::{Struct, Timestamp};
+use purveyor_sdk::rows;
 use purveyor_sdk::v1::service::{Action, State};
 use purveyor_sdk::v1::{
     ListServicesRequest, ListServicesResponse, RenewalPolicy, Service, UpstreamRef,
 };
-use purveyor_sdk::{Cx, Error, Result, etag, page};
+use purveyor_sdk::{Cx, Error, Level, Result, etag, page};
 
 use super::order_view::quantity;
 use super::{Gandi, upstream_id};
@@ -20,6 +21,9 @@ pub(super) async fn list(
     request: &ListServicesRequest,
 ) -> Result<ListServicesResponse> {
     let (account, now) = (gandi.client.account(cx).await?, cx.now());
+    for error in &account.nameless {
+        cx.log(Level::WARN, &format!("a product of the account cannot be shown: {error}"));
+    }
     let rows = account.products()?.iter().map(|owned| gandi.service(owned, &now, None));
     let rows = rows.filter(|row| row.as_ref().map_or(true, |row| wanted(row, request)));
     let rows = rows.collect::<Result<Vec<_>>>()?;
@@ -37,10 +41,33 @@ pub(super) async fn get(gandi: &Gandi, cx: &Cx, name: &str) -> Result<Service> {
 ///
 /// # Errors
 ///
-/// SERVICE_NOT_FOUND, UPSTREAM_API_GONE.
+/// SERVICE_NOT_FOUND, UPSTREAM_API_GONE; UPSTREAM_UNAVAILABLE where a product without an identifier may be
+/// the one.
 pub(super) fn owned<'a>(account: &'a Account, id: i64, name: &str) -> Result<&'a Owned> {
+    product(account, id)?.ok_or_else(|| Error::service_not_found(name))
+}
+
+/// The same; `None` where the account does not have it.
+///
+/// # Errors
+///
+/// UPSTREAM_API_GONE; UPSTREAM_UNAVAILABLE where a product without an identifier may be the one.
+pub(super) fn product(account: &Account, id: i64) -> Result<Option<&Owned>> {
     let found = account.products()?.iter().find(|owned| owned.id == id);
-    found.ok_or_else(|| Error::service_not_found(name))
+    match account.nameless.first() {
+        Some(error) if found.is_none() => Err(error.again()),
+        _ => Ok(found),
+    }
+}
+
+/// The product that a write is about: nothing may be spent by what could not be read of it.
+///
+/// # Errors
+///
+/// As [`owned`], and UPSTREAM_UNAVAILABLE where it was not read whole.
+pub(super) fn owned_whole<'a>(account: &'a Account, id: i64, name: &str) -> Result<&'a Owned> {
+    let owned = owned(account, id, name)?;
+    owned.check_whole().map(|()| owned)
 }
 
 /// STATE_CONFLICT with the upstream's reasons, where it gives any. Where it tells nothing, it has the
@@ -75,11 +102,16 @@ impl Gandi {
         changed_by: Option<&Operation>,
     ) -> Result<Service> {
         let id = owned.id.to_string();
+        let mut gaps = owned.gaps.clone();
+        let product = match owned.name.as_str() {
+            "" => String::new(),
+            name => gaps.keep("product_name", self.name.product(name)),
+        };
         Ok(etag::seal(Service {
             name: self.name.service(owned.id)?,
             state: state(owned, now).into(),
             upstream: Some(UpstreamRef::of(id)),
-            product: self.name.product(&owned.name)?,
+            product,
             service_type: "hosting".to_owned(),
             display_name: owned.name.clone(),
             quantity: quantity(owned.quantity),
@@ -91,6 +123,7 @@ impl Gandi {
             expire_time: owned.end,
             actions: actions(owned),
             attributes: Some(with(owned.attributes.clone(), changed_by)),
+            notices: gaps.notices(),
             ..Service::default()
         }))
     }
@@ -115,7 +148,9 @@ fn with(mut attributes: Struct, changed_by: Option<&Operation>) -> Struct {
 
 fn state(owned: &Owned, now: &Timestamp) -> State {
     let ended = owned.end.is_some_and(|end| order(&end, now).is_le());
-    if owned.in_redemption {
+    if owned.gaps.has("date_end") || owned.gaps.has("is_in_redemption") {
+        State::Unspecified
+    } else if owned.in_redemption {
         State::Redemption
     } else if ended {
         State::Expired
@@ -141,8 +176,11 @@ fn actions(owned: &Owned) -> Vec<Action> {
 }
 
 /// The filters of a listing that the upstream's data can answer. Which order a service came from is
-/// the gateway's to know.
+/// the gateway's to know. A row that could not be read whole may be any.
 fn wanted(service: &Service, request: &ListServicesRequest) -> bool {
+    if rows::is_incomplete(&service.notices) {
+        return true;
+    }
     let expires_in_time = |limit: &Timestamp| {
         service.expire_time.as_ref().is_some_and(|end| order(end, limit).is_lt())
     };

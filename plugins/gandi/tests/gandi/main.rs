@@ -5,6 +5,7 @@
 
 mod absence;
 mod account;
+mod bad_row;
 mod cancellations;
 mod driver;
 mod effects;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use purveyor_sdk::prost_types::{Struct, Timestamp};
+use purveyor_sdk::rows::Gaps;
 use purveyor_sdk::serde::de::{Error as _, MapAccess, Visitor};
 use purveyor_sdk::serde::{Deserialize, Deserializer};
 use purveyor_sdk::serde_json::value::RawValue;
@@ -83,14 +84,24 @@ impl Members {
         texts
     }
 
-    /// Takes a list of objects; `None` where there is no such member.
+    /// Takes a list of objects, each for itself; `None` where there is no such member.
     ///
     /// # Errors
     ///
     /// UPSTREAM_UNAVAILABLE for what is no list of objects.
-    pub(crate) fn take_rows(&mut self, name: &str) -> Result<Option<Vec<Members>>> {
-        let rows = self.0.remove(name).map(|raw| serde_json::from_str(raw.get()));
-        rows.transpose().map_err(|error| not_understood(name).with_source(error))
+    pub(crate) fn take_rows(&mut self, name: &str) -> Result<Option<Vec<Result<Members>>>> {
+        let rows = self.0.remove(name).map(|raw| each(raw.get().as_bytes(), name));
+        rows.transpose()
+    }
+
+    /// Notes the members that have a place of their own and were not taken: they are of another type than
+    /// they should be, and become attributes.
+    pub(crate) fn note_left(&self, at: &str, placed: &[&str], gaps: &mut Gaps) {
+        let left =
+            placed.iter().filter(|name| self.0.get(**name).is_some_and(|raw| raw.get() != "null"));
+        for name in left {
+            gaps.add(format!("{at}{name}"), &not_understood(name));
+        }
     }
 
     /// What was not taken, as it was written.
@@ -141,13 +152,27 @@ impl<'de> Visitor<'de> for Once {
 /// # Errors
 ///
 /// UPSTREAM_UNAVAILABLE for anything else.
-pub(crate) fn rows(answer: &Answer, name: &str) -> Result<Vec<Members>> {
+pub(crate) fn rows(answer: &Answer, name: &str) -> Result<Vec<Result<Members>>> {
     let begins = answer.body.iter().find(|byte| !byte.is_ascii_whitespace());
     if begins == Some(&b'{') {
         let rows = Members::read(&answer.body)?.take_rows(name)?;
         return rows.ok_or_else(|| not_understood(name));
     }
-    serde_json::from_slice(&answer.body).map_err(|error| not_understood(name).with_source(error))
+    each(&answer.body, name)
+}
+
+/// The objects of a list, each for itself.
+///
+/// # Errors
+///
+/// UPSTREAM_UNAVAILABLE for what is no list of objects.
+fn each(list: &[u8], name: &str) -> Result<Vec<Result<Members>>> {
+    let rows = serde_json::from_slice::<Vec<Box<RawValue>>>(list);
+    let rows = rows.map_err(|error| not_understood(name).with_source(error))?;
+    if rows.iter().any(|row| !row.get().starts_with('{')) {
+        return Err(not_understood(name));
+    }
+    Ok(rows.iter().map(|row| Members::read(row.get().as_bytes())).collect())
 }
 
 /// An identifier in its one spelling.

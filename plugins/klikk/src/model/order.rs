@@ -3,6 +3,7 @@
 use purveyor_sdk::Result;
 use purveyor_sdk::money::ToldPrice;
 use purveyor_sdk::prost_types::{Struct, Timestamp};
+use purveyor_sdk::rows::Gaps;
 use purveyor_sdk::time::Zone;
 
 use super::{Members, not_understood};
@@ -20,6 +21,8 @@ pub(crate) struct Order {
     pub(crate) created: Option<Timestamp>,
     pub(crate) due: Due,
     pub(crate) attributes: Struct,
+    /// What of it could not be read. An item without an identifier is not among the items.
+    pub(crate) gaps: Gaps,
 }
 
 /// One item of an order.
@@ -35,6 +38,8 @@ pub(crate) struct Item {
     /// Assumed.
     pub(crate) auto_renew: Option<bool>,
     pub(crate) attributes: Struct,
+    /// What of it could not be read.
+    pub(crate) gaps: Gaps,
 }
 
 /// What is to be paid. All of it is assumed.
@@ -46,21 +51,38 @@ pub(crate) struct Due {
 }
 
 impl Order {
+    /// Reads an order. Each member that cannot be read is a gap, and so is each item.
+    ///
     /// # Errors
     ///
-    /// UPSTREAM_UNAVAILABLE where it is not as the document shows it.
+    /// UPSTREAM_UNAVAILABLE where it has no identifier.
     pub(crate) fn read(mut members: Members, zone: &Zone) -> Result<Self> {
-        let items = members.take_rows("order_items")?;
-        let items = items.map(|rows| rows.into_iter().map(Item::read).collect::<Result<_>>());
-        Ok(Self {
-            id: members.take_id("order_id")?,
+        let id = members.take_id("order_id")?;
+        let mut gaps = Gaps::default();
+        let rows = gaps.keep("order_items", members.take_rows("order_items"));
+        let items = rows.map(|rows| {
+            let read = rows.into_iter().enumerate().filter_map(|(row, item)| {
+                let at = format!("order_items[{row}]");
+                gaps.keep(&at, item.and_then(|item| Item::read(item, &at)).map(Some))
+            });
+            read.collect::<Vec<Item>>()
+        });
+        for item in items.iter().flatten() {
+            gaps.extend(&item.gaps);
+        }
+        let mut order = Self {
+            id,
             status: members.take_text("status"),
             message: members.take_text("message").unwrap_or_default(),
-            items: items.transpose()?,
+            items,
             created: members.take_moment("created", zone),
             due: Due::take(&mut members, zone),
-            attributes: members.rest(),
-        })
+            attributes: Struct::default(),
+            gaps,
+        };
+        members.note_left("", &["status", "message", "created", "due", "invoice"], &mut order.gaps);
+        order.attributes = members.rest();
+        Ok(order)
     }
 
     /// The items, where they are told.
@@ -70,17 +92,29 @@ impl Order {
 }
 
 impl Item {
-    fn read(mut members: Members) -> Result<Self> {
-        let product = members.take_text("name").ok_or_else(|| not_understood("name"))?;
-        Ok(Self {
+    /// Reads the item at a place.
+    ///
+    /// # Errors
+    ///
+    /// UPSTREAM_UNAVAILABLE where it has no identifier.
+    fn read(mut members: Members, at: &str) -> Result<Self> {
+        let mut item = Self {
             id: members.take_id("id")?,
             status: members.take_text("status"),
-            product,
+            product: members.take_text("name").unwrap_or_default(),
             reference: members.take_text("reference").unwrap_or_default(),
             message: members.take_text("message").unwrap_or_default(),
             auto_renew: members.take_bool("auto_renew"),
-            attributes: members.rest(),
-        })
+            attributes: Struct::default(),
+            gaps: Gaps::default(),
+        };
+        let placed = ["status", "name", "reference", "message", "auto_renew"];
+        members.note_left(&format!("{at}."), &placed, &mut item.gaps);
+        if item.product.is_empty() && item.gaps.is_empty() {
+            item.gaps.add(format!("{at}.name"), &not_understood("name"));
+        }
+        item.attributes = members.rest();
+        Ok(item)
     }
 }
 
@@ -152,17 +186,27 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_as_documented_is_not_understood() {
-        for json in [
-            "{}",
-            r#"{"order_id":"x"}"#,
-            r#"{"order_id":0}"#,
-            r#"{"order_id":1,"order_items":{}}"#,
-            r#"{"order_id":1,"order_items":[1]}"#,
-            r#"{"order_id":1,"order_items":[{"id":1}]}"#,
-            r#"{"order_id":1,"order_items":[{"name":"VPS"}]}"#,
-        ] {
+    fn order_without_an_identifier_is_not_understood() {
+        for json in ["{}", r#"{"order_id":"x"}"#, r#"{"order_id":0}"#] {
             assert!(read(json).is_err(), "{json}");
         }
+    }
+
+    #[test]
+    fn member_that_cannot_be_read_is_a_gap() {
+        fn check(members: &str, items: usize, expected: &str) {
+            let order = read(&format!(r#"{{"order_id":1,{members}}}"#)).unwrap();
+            let notices = order.gaps.notices();
+            assert_eq!((order.items().len(), notices.len()), (items, 1), "{members}");
+            assert_eq!(notices[0].source, expected);
+        }
+        check(r#""message":["m"]"#, 0, "message");
+        check(r#""created":"0000-00-00""#, 0, "created");
+        check(r#""order_items":{}"#, 0, "order_items");
+        check(r#""order_items":[1,{"id":2,"name":"VPS"}]"#, 0, "order_items");
+        check(r#""order_items":[{"name":"VPS"},{"id":2,"name":"VPS"}]"#, 1, "order_items[0]");
+        check(r#""order_items":[{"id":1}]"#, 1, "order_items[0].name");
+        check(r#""order_items":[{"id":1,"id":1,"name":"VPS"}]"#, 0, "order_items[0]");
+        check(r#""order_items":[{"id":1,"name":["VPS"]}]"#, 1, "order_items[0].name");
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use purveyor_sdk::prost_types::{Struct, Timestamp};
+use purveyor_sdk::rows::Gaps;
 use purveyor_sdk::schemars::JsonSchema;
 use purveyor_sdk::serde::Deserialize;
 use purveyor_sdk::time::Zone;
@@ -29,6 +30,8 @@ pub(crate) struct Server {
     pub(crate) auto_renew: Option<bool>,
     pub(crate) message: String,
     pub(crate) attributes: Struct,
+    /// What of it could not be read.
+    pub(crate) gaps: Gaps,
 }
 
 /// How a server is.
@@ -89,13 +92,29 @@ impl ServerStates {
 }
 
 impl Server {
+    /// The members that have a place of their own.
+    const PLACED: [&str; 9] = [
+        "order_id",
+        "name",
+        "reference",
+        "state",
+        "ip",
+        "created",
+        "period_end",
+        "auto_renew",
+        "message",
+    ];
+
+    /// Reads a server. Each member that cannot be read is a gap.
+    ///
     /// # Errors
     ///
     /// UPSTREAM_UNAVAILABLE where it does not name its order item.
     pub(crate) fn read(mut members: Members, zone: &Zone, states: &ServerStates) -> Result<Self> {
+        let item = members.take_id("order_item_id")?;
         let state = members.take_text("state");
-        Ok(Self {
-            item: members.take_id("order_item_id")?,
+        let mut server = Self {
+            item,
             order: members.take_text("order_id"),
             product: members.take_text("name"),
             reference: members.take_text("reference"),
@@ -106,8 +125,15 @@ impl Server {
             period_end: members.take_moment("period_end", zone),
             auto_renew: members.take_bool("auto_renew"),
             message: members.take_text("message").unwrap_or_default(),
-            attributes: members.rest(),
-        })
+            attributes: Struct::default(),
+            gaps: Gaps::default(),
+        };
+        members.note_left("", &Self::PLACED, &mut server.gaps);
+        if server.gaps.has("state") {
+            server.life = Life::Unknown;
+        }
+        server.attributes = members.rest();
+        Ok(server)
     }
 }
 
@@ -135,7 +161,7 @@ mod tests {
         check(r#"{"order_item_id":7,"state":"dreaming"}"#, Some((7, Life::Unknown, 0)));
         check(
             r#"{"order_item_id":7,"state":{"a":1},"ip":"192.0.2.1"}"#,
-            Some((7, Life::Running, 1)),
+            Some((7, Life::Unknown, 1)),
         );
         check(r#"{"order_item_id":0}"#, None);
         check(r#"{"id":7}"#, None);

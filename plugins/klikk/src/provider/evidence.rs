@@ -10,13 +10,14 @@ use std::collections::BTreeSet;
 use purveyor_sdk::prost_types::Timestamp;
 use purveyor_sdk::v1::{CreateOrderRequest, ErrorReason, UpstreamRef};
 use purveyor_sdk::{
-    Baseline, Cx, Error, Evidence, Find, Finding, Result, Traces, Write, WriteRequest,
+    Baseline, Cx, Error, Evidence, Find, Finding, Result, Traces, Write, WriteRequest, rows,
 };
 
 use super::delivery::{Owner, is_as_asked, marks, marks_in, owner};
 use super::lines::MAX_ITEMS;
 use super::{Klikk, cancellations};
 use crate::checkpoint::{Before, Placed, encode};
+use crate::client::Listed;
 use crate::model::{Order, id_of};
 use crate::token;
 
@@ -45,7 +46,7 @@ pub(super) async fn baseline(klikk: &Klikk, cx: &Cx, asked: Baseline) -> Result<
         }
         _ => return Err(Error::unsupported("evidence of this write")),
     }
-    let listed = klikk.client.orders(cx).await?;
+    let listed = klikk.client.orders(cx).await?.rows;
     let mut known: Vec<u64> = listed.iter().map(|it| it.id).collect();
     known.sort_unstable_by(|one, other| other.cmp(one));
     known.truncate(MAX_KNOWN);
@@ -103,7 +104,7 @@ impl Klikk {
         request: &CreateOrderRequest,
         before: &Before,
     ) -> Result<Finding> {
-        let mut listed = self.client.orders(cx).await?;
+        let Listed { rows: mut listed, nameless } = self.client.orders(cx).await?;
         listed.sort_by_key(|order| order.id);
         let claimed = |order: &Order| find.claimed_ids.contains(&order.id.to_string());
         self.tell_items(cx, &mut listed, before, claimed).await?;
@@ -129,6 +130,14 @@ impl Klikk {
         }
         if before.highest.is_none() && before.tokens {
             return Ok(Finding::incomplete("no orders were listed before the request was sent"));
+        }
+        let unread = |it: &&Order| !it.gaps.is_empty() && !before.stood(it.id) && !claimed(it);
+        let unread =
+            listed.iter().find(unread).map(|it| it.gaps.check(&format!("order {}", it.id)));
+        let unread = unread.and_then(Result::err).or_else(|| nameless.first().map(Error::again));
+        if let Some(error) = unread {
+            // It may bear the marks.
+            return Ok(Finding::incomplete(error.message));
         }
         let explained = explained(&listed, &find.other_request_ids);
         let new = listed.iter().filter(|it| !before.stood(it.id) && !claimed(it));
@@ -168,6 +177,7 @@ impl Klikk {
             match self.client.order(cx, order.id).await {
                 Ok(told) => *order = told,
                 Err(error) if error.reason == ErrorReason::OrderNotFound => {}
+                Err(error) if rows::is_of_one_row(&error) => order.gaps.add("order_status", &error),
                 Err(error) => return Err(error),
             }
         }
@@ -196,6 +206,8 @@ impl Klikk {
             match self.client.order(cx, id).await {
                 Ok(_) => Ok(true),
                 Err(error) if error.reason == ErrorReason::OrderNotFound => Ok(false),
+                // It is not known to be gone.
+                Err(error) if rows::is_of_one_row(&error) => Ok(true),
                 Err(error) => Err(error),
             }
         };

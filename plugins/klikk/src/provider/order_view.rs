@@ -33,6 +33,7 @@ impl Klikk {
             items,
             create_time: told.created,
             attributes: Some(told.attributes.clone()),
+            notices: told.gaps.notices(),
             ..Order::default()
         };
         let order = asking(order, &told.due, &told.message);
@@ -89,7 +90,8 @@ impl Klikk {
         let sold = self.catalogue.get(&told.product);
         Ok(OrderItem {
             id: told.id.to_string(),
-            product: self.name.product(&told.product)?,
+            // A name that is none stands in the notices of the order.
+            product: self.name.product(&told.product).unwrap_or_default(),
             quantity: 1,
             term: sold.and_then(|sold| sold.term()),
             display_name: display_name.to_owned(),

@@ -8,7 +8,7 @@ use purveyor_sdk::v1::{
     CreateOrderRequest, ErrorReason, GetOrderRequest, ListOrdersRequest, ListOrdersResponse,
     ListView, Order,
 };
-use purveyor_sdk::{Cx, Error, Result, Step, page};
+use purveyor_sdk::{Cx, Error, Result, Step, page, rows};
 
 use super::Klikk;
 use crate::checkpoint::{Before, Placed, decode, encode};
@@ -53,7 +53,7 @@ pub(super) async fn list(
     cx: &Cx,
     request: &ListOrdersRequest,
 ) -> Result<ListOrdersResponse> {
-    let told = klikk.client.orders(cx).await?;
+    let told = klikk.client.orders(cx).await?.shown(cx);
     let servers = klikk.servers_of(cx, &told.iter().collect::<Vec<_>>()).await?;
     let after = |order: &Order| {
         let moment = |time: &purveyor_sdk::prost_types::Timestamp| (time.seconds, time.nanos);
@@ -63,24 +63,45 @@ pub(super) async fn list(
         limit.zip(time).is_none_or(|(limit, time)| time >= limit)
     };
     let wanted = |order: &Order| {
-        (request.states.is_empty() || request.states.contains(&order.state))
-            && request.customer.is_empty()
-            && after(order)
+        let state = request.states.is_empty() || request.states.contains(&order.state);
+        after(order)
+            && (rows::is_incomplete(&order.notices) || state && request.customer.is_empty())
     };
-    let rows = told.iter().map(|order| klikk.order(order, &servers));
-    let rows = rows.filter(|row| row.as_ref().map_or(true, wanted)).collect::<Result<Vec<_>>>()?;
-    let (mut orders, next_page_token) = page::of(rows, request.page_size, &request.page_token)?;
+    let shown = told.iter().map(|order| klikk.order(order, &servers));
+    let shown =
+        shown.filter(|row| row.as_ref().map_or(true, wanted)).collect::<Result<Vec<_>>>()?;
+    let (mut orders, next_page_token) = page::of(shown, request.page_size, &request.page_token)?;
     if request.view() == ListView::Full {
-        for order in orders.iter_mut().filter(|order| order.items.is_empty()) {
-            let id = order.upstream.as_ref().map(|upstream| upstream.id().to_owned());
-            let told = klikk.upstream_order(cx, &id.unwrap_or_default(), &order.name).await?;
-            *order = klikk.order(&told, &servers)?;
+        let mut whole = Vec::with_capacity(orders.len());
+        for order in orders {
+            whole.extend(klikk.with_items(cx, order, &servers).await?);
         }
+        orders = whole;
     }
     Ok(ListOrdersResponse { orders, next_page_token, ..ListOrdersResponse::default() })
 }
 
 impl Klikk {
+    /// A listed order with its items, read by itself where the list does not tell them; `None` where it went
+    /// away meanwhile.
+    async fn with_items(
+        &self,
+        cx: &Cx,
+        listed: Order,
+        servers: &[Server],
+    ) -> Result<Option<Order>> {
+        if !listed.items.is_empty() {
+            return Ok(Some(listed));
+        }
+        let id = listed.upstream.as_ref().map(|upstream| upstream.id().to_owned());
+        let told = self.upstream_order(cx, &id.unwrap_or_default(), &listed.name).await;
+        let read = told.and_then(|told| self.order(&told, servers));
+        rows::shown("order_status", read, |gaps| {
+            let notices = listed.notices.into_iter().chain(gaps.notices()).collect();
+            Ok(Order { notices, ..listed })
+        })
+    }
+
     /// What was known before the order is, or was, sent.
     pub(super) fn before(&self, evidence: &[u8]) -> Result<Before> {
         if evidence.is_empty() {
@@ -121,10 +142,10 @@ impl Klikk {
         match paid.collect::<Vec<_>>().as_slice() {
             [] => Ok(Vec::new()),
             [one] => match one.items() {
-                [item] => self.client.servers(cx, Some(item.id)).await,
-                _ => self.client.servers(cx, None).await,
+                [item] => Ok(self.client.servers(cx, Some(item.id)).await?.shown(cx)),
+                _ => Ok(self.client.servers(cx, None).await?.shown(cx)),
             },
-            _ => self.client.servers(cx, None).await,
+            _ => Ok(self.client.servers(cx, None).await?.shown(cx)),
         }
     }
 

@@ -34,7 +34,7 @@ pub(super) async fn poll(klikk: &Klikk, cx: &Cx, items: Vec<PollItem>) -> Result
     let told: Vec<&model::Order> = orders.values().flatten().collect();
     let servers = if orders.values().flatten().count() < orders.len() {
         // The servers of an order that is not found may show what came of it.
-        klikk.client.servers(cx, None).await?
+        klikk.client.servers(cx, None).await?.rows
     } else {
         klikk.servers_of(cx, &told).await?
     };
@@ -43,7 +43,7 @@ pub(super) async fn poll(klikk: &Klikk, cx: &Cx, items: Vec<PollItem>) -> Result
         _ => false,
     };
     let listed = if items.iter().zip(&followed).any(unmarked) {
-        klikk.client.orders(cx).await?
+        klikk.client.orders(cx).await?.rows
     } else {
         Vec::new()
     };
@@ -87,8 +87,10 @@ impl Klikk {
     ) -> Result<BTreeMap<u64, Result<model::Order>>> {
         let mut found = BTreeMap::new();
         if ids.len() > 1 {
-            let listed = self.client.orders(cx).await?.into_iter();
-            let listed = listed.filter(|order| ids.contains(&order.id) && order.items.is_some());
+            let listed = self.client.orders(cx).await?.rows.into_iter();
+            // One that is not whole is asked for by itself, and its own write waits.
+            let whole = |it: &model::Order| it.items.is_some() && it.gaps.is_empty();
+            let listed = listed.filter(|order| ids.contains(&order.id) && whole(order));
             found.extend(listed.map(|order| (order.id, Ok(order))));
         }
         for id in ids {

@@ -5,7 +5,7 @@ use purveyor_sdk::v1::service::{Action, Endpoint, State};
 use purveyor_sdk::v1::{
     ListServicesRequest, ListServicesResponse, RenewalPolicy, Service, UpstreamRef,
 };
-use purveyor_sdk::{Cx, Error, Result, etag, page};
+use purveyor_sdk::{Cx, Error, Result, etag, page, rows};
 
 use super::Klikk;
 use crate::model::{Life, Server, id_of};
@@ -22,18 +22,23 @@ pub(super) async fn list(
     };
     // What is no identifier is no item, and nobody needs to be asked.
     let Some(item) = item else { return Ok(ListServicesResponse::default()) };
-    let (servers, now) = (klikk.client.servers(cx, item).await?, cx.now());
-    let rows = servers.iter().map(|server| klikk.service(server, &now));
-    let rows = rows.filter(|row| row.as_ref().map_or(true, |row| wanted(row, request)));
-    let rows = rows.collect::<Result<Vec<_>>>()?;
-    let (services, next_page_token) = page::of(rows, request.page_size, &request.page_token)?;
+    let (servers, now) = (klikk.client.servers(cx, item).await?.shown(cx), cx.now());
+    let shown = servers.iter().map(|server| klikk.service(server, &now));
+    let shown = shown.filter(|row| row.as_ref().map_or(true, |row| wanted(row, request)));
+    let shown = shown.collect::<Result<Vec<_>>>()?;
+    let (services, next_page_token) = page::of(shown, request.page_size, &request.page_token)?;
     Ok(ListServicesResponse { services, next_page_token, ..ListServicesResponse::default() })
 }
 
 pub(super) async fn get(klikk: &Klikk, cx: &Cx, name: &str) -> Result<Service> {
     let item = id_of(cx.upstream_id()).ok_or_else(|| Error::service_not_found(name))?;
     let servers = klikk.client.servers(cx, Some(item)).await?;
-    let server = servers.first().ok_or_else(|| Error::service_not_found(name))?;
+    let missing = || match servers.nameless.first() {
+        // It may be the one.
+        Some(error) => error.again(),
+        None => Error::service_not_found(name),
+    };
+    let server = servers.rows.first().ok_or_else(missing)?;
     klikk.service(server, &cx.now())
 }
 
@@ -42,7 +47,9 @@ impl Klikk {
         let (id, told) = (server.item.to_string(), server.state.clone().unwrap_or_default());
         let display_name = server.reference.as_deref().map(token::split);
         let sold = server.product.as_ref().and_then(|product| self.catalogue.get(product));
+        let mut gaps = server.gaps.clone();
         let product = server.product.as_deref().map(|product| self.name.product(product));
+        let product = product.map(|name| gaps.keep("name", name)).unwrap_or_default();
         let order = server.order.as_deref().and_then(id_of).map(|order| self.name.order(order));
         Ok(etag::seal(Service {
             name: self.name.service(server.item)?,
@@ -53,7 +60,7 @@ impl Klikk {
                 message: server.message.clone(),
                 ..UpstreamRef::default()
             }),
-            product: product.transpose()?.unwrap_or_default(),
+            product,
             service_type: "server".to_owned(),
             order: order.transpose()?.unwrap_or_default(),
             order_item: id,
@@ -71,12 +78,16 @@ impl Klikk {
             actions: server.auto_renew.map(cancelling).into_iter().collect(),
             endpoints: endpoints(server),
             attributes: Some(server.attributes.clone()),
+            notices: gaps.notices(),
             ..Service::default()
         }))
     }
 }
 
 fn state(server: &Server, now: &Timestamp) -> State {
+    if server.gaps.has("period_end") || server.gaps.has("auto_renew") {
+        return State::Unspecified;
+    }
     let over = |end: &Timestamp| (end.seconds, end.nanos) <= (now.seconds, now.nanos);
     match server.life {
         Life::Ended => State::Terminated,
@@ -111,6 +122,10 @@ fn wanted(service: &Service, request: &ListServicesRequest) -> bool {
         let end = service.expire_time.as_ref();
         end.is_some_and(|end| (end.seconds, end.nanos) < (limit.seconds, limit.nanos))
     };
+    // What it does not tell leaves it out of no filter.
+    if rows::is_incomplete(&service.notices) {
+        return true;
+    }
     (request.states.is_empty() || request.states.contains(&service.state))
         && (request.product.is_empty() || request.product == service.product)
         && request.customer.is_empty()

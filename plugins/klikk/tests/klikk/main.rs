@@ -9,6 +9,7 @@
 
 mod absence;
 mod account;
+mod bad_row;
 mod cancellations;
 mod canned;
 mod driver;

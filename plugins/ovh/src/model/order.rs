@@ -32,7 +32,7 @@ pub(crate) struct Secrets {
 }
 
 /// One line of an order.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(crate = "purveyor_sdk::serde", rename_all = "camelCase")]
 pub(crate) struct Detail {
     #[serde(rename = "orderDetailId")]

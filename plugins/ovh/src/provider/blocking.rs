@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use purveyor_sdk::prost_types::Timestamp;
+use purveyor_sdk::rows::Gaps;
 use purveyor_sdk::time::to_rfc3339;
-use purveyor_sdk::v1::ErrorReason;
+use purveyor_sdk::v1::{ErrorReason, UpstreamRef};
 use purveyor_sdk::{Cx, Error, Period, Result};
 
 use super::Ovh;
@@ -90,6 +91,16 @@ impl Other {
         self.paid || self.status.is_paid()
     }
 
+    /// What the upstream says of it.
+    pub(super) fn upstream(&self) -> UpstreamRef {
+        UpstreamRef {
+            ids: vec![self.id.to_string()],
+            r#type: "order".to_owned(),
+            state: self.status.0.clone(),
+            ..UpstreamRef::default()
+        }
+    }
+
     /// Whether it has said its last word of success.
     pub(super) fn is_delivered(&self) -> bool {
         self.status.is_delivered()
@@ -153,9 +164,12 @@ impl Ovh {
         let known = match self.known.get(id) {
             Some(known) => Some(known),
             None => {
-                let lines = self.lines(cx, id).await?;
-                let months = months_of(&lines);
+                let mut gaps = Gaps::default();
+                let lines = self.known_lines(cx, id, &mut gaps).await?;
+                let months = months_of(&lines).filter(|_| gaps.is_empty());
                 let known = names_of(&lines).map(|names| Known { names, months, last: None });
+                // A line that could not be read may be about anything, until it can.
+                let known = known.filter(|_| gaps.is_empty());
                 if let Some(known) = &known {
                     self.known.put(id, known.clone());
                 }

@@ -3,6 +3,7 @@
 
 use purveyor_sdk::names;
 use purveyor_sdk::prost_types::Timestamp;
+use purveyor_sdk::rows::{self, Gaps};
 use purveyor_sdk::time::to_rfc3339;
 use purveyor_sdk::v1::{Order, UpstreamRef};
 use purveyor_sdk::{
@@ -204,15 +205,23 @@ impl Ovh {
         let listed = self.client.orders(cx, Some(&before.since)).await?;
         let unclaimed = listed.iter().filter(|id| !find.claimed_ids.contains(&id.to_string()));
         let mut paid = Vec::new();
+        let mut gaps = Gaps::default();
         for id in unclaimed {
-            let Some(other) = self.other(cx, *id, &names).await? else { continue };
+            let other = match self.other(cx, *id, &names).await {
+                Err(error) if rows::is_gone(&error) => None,
+                // It may be the renewal's own.
+                other => gaps.keep_alone(&format!("order {id}"), other)?,
+            };
+            let Some(other) = other else { continue };
             let can_be = if ends.moved() { !other.is_unpaid() } else { other.is_at_work() };
             if can_be {
-                paid.extend(self.seen_if_there(cx, *id).await?);
+                paid.push(other.upstream());
             }
         }
-        let unexplained = paid.iter().map(Seen::upstream).chain(ends.moved_services()).collect();
-        Ok(Finding::Absent(Traces { unexplained, ..Traces::default() }))
+        let unexplained = paid.into_iter().chain(ends.moved_services()).collect();
+        let incomplete = gaps.check("what may be the renewal").err().map(|error| error.message);
+        let incomplete = incomplete.unwrap_or_default();
+        Ok(Finding::Absent(Traces { unexplained, incomplete, ..Traces::default() }))
     }
 
     fn lost_renewal(&self, extension: &Extension, seen: Seen) -> Result<Finding> {

@@ -2,6 +2,7 @@
 
 use purveyor_sdk::prost_types::value::Kind;
 use purveyor_sdk::prost_types::{Struct, Timestamp, Value as Attribute};
+use purveyor_sdk::rows::{self, Gaps};
 use purveyor_sdk::serde_json::{Map, Value};
 use purveyor_sdk::v1::order::State;
 use purveyor_sdk::v1::price::Tax;
@@ -19,6 +20,10 @@ const MAX_DETAILS: usize = 50;
 const WITH_TAX: &str = "order.priceWithTax";
 const WITHOUT_TAX: &str = "order.priceWithoutTax";
 const TAX: &str = "order.tax";
+
+/// Where the parts of an order stand.
+const STATUS: &str = "/me/order/{orderId}/status";
+const DETAILS: &str = "/me/order/{orderId}/details";
 
 /// A line of an order with what it is for, where the region tells.
 #[derive(Debug)]
@@ -62,6 +67,57 @@ impl Ovh {
         Ok(self.time(order.expiration_date.as_ref())?.is_some_and(|end| end.seconds <= now))
     }
 
+    /// An order, its status and its lines as far as they can be read. Its own answer is needed.
+    pub(super) async fn known(&self, cx: &Cx, id: i64) -> Result<(Seen, Vec<Line>, Gaps)> {
+        let mut gaps = Gaps::default();
+        let seen = self.known_seen(cx, id, &mut gaps).await?;
+        let lines = self.known_lines(cx, id, &mut gaps).await?;
+        Ok((seen, lines, gaps))
+    }
+
+    /// The same, of one order that is asked for: its status is what it is asked for.
+    ///
+    /// # Errors
+    ///
+    /// UPSTREAM_UNAVAILABLE where its status cannot be read.
+    pub(super) async fn told(&self, cx: &Cx, id: i64) -> Result<(Seen, Vec<Line>, Gaps)> {
+        let mut gaps = Gaps::default();
+        let seen = self.known_seen(cx, id, &mut gaps).await?;
+        gaps.check(&format!("order {id}"))?;
+        let lines = self.known_lines(cx, id, &mut gaps).await?;
+        Ok((seen, lines, gaps))
+    }
+
+    /// An order and its status as far as they can be read.
+    pub(super) async fn known_seen(&self, cx: &Cx, id: i64, gaps: &mut Gaps) -> Result<Seen> {
+        let order = self.client.order(cx, id).await?;
+        let status = gaps.keep_alone(STATUS, self.client.status(cx, id).await)?;
+        // A date that is none is a gap where it is shown.
+        let end = self.time(order.expiration_date.as_ref()).ok().flatten();
+        let now = self.client.upstream_now(cx).await?;
+        let lapsed = end.is_some_and(|end| end.seconds <= now);
+        Ok(Seen { id, order, status: Some(status), lapsed })
+    }
+
+    /// The lines of an order as far as they can be read; of one that cannot, the number.
+    pub(super) async fn known_lines(&self, cx: &Cx, id: i64, gaps: &mut Gaps) -> Result<Vec<Line>> {
+        let mut lines = Vec::new();
+        let numbers = gaps.keep_alone(DETAILS, self.client.details(cx, id).await)?;
+        for number in numbers.into_iter().take(MAX_DETAILS) {
+            let at = format!("{DETAILS}/{number}");
+            let known = |gap: &Gaps| {
+                gaps.extend(gap);
+                Ok(Detail { id: number, ..Detail::default() })
+            };
+            let detail = self.client.detail(cx, id, number).await;
+            let Some(detail) = rows::shown(&at, detail, known)? else { continue };
+            let extension = self.client.extension(cx, id, number).await;
+            let extension = gaps.keep_alone(&format!("{at}/extension"), extension)?;
+            lines.push(Line { detail, extension });
+        }
+        Ok(lines)
+    }
+
     /// The lines of an order; a new one may have none yet.
     pub(super) async fn lines(&self, cx: &Cx, id: i64) -> Result<Vec<Line>> {
         let mut lines = Vec::new();
@@ -75,6 +131,11 @@ impl Ovh {
 
     /// An order in full.
     pub(super) fn shown(&self, seen: &Seen, lines: &[Line]) -> Result<Order> {
+        self.shown_with(seen, lines, &Gaps::default())
+    }
+
+    /// The same, of which these gaps are known.
+    pub(super) fn shown_with(&self, seen: &Seen, lines: &[Line], gaps: &Gaps) -> Result<Order> {
         let name = self.name.order(seen.id)?;
         let state = seen.order_state();
         let prices = lines.iter().map(|line| {
@@ -91,20 +152,25 @@ impl Ovh {
             has_secrets: true,
             ..self.priced(&seen.order)?
         };
-        order.notices.extend(prices.flatten());
+        order.notices.extend(prices.flatten().chain(gaps.notices()));
         Ok(etag::seal(order))
     }
 
-    /// What an answer tells of an order by itself: prices and dates.
+    /// What an answer tells of an order by itself: prices and dates. A date that is none is a gap.
     pub(super) fn priced(&self, order: &model::Order) -> Result<Order> {
+        let mut gaps = Gaps::default();
+        let mut time = |name: &str, text: Option<&String>| gaps.keep(name, self.time(text));
+        let create_time = time("order.date", order.date.as_ref());
+        let expire_time = time("order.expirationDate", order.expiration_date.as_ref());
+        let retraction_time = time("order.retractionDate", order.retraction_date.as_ref());
         Ok(Order {
             price_with_tax: cost(order),
             price_without_tax: price(order.price_without_tax.as_ref(), WITHOUT_TAX, Tax::Excluded),
             tax: price(order.tax.as_ref(), TAX, Tax::Unspecified),
-            notices: price_notices(order),
-            create_time: self.time(order.date.as_ref())?,
-            expire_time: self.time(order.expiration_date.as_ref())?,
-            retraction_time: self.time(order.retraction_date.as_ref())?,
+            notices: price_notices(order).into_iter().chain(gaps.notices()).collect(),
+            create_time,
+            expire_time,
+            retraction_time,
             ..Order::default()
         })
     }
@@ -116,7 +182,7 @@ impl Ovh {
                 kind: Need::Pay.into(),
                 message: "the upstream waits for payment".to_owned(),
                 amount_due: cost(&seen.order),
-                due_time: self.time(seen.order.expiration_date.as_ref())?,
+                due_time: self.time(seen.order.expiration_date.as_ref()).ok().flatten(),
                 ..RequiredAction::default()
             }),
             State::ActionRequired => Some(RequiredAction {

@@ -3,6 +3,7 @@
 
 use purveyor_sdk::names;
 use purveyor_sdk::prost_types::Timestamp;
+use purveyor_sdk::rows::{self, Gaps};
 use purveyor_sdk::time::to_rfc3339;
 use purveyor_sdk::v1::{
     ErrorReason, ListOrdersRequest, ListOrdersResponse, ListView, Order, OrderSecrets, UpstreamRef,
@@ -15,9 +16,14 @@ use crate::error;
 /// The most rows of a page that is read in full.
 pub(super) const FULL_ROWS: usize = 8;
 
+/// Where an order stands.
+pub(super) const ORDER: &str = "/me/order/{orderId}";
+
 pub(super) async fn get(ovh: &Ovh, cx: &Cx, name: &str) -> Result<Order> {
     let id = number(cx.upstream_id(), name)?;
-    error::missing(ovh.read_order(cx, id).await, || Error::order_not_found(name))
+    let told = ovh.told(cx, id).await;
+    let (seen, lines, gaps) = error::missing(told, || Error::order_not_found(name))?;
+    ovh.shown_with(&seen, &lines, &gaps)
 }
 
 pub(super) async fn secrets(ovh: &Ovh, cx: &Cx, name: &str) -> Result<OrderSecrets> {
@@ -44,14 +50,11 @@ pub(super) async fn list(
     let mut orders = Vec::with_capacity(ids.len());
     for id in ids {
         let row = if full { ovh.read_order(cx, id).await } else { ovh.brief_order(id) };
-        match row {
-            Ok(row) if request.states.is_empty() || request.states.contains(&row.state) => {
-                orders.push(row);
-            }
-            Ok(_) => {}
-            // It went away between the list and the look.
-            Err(error) if error.reason == ErrorReason::OrderNotFound => {}
-            Err(error) => return Err(error),
+        let known = |gaps: &Gaps| Ok(Order { notices: gaps.notices(), ..ovh.brief_order(id)? });
+        let Some(row) = rows::shown(ORDER, row, known)? else { continue };
+        let wanted = request.states.is_empty() || request.states.contains(&row.state);
+        if wanted || rows::is_incomplete(&row.notices) {
+            orders.push(row);
         }
     }
     Ok(ListOrdersResponse { orders, next_page_token, ..ListOrdersResponse::default() })
@@ -63,10 +66,9 @@ pub(super) fn number(upstream: &str, name: &str) -> Result<i64> {
 }
 
 impl Ovh {
-    pub(super) async fn read_order(&self, cx: &Cx, id: i64) -> Result<Order> {
-        let seen = self.seen(cx, id).await?;
-        let lines = self.lines(cx, id).await?;
-        self.shown(&seen, &lines)
+    async fn read_order(&self, cx: &Cx, id: i64) -> Result<Order> {
+        let (seen, lines, gaps) = self.known(cx, id).await?;
+        self.shown_with(&seen, &lines, &gaps)
     }
 
     /// One page of the numbers of orders, the newest first, and the token of the next: the last

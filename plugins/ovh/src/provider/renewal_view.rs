@@ -2,12 +2,13 @@
 
 use purveyor_sdk::prost_types::value::Kind;
 use purveyor_sdk::prost_types::{ListValue, Struct, Timestamp, Value as Attribute};
+use purveyor_sdk::rows::{self, Gaps};
 use purveyor_sdk::v1::renewal::State;
 use purveyor_sdk::v1::{ErrorReason, Renewal, ServiceRef};
 use purveyor_sdk::{Cx, Level, Result, etag};
 
 use super::Ovh;
-use super::order_view::{Line, Seen, attributes, cost, price_notices};
+use super::order_view::{Line, Seen, attributes, cost};
 use super::renewals::Extension;
 use crate::error;
 use crate::model::{self, term_of};
@@ -47,7 +48,7 @@ impl Ovh {
     }
 
     /// A renewal as its order tells of it.
-    fn renewal(&self, seen: &Seen) -> Result<Renewal> {
+    pub(super) fn renewal(&self, seen: &Seen) -> Result<Renewal> {
         let priced = self.priced(&seen.order)?;
         Ok(Renewal {
             name: self.name.renewal(seen.id)?,
@@ -55,38 +56,40 @@ impl Ovh {
             upstream: Some(seen.upstream()),
             order: self.name.order(seen.id)?,
             price: cost(&seen.order),
-            notices: price_notices(&seen.order),
+            notices: priced.notices,
             required_action: self.needed(seen)?,
             create_time: priced.create_time,
             ..Renewal::default()
         })
     }
 
-    /// A renewal as the upstream's order and its lines tell it.
-    ///
-    /// # Errors
-    ///
-    /// RENEWAL_NOT_FOUND for an order that is none.
+    /// A renewal as the upstream's order and its lines tell it, of which these gaps are known.
     pub(super) async fn told_renewal(
         &self,
         cx: &Cx,
         seen: &Seen,
         lines: &[Line],
+        mut gaps: Gaps,
     ) -> Result<Renewal> {
-        let services = self.services_of_lines(cx, lines).await?;
+        let services = match self.services_of_lines(cx, lines).await {
+            Err(error) if rows::is_gone(&error) => Vec::new(),
+            told => gaps.keep_alone("serviceInfos", told)?,
+        };
         let service = services.first().map(|first| first.service.clone()).unwrap_or_default();
         let word = lines.iter().find_map(|line| line.extension.as_ref()?.0.duration());
         let details =
             lines.iter().map(|line| Attribute { kind: Some(Kind::StructValue(attributes(line))) });
         let details = Kind::ListValue(ListValue { values: details.collect() });
         let details = ("details".to_owned(), Attribute { kind: Some(details) });
-        Ok(etag::seal(Renewal {
+        let mut renewal = Renewal {
             service,
             services,
             term: word.map(term_of),
             attributes: Some(Struct { fields: [details].into() }),
             ..self.renewal(seen)?
-        }))
+        };
+        renewal.notices.extend(gaps.notices());
+        Ok(etag::seal(renewal))
     }
 
     /// The services that the lines name, where every name leads to one: only the names of VPS do.

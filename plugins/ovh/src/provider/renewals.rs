@@ -4,15 +4,17 @@
 
 use purveyor_sdk::names;
 use purveyor_sdk::prost_types::Timestamp;
+use purveyor_sdk::rows::{self, Gaps};
 use purveyor_sdk::v1::payment::Choice;
 use purveyor_sdk::v1::{
     CreateRenewalRequest, ErrorReason, ListRenewalsRequest, ListRenewalsResponse, Renewal,
+    UpstreamRef,
 };
 use purveyor_sdk::{Cx, Error, Period, Result, Step, page};
 
 use super::Ovh;
 use super::order_view::{Seen, cost};
-use super::orders::FULL_ROWS;
+use super::orders::{FULL_ROWS, ORDER};
 use super::payments::{FIRST_LOOK, check_unpaid, choice};
 use super::renewal_view::renews;
 use crate::checkpoint::{Before, Ending, Followed, decode, encode};
@@ -59,13 +61,12 @@ pub(super) async fn create(
 pub(super) async fn get(ovh: &Ovh, cx: &Cx, name: &str) -> Result<Renewal> {
     let not_found = || Error::renewal_not_found(name);
     let id = names::counted(cx.upstream_id()).ok_or_else(not_found)?;
-    let seen = error::missing(ovh.seen(cx, id).await, not_found)?;
-    let lines = ovh.lines(cx, id).await?;
+    let (seen, lines, gaps) = error::missing(ovh.told(cx, id).await, not_found)?;
     // Where the upstream does not tell what an order is for, whoever asks for a renewal knows.
     if renews(&lines) == Some(false) {
         return Err(not_found());
     }
-    ovh.told_renewal(cx, &seen, &lines).await
+    ovh.told_renewal(cx, &seen, &lines, gaps).await
 }
 
 pub(super) async fn list(
@@ -78,16 +79,20 @@ pub(super) async fn list(
         ovh.newest(cx, request.create_after, &request.page_token, size).await?;
     let mut renewals = Vec::new();
     for id in ids {
-        let lines = ovh.lines(cx, id).await?;
-        if renews(&lines) != Some(true) {
-            continue;
-        }
-        let row = ovh.told_renewal(cx, &ovh.seen(cx, id).await?, &lines).await?;
+        let known = |gaps: &Gaps| {
+            let row = ovh.brief_renewal(id)?;
+            Ok(Some(Renewal { notices: gaps.notices(), ..row }))
+        };
+        let row = rows::shown(ORDER, ovh.listed_renewal(cx, id).await, known)?.flatten();
+        let Some(row) = row else { continue };
         let of_service = |service: &str| row.services.iter().any(|it| it.service == service);
         // One that does not tell its services cannot be left out for them.
         let wanted =
             request.service.is_empty() || row.services.is_empty() || of_service(&request.service);
-        if wanted && (request.states.is_empty() || request.states.contains(&row.state)) {
+        let state = request.states.is_empty()
+            || request.states.contains(&row.state)
+            || rows::is_incomplete(&row.notices);
+        if wanted && state {
             renewals.push(row);
         }
     }
@@ -95,6 +100,24 @@ pub(super) async fn list(
 }
 
 impl Ovh {
+    /// A listed order as a renewal; `None` for one that is none, or does not tell. One whose lines cannot be
+    /// read may be one.
+    async fn listed_renewal(&self, cx: &Cx, id: i64) -> Result<Option<Renewal>> {
+        let mut gaps = Gaps::default();
+        let lines = self.known_lines(cx, id, &mut gaps).await?;
+        let may_renew = !gaps.is_empty() && renews(&lines).is_none();
+        if renews(&lines) != Some(true) && !may_renew {
+            return Ok(None);
+        }
+        let seen = self.known_seen(cx, id, &mut gaps).await?;
+        self.told_renewal(cx, &seen, &lines, gaps).await.map(Some)
+    }
+
+    fn brief_renewal(&self, id: i64) -> Result<Renewal> {
+        let upstream = Some(UpstreamRef::of(id.to_string()));
+        Ok(Renewal { name: self.name.renewal(id)?, upstream, ..Renewal::default() })
+    }
+
     /// What a request asks for.
     ///
     /// # Errors

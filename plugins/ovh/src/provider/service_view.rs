@@ -2,6 +2,7 @@
 
 use purveyor_sdk::prost_types::value::Kind;
 use purveyor_sdk::prost_types::{Timestamp, Value as Attribute};
+use purveyor_sdk::rows::Gaps;
 use purveyor_sdk::serde_json::Value;
 use purveyor_sdk::time::to_rfc3339;
 use purveyor_sdk::v1::service::{Action, State};
@@ -28,15 +29,32 @@ impl Ovh {
         service: &model::Service,
         infos: Option<&Infos>,
     ) -> Result<Service> {
+        self.service_with(id, service, infos, Gaps::default())
+    }
+
+    /// The same, of which these gaps are known. A time that is none is a gap too, and stands in the
+    /// attributes as it came.
+    pub(super) fn service_with(
+        &self,
+        id: i64,
+        service: &model::Service,
+        infos: Option<&Infos>,
+        mut gaps: Gaps,
+    ) -> Result<Service> {
         let told = &service.told;
         let product = told.plan.as_ref().and_then(|it| it.product.as_ref()?.name.clone());
         let policy = policy(service, infos);
         let notices = policy.as_ref().filter(|policy| policy.auto_renew());
-        let time =
-            |text: Option<&String>| text.map(|text| moment(&self.client.zone, text)).transpose();
-        let due = time(told.next_billing_date.as_ref())?;
+        let mut time = |name: &str, text: Option<&String>| {
+            let told = text.map(|text| moment(&self.client.zone, text)).transpose();
+            gaps.keep(name, told)
+        };
+        let due = time("nextBillingDate", told.next_billing_date.as_ref());
+        let created = time("creationDate", told.creation_date.as_ref());
+        let end = gaps.keep("expirationDate", self.expiry(service, infos));
         let interval = told.renew.as_ref().and_then(|renew| renew.interval.as_deref());
-        let mut attributes = to_struct(&service.members, MAPPED);
+        let placed: Vec<&str> = MAPPED.iter().copied().filter(|name| !gaps.has(name)).collect();
+        let mut attributes = to_struct(&service.members, &placed);
         if let Some(infos) = infos {
             let kind = Some(Kind::StructValue(to_struct(&infos.members, &[])));
             attributes.fields.insert("serviceInfos".to_owned(), Attribute { kind });
@@ -55,10 +73,14 @@ impl Ovh {
             display_name: service.shown_name().unwrap_or_default().to_owned(),
             quantity: told.quantity.and_then(|it| it.try_into().ok()).unwrap_or_default(),
             term: interval.map(term_of),
-            notices: notices.map(|_| notice(AUTO_RENEWS)).into_iter().collect(),
+            notices: notices
+                .map(|_| notice(AUTO_RENEWS))
+                .into_iter()
+                .chain(gaps.notices())
+                .collect(),
             renewal_policy: policy,
-            create_time: time(told.creation_date.as_ref())?,
-            expire_time: self.expiry(service, infos)?,
+            create_time: created,
+            expire_time: end,
             next_due_date: due.map(|due| self.client.zone.day(&due)).transpose()?,
             actions: actions(service.state()),
             attributes: Some(attributes),

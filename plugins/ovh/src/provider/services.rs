@@ -2,6 +2,7 @@
 //! of about sixty a minute, so a full page is short.
 
 use purveyor_sdk::names::{self, ServiceName};
+use purveyor_sdk::rows::{self, Gaps};
 use purveyor_sdk::v1::{
     ErrorReason, ListServicesRequest, ListServicesResponse, ListView, Service, UpstreamRef,
 };
@@ -13,6 +14,9 @@ use crate::model::{self, Infos, segments};
 
 /// The most rows of a page that is read in full.
 const FULL_ROWS: i32 = 10;
+
+/// Where a service stands.
+const SERVICE: &str = "/service/{serviceId}";
 
 pub(super) async fn list(
     ovh: &Ovh,
@@ -34,7 +38,14 @@ pub(super) async fn list(
     let (ids, next_page_token) = page::of(ids, size, &request.page_token)?;
     let mut services = Vec::with_capacity(ids.len());
     for id in ids {
-        let row = if full { ovh.full(cx, id).await? } else { ovh.brief(id)? };
+        let row = if full { ovh.full(cx, id).await } else { ovh.brief(id) };
+        let known = |gaps: &Gaps| Ok(Service { notices: gaps.notices(), ..ovh.brief(id)? });
+        let Some(row) = rows::shown(SERVICE, row, known)? else { continue };
+        if rows::is_incomplete(&row.notices) {
+            // What it does not tell leaves it out of no filter.
+            services.push(row);
+            continue;
+        }
         let wanted = request.states.is_empty() || request.states.contains(&row.state);
         let in_time = request.expire_before.is_none_or(|before| {
             row.expire_time
@@ -90,11 +101,14 @@ impl Ovh {
         Ok(infos.service_id)
     }
 
-    /// A service as it is read one by one.
+    /// A service as it is read one by one. The service itself tells the most; what its serviceInfos do not
+    /// tell is a gap.
     pub(super) async fn full(&self, cx: &Cx, id: i64) -> Result<Service> {
         let service = self.client.service(cx, id).await?;
-        let infos = self.infos_of(cx, &service).await?;
-        self.service(id, &service, infos.as_ref())
+        let mut gaps = Gaps::default();
+        let infos = self.infos_of(cx, &service).await;
+        let infos = gaps.keep_alone("serviceInfos", infos)?;
+        self.service_with(id, &service, infos.as_ref(), gaps)
     }
 
     /// serviceInfos of a service; `None` for kinds that have none, and where the consumer key may not

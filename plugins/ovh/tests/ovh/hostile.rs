@@ -38,8 +38,6 @@ async fn reads_that_cannot_be_understood_are_errors() {
         check("GET /service/{serviceId}/renew", Read::Options).await;
         check("GET /me/order/{orderId}", Read::Order).await;
         check("GET /me/order/{orderId}/status", Read::Order).await;
-        check("GET /me/order/{orderId}/details", Read::Order).await;
-        check("GET /me/order/{orderId}/details/{orderDetailId}", Read::Order).await;
         check("GET /me/order", Read::Orders).await;
         check("GET /me", Read::Identity).await;
     }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod account;
+mod bad_row;
 mod driver;
 mod effect;
 mod elsewhere;

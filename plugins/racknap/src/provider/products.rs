@@ -1,11 +1,11 @@
 //! Plans as products. The upstream shows one plan at a time and has no list: the list is the
 //! configuration's, each row asked for.
 
-use purveyor_sdk::futures_util::{StreamExt, TryStreamExt, stream};
+use purveyor_sdk::futures_util::{StreamExt, stream};
 use purveyor_sdk::v1::{
     GetProductRequest, ListProductsRequest, ListProductsResponse, Product, UpstreamRef,
 };
-use purveyor_sdk::{Cx, Error, Result, etag, page};
+use purveyor_sdk::{Cx, Error, Result, etag, page, rows};
 
 use super::RackNap;
 use super::order_lines::OPTIONS_SCHEMA;
@@ -34,8 +34,17 @@ pub(super) async fn list(
     let view = racknap.view(&request.platform, &request.currency_code, &request.partner)?;
     let plans = racknap.settings.plans.clone();
     let (plans, next_page_token) = page::of(plans, request.page_size, &request.page_token)?;
-    let details = plans.into_iter().map(|plan| racknap.product(cx, i64::from(plan), &view));
-    let products = stream::iter(details).buffered(READS).try_collect().await?;
+    let plans = plans.into_iter().map(i64::from);
+    let view = &view;
+    let details = plans.map(async |plan| (plan, racknap.product(cx, plan, view).await));
+    let read: Vec<(i64, Result<Product>)> = stream::iter(details).buffered(READS).collect().await;
+    // The list is the configuration's: until one plan is told, an error may be about all of them.
+    let told = read.iter().any(|(_, product)| product.is_ok());
+    let mut products = Vec::with_capacity(read.len());
+    for (plan, product) in read {
+        let product = if told { racknap.row(plan, product)? } else { product.map(Some)? };
+        products.extend(product);
+    }
     Ok(ListProductsResponse { products, next_page_token, ..ListProductsResponse::default() })
 }
 
@@ -57,6 +66,18 @@ impl RackNap {
         }
         let (code, number) = self.settings.currency_of(currency)?;
         Ok(View { platform: known, code, number, partner: partner_of(partner, "partner")? })
+    }
+
+    /// A plan of the list: where its details cannot be read, its number and why.
+    fn row(&self, plan: i64, read: Result<Product>) -> Result<Option<Product>> {
+        rows::shown("service/planDetail", read, |gaps| {
+            Ok(Product {
+                name: self.name.product(plan)?,
+                upstream: Some(UpstreamRef::of(plan.to_string())),
+                notices: gaps.notices(),
+                ..Product::default()
+            })
+        })
     }
 
     /// The details of a plan; with a platform by another call, which spells currency and partner

@@ -139,15 +139,36 @@ async fn the_list_is_the_configured_plans_each_asked_for() {
 }
 
 #[tokio::test]
-async fn a_plan_that_is_refused_fails_the_list_and_is_named() {
-    let plans = with(configuration(), "plans", json!([172, 173]));
+async fn plan_that_cannot_be_read_is_shown_by_its_number_with_why() {
+    let whole = list(&Bench::new().await, ListProductsRequest::default()).await.unwrap().products;
+    let plans = with(configuration(), "plans", json!([173, 172]));
+    let bench = Bench::with(Options::default(), plans).await;
+    let rows = list(&bench, ListProductsRequest::default()).await.unwrap().products;
+    let [bad, good] = rows.as_slice() else { panic!("{rows:?}") };
+    assert!(whole.contains(good));
+    assert_eq!((bad.name.as_str(), bad.offers.len()), ("providers/test/products/173", 0));
+    let [notice] = bad.notices.as_slice() else { panic!("{bad:?}") };
+    assert_eq!((notice.reason.as_str(), notice.source.as_str()), {
+        ("ROW_INCOMPLETE", "service/planDetail")
+    });
+    assert!(notice.message.starts_with("the upstream refused: "), "{notice:?}");
+    for kind in [FaultKind::Status { status: 500 }, FaultKind::WrongType, FaultKind::Garbage] {
+        let bench = Bench::new().await;
+        bench.upstream.inject(Fault::next("planDetail", kind.clone()));
+        let rows = list(&bench, ListProductsRequest::default()).await.unwrap().products;
+        let bad = rows.iter().filter(|row| !row.notices.is_empty()).count();
+        assert_eq!((rows.len(), bad), (whole.len(), 1), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn list_of_which_no_plan_is_told_fails() {
+    let plans = with(configuration(), "plans", json!([173]));
     let bench = Bench::with(Options::default(), plans).await;
     let error = list(&bench, ListProductsRequest::default()).await.unwrap_err();
     assert_eq!(error.reason, ErrorReason::UpstreamRejected);
-    assert_eq!(
-        (error.metadata["plan"].as_str(), error.metadata["upstream_code"].as_str()),
-        ("173", "3003")
-    );
+    let told = (error.metadata["plan"].as_str(), error.metadata["upstream_code"].as_str());
+    assert_eq!(told, ("173", "3003"));
 }
 
 #[tokio::test]
