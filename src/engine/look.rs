@@ -361,6 +361,9 @@ impl Engine {
         // What is new since the lost time began is explained by whoever claimed it since.
         let lost = lost.filter(|_| presumed).map(|lost| lost.from_age - LOST_MARGIN - slack);
         let since = lost.unwrap_or(since);
+        // A restored store cannot tell when an identifier was given to another object: what was given up
+        // explains nothing.
+        let gone_since = if presumed { self.inner.store.age().age + slack } else { gone_since };
         let undecided =
             [State::Running, State::OutcomeUnknown, State::Reconciling, State::NeedsOperator];
         let others = self.of_the_account(operation, &undecided).await?;

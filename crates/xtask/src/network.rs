@@ -223,6 +223,7 @@ impl State {
             Some(Cut::FreezeCommit) => {
                 let (mut ice, since) = (self.ice.subscribe(), self.ice.borrow().forgotten);
                 self.freeze();
+                self.count();
                 thawed(&mut ice, since).await?;
             }
             _ => {}
@@ -235,6 +236,7 @@ impl State {
             }
             Some(Cut::FreezeAnswer) => {
                 self.freeze();
+                self.count();
                 Some(())
             }
             _ => Some(()),
@@ -245,9 +247,16 @@ impl State {
         self.ice.send_modify(|ice| ice.frozen = true);
     }
 
+    /// Whoever sees it may thaw the network, so a frozen one is frozen by then.
+    fn count(&self) {
+        self.struck.fetch_add(1, Ordering::SeqCst);
+    }
+
     fn strike(&self) -> Option<Cut> {
         let cut = self.armed.lock().unwrap_or_else(PoisonError::into_inner).take()?;
-        self.struck.fetch_add(1, Ordering::SeqCst);
+        if !matches!(cut, Cut::FreezeCommit | Cut::FreezeAnswer) {
+            self.count();
+        }
         self.gone.fetch_or(cut == Cut::AnswerForGood, Ordering::SeqCst);
         Some(cut)
     }

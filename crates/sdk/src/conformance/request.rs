@@ -1,7 +1,7 @@
 //! The requests of every method that a plugin can stand behind, as one type, so that a case is written
 //! once for all of them. It must not decide what an answer is worth.
 
-use prost_types::{Duration, Timestamp};
+use prost_types::Duration;
 
 use super::caller::{Caller, Refusal};
 use crate::plugin::v1::Op;
@@ -12,7 +12,7 @@ use crate::v1::{
     GetServiceRequest, ListOrdersRequest, ListOrdersResponse, ListPaymentMethodsRequest,
     ListPaymentMethodsResponse, ListProductsRequest, ListProductsResponse,
     ListRenewalOptionsRequest, ListRenewalOptionsResponse, ListRenewalsRequest,
-    ListRenewalsResponse, ListServicesRequest, ListServicesResponse, Operation, Order,
+    ListRenewalsResponse, ListServicesRequest, ListServicesResponse, Money, Operation, Order,
     OrderSecrets, PayOrderRequest, PaymentMethod, Product, Renewal, RenewalOption,
     ResumeServiceRequest, Service, SuspendServiceRequest, TerminateServiceRequest,
     UpdateProductRequest, UpdateServiceRequest,
@@ -23,8 +23,6 @@ pub(super) struct Frame<'a> {
     pub(super) request_id: &'a mut String,
     pub(super) validate_only: &'a mut bool,
     pub(super) wait: &'a mut Option<Duration>,
-    /// `None` for an adoption, which starts nothing.
-    pub(super) start_before: Option<&'a mut Option<Timestamp>>,
 }
 
 /// The fields that every list has.
@@ -79,13 +77,11 @@ macro_rules! requests {
                         request_id: &mut request.request_id,
                         validate_only: &mut request.validate_only,
                         wait: &mut request.wait,
-                        start_before: Some(&mut request.start_before),
                     }),)*
                     Self::AdoptService(request) => Some(Frame {
                         request_id: &mut request.request_id,
                         validate_only: &mut request.validate_only,
                         wait: &mut request.wait,
-                        start_before: None,
                     }),
                     _ => None,
                 }
@@ -216,20 +212,48 @@ impl Named for RenewalOption {
 }
 
 impl Request {
-    /// The same request with other content.
+    /// Another request under the same id: of other content, and of another method where the name of what it is
+    /// about is all its content.
     pub(super) fn varied(mut self) -> Self {
-        if let Self::AdoptService(request) = &mut self {
-            request.service.get_or_insert_default().display_name.push('x');
-        } else if let Some(start_before) = self.frame().and_then(|frame| frame.start_before) {
-            let seconds = start_before.map_or(FAR, |time| time.seconds + 1);
-            *start_before = Some(Timestamp { seconds, nanos: 0 });
+        let price = || Some(Money { currency_code: "XTS".to_owned(), units: 1, nanos: 0 });
+        match &mut self {
+            Self::CreateProduct(request) => {
+                request.product.get_or_insert_default().display_name.push('x');
+            }
+            Self::UpdateProduct(request) => {
+                request.product.get_or_insert_default().display_name.push('x');
+                // What a mask leaves out is no content.
+                if let Some(mask) = &mut request.update_mask {
+                    mask.paths.push("display_name".to_owned());
+                }
+            }
+            Self::DeleteProduct(request) => request.allow_missing = !request.allow_missing,
+            Self::CreateOrder(request) => request.max_price = price(),
+            Self::CancelOrder(request) => request.item_id.push('x'),
+            Self::PayOrder(request) => request.max_price = price(),
+            Self::UpdateService(request) => request.max_price = price(),
+            Self::CreateRenewal(request) => request.max_price = price(),
+            Self::AdoptService(request) => {
+                request.service.get_or_insert_default().display_name.push('x');
+            }
+            Self::SuspendService(request) => {
+                let (name, request_id) = (request.name.clone(), request.request_id.clone());
+                let other =
+                    ResumeServiceRequest { name, request_id, ..ResumeServiceRequest::default() };
+                return Self::ResumeService(other);
+            }
+            Self::ResumeService(ResumeServiceRequest { name, request_id, .. })
+            | Self::TerminateService(TerminateServiceRequest { name, request_id, .. }) => {
+                let (name, request_id) = (name.clone(), request_id.clone());
+                let other =
+                    SuspendServiceRequest { name, request_id, ..SuspendServiceRequest::default() };
+                return Self::SuspendService(other);
+            }
+            _ => {}
         }
         self
     }
 }
-
-/// A moment that no test lives to see: the year 2100.
-const FAR: i64 = 4_102_444_800;
 
 #[cfg(test)]
 mod tests {
