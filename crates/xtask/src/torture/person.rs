@@ -337,9 +337,17 @@ impl Person {
     }
 
     fn decide(&mut self, desk: usize, deed: Deed) -> Result<Option<(Command, String)>> {
-        // What is sold and cancelled in the lost time leaves no trace at some upstreams.
-        let lost = |it: &Arc<Restoring>| matches!(it.phase(), Phase::Wanted | Phase::Lost { .. });
-        if deed == Deed::Cancels && self.restoring.as_ref().is_some_and(lost) {
+        // What is sold and cancelled in the lost time leaves no trace at some upstreams; and an end that a person
+        // moves until all is settled can be taken for the payment of an order that the backup names.
+        let phase = self.restoring.as_ref().map(|it| it.phase());
+        let left_alone = match phase {
+            Some(Phase::Wanted | Phase::Lost { .. }) => {
+                matches!(deed, Deed::Cancels | Deed::Renews)
+            }
+            Some(Phase::After { .. }) => deed == Deed::Renews,
+            _ => false,
+        };
+        if left_alone {
             return Ok(None);
         }
         let desk = &self.desks[desk];
