@@ -153,10 +153,13 @@ impl Ovh {
         let unpaid = status.is_some_and(Status::is_unpaid);
         // A cancelled order is found as what failed: nothing comes of it, whether it was paid or not.
         let failed = status.is_some_and(Status::is_cancelled) && !ends.moved();
-        let shows = if unpaid { self.client.payment(cx, order).await? } else { None };
+        let said_paid = status.is_some_and(|status| status.is_paid() || status.is_checked());
+        // An order whose word is not known may be unpaid as well.
+        let asks = seen.is_some() && !said_paid && !status.is_some_and(Status::is_cancelled);
+        let shows = if asks { self.client.payment(cx, order).await? } else { None };
         let paid = failed
-            || status.is_some_and(|status| status.is_paid() || status.is_checked())
-            || shows == Some(true)
+            || said_paid
+            || (unpaid && shows == Some(true))
             // Where no payment shows, somebody else may have moved the ends.
             || (shows != Some(false) && ends.are_told() && ends.delivered(status));
         if paid {
