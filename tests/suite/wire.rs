@@ -133,16 +133,20 @@ async fn page_of_large_rows_ends_by_bytes() {
     }
 }
 
-/// Every spelling of the token, each with a word after it that is looked for.
-fn echo() -> String {
-    let spellings = [
+/// The token as it may stand in a text.
+fn spellings() -> [String; 5] {
+    [
         TOKEN.to_owned(),
         STANDARD.encode(TOKEN),
         URL_SAFE_NO_PAD.encode(TOKEN),
         hex::encode(TOKEN),
         hex::encode_upper(TOKEN),
-    ];
-    spellings.map(|spelling| format!("{spelling} was-repeated\u{202e}.")).join(" ")
+    ]
+}
+
+/// Every spelling of the token, each with a word after it that is looked for.
+fn echo() -> String {
+    spellings().map(|spelling| format!("{spelling} was-repeated\u{202e}.")).join(" ")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,14 +170,7 @@ async fn credential_that_the_upstream_repeats_is_nowhere() {
     let request = ListOrdersRequest { parent, ..ListOrdersRequest::default() };
     let refused = client.orders().list_orders(request).await;
     let text = format!("{text} {refused:?}");
-    let spellings = [
-        TOKEN.to_owned(),
-        STANDARD.encode(TOKEN),
-        URL_SAFE_NO_PAD.encode(TOKEN),
-        hex::encode(TOKEN),
-        hex::encode_upper(TOKEN),
-    ];
-    for spelling in &spellings {
+    for spelling in &spellings() {
         assert!(!text.contains(spelling), "{spelling} in {text}");
     }
     assert!(!text.contains('\u{202e}') && !text.contains("\\u{202e}"), "{text}");
@@ -188,7 +185,7 @@ async fn credential_that_the_upstream_repeats_is_nowhere() {
         }
         kept += 1;
         let bytes = fs::read(&path).expect("it can be read");
-        for spelling in &spellings {
+        for spelling in &spellings() {
             let found = bytes.windows(spelling.len()).any(|part| part == spelling.as_bytes());
             assert!(!found, "{spelling} in {}", path.display());
         }

@@ -3,6 +3,7 @@
 
 use prost::{DecodeError, Message};
 use purveyor_sdk::Error;
+use purveyor_sdk::op::{self, OpKind};
 use purveyor_sdk::plugin::v1::{
     BaselineResponse, FindResponse, IdentifyResponse, Op, PollResponse, StepOutcome,
 };
@@ -12,79 +13,52 @@ use purveyor_sdk::v1::{
     Product, Quote, Renewal, Service,
 };
 
-/// Refuses bytes that are not the answer of `op`. Ops that no plugin is asked have none.
-///
-/// # Errors
-///
-/// PLUGIN_FAULT.
-pub(super) fn check(op: Op, answer: &[u8]) -> Result<(), Error> {
-    let decoded = match op {
-        Op::Unspecified | Op::AdoptService => Ok(()),
-        Op::ListProducts => decode::<ListProductsResponse>(answer),
-        Op::GetProduct => decode::<Product>(answer),
-        Op::GetOrder => decode::<Order>(answer),
-        Op::ListOrders => decode::<ListOrdersResponse>(answer),
-        Op::ListPaymentMethods => decode::<ListPaymentMethodsResponse>(answer),
-        Op::GetOrderSecrets => decode::<OrderSecrets>(answer),
-        Op::ListServices => decode::<ListServicesResponse>(answer),
-        Op::GetService => decode::<Service>(answer),
-        Op::ListRenewalOptions => decode::<ListRenewalOptionsResponse>(answer),
-        Op::GetRenewal => decode::<Renewal>(answer),
-        Op::ListRenewals => decode::<ListRenewalsResponse>(answer),
-        Op::CheckProvider => decode::<CheckProviderResponse>(answer),
-        Op::Identify => decode::<IdentifyResponse>(answer),
-        Op::Plan => decode::<Quote>(answer),
-        Op::Baseline => decode::<BaselineResponse>(answer),
-        Op::Poll => decode::<PollResponse>(answer),
-        Op::Find => decode::<FindResponse>(answer),
-        Op::CreateProduct
-        | Op::UpdateProduct
-        | Op::DeleteProduct
-        | Op::CreateOrder
-        | Op::CancelOrder
-        | Op::PayOrder
-        | Op::UpdateService
-        | Op::SuspendService
-        | Op::ResumeService
-        | Op::TerminateService
-        | Op::CreateRenewal => decode::<StepOutcome>(answer),
+/// Which message answers each op; a step answers every op that is a write.
+macro_rules! answers {
+    ($($op:ident: $package:literal, $message:ident;)*) => {
+        /// Refuses bytes that are not the answer of `op`. Ops that no plugin is asked have none.
+        ///
+        /// # Errors
+        ///
+        /// PLUGIN_FAULT.
+        pub(super) fn check(op: Op, answer: &[u8]) -> Result<(), Error> {
+            let decoded = match op {
+                $(Op::$op => decode::<$message>(answer),)*
+                _ if op::kind(op) == OpKind::Write => decode::<StepOutcome>(answer),
+                _ => Ok(()),
+            };
+            decoded.map_err(|error| undecodable(error.to_string()))
+        }
+
+        /// The full name of the message that answers `op`; `None` for ops that no plugin is asked.
+        pub(super) fn message(op: Op) -> Option<&'static str> {
+            match op {
+                $(Op::$op => Some(concat!($package, ".", stringify!($message))),)*
+                _ if op::kind(op) == OpKind::Write => Some("purveyor.plugin.v1.StepOutcome"),
+                _ => None,
+            }
+        }
     };
-    decoded.map_err(|error| undecodable(error.to_string()))
 }
 
-/// The full name of the message that answers `op`; `None` for ops that no plugin is asked.
-pub(super) fn message(op: Op) -> Option<&'static str> {
-    Some(match op {
-        Op::Unspecified | Op::AdoptService => return None,
-        Op::ListProducts => "purveyor.v1.ListProductsResponse",
-        Op::GetProduct => "purveyor.v1.Product",
-        Op::GetOrder => "purveyor.v1.Order",
-        Op::ListOrders => "purveyor.v1.ListOrdersResponse",
-        Op::ListPaymentMethods => "purveyor.v1.ListPaymentMethodsResponse",
-        Op::GetOrderSecrets => "purveyor.v1.OrderSecrets",
-        Op::ListServices => "purveyor.v1.ListServicesResponse",
-        Op::GetService => "purveyor.v1.Service",
-        Op::ListRenewalOptions => "purveyor.v1.ListRenewalOptionsResponse",
-        Op::GetRenewal => "purveyor.v1.Renewal",
-        Op::ListRenewals => "purveyor.v1.ListRenewalsResponse",
-        Op::CheckProvider => "purveyor.v1.CheckProviderResponse",
-        Op::Identify => "purveyor.plugin.v1.IdentifyResponse",
-        Op::Plan => "purveyor.v1.Quote",
-        Op::Baseline => "purveyor.plugin.v1.BaselineResponse",
-        Op::Poll => "purveyor.plugin.v1.PollResponse",
-        Op::Find => "purveyor.plugin.v1.FindResponse",
-        Op::CreateProduct
-        | Op::UpdateProduct
-        | Op::DeleteProduct
-        | Op::CreateOrder
-        | Op::CancelOrder
-        | Op::PayOrder
-        | Op::UpdateService
-        | Op::SuspendService
-        | Op::ResumeService
-        | Op::TerminateService
-        | Op::CreateRenewal => "purveyor.plugin.v1.StepOutcome",
-    })
+answers! {
+    ListProducts: "purveyor.v1", ListProductsResponse;
+    GetProduct: "purveyor.v1", Product;
+    GetOrder: "purveyor.v1", Order;
+    ListOrders: "purveyor.v1", ListOrdersResponse;
+    ListPaymentMethods: "purveyor.v1", ListPaymentMethodsResponse;
+    GetOrderSecrets: "purveyor.v1", OrderSecrets;
+    ListServices: "purveyor.v1", ListServicesResponse;
+    GetService: "purveyor.v1", Service;
+    ListRenewalOptions: "purveyor.v1", ListRenewalOptionsResponse;
+    GetRenewal: "purveyor.v1", Renewal;
+    ListRenewals: "purveyor.v1", ListRenewalsResponse;
+    CheckProvider: "purveyor.v1", CheckProviderResponse;
+    Identify: "purveyor.plugin.v1", IdentifyResponse;
+    Plan: "purveyor.v1", Quote;
+    Baseline: "purveyor.plugin.v1", BaselineResponse;
+    Poll: "purveyor.plugin.v1", PollResponse;
+    Find: "purveyor.plugin.v1", FindResponse;
 }
 
 /// The error of an answer that cannot be decoded.
@@ -94,4 +68,24 @@ pub(super) fn undecodable(error: String) -> Error {
 
 fn decode<M: Message + Default>(answer: &[u8]) -> Result<(), DecodeError> {
     M::decode(answer).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use purveyor_sdk::FILE_DESCRIPTOR_SET;
+    use purveyor_sdk::op::OPS;
+    use purveyor_sdk::plugin::v1::Op;
+
+    use super::message;
+
+    #[test]
+    fn every_op_that_a_plugin_is_asked_has_a_message_of_the_contract() {
+        let contract = prost_reflect::DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap();
+        for info in OPS {
+            let name = message(info.op);
+            assert_eq!(name.is_none(), info.op == Op::AdoptService, "{:?}", info.op);
+            assert!(name.is_none_or(|name| contract.get_message_by_name(name).is_some()));
+        }
+        assert_eq!(message(Op::Unspecified), None);
+    }
 }

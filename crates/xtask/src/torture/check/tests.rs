@@ -315,19 +315,13 @@ fn of_two_alike_under_one_id_the_ended_one_is_that_of_the_order_that_was_ended()
         ends: number == 1,
         ..order(number)
     });
-    let entry = |kind: &str| Entry {
-        account: "stacks-0".to_owned(),
-        kind: kind.to_owned(),
-        product_name: "torture 0".to_owned(),
-        ..sale(0, "7")
-    };
     let operations = [operation(0, State::Succeeded, "7"), operation(1, State::Succeeded, "7")];
     let end = Line { ends: true, ..line(1, false, State::Succeeded, "") };
     let check = |kinds: &[&str], expected: [usize; 3]| {
         let evidence = Evidence {
             subjects: &subjects,
             orders: &orders,
-            ledgers: &[kinds.iter().map(|kind| entry(kind)).collect()],
+            ledgers: &[kinds.iter().map(|kind| stacks_entry(kind, false)).collect()],
             told: std::slice::from_ref(&end),
             operations: &operations,
             ..nothing()
@@ -341,17 +335,22 @@ fn of_two_alike_under_one_id_the_ended_one_is_that_of_the_order_that_was_ended()
     check(&["product_add", "product_add"], [0, 1, 0]);
 }
 
-#[test]
-fn id_that_comes_back_from_a_person_is_the_callers() {
-    let subjects = named("computestacks").unwrap();
-    let entry = |kind: &str, person: bool| Entry {
+/// A line about product 7 of an account at ComputeStacks, whose ids come back.
+fn stacks_entry(kind: &str, person: bool) -> Entry {
+    Entry {
         account: "stacks-0".to_owned(),
         kind: kind.to_owned(),
         product_name: "torture 0".to_owned(),
         person,
         ..sale(0, "7")
-    };
-    let life = |person| [entry("product_add", person), entry("product_delete", person)];
+    }
+}
+
+#[test]
+fn id_that_comes_back_from_a_person_is_the_callers() {
+    let subjects = named("computestacks").unwrap();
+    let life =
+        |person| [stacks_entry("product_add", person), stacks_entry("product_delete", person)];
     let evidence = Evidence {
         subjects: &subjects,
         orders: &[Order { ends: true, ..order(0) }],
@@ -368,18 +367,11 @@ fn id_that_comes_back_from_a_person_is_the_callers() {
 #[test]
 fn id_that_comes_back_to_a_person_leaves_the_callers_sale_to_its_order() {
     let subjects = named("computestacks").unwrap();
-    let entry = |kind: &str, person: bool| Entry {
-        account: "stacks-0".to_owned(),
-        kind: kind.to_owned(),
-        product_name: "torture 0".to_owned(),
-        person,
-        ..sale(0, "7")
-    };
-    let (ours, theirs) = (entry("product_add", false), entry("product_add", true));
+    let (ours, theirs) = (stacks_entry("product_add", false), stacks_entry("product_add", true));
     let evidence = Evidence {
         subjects: &subjects,
         orders: &[Order { ends: true, ..order(0) }],
-        ledgers: &[vec![ours, entry("product_delete", false), theirs]],
+        ledgers: &[vec![ours, stacks_entry("product_delete", false), theirs]],
         told: &[line(0, false, State::Succeeded, "7")],
         operations: &[operation(0, State::Succeeded, "7")],
         ..nothing()
